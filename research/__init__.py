@@ -1,0 +1,3 @@
+"""freevocab: language models that are not bound to a fixed vocabulary."""
+
+__version__ = "0.1.0"

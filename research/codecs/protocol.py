@@ -1,0 +1,54 @@
+"""What every codec offers: text to ids and back."""
+
+import os
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """Text <-> ids. `encode` and `decode` are pure: the same input gives the same output.
+
+    Attributes:
+      name: short, printable; unique among the rows of a table.
+      lossless: True if decode(encode(x)) == x for every byte string x.
+      vocab_size: ids lie in [0, vocab_size). BOS and EOS are not the codec's business.
+    """
+
+    name: str
+    lossless: bool
+    vocab_size: int
+
+    def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
+        """One int32 array of ids per text; a `str` is taken as UTF-8."""
+
+    def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
+        """One byte string per id array. Any ids in range decode if the codec is lossless.
+
+        Raises:
+          EncodeOnlyError: if the codec cannot be decoded.
+          FreevocabError: if an id is out of range.
+        """
+
+    def token_bytes(self) -> list[bytes] | None:
+        """The byte string of each id for a static vocabulary, else None."""
+
+    def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
+        """Bytes that each id stands for, int32, the shape of `ids`; they sum to the text's bytes.
+
+        Where a group of ids (a window, a whole message) only decodes together, its last id
+        carries the group's bytes and the others 0.
+        """
+
+    def fingerprint(self) -> str:
+        """Hex digest of everything that decoding depends on."""
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes a folder that `codecs.load` opens: codec.json and what it names."""
+
+
+def as_bytes(text: bytes | str) -> bytes:
+    """`str` as UTF-8 (lone surrogates of undecodable input are kept), bytes as they are."""
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)

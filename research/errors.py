@@ -1,0 +1,17 @@
+"""The errors that a user sees as one line; the command line turns them into exit codes."""
+
+
+class FreevocabError(Exception):
+    """Something failed (damaged file, full disk, NaN loss): one line, exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(FreevocabError):
+    """The request itself is wrong (unknown name, missing flag): one line, exit code 2."""
+
+    exit_code = 2
+
+
+class EncodeOnlyError(FreevocabError):
+    """Raised by `decode` of a codec that cannot be decoded (`closing='point'` or `'dyadic'`)."""
