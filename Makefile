@@ -1,0 +1,64 @@
+# make reproduce | test | colabs | report     (also: benchmarks, test-peers, clean)
+# Each target sets up .venv when it is missing or setup.cfg has changed. Needs make and
+# python3.11 or python3.12 (PYTHON=/path/to/python to choose one).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.installed-peers
+SCALE ?= cpu
+WORKDIR ?= runs
+# Two processes: one per core of the smallest machine that the tests are timed on.
+TEST_WORKERS ?= 2
+# CONSTRAINTS=constraints.txt installs exactly the versions behind the published numbers.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+CHECK := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+
+.PHONY: help reproduce test colabs report benchmarks test-peers clean
+
+help:
+	@sed -n '1,3s/^# //p' Makefile
+
+reproduce: $(STAMP)  ## the papers' main tables at SCALE (cpu), ours beside the paper's
+	$(BIN)/freevocab reproduce --scale $(SCALE) --workdir $(WORKDIR) $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile $(ARGS)
+
+colabs: $(STAMP)  ## every notebook, in full, top to bottom
+	$(BIN)/python -m pytest -q tests/colabs --full-colabs $(ARGS)
+
+report: $(STAMP)
+	$(BIN)/freevocab report --workdir $(WORKDIR) $(ARGS)
+
+benchmarks: $(STAMP)
+	$(BIN)/python -m experiments.benchmarks $(ARGS)
+
+test-peers: $(PEERS)
+	$(BIN)/python -m pytest -q -m peers tests/peers $(ARGS)
+
+clean:
+	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+
+$(STAMP): setup.cfg pyproject.toml
+	@if ! $(BIN)/python -c '$(CHECK)' 2>/dev/null; then \
+	  found=; \
+	  for python in $(PYTHON) python3.11 python3.12 python3; do \
+	    if $$python -c '$(CHECK)' 2>/dev/null; then found=$$python; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "freevocab needs Python 3.11 or 3.12; found: $$(python3 --version 2>&1 | head -1)." \
+	      "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
+	  echo "setting up $(VENV) with $$($$found --version) (about a minute, once)"; \
+	  $$found -m venv --clear $(VENV) || { \
+	    echo "could not make $(VENV): on Debian, apt-get install python3-venv" >&2; exit 1; }; \
+	fi
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(PEERS): $(STAMP)
+	@$(PIP) --editable '.[test,peers]'
+	@touch $@

@@ -1,0 +1,25 @@
+"""Eight fake CPU devices, strict JAX, and one compilation cache for all test processes."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Programs that tests start see the same cache, and no data directory of the user's.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".jax_cache")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
+os.environ["MPLBACKEND"] = "Agg"
+os.environ.pop("FREEVOCAB_DATA", None)
+
+import jax  # noqa: E402  (the environment above is read when jax is imported)
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_legacy_prng_key", "error")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite the files under tests/golden"
+    )
