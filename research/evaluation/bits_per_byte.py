@@ -1,0 +1,88 @@
+"""Bits per byte: sums of nats over sums of bytes, never a mean of ratios."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+LOST_BYTE_BITS = 8.0  # what it costs to send, apart, one byte that a lossy codec cannot give back
+
+
+def bits_per_byte(nats: float, num_bytes: int) -> float:
+    """Bits per byte of the original text.
+
+    Args:
+      nats: sum of -ln p over every token of the stream, end-of-document tokens included.
+      num_bytes: bytes of the original text; special tokens stand for none.
+
+    Raises:
+      ValueError: without a byte to divide by.
+    """
+    if num_bytes <= 0:
+        raise ValueError("bits per byte needs at least one byte of text")
+    return float(nats) / math.log(2) / num_bytes
+
+
+def with_lost_bytes(value: float, lost_share: float) -> float:
+    """Bits per byte when every byte that the codec loses is sent apart, 8 bits each."""
+    return value + LOST_BYTE_BITS * lost_share
+
+
+def lost_share(texts: Sequence[bytes], decoded: Sequence[bytes]) -> float:
+    """Share of the bytes of `texts` that are not in `decoded`, 0 where they are equal.
+
+    The bytes kept are those of the longest common subsequence of lines and, within lines that
+    differ, of bytes; so an approximation from above where a change crosses lines.
+    """
+    total = sum(len(text) for text in texts)
+    kept = sum(_kept_bytes(text, other) for text, other in zip(texts, decoded, strict=True))
+    return (total - kept) / total if total else 0.0
+
+
+def _kept_bytes(text: bytes, other: bytes) -> int:
+    import difflib
+
+    if text == other:
+        return len(text)
+    lines, other_lines = text.splitlines(keepends=True), other.splitlines(keepends=True)
+    matcher = difflib.SequenceMatcher(None, lines, other_lines, autojunk=False)
+    kept = 0
+    for tag, start, stop, other_start, other_stop in matcher.get_opcodes():
+        piece = b"".join(lines[start:stop])
+        if tag == "equal":
+            kept += len(piece)
+        elif tag == "replace":
+            other_piece = b"".join(other_lines[other_start:other_stop])
+            inner = difflib.SequenceMatcher(None, piece, other_piece, autojunk=False)
+            kept += sum(block.size for block in inner.get_matching_blocks())
+    return kept
+
+
+def uniform_bits_per_byte(vocab_size: int, ratio: float) -> float:
+    """What a model pays that knows nothing: log2 V bits a token, `ratio` bytes a token."""
+    return math.log2(vocab_size) / ratio
+
+
+def unigram_bits_per_byte(train_ids: np.ndarray, ids: np.ndarray, vocab_size: int,
+                          num_bytes: int) -> float:
+    """Cross-entropy of `ids` under add-one counts of `train_ids`, per byte of their text.
+
+    Args:
+      train_ids: integer [N], the ids that are counted.
+      ids: integer [M], the ids that are paid for; they stand for `num_bytes` bytes.
+    """
+    counts_V = np.bincount(train_ids, minlength=vocab_size).astype(np.float64) + 1.0
+    if len(counts_V) > vocab_size:
+        raise ValueError(f"an id reaches {len(counts_V) - 1}, the vocabulary ends at {vocab_size}")
+    nats_V = math.log(counts_V.sum()) - np.log(counts_V)
+    paid_V = np.bincount(ids, minlength=vocab_size)
+    return bits_per_byte(float(nats_V @ paid_V), num_bytes)
+
+
+def floor_cost_bound(beta: int, symbols: int = 256) -> float:
+    """Most bits per byte that a frequency of at least one, in 2**beta, can cost.
+
+    The floor leaves 2**beta - symbols to share out, so a sure byte costs
+    -log2(1 - symbols / 2**beta): .0227 at beta = 14, .0056 at 16, .093 at 12.
+    """
+    return -math.log2(1.0 - symbols / 2**beta)
