@@ -29,7 +29,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 colabs: $(STAMP)  ## every notebook, in full, top to bottom
-	$(BIN)/python -m pytest -q tests/colabs --full-colabs $(ARGS)
+	$(BIN)/python -m pytest -q tests/test_colabs.py --full $(ARGS)
 
 report: $(STAMP)
 	$(BIN)/freevocab report --workdir $(WORKDIR) $(ARGS)
@@ -38,7 +38,7 @@ benchmarks: $(STAMP)
 	$(BIN)/python -m experiments.benchmarks $(ARGS)
 
 test-peers: $(PEERS)
-	$(BIN)/python -m pytest -q -m peers tests/peers $(ARGS)
+	$(BIN)/python -m pytest -q tests/peers $(ARGS)
 
 clean:
 	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
