@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from research.evaluation.edit_distance import common_bytes
+
 LOST_BYTE_BITS = 8.0  # what it costs to send, apart, one byte that a lossy codec cannot give back
 
 
@@ -29,33 +31,14 @@ def with_lost_bytes(value: float, lost_share: float) -> float:
 
 
 def lost_share(texts: Sequence[bytes], decoded: Sequence[bytes]) -> float:
-    """Share of the bytes of `texts` that are not in `decoded`, 0 where they are equal.
-
-    The bytes kept are those of the longest common subsequence of lines and, within lines that
-    differ, of bytes; so an approximation from above where a change crosses lines.
-    """
+    """Share of the bytes of `texts` that are not in `decoded`: outside their longest common
+    subsequence, text by text. 0 where they are equal."""
     total = sum(len(text) for text in texts)
-    kept = sum(_kept_bytes(text, other) for text, other in zip(texts, decoded, strict=True))
+    kept = sum(
+        len(text) if text == other else common_bytes(text, other)
+        for text, other in zip(texts, decoded, strict=True)
+    )
     return (total - kept) / total if total else 0.0
-
-
-def _kept_bytes(text: bytes, other: bytes) -> int:
-    import difflib
-
-    if text == other:
-        return len(text)
-    lines, other_lines = text.splitlines(keepends=True), other.splitlines(keepends=True)
-    matcher = difflib.SequenceMatcher(None, lines, other_lines, autojunk=False)
-    kept = 0
-    for tag, start, stop, other_start, other_stop in matcher.get_opcodes():
-        piece = b"".join(lines[start:stop])
-        if tag == "equal":
-            kept += len(piece)
-        elif tag == "replace":
-            other_piece = b"".join(other_lines[other_start:other_stop])
-            inner = difflib.SequenceMatcher(None, piece, other_piece, autojunk=False)
-            kept += sum(block.size for block in inner.get_matching_blocks())
-    return kept
 
 
 def uniform_bits_per_byte(vocab_size: int, ratio: float) -> float:
