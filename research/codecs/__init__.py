@@ -1,0 +1,83 @@
+"""Text <-> ids. `codecs.load(name or directory)` is the way in; the protocol is in protocol.py.
+
+Nothing heavy is imported here: a kind's module comes in when a codec of that kind is loaded.
+"""
+
+import importlib
+import os
+from pathlib import Path
+
+from research.codecs import saved
+from research.codecs.protocol import Codec
+from research.errors import FreevocabError, UsageError
+
+__all__ = ["KINDS", "Codec", "load", "names"]
+
+# A kind that is not listed and contains ':' is itself an import path, "package.module:Class".
+KINDS = {
+    "bytes": "research.codecs.bytes_codec:BytesCodec",
+    "gzip": "research.codecs.gzip_codec:GZipCodec",
+    "sentencepiece": "research.codecs.sentencepiece_codec:SentencePieceCodec",
+    "bpe": "research.codecs.bpe_codec:BPECodec",
+    "arithmetic": "research.codecs.arithmetic:ArithmeticCodec",
+    "equal-info": "research.codecs.equal_info:EqualInfoCodec",
+    "codebook": "research.codecs.codebook:CodebookCodec",
+}
+
+_WITHOUT_FILES = ("bytes", "gzip")
+_SHIPPED = Path(__file__).parent / "shipped"
+
+
+def names() -> list[str]:
+    """The codecs that come with the package, sorted."""
+    folders = [path.parent.name for path in _SHIPPED.glob(f"*/{saved.DESCRIPTION}")]
+    return sorted([*_WITHOUT_FILES, *folders])
+
+
+def load(name_or_directory: str | os.PathLike) -> Codec:
+    """Opens a shipped codec by name, or a directory that `codec.save` wrote.
+
+    A directory named like a shipped codec is reached as `./NAME`.
+
+    Raises:
+      UsageError: neither a shipped name nor a directory.
+      FreevocabError: the directory is damaged, of a newer version, or of a kind that cannot be
+        imported.
+    """
+    name = os.fspath(name_or_directory)
+    if name in _WITHOUT_FILES:
+        return _class_of(name)()
+    if name in names():
+        return _open(_SHIPPED / name)
+    directory = Path(name)
+    if directory.is_dir():
+        return _open(directory)
+    if directory.is_file():
+        raise UsageError(f"{name} is a file: give the directory that holds {saved.DESCRIPTION}")
+    raise UsageError(f"no codec {name!r}: give a directory or one of {', '.join(names())}")
+
+
+def _open(directory: Path) -> Codec:
+    meta = saved.read(directory)
+    codec_class = _class_of(meta["kind"])
+    try:
+        return codec_class.from_directory(directory, meta)
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        problem = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise FreevocabError(f"the codec in {directory} is damaged ({problem})") from error
+
+
+def _class_of(kind: str) -> type:
+    path = KINDS.get(kind, kind)
+    if ":" not in path:
+        raise FreevocabError(f"unknown kind of codec {kind!r}: this freevocab has {_kinds()}")
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        problem = str(error).splitlines()[0]
+        raise FreevocabError(f"cannot import the codec {path!r}: {problem}") from error
+
+
+def _kinds() -> str:
+    return ", ".join(KINDS) + ' and "package.module:Class"'

@@ -1,0 +1,125 @@
+"""DEFLATE as a tokenizer: zlib's bits, cut into N-bit ids (the paper's GZip rows; Table 10)."""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from research.codecs import saved
+from research.codecs.bits import bits_to_ids, ids_to_bits
+from research.codecs.protocol import as_bytes
+from research.codecs.static_vocabulary import checked
+from research.errors import UsageError
+
+RAW_DEFLATE = -zlib.MAX_WBITS
+
+
+class GZipCodec:
+    """zlib at its default level, its bits in groups of `bits_per_token`, most significant first.
+
+    The paper says that it keeps a two-byte header and a two-byte footer; the zlib format
+    (RFC 1950) has a two-byte header and a *four*-byte footer, the Adler-32 of the text.
+    `header=False` leaves both out (raw DEFLATE, RFC 1951).
+
+    Args:
+      bits_per_token: N, 1 to 24; vocab_size = 2^N. The last id is filled up with zero bits.
+      header: keep zlib's header and footer.
+
+    Lossless. Ids that no encoder made (a model's, say) decode to the longest prefix that is
+    valid; `decode_prefix` tells whether that was all.
+    """
+
+    lossless = True
+    # DEFLATE looks back 32 kB and starts each block of a file anew: short blocks cost ratio.
+    block_bytes = 1 << 20
+
+    def __init__(self, bits_per_token: int = 8, header: bool = True):
+        if type(bits_per_token) is not int or not 1 <= bits_per_token <= 24:
+            raise UsageError(f"gzip takes 1 to 24 bits per token, not {bits_per_token!r}")
+        if type(header) is not bool:
+            raise UsageError(f"gzip's header is on (True) or off (False), not {header!r}")
+        self.bits_per_token = bits_per_token
+        self.header = header
+        self.vocab_size = 1 << bits_per_token
+        bits = "" if bits_per_token == 8 else f"-{bits_per_token}bit"
+        self.name = "gzip" + bits + ("" if header else "-raw")
+
+    def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
+        """One int32 array per text; an empty text has ids too (an empty stream is some bytes)."""
+        return [self._encode(as_bytes(text)) for text in texts]
+
+    def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
+        """One byte string per id array: the longest valid prefix (see `decode_prefix`)."""
+        return [self.decode_prefix(one)[0] for one in ids]
+
+    def decode_prefix(self, ids: np.ndarray) -> tuple[bytes, bool]:
+        """The text of the longest valid prefix of `ids`, and whether the stream was complete.
+
+        Complete means: the end was reached, with a right checksum where there is one, and
+        nothing but zero padding follows.
+        """
+        stream = np.packbits(ids_to_bits(checked(ids, self.vocab_size), self.bits_per_token))
+        text, rest = _inflate(stream.tobytes(), zlib.MAX_WBITS if self.header else RAW_DEFLATE)
+        return text, rest is not None and not rest.strip(b"\0")
+
+    def token_bytes(self) -> None:
+        """None: an id alone stands for nothing."""
+        return None
+
+    def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
+        """int32, the shape of `ids`: the last id of the message carries all its bytes.
+
+        Each row along the last axis is a message of its own.
+        """
+        array = checked(ids, self.vocab_size)
+        lengths = np.zeros(array.shape, np.int32)
+        if array.size:
+            rows = array.reshape(-1, array.shape[-1])
+            lengths.reshape(rows.shape)[:, -1] = [len(text) for text in self.decode(list(rows))]
+        return lengths
+
+    def fingerprint(self) -> str:
+        """Hex digest of the two options; DEFLATE itself never changes."""
+        text = f"freevocab gzip {self.bits_per_token} {self.header}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes codec.json."""
+        options = {"bits_per_token": self.bits_per_token, "header": self.header}
+        saved.write(directory, "gzip", options)
+
+    @classmethod
+    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "GZipCodec":
+        """Opens what `save` wrote."""
+        return cls(meta["bits_per_token"], meta["header"])
+
+    def _encode(self, text: bytes) -> np.ndarray:
+        compressor = zlib.compressobj(wbits=zlib.MAX_WBITS if self.header else RAW_DEFLATE)
+        stream = compressor.compress(text) + compressor.flush()
+        return bits_to_ids(np.unpackbits(np.frombuffer(stream, np.uint8)), self.bits_per_token)
+
+
+def _inflate(stream: bytes, wbits: int) -> tuple[bytes, bytes | None]:
+    """The text of the longest valid prefix, and what follows its end (None: no end was reached)."""
+    inflater = zlib.decompressobj(wbits)
+    try:
+        text = inflater.decompress(stream)
+    except zlib.error:
+        return _inflate_bytewise(stream, wbits), None
+    return text, inflater.unused_data if inflater.eof else None
+
+
+def _inflate_bytewise(stream: bytes, wbits: int) -> bytes:
+    """What comes out before the error: zlib drops the output of the call that meets it."""
+    inflater = zlib.decompressobj(wbits)
+    parts = []
+    for position in range(len(stream)):
+        try:
+            parts.append(inflater.decompress(stream[position : position + 1]))
+        except zlib.error:
+            break
+    return b"".join(parts)

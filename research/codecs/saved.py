@@ -1,0 +1,69 @@
+"""The folder that a codec is saved as: codec.json, and beside it the files it needs."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from research.errors import FreevocabError, UsageError
+from research.files import atomic_path, write_bytes, write_json
+
+FORMAT = "freevocab-codec"
+VERSION = 1
+DESCRIPTION = "codec.json"
+
+
+def write(
+    directory: str | os.PathLike,
+    kind: str,
+    parameters: Mapping[str, Any],
+    files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Writes codec.json ({"format", "version", "kind", ...parameters}) and `files`, all or nothing.
+
+    Raises:
+      UsageError: `directory` holds something other than a saved codec (it would be replaced).
+    """
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is a file: give a directory to save the codec in")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / DESCRIPTION).exists():
+        raise UsageError(f"{directory} is not empty and holds no codec: give a new directory")
+    description = {"format": FORMAT, "version": VERSION, "kind": kind, **parameters}
+    with atomic_path(directory, directory=True) as temporary:
+        for name, content in (files or {}).items():
+            write_bytes(temporary / name, content)
+        write_json(temporary / DESCRIPTION, description)
+
+
+def read(directory: str | os.PathLike) -> dict[str, Any]:
+    """The content of codec.json, its format and version checked.
+
+    Raises:
+      FreevocabError: no such directory, no codec.json, damaged, or written by a newer version.
+    """
+    directory = Path(directory)
+    path = directory / DESCRIPTION
+    if not directory.is_dir():
+        raise FreevocabError(f"no codec at {directory}: the directory does not exist")
+    try:
+        meta = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise FreevocabError(f"no codec at {directory}: it has no {DESCRIPTION}") from None
+    except OSError as error:
+        raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise FreevocabError(f"{path} is damaged (not JSON): save the codec again") from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise FreevocabError(f'{path} does not describe a codec ("format" is not "{FORMAT}")')
+    version = meta.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise FreevocabError(f"{path} is damaged: its version is {version!r}")
+    if version > VERSION:
+        raise FreevocabError(
+            f"{path} has format version {version}, this freevocab reads up to {VERSION}: upgrade it"
+        )
+    if not isinstance(meta.get("kind"), str):
+        raise FreevocabError(f"{path} is damaged: it names no kind of codec")
+    return meta
