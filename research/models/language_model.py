@@ -1,0 +1,166 @@
+"""A language model: a vocabulary's table around a trunk.
+
+Parameters: {'trunk': ..., 'vocabulary': {'input_VxD', 'output_VxD' if untied}}; see `trunk.py`.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from research.errors import UsageError
+from research.models import cross_entropy, trunk
+from research.models.sizes import TrunkConfig
+from research.vocabularies import learned
+from research.vocabularies.table import Table, embed
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModelConfig:
+    """A trunk and its vocabulary.
+
+    Attributes:
+      trunk: shape of the trunk.
+      vocab_size: ids in all: the codec's, then BOS, then EOS.
+      padded_vocab_size: rows of the tables, at least `vocab_size`; None: the next multiple of 128,
+        so that the table divides over devices. Ids from vocab_size on have probability zero.
+      tied: the readout uses the input table.
+    """
+
+    trunk: TrunkConfig
+    vocab_size: int
+    padded_vocab_size: int | None = None
+    tied: bool = False
+
+    def __post_init__(self):
+        if self.vocab_size < 3:
+            raise UsageError(f"vocab_size counts BOS and EOS too; {self.vocab_size} is too small")
+        if self.rows < self.vocab_size:
+            raise UsageError(
+                f"padded_vocab_size={self.rows} is below vocab_size={self.vocab_size}"
+            )
+
+    @property
+    def rows(self) -> int:
+        """Rows V of the tables."""
+        if self.padded_vocab_size is None:
+            return -(-self.vocab_size // 128) * 128
+        return self.padded_vocab_size
+
+    @property
+    def bos_id(self) -> int:
+        """The id every training sequence starts with."""
+        return self.vocab_size - 2
+
+    @property
+    def eos_id(self) -> int:
+        """The id that ends a document."""
+        return self.vocab_size - 1
+
+
+def init(key: jax.Array, config: LanguageModelConfig) -> dict[str, Any]:
+    """Fresh float32 parameters."""
+    trunk_key, vocabulary_key = jax.random.split(key)
+    return {
+        "trunk": trunk.init(trunk_key, config.trunk),
+        "vocabulary": learned.init(
+            vocabulary_key, config.rows, config.trunk.d_model, tied=config.tied
+        ),
+    }
+
+
+def hidden(
+    params: dict[str, Any],
+    config: LanguageModelConfig,
+    ids_BxL: jax.Array,
+    segments_BxL: jax.Array | None = None,
+    positions_BxL: jax.Array | None = None,
+    *,
+    table: Table | None = None,
+) -> jax.Array:
+    """What the readout sees, [B, L, D]. `table` stands in for the learned vocabulary."""
+    table = learned.table(params["vocabulary"]) if table is None else table
+    x_BxLxD = embed(table, ids_BxL)
+    return trunk.apply(params["trunk"], config.trunk, x_BxLxD, segments_BxL, positions_BxL)
+
+
+def logits(
+    params: dict[str, Any],
+    config: LanguageModelConfig,
+    ids_BxL: jax.Array,
+    segments_BxL: jax.Array | None = None,
+    positions_BxL: jax.Array | None = None,
+    *,
+    table: Table | None = None,
+) -> jax.Array:
+    """Float32 [B, L, V]: entry l scores the id at l + 1; padded ids are -inf."""
+    table = learned.table(params["vocabulary"]) if table is None else table
+    x_BxLxD = hidden(params, config, ids_BxL, segments_BxL, positions_BxL, table=table)
+    return cross_entropy.masked_logits(table, x_BxLxD, config.vocab_size)
+
+
+def token_losses(
+    params: dict[str, Any],
+    config: LanguageModelConfig,
+    batch: dict[str, jax.Array],
+    *,
+    chunk_size: int | None = None,
+    table: Table | None = None,
+) -> cross_entropy.TokenLosses:
+    """Nats, log Z and correctness of every position of a batch, each [B, L], unweighted.
+
+    A batch holds inputs_BxL, targets_BxL and may hold segments_BxL, positions_BxL and
+    vocab_size_B (int32, all equal): the number of real ids where the config's is only an upper
+    bound, so that codecs of different sizes share one compiled step.
+    """
+    table = learned.table(params["vocabulary"]) if table is None else table
+    x_BxLxD = hidden(
+        params,
+        config,
+        batch["inputs_BxL"],
+        batch.get("segments_BxL"),
+        batch.get("positions_BxL"),
+        table=table,
+    )
+    vocab_size = config.vocab_size
+    if "vocab_size_B" in batch:
+        vocab_size = jnp.max(batch["vocab_size_B"])
+    return cross_entropy.token_losses(
+        table, x_BxLxD, batch["targets_BxL"], vocab_size=vocab_size, chunk_size=chunk_size
+    )
+
+
+def loss(
+    params: dict[str, Any],
+    config: LanguageModelConfig,
+    batch: dict[str, jax.Array],
+    *,
+    z_loss: float = 0.0,
+    chunk_size: int | None = None,
+    table: Table | None = None,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """What training minimises, as sums over the positions with weight.
+
+    Args:
+      batch: see `token_losses`; weights_BxL (float32) counts positions, absent: all.
+      z_loss: weight of log(Z)^2, which keeps logits from drifting (the paper has 1e-4).
+      chunk_size: positions of each sequence in the readout at once.
+      table: stands in for the learned vocabulary.
+
+    Returns:
+      nats + z_loss * log(Z)^2 summed (float32; divide by tokens), and sums {'nats', 'tokens',
+      'z_loss' (its term), 'correct'}; bits per byte come from 'nats' alone.
+    """
+    losses = token_losses(params, config, batch, chunk_size=chunk_size, table=table)
+    weights_BxL = batch.get("weights_BxL")
+    weights_BxL = jnp.ones_like(losses.nats_BxL) if weights_BxL is None else weights_BxL
+    nats = jnp.sum(weights_BxL * losses.nats_BxL)
+    penalty = z_loss * jnp.sum(weights_BxL * jnp.square(losses.log_z_BxL))
+    sums = {
+        "nats": nats,
+        "tokens": jnp.sum(weights_BxL),
+        "z_loss": penalty,
+        "correct": jnp.sum(weights_BxL * losses.correct_BxL),
+    }
+    return nats + penalty, sums

@@ -1,0 +1,39 @@
+"""The MLP of a block: gated (three matrices) or plain (two)."""
+
+import functools
+
+import flax.linen as nn
+import jax
+
+from research.models.projection import Projection
+from research.models.sizes import TrunkConfig, residual_gain
+
+_ACTIVATIONS = {
+    "gelu": functools.partial(jax.nn.gelu, approximate=True),
+    "silu": jax.nn.silu,
+    "relu": jax.nn.relu,
+}
+
+
+class MLP(nn.Module):
+    """[..., D] -> [..., D].
+
+    Parameters: gate/kernel [D, F] (gated only), up/kernel [D, F], down/kernel [F, D].
+    Gated: down(act(gate(x)) * up(x)) (Shazeer 2020; T5.1.1 has act = GELU by tanh).
+    """
+
+    config: TrunkConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        config = self.config
+        options = {"dtype": config.dtype, "row_invariant": config.row_invariant}
+        activation = _ACTIVATIONS[config.mlp.removeprefix("gated_")]
+        hidden = Projection((config.mlp_dim,), name="up", **options)(x)
+        if config.gated:
+            gate = Projection((config.mlp_dim,), name="gate", **options)(x)
+            hidden = activation(gate) * hidden
+        else:
+            hidden = activation(hidden)
+        gain = residual_gain(config)
+        return Projection((config.d_model,), gain=gain, name="down", **options)(hidden)

@@ -1,0 +1,172 @@
+"""The trunk: a pre-norm Transformer from vectors to vectors. It never sees an id.
+
+Parameters (layer axis N first in everything under layers/, whether scanned or not):
+
+    layers/attention_norm/scale [N, D]          layers/mlp_norm/scale [N, D]
+    layers/attention/query/kernel [N, D, H, K]  layers/mlp/gate/kernel [N, D, F]  (gated)
+    layers/attention/key/kernel [N, D, H', K]   layers/mlp/up/kernel [N, D, F]
+    layers/attention/value/kernel [N, D, H', K] layers/mlp/down/kernel [N, F, D]
+    layers/attention/out/kernel [N, H, K, D]    final_norm/scale [D]
+    layers/attention/position_bias [N, H, buckets]  (T5 positions)
+    layers/attention/{query,key}_norm/scale [N, K]  (QK-norm)
+
+with H' the key-value heads. All are float32. Kernels start from truncated normals of variance
+1 / inputs, `out` and `down` divided by 2 N as well, norms at one, position biases at N(0, .04):
+every parameter starts at the size it should have, which suits Adafactor's parameter-scaled steps
+(as in T5) and AdamW or Muon alike.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from research.models.attention import Attention, Surroundings
+from research.models.cache import Cache, from_prompt, init_cache, slot_distances
+from research.models.mlp import MLP
+from research.models.projection import RMSNorm
+from research.models.sizes import TrunkConfig
+
+__all__ = ["Trunk", "apply", "decode_step", "init", "init_cache", "prefill"]
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x)); in the form that `nn.scan` wants."""
+
+    config: TrunkConfig
+    keep_cache: bool = False
+
+    @nn.compact
+    def __call__(self, x_BxTxD: jax.Array, surroundings: Surroundings, cached: Any):
+        config = self.config
+        normed = RMSNorm(config.norm_epsilon, name="attention_norm")(x_BxTxD)
+        attended, kept = Attention(config, name="attention")(normed, surroundings, cached)
+        x_BxTxD += attended
+        normed = RMSNorm(config.norm_epsilon, name="mlp_norm")(x_BxTxD)
+        x_BxTxD += MLP(config, name="mlp")(normed)
+        return x_BxTxD, (kept if self.keep_cache else None)
+
+
+class Trunk(nn.Module):
+    """Vectors [B, L, D] to vectors [B, L, D] of the config's dtype, normed for the readout."""
+
+    config: TrunkConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        x_BxLxD: jax.Array,
+        segments_BxL: jax.Array | None = None,
+        positions_BxL: jax.Array | None = None,
+        *,
+        keep_cache: bool = False,
+    ):
+        """Runs whole sequences.
+
+        Args:
+          x_BxLxD: input vectors, any float dtype.
+          segments_BxL: int; a position sees only its own segment. None: one segment.
+          positions_BxL: int32, where each vector stands, for the T5 bias and rotary; None: 0, 1, ...
+            Causality always follows the order in the array.
+          keep_cache: also return the keys and values, each [layers, B, L, kv heads, K].
+        """
+        surroundings = _sequence_surroundings(x_BxLxD.shape[1], segments_BxL, positions_BxL)
+        y_BxLxD, kept = self._layers(x_BxLxD, surroundings, None, keep_cache)
+        return (y_BxLxD, kept) if keep_cache else y_BxLxD
+
+    @nn.nowrap
+    def _layers(self, x_BxTxD, surroundings, cached, keep_cache):
+        config = self.config
+        x_BxTxD = x_BxTxD.astype(jnp.dtype(config.dtype))
+        if config.scale_inputs:
+            x_BxTxD *= jnp.sqrt(config.d_model).astype(x_BxTxD.dtype)
+        block = nn.remat(Block, prevent_cse=not config.scan_layers) if config.remat else Block
+        layers = nn.scan(
+            block,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=(nn.broadcast, 0),
+            length=config.num_layers,
+            unroll=1 if config.scan_layers else config.num_layers,
+        )(config, keep_cache, name="layers")
+        x_BxTxD, kept = layers(x_BxTxD, surroundings, cached)
+        return RMSNorm(config.norm_epsilon, name="final_norm")(x_BxTxD), kept
+
+
+class _Step(Trunk):
+    """The same parameters, run for one position with a cache."""
+
+    @nn.compact
+    def __call__(self, x_BxD: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
+        size = cache.keys.shape[2]
+        distance_BxS, filled_BxS = slot_distances(cache)
+        surroundings = Surroundings(
+            positions_BxT=cache.length_B[:, None],
+            relative_BxTxS=-distance_BxS[:, None],
+            mask_Bx1xTxS=filled_BxS[:, None, None],
+            slot_B=cache.length_B % size,
+        )
+        cached = (cache.keys, cache.values)
+        y_Bx1xD, (keys, values) = self._layers(x_BxD[:, None], surroundings, cached, True)
+        return y_Bx1xD[:, 0], Cache(keys, values, cache.length_B + 1)
+
+
+def _sequence_surroundings(length, segments_BxL, positions_BxL) -> Surroundings:
+    mask = relative = None
+    if segments_BxL is not None:
+        mask = (segments_BxL[:, :, None] == segments_BxL[:, None, :])[:, None]
+    if positions_BxL is None:
+        return Surroundings(jnp.arange(length, dtype=jnp.int32)[None], None, mask)
+    relative = positions_BxL[:, None, :] - positions_BxL[:, :, None]
+    return Surroundings(positions_BxL, relative, mask)
+
+
+def init(key: jax.Array, config: TrunkConfig) -> dict[str, Any]:
+    """Fresh parameters, the tree in this module's docstring."""
+    x_BxLxD = jnp.zeros((1, 2, config.d_model), jnp.float32)
+    return Trunk(config).init(key, x_BxLxD)["params"]
+
+
+def apply(
+    params: dict[str, Any],
+    config: TrunkConfig,
+    x_BxLxD: jax.Array,
+    segments_BxL: jax.Array | None = None,
+    positions_BxL: jax.Array | None = None,
+) -> jax.Array:
+    """`Trunk` as a pure function: [B, L, D] -> [B, L, D]."""
+    return Trunk(config).apply({"params": params}, x_BxLxD, segments_BxL, positions_BxL)
+
+
+def prefill(
+    params: dict[str, Any],
+    config: TrunkConfig,
+    x_BxLxD: jax.Array,
+    length_B: jax.Array,
+    cache_length: int,
+) -> tuple[jax.Array, Cache]:
+    """Runs prompts padded at the end to L <= cache_length; the cache then goes on after them.
+
+    Args:
+      length_B: int32, each prompt's real length, 1 to L.
+
+    Returns:
+      Outputs [B, L, D] (those of the padding mean nothing), cache.
+    """
+    variables = {"params": params}
+    y_BxLxD, (keys, values) = Trunk(config).apply(variables, x_BxLxD, keep_cache=True)
+    return y_BxLxD, from_prompt(keys, values, length_B, cache_length)
+
+
+def decode_step(
+    params: dict[str, Any], config: TrunkConfig, x_BxD: jax.Array, cache: Cache
+) -> tuple[jax.Array, Cache]:
+    """One more position for every row: [B, D] -> [B, D] and the advanced cache.
+
+    A row attends to its last S positions, S the slots of the cache; as long as it has seen no
+    more, the result is that of the whole sequence. Needs a causal config.
+    """
+    if not config.causal:
+        raise ValueError("decode_step needs a causal trunk")
+    return _Step(config).apply({"params": params}, x_BxD, cache)
