@@ -1,0 +1,149 @@
+"""`builtin`: text that every Python installation has, so that nothing needs a download.
+
+Three parts, read in this order:
+  topics      the language reference's chapters behind `help()` (pydoc_data.topics); one each
+  docstrings  the docstrings of one module, joined by blank lines
+  code        one source file of the standard library, as it is (its docstrings included)
+
+A module's code and its docstrings fall into the same split, decided by the hash of the
+file's bytes, so no held-out docstring is seen in training code. Left out: tests, idlelib,
+lib2to3, distutils, ensurepip, installed packages, the source of the topics, and files that
+an installation writes about itself. The text changes a little with the Python version;
+`describe()` names the version and a digest of the text.
+"""
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import importlib
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from research.corpora import splits
+from research.errors import FreevocabError, UsageError
+
+PARTS = ("topics", "docstrings", "code")
+_LEFT_OUT_FOLDERS = frozenset(
+    "test tests idlelib lib2to3 distutils ensurepip site-packages dist-packages"
+    " __pycache__ pydoc_data".split()
+)
+_LEFT_OUT_FILES = ("_sysconfigdata", "sitecustomize", "usercustomize")  # beginnings of names
+_WITH_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def source(argument: str) -> "Builtin":
+    """`builtin` or `builtin:PART`."""
+    if argument and argument not in PARTS:
+        raise UsageError(f"no part {argument!r} in builtin: it has {', '.join(sorted(PARTS))}")
+    return Builtin(parts=(argument,) if argument else PARTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Builtin:
+    """The library's text, from the running Python or another library folder."""
+
+    parts: tuple[str, ...] = PARTS
+    library: str = os.path.dirname(os.__file__)
+    by_hash = False  # docstrings go where their module's code goes
+
+    @property
+    def name(self) -> str:
+        return "builtin" if self.parts == PARTS else f"builtin:{'+'.join(self.parts)}"
+
+    def documents(self, split: str) -> Iterator[bytes]:
+        if "topics" in self.parts:
+            for topic in topics():
+                if splits.split_by_hash(topic) == split:
+                    yield topic
+        if "docstrings" in self.parts:
+            for code, text in zip(self._modules.values(), self._docstrings, strict=True):
+                if text and splits.split_by_hash(code) == split:
+                    yield text
+        if "code" in self.parts:
+            for code in self._modules.values():
+                if splits.split_by_hash(code) == split:
+                    yield code
+
+    @functools.cached_property
+    def _modules(self) -> dict[str, bytes]:
+        return dict(modules(self.library))
+
+    @functools.cached_property
+    def _docstrings(self) -> list[bytes | None]:
+        return [docstrings(code) for code in self._modules.values()]
+
+    def digest(self) -> str:
+        state = hashlib.blake2b(" ".join(self.parts).encode(), digest_size=16)
+        if "topics" in self.parts:
+            for topic in topics():
+                state.update(splits.document_digest(topic))
+        if self.parts != ("topics",):
+            for code in self._modules.values():
+                state.update(splits.document_digest(code))
+        return state.hexdigest()
+
+    def details(self) -> dict[str, Any]:
+        details: dict[str, Any] = {"python": platform.python_version()}
+        if "docstrings" in self.parts:
+            pairs = zip(self._modules, self._docstrings, strict=True)
+            details["unparsable_modules"] = [name for name, text in pairs if text is None]
+        return details
+
+
+def modules(library: str) -> Iterator[tuple[str, bytes]]:
+    """(path within the library, source) of every module that counts, in order of the path.
+
+    Raises:
+      FreevocabError: if there are no sources (a Python that ships compiled files only).
+    """
+    paths = []
+    for folder, folders, files in os.walk(library):
+        folders[:] = [
+            name
+            for name in folders
+            if name not in _LEFT_OUT_FOLDERS and not name.startswith("config-")
+        ]
+        paths += [
+            Path(folder, name)
+            for name in files
+            if name.endswith(".py") and not name.startswith(_LEFT_OUT_FILES)
+        ]
+    by_name = {path.relative_to(library).as_posix(): path for path in paths}
+    if not by_name:
+        raise FreevocabError(
+            f"no Python sources in {library}, so there is no builtin corpus: use text:GLOB"
+        )
+    for name in sorted(by_name):
+        if code := by_name[name].read_bytes():
+            yield name, code
+
+
+def topics() -> list[bytes]:
+    """The chapters behind `help('topics')`, by title."""
+    texts = importlib.import_module("pydoc_data.topics").topics
+    return [texts[title].encode("utf-8") for title in sorted(texts)]
+
+
+def docstrings(code: bytes) -> bytes | None:
+    """The docstrings of a module in the order of the source, cleaned of their indent.
+
+    Returns:
+      The docstrings joined by blank lines (b'' if there are none), or None if this Python
+      cannot parse the file.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # old escapes in library files are not our business
+        try:
+            tree = ast.parse(code)
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+    owners = [node for node in ast.walk(tree) if isinstance(node, _WITH_DOCSTRINGS)]
+    owners.sort(key=lambda node: getattr(node, "lineno", 0))  # a module has no line: it is first
+    texts = [text.strip("\n") for node in owners if (text := ast.get_docstring(node))]
+    joined = "\n\n".join(text for text in texts if text)
+    return (joined + "\n").encode("utf-8", "surrogatepass") if joined else b""

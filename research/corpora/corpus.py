@@ -1,0 +1,133 @@
+"""A corpus: documents (bytes) in three splits that share none."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from research.corpora import splits
+from research.errors import UsageError
+
+
+class Source(Protocol):
+    """Where documents come from. A corpus adds names, counts and the dropping of duplicates."""
+
+    name: str
+    by_hash: bool  # True if every split follows `splits.split_by_hash`: nothing to drop then
+
+    def documents(self, split: str) -> Iterator[bytes]:
+        """The documents of a split in a fixed order, streamed, duplicates included."""
+
+    def digest(self) -> str:
+        """Hex digest of everything that the documents are made from."""
+
+    def details(self) -> dict[str, Any]:
+        """What else a reader of a result should know (versions, files)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """Documents by split: 'train', 'valid', 'test'. Made by `research.corpora.load`."""
+
+    source: Source
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Hex digest of the content; the same content gives the same digest anywhere."""
+        return self.source.digest()
+
+    def documents(self, split: str) -> Iterator[bytes]:
+        """The documents of a split, in a fixed order, streamed.
+
+        A document that a held-out split has too is dropped here (test before valid before
+        train); copies within one split stay.
+
+        Raises:
+          UsageError: if the split is not one of the three.
+          FreevocabError: if a file turns out to be damaged on the way.
+        """
+        if split not in splits.SPLITS:
+            raise UsageError(f"no split {split!r}: a corpus has {', '.join(splits.SPLITS)}")
+        return self._documents(split)
+
+    def _documents(self, split: str) -> Iterator[bytes]:
+        dropped = self._dropped(split)
+        if not dropped:
+            yield from self.source.documents(split)
+            return
+        for document in self.source.documents(split):
+            if splits.document_digest(document) not in dropped:
+                yield document
+
+    def _dropped(self, split: str) -> frozenset[bytes]:
+        return frozenset() if self.source.by_hash else self._held_out[split]
+
+    @functools.cached_property
+    def _held_out(self) -> "_HeldOut":
+        return _HeldOut(self.source)
+
+    @functools.cached_property
+    def _counts(self) -> dict[str, dict[str, int]]:
+        counts = {}
+        for split in splits.SPLITS:
+            lengths = [len(document) for document in self.documents(split)]
+            counts[split] = {"documents": len(lengths), "bytes": sum(lengths)}
+        return counts
+
+    def describe(self) -> dict[str, Any]:
+        """Name, digest, and documents and bytes of each split (this reads the corpus once).
+
+        Returns:
+          {"name", "digest", "splits": {split: {"documents", "bytes"}}, ...what the source adds}
+        """
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "splits": {split: dict(counts) for split, counts in self._counts.items()},
+            **self.source.details(),
+        }
+
+
+class _HeldOut(dict):
+    """Digests to drop from each split, gathered when a split is first read."""
+
+    def __init__(self, source: Source):
+        super().__init__()
+        self._source = source
+
+    def __missing__(self, split: str) -> frozenset[bytes]:
+        self[split] = splits.held_out_digests(self._source.documents, split)
+        return self[split]
+
+
+@dataclasses.dataclass(frozen=True)
+class Combined:
+    """Several sources, one after the other; `A+B` in a corpus's name."""
+
+    parts: tuple[Source, ...]
+
+    @property
+    def name(self) -> str:
+        return "+".join(part.name for part in self.parts)
+
+    @property
+    def by_hash(self) -> bool:
+        return all(part.by_hash for part in self.parts)
+
+    def documents(self, split: str) -> Iterator[bytes]:
+        for part in self.parts:
+            yield from part.documents(split)
+
+    def digest(self) -> str:
+        state = hashlib.blake2b(digest_size=16)
+        for part in self.parts:
+            state.update(bytes.fromhex(part.digest()))
+        return state.hexdigest()
+
+    def details(self) -> dict[str, Any]:
+        return {"parts": [{"name": part.name, **part.details()} for part in self.parts]}

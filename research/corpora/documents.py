@@ -1,0 +1,206 @@
+"""Documents out of files: plain text, `<doc>` elements, JSON lines; compressed or not.
+
+Everything streams: what is held in memory is one document, one line of JSON, or at most
+`WHOLE_FILE_BYTES` of a plain file.
+"""
+
+import gzip
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from research.errors import FreevocabError
+
+WHOLE_FILE_BYTES = 16 * 2**20  # a plain file up to this size is one document
+PIECE_BYTES = 64 * 2**10  # a larger one is cut at the first blank line after so many bytes
+ELEMENT_BYTES = 64 * 2**20  # a <doc> element longer than this is taken for an unclosed one
+_CHUNK_BYTES = 2**20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BETWEEN_ELEMENTS = re.compile(rb"</doc>\s*(?=<doc[ >])")
+_COMPRESSIONS = (".xz", ".gz", ".zst")
+
+
+def documents(path: Path, *, only: bool = False) -> Iterator[bytes]:
+    """The documents of one file, in order.
+
+    * `.jsonl` (and `.jsonl.zst` ...): the "text" of each line; empty lines are skipped.
+    * A file that begins with `<doc `: what stands between each `<doc ...>` and `</doc>`, the
+      title that such dumps repeat as the first line included; tags are dropped.
+    * Anything else: the file is one document, a byte order mark dropped. Above
+      `WHOLE_FILE_BYTES` it is cut at blank lines into pieces of `PIECE_BYTES` and a little;
+      so is a smaller one, into about a hundred pieces, when it is the `only` one of a corpus
+      that must be split.
+
+    Empty documents are left out.
+
+    Raises:
+      FreevocabError: for a file that cannot be read or decompressed, a line without text, an
+        unclosed element; the message names the file and the place.
+    """
+    parts = _parts(path, _without_mark(_chunks(path)), only)
+    return (document for document in parts if document)
+
+
+def _parts(path: Path, chunks: Iterator[bytes], only: bool) -> Iterator[bytes]:
+    if format_suffix(path) == ".jsonl":
+        yield from _json_texts(path, chunks)
+        return
+    first = next(chunks, b"")
+    if first.lstrip().startswith((b"<doc ", b"<doc>")):
+        yield from _elements(path, first, chunks)
+    else:
+        yield from _plain(first, chunks, only)
+
+
+def format_suffix(path: Path) -> str:
+    """The suffix below a compression's: '.jsonl' for a.jsonl and a.jsonl.zst."""
+    inner = Path(path.stem) if path.suffix.lower() in _COMPRESSIONS else path
+    return inner.suffix.lower()
+
+
+def _json_texts(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for number, line in enumerate(_lines(chunks), start=1):
+        if not line.strip():
+            continue
+        try:
+            value: Any = json.loads(line)
+        except ValueError as error:
+            raise FreevocabError(f"{path}, line {number}: not JSON ({error})") from error
+        text = value.get("text") if isinstance(value, dict) else None
+        if not isinstance(text, str):
+            raise FreevocabError(f'{path}, line {number}: no "text" field with a string in it')
+        yield text.encode("utf-8", "surrogatepass")
+
+
+def _elements(path: Path, first: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = first.lstrip()
+    for chunk in chunks:
+        rest += chunk
+        *whole, rest = _BETWEEN_ELEMENTS.split(rest)
+        for element in whole:
+            yield _without_tag(path, element)
+        if len(rest) > ELEMENT_BYTES:
+            break
+    *whole, rest = _BETWEEN_ELEMENTS.split(rest)
+    for element in whole:
+        yield _without_tag(path, element)
+    last = rest.rstrip()
+    if not last.endswith(b"</doc>"):
+        start = last[:80].decode("utf-8", "replace").split("\n")[0]
+        raise FreevocabError(f"{path}: the element {start} is not closed by </doc>")
+    yield _without_tag(path, last.removesuffix(b"</doc>"))
+
+
+def _without_tag(path: Path, element: bytes) -> bytes:
+    # A title may hold '>', so the tag ends with its line where it has one to itself.
+    line, newline, rest = element.partition(b"\n")
+    if newline and line.rstrip().endswith(b">"):
+        return rest
+    tag, closed, rest = element.partition(b">")
+    if not closed:
+        raise FreevocabError(f"{path}: a <doc tag without its '>': {tag[:80]!r}")
+    return rest
+
+
+def _plain(first: bytes, chunks: Iterable[bytes], only: bool) -> Iterator[bytes]:
+    rest, large = first, False
+    for chunk in chunks:
+        rest += chunk
+        large = large or len(rest) > WHOLE_FILE_BYTES
+        if large:
+            *pieces, rest = _cut(rest, PIECE_BYTES)
+            yield from pieces
+    if large:
+        yield from _cut(rest, PIECE_BYTES)
+    elif only:
+        yield from _cut(rest, min(PIECE_BYTES, max(1, len(rest) // 100)))
+    else:
+        yield rest
+
+
+def _cut(text: bytes, size: int) -> list[bytes]:
+    """Pieces that join to `text`, each ending at the first blank line after `size` bytes.
+
+    Where no blank line comes before twice the size, at the last line end before that; with
+    none of those either, at a character's border.
+    """
+    pieces, start = [], 0
+    while len(text) - start > 2 * size:
+        low, high = start + size, start + 2 * size
+        blank = _BLANK_LINE.search(text, low, high)
+        if blank:
+            end = blank.end()
+        elif (newline := text.rfind(b"\n", low, high)) >= 0:
+            end = newline + 1
+        else:
+            end = high
+            while end > low and text[end] & 0xC0 == 0x80:
+                end -= 1
+        pieces.append(text[start:end])
+        start = end
+    return [*pieces, text[start:]]
+
+
+_BLANK_LINE = re.compile(rb"\n\r?\n+")
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    pieces: list[bytes] = []
+    for chunk in chunks:
+        *whole, rest = chunk.split(b"\n")
+        for line in whole:
+            yield b"".join([*pieces, line]) if pieces else line
+            pieces = []
+        pieces.append(rest)
+    yield b"".join(pieces)
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield next(chunks, b"").removeprefix(_BYTE_ORDER_MARK)
+    yield from chunks
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """The decompressed content in chunks of about 1 MiB."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".zst":
+            yield from _zstandard_chunks(path)
+            return
+        opened = {".gz": gzip.open, ".xz": lzma.open}.get(suffix, open)
+        with opened(path, "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+        raise FreevocabError(
+            f"{path} cannot be decompressed ({error}): the file is damaged or cut short"
+        ) from error
+    except OSError as error:
+        raise FreevocabError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _zstandard_chunks(path: Path) -> Iterator[bytes]:
+    try:
+        import zstandard  # late: few corpora need it
+    except ImportError as error:
+        raise FreevocabError(
+            f"{path} needs the zstandard package: pip install zstandard"
+        ) from error
+    # The largest window, for files made with --long; one frame may follow another.
+    context = zstandard.ZstdDecompressor(max_window_size=2**31)
+    frame = None
+    try:
+        with open(path, "rb") as file:
+            while data := file.read(2**16):
+                while data:
+                    frame = frame or context.decompressobj()
+                    yield frame.decompress(data)
+                    data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    except zstandard.ZstdError as error:
+        raise FreevocabError(f"{path} cannot be decompressed ({error}): damaged") from error
+    if frame is not None:
+        raise FreevocabError(f"{path} cannot be decompressed: the file is cut short")

@@ -1,0 +1,286 @@
+"""A split of a corpus as ids on disk: read once, memory-mapped afterwards.
+
+A store is a folder: `ids.bin` (int32, little endian: the documents one after the other, each
+followed by EOS), `offsets.bin` and `byte_offsets.bin` (int64: where documents begin, in ids
+and in bytes of text) and `meta.json`. It is written under a temporary name, so a store that
+exists is whole, and its name is a digest of what it was made from, so another corpus, codec,
+split or size never meets it.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from research import files
+from research.codecs.protocol import Codec
+from research.corpora import Corpus
+from research.errors import FreevocabError, UsageError
+
+FORMAT, VERSION = "freevocab-token-store", 1
+_IDS, _OFFSETS, _BYTE_OFFSETS, _META = "ids.bin", "offsets.bin", "byte_offsets.bin", "meta.json"
+# Documents go to the codec in groups of about so much: enough for codecs that batch, little
+# enough that memory stays flat (one larger document still goes as a whole).
+_GROUP_BYTES = 4 * 2**20
+_GROUP_DOCUMENTS = 4096
+# Above this size opening a store checks the length of its ids, not their checksum.
+_CHECKED_BYTES = 2**28
+
+Progress = Callable[[int, float], None]  # bytes of text done, bytes per second so far
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenStore:
+    """The ids of a split.
+
+    Attributes:
+      ids: int32 [tokens], memory-mapped; documents, each followed by `eos_id`.
+      offsets: int64 [documents + 1]; document i is ids[offsets[i]:offsets[i + 1]], EOS included.
+      byte_offsets: int64 [documents + 1]; the same in bytes of the original text (EOS has none).
+      vocab_size: ids of the codec, then BOS, then EOS: the codec's vocab_size + 2.
+      meta: what meta.json holds (corpus, codec, split, sizes).
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    byte_offsets: np.ndarray
+    vocab_size: int
+    meta: dict[str, Any]
+
+    @property
+    def bos_id(self) -> int:
+        return self.vocab_size - 2
+
+    @property
+    def eos_id(self) -> int:
+        return self.vocab_size - 1
+
+    @property
+    def num_tokens(self) -> int:
+        """Ids in the store, EOS included."""
+        return len(self.ids)
+
+    @property
+    def num_documents(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the original text."""
+        return int(self.byte_offsets[-1])
+
+    def document(self, index: int) -> np.ndarray:
+        """The ids of a document without its EOS, int32 [tokens]."""
+        return self.ids[self.offsets[index] : self.offsets[index + 1] - 1]
+
+
+def build(
+    corpus: Corpus,
+    split: str,
+    codec: Codec,
+    directory: str | os.PathLike,
+    *,
+    max_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> TokenStore:
+    """The store of a split under `directory`, opened if it is there, else built.
+
+    Args:
+      corpus: where the documents come from.
+      split: 'train', 'valid' or 'test'.
+      codec: turns documents into ids; it need not be able to decode.
+      directory: a folder for stores; each gets a folder of its own in it.
+      max_bytes: use at most so much text: whole documents from the first on, the last one cut
+        to fit (before a character that would be split).
+      progress: called with the bytes done and the rate, about twice a second and at the end.
+
+    Raises:
+      UsageError: if the split has no text, or max_bytes leaves none.
+      FreevocabError: if the folder cannot be written, or the codec gives an id out of range.
+    """
+    if max_bytes is not None and max_bytes < 1:
+        raise UsageError(f"max_bytes is {max_bytes}: give at least 1, or leave it out")
+    source = {
+        "corpus": corpus.digest,
+        "codec": codec.fingerprint(),
+        "split": split,
+        "max_bytes": max_bytes,
+    }
+    key = hashlib.sha256(json.dumps([FORMAT, VERSION, source]).encode()).hexdigest()[:24]
+    path = Path(directory) / f"{split}-{key}"
+    if (store := _open_if_whole(path, source)) is not None:
+        return store
+    documents = _first_bytes(corpus.documents(split), max_bytes)
+    try:
+        with files.atomic_path(path, directory=True) as temporary:
+            writer = _Writer(temporary, codec)
+            _encode(documents, codec, writer, progress)
+            if not writer.num_documents:
+                raise UsageError(
+                    f"split {split!r} of {corpus.name} has no text:"
+                    " give more text, or files for this split"
+                )
+            meta = {"corpus_name": corpus.name, "codec_name": codec.name, "source": source}
+            writer.finish(meta)
+    except OSError as error:
+        # Another process may have put the same store there first; then that one is as good.
+        if (store := _open_if_whole(path, source)) is not None:
+            return store
+        raise FreevocabError(f"cannot write the token store {path}: {error}") from error
+    return open_store(path)
+
+
+def open_store(path: str | os.PathLike) -> TokenStore:
+    """Opens a store's folder.
+
+    Raises:
+      FreevocabError: if it is not a store, is damaged, or of a newer format.
+    """
+    path = Path(path)
+    try:
+        meta = json.loads((path / _META).read_text(encoding="utf-8"))
+        if meta["format"] != FORMAT or meta["version"] != VERSION:
+            raise ValueError(f"format {meta['format']} {meta['version']}, not {FORMAT} {VERSION}")
+        arrays = [
+            _mapped(path / name, dtype, meta["files"][name])
+            for name, dtype in ((_IDS, "<i4"), (_OFFSETS, "<i8"), (_BYTE_OFFSETS, "<i8"))
+        ]
+        return TokenStore(*arrays, vocab_size=meta["vocab_size"], meta=meta)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise FreevocabError(
+            f"{path} is not a whole token store ({reason}): delete it, it will be built again"
+        ) from error
+
+
+def _open_if_whole(path: Path, source: dict[str, Any]) -> TokenStore | None:
+    """The store there, or None if it has to be built (again)."""
+    if not path.is_dir():
+        return None
+    try:
+        store = open_store(path)
+    except FreevocabError:
+        return None
+    return store if store.meta.get("source") == source else None
+
+
+def _mapped(path: Path, dtype: str, expected: dict[str, int]) -> np.ndarray:
+    if path.stat().st_size != expected["bytes"]:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {expected['bytes']}")
+    array = np.memmap(path, dtype=dtype, mode="r")
+    if expected["bytes"] <= _CHECKED_BYTES and zlib.crc32(array) != expected["crc32"]:
+        raise ValueError(f"{path.name} has a wrong checksum")
+    return array
+
+
+def _first_bytes(documents: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
+    left = max_bytes
+    for document in documents:
+        if left is not None and len(document) >= left:
+            end = left
+            while 0 < end < len(document) and left - end < 3 and document[end] & 0xC0 == 0x80:
+                end -= 1
+            if document[:end]:
+                yield document[:end]
+            return
+        yield document
+        left = None if left is None else left - len(document)
+
+
+def _grouped(documents: Iterable[bytes]) -> Iterator[list[bytes]]:
+    group: list[bytes] = []
+    size = 0
+    for document in documents:
+        group.append(document)
+        size += len(document)
+        if size >= _GROUP_BYTES or len(group) >= _GROUP_DOCUMENTS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _encode(
+    documents: Iterable[bytes], codec: Codec, writer: "_Writer", progress: Progress | None
+) -> None:
+    began = reported = time.monotonic()
+    for group in _grouped(documents):
+        writer.add(codec.encode(group), [len(document) for document in group])
+        now = time.monotonic()
+        if progress and now - reported >= 0.5:
+            progress(writer.num_bytes, writer.num_bytes / (now - began))
+            reported = now
+    if progress:
+        progress(writer.num_bytes, writer.num_bytes / max(time.monotonic() - began, 1e-9))
+
+
+class _Writer:
+    """Appends documents to the files of a store."""
+
+    def __init__(self, folder: Path, codec: Codec):
+        self._folder = folder
+        self._vocab_size = codec.vocab_size
+        self._codec_name = codec.name
+        self._files = {
+            name: _CountedFile(folder / name) for name in (_IDS, _OFFSETS, _BYTE_OFFSETS)
+        }
+        self.num_documents = self.num_tokens = self.num_bytes = 0
+        for name in (_OFFSETS, _BYTE_OFFSETS):
+            self._files[name].append(np.zeros(1, "<i8"))
+
+    def add(self, ids: list[np.ndarray], byte_lengths: list[int]) -> None:
+        eos = np.array([self._vocab_size + 1], "<i4")
+        joined = np.concatenate([part for document in ids for part in (document, eos)])
+        texts = np.delete(joined, np.cumsum([len(document) + 1 for document in ids]) - 1)
+        if texts.size and not 0 <= texts.min() <= texts.max() < self._vocab_size:
+            raise FreevocabError(
+                f"codec {self._codec_name} gave ids from {texts.min()} to {texts.max()},"
+                f" but its vocabulary has {self._vocab_size}"
+            )
+        self._files[_IDS].append(joined.astype("<i4", copy=False))
+        lengths = np.array([len(document) + 1 for document in ids], "<i8")
+        self._files[_OFFSETS].append(self.num_tokens + np.cumsum(lengths))
+        self._files[_BYTE_OFFSETS].append(self.num_bytes + np.cumsum(byte_lengths, dtype="<i8"))
+        self.num_documents += len(ids)
+        self.num_tokens += int(lengths.sum())
+        self.num_bytes += sum(byte_lengths)
+
+    def finish(self, meta: dict[str, Any]) -> None:
+        files.write_json(
+            self._folder / _META,
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                **meta,
+                "vocab_size": self._vocab_size + 2,
+                "documents": self.num_documents,
+                "tokens": self.num_tokens,
+                "text_bytes": self.num_bytes,
+                "files": {name: file.close() for name, file in self._files.items()},
+            },
+        )
+
+
+class _CountedFile:
+    """A file being written, with its length and CRC-32."""
+
+    def __init__(self, path: Path):
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by close(), or with the process
+        self._bytes = self._crc = 0
+
+    def append(self, array: np.ndarray) -> None:
+        data = array.tobytes()
+        self._crc = zlib.crc32(data, self._crc)
+        self._bytes += len(data)
+        self._file.write(data)
+
+    def close(self) -> dict[str, int]:
+        self._file.close()
+        return {"bytes": self._bytes, "crc32": self._crc}
