@@ -1,0 +1,103 @@
+"""What can be set about a training run. Plain data: importing this module does not import JAX."""
+
+import dataclasses
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class ParallelismConfig:
+    """How a step is spread over devices."""
+
+    kind: Literal["single", "mesh", "pmap"] = "single"
+    """single: one device. mesh: jit over a ('data', 'model') mesh, on any number of processes.
+    pmap: jax.pmap over all devices of one process, data parallel only."""
+    data: int = -1
+    """Devices along 'data' (the batch is split over them); -1: all that 'model' leaves."""
+    model: int = 1
+    """Devices along 'model': attention heads, MLP width and rows of the tables are split."""
+    fsdp: bool = True
+    """Also split kernels and the optimizer's state over 'data' (mesh only)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DistributedConfig:
+    """Several processes as one machine (jax.distributed); leave all unset for one process."""
+
+    coordinator: str | None = None
+    """HOST:PORT of process 0; the same in every process."""
+    process_count: int | None = None
+    """Processes in all."""
+    process_id: int | None = None
+    """This process's number, from 0."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """Optimizer and learning rate. `paper_adafactor()` is the compressed-text paper's."""
+
+    name: Literal["adamw", "adafactor", "muon"] = "adamw"
+    """muon: kernels of the trunk by Muon, everything else by AdamW at the same learning rate."""
+    learning_rate: float = 1e-3
+    """Peak. Adafactor's is relative to the size of each parameter."""
+    schedule: Literal["constant", "cosine", "rsqrt"] = "cosine"
+    """constant and cosine begin with a linear warm-up; rsqrt is learning_rate / sqrt(max(t,
+    warmup_steps)) after t steps, constant until then."""
+    warmup_steps: int = 0
+    """Length of the warm-up, in steps."""
+    decay_steps: int = 0
+    """Step at which cosine reaches its end; 0: the last step of the run."""
+    final_fraction: float = 0.1
+    """Where cosine ends, as a fraction of learning_rate."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this global norm; 0: never."""
+    weight_decay: float = 0.0
+    """Times the learning rate; kernels only (AdamW, Muon)."""
+    beta1: float = 0.9
+    """AdamW: decay of the mean of gradients."""
+    beta2: float = 0.98
+    """AdamW: decay of the mean of squared gradients."""
+    epsilon: float = 1e-8
+    """AdamW: added to the root of the second moment."""
+    decay_rate: float = 0.8
+    """Adafactor: the second moment's decay after t steps is 1 - t^-decay_rate."""
+    clip_threshold: float = 1.0
+    """Adafactor: updates are scaled down to this root mean square, matrix by matrix."""
+    min_factored: int = 128
+    """Adafactor: matrices with fewer inputs or outputs keep the whole second moment."""
+    momentum: float = 0.95
+    """Muon: decay of the momentum."""
+
+    @classmethod
+    def paper_adafactor(cls, warmup_steps: int = 10_000) -> "OptimizerConfig":
+        """Adafactor with lr(t) = 1 / sqrt(max(t, 10,000)) (arXiv 2404.03626, section 3.3)."""
+        return cls(
+            name="adafactor",
+            learning_rate=1.0,
+            schedule="rsqrt",
+            warmup_steps=warmup_steps,
+            clip_norm=0.0,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """One training run, whatever the model."""
+
+    steps: int
+    """Updates in all."""
+    seed: int = 0
+    """Decides the initial weights (and, through batch_fn, the order of the data)."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """Optimizer and schedule."""
+    parallelism: ParallelismConfig = ParallelismConfig()
+    """How a step is spread over devices."""
+    log_every: int = 50
+    """Steps between progress lines; the loss is fetched from the device only then."""
+    save_every: int = 0
+    """Steps between checkpoints; 0: only at the end and on Ctrl-C."""
+    keep: int = 2
+    """Checkpoints kept."""
+    eval_every: int = 0
+    """Steps between evaluations; 0: only at the end."""
+    checkpoint: str | None = None
+    """A checkpoint directory of another run, to go on from (weights, optimizer and step)."""

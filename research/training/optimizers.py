@@ -1,0 +1,109 @@
+"""OptimizerConfig -> an optax transformation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from research.errors import UsageError
+from research.training import sharding_rules
+from research.training.adafactor import adafactor
+from research.training.config import OptimizerConfig
+from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
+
+__all__ = ["OptimizerConfig", "learning_rate", "make_optimizer"]
+
+# Muon's orthogonal updates have this root mean square times the learning rate, about AdamW's, so
+# one learning rate serves both parts (Liu et al. 2025, arXiv 2502.16982, section 2.2).
+_MUON_RMS = 0.2
+
+
+def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
+    """The schedule, float32 of the number of steps done before; `steps` is the run's length.
+
+    Raises:
+      UsageError: for a schedule whose numbers make no sense.
+    """
+    peak, warmup = config.learning_rate, config.warmup_steps
+    if config.schedule == "rsqrt":
+        if warmup < 1:
+            raise UsageError("schedule=rsqrt needs warmup_steps >= 1 (the paper has 10,000)")
+        return lambda count: peak * jax.lax.rsqrt(jnp.maximum(count, warmup).astype(jnp.float32))
+    end = config.decay_steps or steps
+    if config.schedule == "cosine" and end <= warmup:
+        raise UsageError(f"cosine needs warmup_steps={warmup} below its end at step {end}")
+
+    def rate(count):
+        t = jnp.asarray(count, jnp.float32)
+        scale = 1.0
+        if config.schedule == "cosine":
+            progress = jnp.clip((t - warmup) / (end - warmup), 0.0, 1.0)
+            span = 1.0 - config.final_fraction
+            scale = config.final_fraction + span * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+        return peak * scale * jnp.minimum(1.0, (t + 1.0) / max(1, warmup))
+
+    return rate
+
+
+def make_optimizer(
+    config: OptimizerConfig, steps: int, rules: Sequence[Rule] = LANGUAGE_MODEL_RULES
+) -> optax.GradientTransformation:
+    """The optimizer for parameters that `rules` describe, with clipping by global norm first."""
+    rate = learning_rate(config, steps)
+    transform = {"adamw": _adamw, "adafactor": _adafactor, "muon": _muon}[config.name]
+    parts = [transform(config, rate, rules)]
+    if config.clip_norm > 0:
+        parts.insert(0, optax.clip_by_global_norm(config.clip_norm))
+    return optax.chain(*parts)
+
+
+def _kernels(rules):
+    def mask(params) -> Any:
+        return jax.tree.map(lambda rule: rule.kernel, sharding_rules.match(params, rules))
+
+    return mask
+
+
+def _adamw(config, rate, rules):
+    return optax.adamw(
+        rate,
+        b1=config.beta1,
+        b2=config.beta2,
+        eps=config.epsilon,
+        weight_decay=config.weight_decay,
+        mask=_kernels(rules),
+    )
+
+
+def _adafactor(config, rate, rules):
+    return adafactor(
+        rate,
+        rules,
+        decay_rate=config.decay_rate,
+        clip_threshold=config.clip_threshold,
+        min_factored=config.min_factored,
+    )
+
+
+def _muon(config, rate, rules):
+    def matrices(params):
+        # None sends a parameter to AdamW.
+        return jax.tree.map(
+            lambda rule: optax.contrib.MuonDimensionNumbers(rule.indices("in"), rule.indices("out"))
+            if rule.kernel
+            else None,
+            sharding_rules.match(params, rules),
+        )
+
+    return optax.contrib.muon(
+        rate,
+        beta=config.momentum,
+        weight_decay=config.weight_decay,
+        adam_b1=config.beta1,
+        adam_b2=config.beta2,
+        eps=config.epsilon,
+        muon_weight_dimension_numbers=matrices,
+        consistent_rms=_MUON_RMS,
+    )
