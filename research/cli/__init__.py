@@ -1,0 +1,194 @@
+"""The `freevocab` command: picks a command, reads its arguments, turns errors into one line.
+
+Every command is a frozen dataclass of arguments and a function that takes it. Both are named here
+and imported only when the command is called, so that `freevocab --help` answers at once.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Set FREEVOCAB_TRACEBACK=1 to see where
+an error came from.
+"""
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from research import __version__
+from research.cli import arguments
+from research.errors import FreevocabError, UsageError
+
+
+class Command(NamedTuple):
+    """A command: the dataclass of its arguments, its function (both "module:name"), its help."""
+
+    arguments: str
+    function: str
+    help: str
+
+
+COMMANDS = {
+    "reproduce": Command(
+        "research.cli.reproduce:Reproduce",
+        "research.cli.reproduce:run",
+        "run a paper's tables and print them, ours beside the paper's",
+    ),
+    "list": Command(
+        "research.cli.listing:List",
+        "research.cli.listing:run",
+        "every table: scales, expected time, last result",
+    ),
+    "report": Command(
+        "research.cli.report:Report",
+        "research.cli.report:run",
+        "all results as Markdown, CSV and plots",
+    ),
+    "compress": Command(
+        "research.cli.files:Compress",
+        "research.cli.files:compress",
+        "compress a file or a pipe with any lossless codec",
+    ),
+    "decompress": Command(
+        "research.cli.files:Decompress", "research.cli.files:decompress", "restore it"
+    ),
+    "inspect": Command(
+        "research.cli.files:Inspect",
+        "research.cli.files:inspect",
+        "what a compressed file holds, checked block by block",
+    ),
+    "train m1": Command(
+        "research.training.command_configs:TrainM1",
+        "research.training.commands:train_m1",
+        "train a byte model that compresses",
+    ),
+    "train m2": Command(
+        "research.training.command_configs:TrainM2",
+        "research.training.commands:train_m2",
+        "train a language model over a codec's ids",
+    ),
+    "evaluate": Command(
+        "research.training.command_configs:Evaluate",
+        "research.training.commands:evaluate",
+        "bits per byte of a saved model on a corpus",
+    ),
+    "generate": Command(
+        "research.training.command_configs:Generate",
+        "research.training.commands:generate",
+        "continue a text with a saved model",
+    ),
+}
+
+EXAMPLES = """\
+examples:
+  freevocab reproduce                                       the papers' main tables, on this CPU
+  freevocab reproduce compressed_text/closing_rules         one table
+  freevocab reproduce compressed_text/all --scale gpu       every table of a paper, on one GPU
+  freevocab compress README.md readme.fv
+  freevocab decompress readme.fv -                          to the terminal or a pipe
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with its code."""
+    sys.exit(call(sys.argv[1:] if argv is None else argv))
+
+
+def call(argv: Sequence[str]) -> int:
+    """Runs one command line. Returns its exit code; prints at most one line for an error."""
+    try:
+        dispatch(list(argv))
+        sys.stdout.flush()
+        return 0
+    except SystemExit as end:  # argument parsing ends this way after --help
+        return end.code if isinstance(end.code, int) else 1
+    except KeyboardInterrupt as error:
+        return _explain("interrupted", 128 + signal.SIGINT, error)
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing to say, and nothing more to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except FreevocabError as error:
+        return _explain(str(error), error.exit_code, error)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return _explain(f"{error.filename}: {reason}" if error.filename else reason, 1, error)
+    except MemoryError as error:
+        return _explain("out of memory: use a smaller batch, length or model", 1, error)
+    except Exception as error:
+        line = f"{type(error).__name__}: {first_line(error)}"
+        return _explain(f"{line} (FREEVOCAB_TRACEBACK=1 shows where)", 1, error)
+
+
+def dispatch(argv: list[str]) -> None:
+    """Finds the command that `argv` names and runs it.
+
+    Raises:
+      UsageError: if there is no such command or its arguments are wrong.
+    """
+    if argv in (["-h"], ["--help"], ["help"]):
+        print(overview())
+        return
+    if argv == ["--version"]:
+        print(f"freevocab {__version__}")
+        return
+    if not argv:
+        raise UsageError(f"a command is missing: one of {', '.join(_first_words())}")
+    name, rest = _split(argv)
+    if name is None:
+        print(overview(f"{argv[0]} "))
+        return
+    command = COMMANDS[name]
+    parsed = arguments.parse(_load(command.arguments), f"freevocab {name}", rest)
+    _load(command.function)(parsed)
+
+
+def overview(prefix: str = "") -> str:
+    """The help page: every command whose name begins with `prefix`, and examples."""
+    names = [name for name in COMMANDS if name.startswith(prefix)]
+    width = max(map(len, names))
+    commands = "\n".join(f"  {name:<{width}}  {COMMANDS[name].help}" for name in names)
+    if prefix:
+        return f"usage: freevocab {prefix}...\n\n{commands}"
+    return (
+        "usage: freevocab COMMAND [ARGUMENTS]      freevocab COMMAND --help says more\n\n"
+        "Language models that are not bound to a fixed vocabulary.\n\n"
+        f"commands:\n{commands}\n\n{EXAMPLES}\nfreevocab --version prints the version."
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else "no message"
+
+
+def _split(argv: list[str]) -> tuple[str | None, list[str]]:
+    """The command's name and what follows; None for the help of a group (`train --help`)."""
+    for words in (2, 1):
+        name = " ".join(argv[:words])
+        if len(argv) >= words and name in COMMANDS:
+            return name, argv[words:]
+    seconds = [name.split()[1] for name in COMMANDS if name.startswith(f"{argv[0]} ")]
+    if not seconds:
+        raise UsageError(arguments.unknown("command", argv[0], _first_words()))
+    if argv[1:] in (["-h"], ["--help"]):
+        return None, []
+    if len(argv) == 1:
+        raise UsageError(f"freevocab {argv[0]} what? One of {', '.join(seconds)}")
+    raise UsageError(arguments.unknown(f"{argv[0]} command", argv[1], seconds))
+
+
+def _first_words() -> list[str]:
+    return list(dict.fromkeys(name.split()[0] for name in COMMANDS))
+
+
+def _load(name: str) -> Callable:
+    module, attribute = name.split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _explain(line: str, code: int, error: BaseException) -> int:
+    if os.environ.get("FREEVOCAB_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    print(f"freevocab: {line}", file=sys.stderr)
+    return code

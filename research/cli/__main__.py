@@ -1,0 +1,5 @@
+"""`python -m research.cli` is `freevocab`."""
+
+from research.cli import main
+
+main()

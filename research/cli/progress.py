@@ -1,0 +1,76 @@
+"""What is said before and during long runs: expected time, elapsed time, terminal width."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from research.cli.catalog import Table
+from research.reporting.results import Result
+
+
+def expected_seconds(
+    table: Table, scale: str, measured: Mapping[tuple[str, str, str], Result]
+) -> float | None:
+    """How long the table took last time, or what its configuration says; None if nobody knows.
+
+    A configuration may hold EXPECTED_MINUTES, a dict scale -> minutes.
+    """
+    last = measured.get((table.paper, table.name, scale))
+    if last is not None:
+        return last.seconds
+    minutes = getattr(table.configuration(), "EXPECTED_MINUTES", {}).get(scale)
+    return None if minutes is None else 60 * minutes
+
+
+def plan(
+    selected: Sequence[Table], scale: str, measured: Mapping[tuple[str, str, str], Result]
+) -> str:
+    """The lines printed before anything runs: each table with its expected time, and the sum."""
+    expected = [expected_seconds(table, scale, measured) for table in selected]
+    lines = []
+    for table, seconds in zip(selected, expected, strict=True):
+        last = measured.get((table.paper, table.name, scale))
+        where = f", last measured on {machine(last.hardware)}" if last else ""
+        lines.append(f"  {table.path}: {about(seconds)}{where}")
+    known = [seconds for seconds in expected if seconds is not None]
+    total = about(sum(known)) if known else "unknown"
+    if known and len(known) < len(expected):
+        total += f" and {len(expected) - len(known)} not measured yet"
+    plural = "table" if len(selected) == 1 else "tables"
+    head = f"{len(selected)} {plural} at {scale} scale, expected time: {total}"
+    return "\n".join([head, *lines])
+
+
+def machine(hardware: Mapping[str, Any]) -> str:
+    """One phrase for the hardware of a result."""
+    if hardware.get("platform") == "cpu":
+        return f"{hardware.get('cores')} cores of {hardware.get('cpu')}"
+    return f"{hardware.get('devices')} x {hardware.get('device')}"
+
+
+def about(seconds: float | None) -> str:
+    """A duration to be expected."""
+    return "not measured yet" if seconds is None else f"about {duration(seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds below a minute and a half, else minutes, else hours, else days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.1f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.0f} days"
+
+
+def clock(seconds: float) -> str:
+    """Elapsed time as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def console():
+    """Where tables are printed: the terminal's width, or a wide page in a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)

@@ -1,0 +1,140 @@
+"""`freevocab reproduce`: runs tables, prints them with the paper's rows and what they show."""
+
+import dataclasses
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from research import files
+from research.cli import catalog, overrides, progress
+from research.errors import FreevocabError, UsageError
+from research.reporting import results, tables
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Run tables of the papers and print them, ours beside the paper's.
+
+    Without a target the main table of every paper is run. The expected time is printed first. Each
+    table is written to WORKDIR/results as soon as it is done; one that fails does not stop the
+    others, and the command then ends with exit code 1.
+    """
+
+    target: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")] = None
+    """PAPER (its main tables), PAPER/TABLE, PAPER/all or all. `freevocab list` names them."""
+    scale: Literal["cpu", "gpu", "paper"] = "cpu"
+    """cpu: two cores, minutes, built-in text. gpu: one H100-class device and text under
+    $FREEVOCAB_DATA. paper: the paper's own configuration, for a pod."""
+    workdir: Path = Path("runs")
+    """Where checkpoints, codecs, metrics and results go."""
+    set: Annotated[
+        tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE")
+    ] = ()
+    """Change the configuration, for example --set m2.steps=50 seed=1."""
+    record: bool = False
+    """Also write the results to ./results, where the committed ones are."""
+    quick: bool = False
+    """The same code in seconds: two steps, tiny shapes. Its numbers mean nothing."""
+    force: bool = False
+    """Run the gpu or paper scale even where there is no accelerator."""
+
+
+def run(options: Reproduce) -> None:
+    """Runs the tables that `options` selects.
+
+    Raises:
+      UsageError: before anything runs, for an unknown table or setting.
+      FreevocabError: at the end, naming the tables that failed.
+    """
+    if options.quick and options.record:
+        raise UsageError("--quick numbers mean nothing: leave out --record")
+    selected = catalog.select(options.target)
+    if not selected:
+        raise UsageError("there is no such table yet: `freevocab list` names them all")
+    scale = "quick" if options.quick else options.scale
+    settings = [setting for group in options.set for setting in group]
+    configs = [overrides.apply(table.config(scale), settings) for table in selected]
+    if scale in ("gpu", "paper") and not options.force:
+        _require_accelerator(scale)
+    measured = results.load_all(results.COMMITTED, options.workdir / "results")
+    print(progress.plan(selected, scale, measured), flush=True)
+    failed = []
+    for table, config in zip(selected, configs, strict=True):
+        try:
+            _run_one(table, config, scale, options)
+        except Exception as error:
+            failed.append(table.path)
+            print(f"{table.path} failed: {_reason(error, table, scale, options)}", file=sys.stderr)
+    if failed:
+        raise FreevocabError(f"failed: {', '.join(failed)}")
+
+
+def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> None:
+    experiment = table.experiment()
+    # One folder for a paper: its tables share what is built under keys of their configuration.
+    directory = options.workdir / table.paper
+    directory.mkdir(parents=True, exist_ok=True)
+    print(f"\n{table.path} at {scale} scale: {experiment.TITLE}", flush=True)
+    start = time.monotonic()
+
+    def log(line: str) -> None:
+        print(f"  {progress.clock(time.monotonic() - start)} {line}", file=sys.stderr, flush=True)
+
+    rows = experiment.run(config, workdir=directory, log=log)
+    seconds = time.monotonic() - start
+    remarks = list(experiment.remarks(rows))
+    roots = [options.workdir / "results"] + [Path("results")] * options.record
+    for root in roots:
+        path = results.record(
+            table.paper,
+            table.name,
+            scale,
+            rows,
+            config,
+            _seeds(config),
+            seconds,
+            remarks,
+            root,
+            columns=experiment.COLUMNS,
+        )
+    label = f"ours, {scale}"
+    columns, merged = tables.merge(experiment.COLUMNS, {label: rows}, experiment.PAPER_ROWS)
+    progress.console().print(tables.terminal(experiment.TITLE, columns, merged))
+    for remark in remarks:
+        print(f"- {remark}")
+    print(f"({progress.duration(seconds)}; written to {path})", flush=True)
+
+
+def _seeds(config) -> list[int]:
+    names = {field.name for field in dataclasses.fields(config)}
+    if "seeds" in names:
+        return list(config.seeds)
+    return [config.seed] if "seed" in names else []
+
+
+def _reason(error: Exception, table: catalog.Table, scale: str, options: Reproduce) -> str:
+    """One line for the failure; what is not an expected error leaves its traceback in a file."""
+    if isinstance(error, FreevocabError):
+        return str(error)
+    if os.environ.get("FREEVOCAB_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    path = options.workdir / table.paper / f"{table.name}-{scale}-traceback.txt"
+    files.write_text(path, "".join(traceback.format_exception(error)))
+    first = (str(error).strip().splitlines() or ["no message"])[0]
+    return f"{type(error).__name__}: {first} (see {path})"
+
+
+def _require_accelerator(scale: str) -> None:
+    import jax
+
+    if jax.devices()[0].platform == "cpu":
+        raise UsageError(
+            f"the {scale} scale needs a GPU or TPU and JAX sees none: install the extra [cuda] or "
+            "[tpu], use --scale cpu, or add --force to run it on this CPU (it may take weeks)"
+        )

@@ -1,0 +1,91 @@
+"""What ran it: versions, hardware, commit."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "numba",
+    "tokenizers",
+    "sentencepiece",
+)
+ROOT = Path(__file__).resolve().parent.parent.parent
+# Files outside these do not change what a run measures (results/ changes with every run).
+CODE = ("research", "experiments", "configs")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, ours and the packages that numbers depend on, and JAX's random flags."""
+    from research import __version__
+
+    found = {"python": platform.python_version(), "freevocab": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "absent"
+    import jax
+
+    # The same seed gives other numbers where this flag differs.
+    found["jax_threefry_partitionable"] = str(jax.config.jax_threefry_partitionable)
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor model, cores this process may use, and the kind and number of JAX devices."""
+    import jax
+
+    devices = jax.devices()
+    return {
+        "cpu": _processor(),
+        "cores": cores(),
+        "device": devices[0].device_kind,
+        "platform": devices[0].platform,
+        "devices": len(devices),
+    }
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def commit() -> str | None:
+    """The checkout's commit, with "+dirty" if code differs from it; None outside a checkout."""
+    head = _git("rev-parse", "HEAD")
+    if head is None:
+        return None
+    changed = _git("status", "--porcelain", "--", *CODE)
+    return head + ("+dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str | None:
+    if not (ROOT / ".git").exists():  # an installed package inside some other repository
+        return None
+    command = ["git", "-C", str(ROOT), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    """The processor's model name as the system tells it."""
+    if sys.platform.startswith("linux"):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

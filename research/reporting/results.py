@@ -1,0 +1,172 @@
+"""Results: what a run of a table measured, as one JSON file with everything needed to explain it.
+
+A file lies at <directory>/<paper>/<table>/<scale>.json. `results/` beside the packages holds the
+committed ones; a run writes its own under <workdir>/results, which are shown in their place.
+"""
+
+import dataclasses
+import datetime
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from research import files
+from research.errors import FreevocabError
+from research.reporting import environment
+
+COMMITTED = Path(__file__).resolve().parent.parent.parent / "results"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One table measured at one scale.
+
+    Attributes:
+      rows: one dict per row of the table, column name -> number, string, bool or None.
+      columns: the table's columns in order.
+      config: the configuration's fields, nested as the dataclasses are.
+      versions: package -> version, and the flags that change random numbers.
+      hardware: processor, cores, device kind and count.
+      commit: of the code, "+dirty" if it was changed since; None outside a checkout.
+      seconds: wall time of the run.
+      notes: what the table's remarks say about these rows.
+    """
+
+    paper: str
+    table: str
+    scale: str
+    rows: list[dict[str, Any]]
+    columns: list[str]
+    config: dict[str, Any]
+    versions: dict[str, str]
+    hardware: dict[str, Any]
+    commit: str | None
+    seeds: list[int]
+    seconds: float
+    notes: list[str]
+    date: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.paper}/{self.table}"
+
+
+KINDS = {
+    "paper": str,
+    "table": str,
+    "scale": str,
+    "rows": list,
+    "columns": list,
+    "config": dict,
+    "versions": dict,
+    "hardware": dict,
+    "commit": (str, type(None)),
+    "seeds": list,
+    "seconds": (int, float),
+    "notes": list,
+    "date": str,
+}
+
+
+def record(
+    paper: str,
+    table: str,
+    scale: str,
+    rows: Sequence[Mapping[str, Any]],
+    config: Any,
+    seeds: Sequence[int],
+    seconds: float,
+    notes: Sequence[str],
+    directory: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+) -> Path:
+    """Writes one result under `directory`, with the versions, hardware and commit of this process.
+
+    Args:
+      rows: numbers may be numpy scalars; one that is not finite is written as null.
+      config: a dataclass or a dict.
+      columns: the order of the columns; by default that of first appearance in the rows.
+
+    Returns:
+      The path of the file, written whole or not at all.
+    """
+    if columns is None:
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+    values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else dict(config)
+    result = Result(
+        paper=paper,
+        table=table,
+        scale=scale,
+        rows=[plain(row) for row in rows],
+        columns=list(columns),
+        config=plain(values),
+        versions=environment.versions(),
+        hardware=environment.hardware(),
+        commit=environment.commit(),
+        seeds=[int(seed) for seed in seeds],
+        seconds=round(float(seconds), 1),
+        notes=[str(note) for note in notes],
+        date=datetime.date.today().isoformat(),
+    )
+    path = Path(directory) / paper / table / f"{scale}.json"
+    files.write_json(path, dataclasses.asdict(result))
+    return path
+
+
+def load(path: str | Path) -> Result:
+    """Reads one result file.
+
+    Raises:
+      FreevocabError: if it is not JSON, or a field is missing, unknown or of the wrong kind.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise FreevocabError(f"{path} is damaged ({error}): delete it and run it again") from None
+    if not isinstance(values, dict):
+        raise FreevocabError(f"{path} is damaged (not an object): delete it and run it again")
+    wrong = [name for name in KINDS if name not in values]
+    wrong += [name for name in values if name not in KINDS]
+    wrong += [name for name, kind in KINDS.items() if not isinstance(values.get(name), kind)]
+    wrong += ["rows"] * any(not isinstance(row, dict) for row in values.get("rows") or ())
+    if wrong:
+        names = ", ".join(dict.fromkeys(wrong))
+        raise FreevocabError(f"{path} is damaged (fields: {names}): delete it and run it again")
+    return Result(**values)
+
+
+def load_all(*directories: str | Path) -> dict[tuple[str, str, str], Result]:
+    """Every result under the directories, keyed (paper, table, scale); a later directory wins.
+
+    A directory that does not exist holds none.
+
+    Raises:
+      FreevocabError: naming a file that is damaged or lies where it does not belong.
+    """
+    found = {}
+    for directory in directories:
+        for path in sorted(Path(directory).glob("*/*/*.json")):
+            key = (path.parent.parent.name, path.parent.name, path.stem)
+            result = load(path)
+            if (result.paper, result.table, result.scale) != key:
+                raise FreevocabError(f"{path} says it is {result.path} at {result.scale} scale")
+            found[key] = result
+    return found
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: numpy scalars become numbers, paths strings, NaN null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)

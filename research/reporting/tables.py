@@ -1,0 +1,99 @@
+"""Rows as tables: ours and the paper's in one, as Markdown, CSV or on the terminal."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SOURCE = "source"
+PAPER = "paper"
+Row = Mapping[str, Any]
+
+
+def merge(
+    columns: Sequence[str], ours: Mapping[str, Sequence[Row]], paper_rows: Sequence[Row]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Puts the paper's rows beside ours.
+
+    Rows with the same first column (the method, in most tables) come together, ours first; a
+    column `source` says which is which.
+
+    Args:
+      columns: of both.
+      ours: label ("ours, cpu") -> rows.
+      paper_rows: the paper's figures; columns may be missing.
+
+    Returns:
+      (columns with `source` second, rows).
+    """
+    labelled = [dict(row) | {SOURCE: label} for label, rows in ours.items() for row in rows]
+    labelled += [dict(row) | {SOURCE: PAPER} for row in paper_rows]
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in labelled:
+        groups.setdefault(row.get(columns[0]), []).append(row)
+    merged = [columns[0], SOURCE, *columns[1:]] if SOURCE not in columns else list(columns)
+    return merged, [row for group in groups.values() for row in group]
+
+
+def cell(value: Any) -> str:
+    """One value as text: three decimals at most, "-" for nothing."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        if value == 0 or 0.001 <= abs(value) < 100:
+            return f"{value:.3f}".rstrip("0").removesuffix(".") if value else "0"
+        return f"{value:.0f}" if 100 <= abs(value) < 1e7 else f"{value:.2e}"
+    return str(value)
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """A Markdown table, numbers to the right."""
+    numeric = _numeric(columns, rows)
+    head = [[_escape(name) for name in columns]]
+    body = [[_escape(cell(row.get(name))) for name in columns] for row in rows]
+    rule = ["---:" if name in numeric else "---" for name in columns]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [*head, rule, *body]) + "\n"
+
+
+def comma_separated(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """CSV with a header line and every digit; an absent value is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if row.get(name) is None else row[name] for name in columns])
+    return text.getvalue()
+
+
+def terminal(title: str, columns: Sequence[str], rows: Sequence[Row]):
+    """A rich table; the paper's rows are dim, a line parts the groups of the first column."""
+    from rich.table import Table
+
+    numeric = _numeric(columns, rows)
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for index, row in enumerate(rows):
+        last = index + 1 == len(rows) or rows[index + 1].get(columns[0]) != row.get(columns[0])
+        table.add_row(
+            *(cell(row.get(name)) for name in columns),
+            style="dim" if row.get(SOURCE) == PAPER else "",
+            end_section=last and SOURCE in columns,
+        )
+    return table
+
+
+def _numeric(columns: Sequence[str], rows: Sequence[Row]) -> set[str]:
+    """The columns that hold nothing but numbers."""
+    found = set()
+    for name in columns:
+        values = [row[name] for row in rows if row.get(name) is not None]
+        if values and all(isinstance(value, int | float) for value in values):
+            found.add(name)
+    return found
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
