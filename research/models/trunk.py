@@ -23,12 +23,13 @@ import jax
 import jax.numpy as jnp
 
 from research.models.attention import Attention, Surroundings
-from research.models.cache import Cache, from_prompt, init_cache, slot_distances
+from research.models.cache import Cache, from_prompt, init_cache, reset_rows, slot_distances
 from research.models.mlp import MLP
+from research.models.placement import split_batch
 from research.models.projection import RMSNorm
 from research.models.sizes import TrunkConfig
 
-__all__ = ["Trunk", "apply", "decode_step", "init", "init_cache", "prefill"]
+__all__ = ["Trunk", "apply", "decode_step", "init", "init_cache", "prefill", "reset_rows"]
 
 
 class Block(nn.Module):
@@ -45,6 +46,7 @@ class Block(nn.Module):
         x_BxTxD += attended
         normed = RMSNorm(config.norm_epsilon, name="mlp_norm")(x_BxTxD)
         x_BxTxD += MLP(config, name="mlp")(normed)
+        x_BxTxD = split_batch(x_BxTxD)
         return x_BxTxD, (kept if self.keep_cache else None)
 
 
@@ -67,8 +69,8 @@ class Trunk(nn.Module):
         Args:
           x_BxLxD: input vectors, any float dtype.
           segments_BxL: int; a position sees only its own segment. None: one segment.
-          positions_BxL: int32, where each vector stands, for the T5 bias and rotary; None: 0, 1, ...
-            Causality always follows the order in the array.
+          positions_BxL: int32, where each vector stands, for the T5 bias and rotary; None: its
+            index. Causality always follows the order in the array.
           keep_cache: also return the keys and values, each [layers, B, L, kv heads, K].
         """
         surroundings = _sequence_surroundings(x_BxLxD.shape[1], segments_BxL, positions_BxL)
@@ -78,7 +80,7 @@ class Trunk(nn.Module):
     @nn.nowrap
     def _layers(self, x_BxTxD, surroundings, cached, keep_cache):
         config = self.config
-        x_BxTxD = x_BxTxD.astype(jnp.dtype(config.dtype))
+        x_BxTxD = split_batch(x_BxTxD.astype(jnp.dtype(config.dtype)))
         if config.scale_inputs:
             x_BxTxD *= jnp.sqrt(config.d_model).astype(x_BxTxD.dtype)
         block = nn.remat(Block, prevent_cse=not config.scan_layers) if config.remat else Block

@@ -1,0 +1,160 @@
+"""A language model as a folder: model.json, params.safetensors, codec/.
+
+model.json: {"format": "freevocab-model", "version": 1, "config": {...}, "codec": fingerprint,
+"meta": {...}}. params.safetensors: float32 arrays named by their path, e.g.
+trunk/layers/mlp/up/kernel. codec/: what `codec.save` wrote.
+"""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research import codecs
+from research.errors import FreevocabError, UsageError
+from research.files import atomic_path, write_json
+from research.models import language_model
+from research.models.language_model import LanguageModelConfig
+from research.models.sizes import TrunkConfig
+
+FORMAT = "freevocab-model"
+VERSION = 1
+
+
+def save(
+    directory: str | os.PathLike,
+    params: dict[str, Any],
+    config: LanguageModelConfig,
+    codec: codecs.Codec,
+    extra: dict[str, Any] | None = None,
+) -> None:
+    """Writes the folder whole or not at all; one that stands there is replaced.
+
+    Args:
+      extra: facts about the training (JSON values), returned as `meta` by `load`.
+    """
+    from safetensors.numpy import save_file
+
+    if codec.vocab_size + 2 != config.vocab_size:
+        raise FreevocabError(
+            f"the model has {config.vocab_size} ids, its codec {codec.vocab_size} and BOS and EOS"
+        )
+    with atomic_path(directory, directory=True) as temporary:
+        arrays = {
+            name: np.ascontiguousarray(jax.device_get(array))
+            for name, array in flatten(params).items()
+        }
+        save_file(arrays, temporary / "params.safetensors")
+        codec.save(temporary / "codec")
+        description = {
+            "format": FORMAT,
+            "version": VERSION,
+            "config": dataclasses.asdict(config),
+            "codec": codec.fingerprint(),
+            "meta": extra or {},
+        }
+        write_json(temporary / "model.json", description)
+
+
+def load(
+    directory: str | os.PathLike,
+) -> tuple[dict[str, Any], LanguageModelConfig, codecs.Codec, dict[str, Any]]:
+    """Opens a folder that `save` wrote: (params, config, codec, meta).
+
+    Raises:
+      UsageError: if there is no such folder or it is no model.
+      FreevocabError: if it is damaged or of a newer version.
+    """
+    directory = Path(directory)
+    description = _description(directory)
+    config = config_from_dict(description.get("config"), directory)
+    params = _params(directory / "params.safetensors", config)
+    codec = codecs.load(directory / "codec")
+    if codec.fingerprint() != description.get("codec"):
+        raise FreevocabError(
+            f"{directory}: codec/ is not the codec that the model was trained with; "
+            "restore the folder or train again"
+        )
+    return jax.tree.map(jnp.asarray, params), config, codec, description.get("meta", {})
+
+
+def flatten(params: dict[str, Any]) -> dict[str, Any]:
+    """Nested dicts to one dict with names like 'trunk/final_norm/scale', sorted."""
+    flat = {}
+    for name, value in params.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}/{rest}": leaf for rest, leaf in flatten(value).items()})
+        else:
+            flat[name] = value
+    return dict(sorted(flat.items()))
+
+
+def unflatten(flat: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `flatten`."""
+    params: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, last = name.split("/")
+        node = params
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return params
+
+
+def config_from_dict(fields: Any, where: str | os.PathLike) -> LanguageModelConfig:
+    """The config of `dataclasses.asdict`; unknown or missing fields are damage."""
+    try:
+        fields = dict(fields)
+        return LanguageModelConfig(trunk=TrunkConfig(**fields.pop("trunk")), **fields)
+    except (TypeError, ValueError, KeyError, UsageError) as error:
+        raise FreevocabError(f"{where}: model.json has no usable config ({error})") from None
+
+
+def _description(directory: Path) -> dict[str, Any]:
+    path = directory / "model.json"
+    if not path.is_file():
+        raise UsageError(f"{directory} is no model folder: it has no model.json")
+    try:
+        description = json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise FreevocabError(f"{path} is damaged: {error}") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise UsageError(f"{path} does not describe a freevocab model")
+    if description.get("version") != VERSION:
+        raise FreevocabError(
+            f"{path} has version {description.get('version')}, this program reads {VERSION}; "
+            "update freevocab"
+        )
+    return description
+
+
+def _params(path: Path, config: LanguageModelConfig) -> dict[str, Any]:
+    """The arrays, checked by name, shape and dtype against what the config would initialise."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays = load_file(path)
+    except FileNotFoundError:
+        raise FreevocabError(f"{path} is missing; the folder is not complete") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise FreevocabError(f"{path} is damaged: {error}") from None
+    wanted = flatten(
+        jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
+    )
+    for name in sorted(wanted.keys() | arrays.keys()):
+        if name not in arrays:
+            raise FreevocabError(f"{path} is damaged: {name} is missing")
+        if name not in wanted:
+            raise FreevocabError(f"{path} holds {name}, which model.json's config has no place for")
+        if (arrays[name].shape, arrays[name].dtype) != (wanted[name].shape, wanted[name].dtype):
+            raise FreevocabError(
+                f"{path} is damaged: {name} is {arrays[name].dtype}{list(arrays[name].shape)}, "
+                f"not {wanted[name].dtype}{list(wanted[name].shape)}"
+            )
+    return unflatten(arrays)

@@ -1,0 +1,67 @@
+import dataclasses
+
+import jax
+import pytest
+
+from research.errors import UsageError
+from research.models import sizes, trunk
+
+COUNTS = {
+    "3m": 3_145_728,
+    "25m": 25_165_824,
+    "113m": 113_246_208,
+    "403m": 402_653_184,
+    "2b": 1_610_612_736,
+    "151m": 150_994_944,
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_papers_counts_without_memory(name):
+    config = sizes.SIZES[name]
+    shapes = jax.eval_shape(lambda key: trunk.init(key, config), jax.random.key(0))
+    leaves = jax.tree_util.tree_leaves_with_path(shapes)
+    kernels = sum(leaf.size for path, leaf in leaves if path[-1].key == "kernel")
+    assert kernels == sizes.kernel_count(config) == COUNTS[name]
+    assert all(leaf.dtype == "float32" for _, leaf in leaves)
+
+
+def test_every_option_changes_the_count_as_it_should():
+    config = sizes.TrunkConfig(32, 4, 8, 3, 64)
+    assert sizes.kernel_count(config) == 3 * (4 * 32 * 32 + 3 * 32 * 64)
+    plain = dataclasses.replace(config, mlp="relu", num_kv_heads=1)
+    assert sizes.kernel_count(plain) == 3 * (2 * 32 * (32 + 8) + 2 * 32 * 64)
+    for other in (config, plain):
+        shapes = jax.eval_shape(lambda key, c=other: trunk.init(key, c), jax.random.key(0))
+        leaves = jax.tree_util.tree_leaves_with_path(shapes)
+        kernels = sum(leaf.size for path, leaf in leaves if path[-1].key == "kernel")
+        assert kernels == sizes.kernel_count(other)
+
+
+def test_size_replaces_fields():
+    assert sizes.size("25m", dtype="bfloat16").dtype == "bfloat16"
+    assert hash(sizes.size("3m")) == hash(sizes.SIZES["3m"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"num_kv_heads": 3}, "num_kv_heads=3"),
+        ({"mlp": "swish"}, "gated_gelu"),
+        ({"positions": "alibi"}, "rotary"),
+        ({"positions": "rotary", "head_dim": 7}, "even head_dim"),
+        ({"dtype": "float16"}, "bfloat16"),
+        ({"num_layers": 0}, "num_layers"),
+        ({"num_buckets": 6}, "num_buckets"),
+        ({"max_distance": 8}, "max_distance"),
+        ({"width": 8}, "width"),
+    ],
+)
+def test_wrong_shapes_are_usage_errors(changes, words):
+    with pytest.raises(UsageError, match=words):
+        sizes.size("3m", **changes)
+
+
+def test_unknown_size_lists_the_known():
+    with pytest.raises(UsageError, match="3m, 25m"):
+        sizes.size("7b")
