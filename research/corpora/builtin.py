@@ -49,7 +49,6 @@ class Builtin:
 
     parts: tuple[str, ...] = PARTS
     library: str = os.path.dirname(os.__file__)
-    by_hash = False  # docstrings go where their module's code goes
 
     @property
     def name(self) -> str:
@@ -68,6 +67,9 @@ class Builtin:
             for code in self._modules.values():
                 if splits.split_by_hash(code) == split:
                     yield code
+
+    def overlaps(self, split: str) -> tuple[str, ...]:
+        return splits.STRONGER_SPLITS[split]  # docstrings go where their module's code goes
 
     @functools.cached_property
     def _modules(self) -> dict[str, bytes]:

@@ -14,10 +14,15 @@ class Source(Protocol):
     """Where documents come from. A corpus adds names, counts and the dropping of duplicates."""
 
     name: str
-    by_hash: bool  # True if every split follows `splits.split_by_hash`: nothing to drop then
 
     def documents(self, split: str) -> Iterator[bytes]:
         """The documents of a split in a fixed order, streamed, duplicates included."""
+
+    def overlaps(self, split: str) -> tuple[str, ...]:
+        """Splits that may have a document of `split` too and keep it: of STRONGER_SPLITS[split].
+
+        None where the hash of a document alone decides on its split.
+        """
 
     def digest(self) -> str:
         """Hex digest of everything that the documents are made from."""
@@ -56,20 +61,15 @@ class Corpus:
         return self._documents(split)
 
     def _documents(self, split: str) -> Iterator[bytes]:
-        dropped = self._dropped(split)
-        if not dropped:
-            yield from self.source.documents(split)
-            return
+        others = self.source.overlaps(split)
+        dropped = frozenset().union(*(self._digests[other] for other in others))
         for document in self.source.documents(split):
-            if splits.document_digest(document) not in dropped:
+            if not dropped or splits.document_digest(document) not in dropped:
                 yield document
 
-    def _dropped(self, split: str) -> frozenset[bytes]:
-        return frozenset() if self.source.by_hash else self._held_out[split]
-
     @functools.cached_property
-    def _held_out(self) -> "_HeldOut":
-        return _HeldOut(self.source)
+    def _digests(self) -> "_Digests":
+        return _Digests(self.source)
 
     @functools.cached_property
     def _counts(self) -> dict[str, dict[str, int]]:
@@ -93,15 +93,15 @@ class Corpus:
         }
 
 
-class _HeldOut(dict):
-    """Digests to drop from each split, gathered when a split is first read."""
+class _Digests(dict):
+    """The digests of a split's documents, gathered when they are first needed."""
 
     def __init__(self, source: Source):
         super().__init__()
         self._source = source
 
     def __missing__(self, split: str) -> frozenset[bytes]:
-        self[split] = splits.held_out_digests(self._source.documents, split)
+        self[split] = splits.digests(self._source.documents(split))
         return self[split]
 
 
@@ -115,9 +115,11 @@ class Combined:
     def name(self) -> str:
         return "+".join(part.name for part in self.parts)
 
-    @property
-    def by_hash(self) -> bool:
-        return all(part.by_hash for part in self.parts)
+    def overlaps(self, split: str) -> tuple[str, ...]:
+        # Two parts that split by hash agree; with any other, its held-out documents may be in
+        # the training text of the rest.
+        by_hash = not any(part.overlaps("train") for part in self.parts)
+        return () if by_hash else splits.STRONGER_SPLITS[split]
 
     def documents(self, split: str) -> Iterator[bytes]:
         for part in self.parts:

@@ -1,11 +1,12 @@
 """Splits that never share a document: by hash of its bytes, and duplicates dropped."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 
 SPLITS = ("train", "valid", "test")
-# Which splits a document is dropped from when several have it: the held-out copy stays.
-_KEPT_BEFORE = {"test": (), "valid": ("test",), "train": ("valid", "test")}
+# Of the copies of a document in several splits, the held-out one stays: a split drops what
+# those named here have too.
+STRONGER_SPLITS = {"test": (), "valid": ("test",), "train": ("valid", "test")}
 VALID_SHARE = 0.05
 TEST_SHARE = 0.05
 
@@ -27,16 +28,6 @@ def split_by_hash(document: bytes) -> str:
     return "test" if place < VALID_SHARE + TEST_SHARE else "train"
 
 
-def held_out_digests(documents: Callable[[str], Iterator[bytes]], split: str) -> frozenset[bytes]:
-    """Digests of the documents that `split` must not contain.
-
-    Args:
-      documents: gives the documents of a split, duplicates included.
-      split: 'train', 'valid' or 'test'; test keeps all its documents, valid drops those
-        of test, train those of both.
-    """
-    return frozenset(
-        document_digest(document)
-        for other in _KEPT_BEFORE[split]
-        for document in documents(other)
-    )
+def digests(documents: Iterable[bytes]) -> frozenset[bytes]:
+    """The digests of some documents."""
+    return frozenset(map(document_digest, documents))

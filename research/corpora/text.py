@@ -61,10 +61,6 @@ class TextFiles:
     name: str
     files: tuple[tuple[Path, str | None], ...]
 
-    @property
-    def by_hash(self) -> bool:
-        return all(split is None for _, split in self.files)
-
     def documents(self, split: str) -> Iterator[bytes]:
         only = self.by_hash and len(self.files) == 1
         for path, assigned in self.files:
@@ -74,6 +70,13 @@ class TextFiles:
                         yield document
             elif assigned == split:
                 yield from documents(path)
+
+    @property
+    def by_hash(self) -> bool:
+        return all(split is None for _, split in self.files)
+
+    def overlaps(self, split: str) -> tuple[str, ...]:
+        return () if self.by_hash else splits.STRONGER_SPLITS[split]
 
     def digest(self) -> str:
         """Over the files as they are stored: decompressing them first would take long."""

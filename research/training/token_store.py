@@ -7,6 +7,7 @@ exists is whole, and its name is a digest of what it was made from, so another c
 split or size never meets it.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -15,7 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -120,15 +121,16 @@ def build(
     documents = _first_bytes(corpus.documents(split), max_bytes)
     try:
         with files.atomic_path(path, directory=True) as temporary:
-            writer = _Writer(temporary, codec)
-            _encode(documents, codec, writer, progress)
+            with contextlib.ExitStack() as stack:
+                writer = _Writer(temporary, codec, stack)
+                _encode(documents, codec, writer, progress)
             if not writer.num_documents:
                 raise UsageError(
                     f"split {split!r} of {corpus.name} has no text:"
                     " give more text, or files for this split"
                 )
-            meta = {"corpus_name": corpus.name, "codec_name": codec.name, "source": source}
-            writer.finish(meta)
+            names = {"corpus_name": corpus.name, "codec_name": codec.name}
+            files.write_json(temporary / _META, {**writer.meta(), **names, "source": source})
     except OSError as error:
         # Another process may have put the same store there first; then that one is as good.
         if (store := _open_if_whole(path, source)) is not None:
@@ -222,65 +224,60 @@ def _encode(
 
 
 class _Writer:
-    """Appends documents to the files of a store."""
+    """Appends documents to the files of a store; `stack` closes them."""
 
-    def __init__(self, folder: Path, codec: Codec):
-        self._folder = folder
+    def __init__(self, folder: Path, codec: Codec, stack: contextlib.ExitStack):
         self._vocab_size = codec.vocab_size
         self._codec_name = codec.name
         self._files = {
-            name: _CountedFile(folder / name) for name in (_IDS, _OFFSETS, _BYTE_OFFSETS)
+            name: _CountedFile(stack.enter_context(open(folder / name, "wb")))
+            for name in (_IDS, _OFFSETS, _BYTE_OFFSETS)
         }
         self.num_documents = self.num_tokens = self.num_bytes = 0
         for name in (_OFFSETS, _BYTE_OFFSETS):
             self._files[name].append(np.zeros(1, "<i8"))
 
     def add(self, ids: list[np.ndarray], byte_lengths: list[int]) -> None:
+        lengths = np.array([len(document) + 1 for document in ids], "<i8")
         eos = np.array([self._vocab_size + 1], "<i4")
         joined = np.concatenate([part for document in ids for part in (document, eos)])
-        texts = np.delete(joined, np.cumsum([len(document) + 1 for document in ids]) - 1)
+        texts = np.delete(joined, np.cumsum(lengths) - 1)
         if texts.size and not 0 <= texts.min() <= texts.max() < self._vocab_size:
             raise FreevocabError(
                 f"codec {self._codec_name} gave ids from {texts.min()} to {texts.max()},"
                 f" but its vocabulary has {self._vocab_size}"
             )
         self._files[_IDS].append(joined.astype("<i4", copy=False))
-        lengths = np.array([len(document) + 1 for document in ids], "<i8")
         self._files[_OFFSETS].append(self.num_tokens + np.cumsum(lengths))
         self._files[_BYTE_OFFSETS].append(self.num_bytes + np.cumsum(byte_lengths, dtype="<i8"))
         self.num_documents += len(ids)
         self.num_tokens += int(lengths.sum())
         self.num_bytes += sum(byte_lengths)
 
-    def finish(self, meta: dict[str, Any]) -> None:
-        files.write_json(
-            self._folder / _META,
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                **meta,
-                "vocab_size": self._vocab_size + 2,
-                "documents": self.num_documents,
-                "tokens": self.num_tokens,
-                "text_bytes": self.num_bytes,
-                "files": {name: file.close() for name, file in self._files.items()},
+    def meta(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "vocab_size": self._vocab_size + 2,
+            "documents": self.num_documents,
+            "tokens": self.num_tokens,
+            "text_bytes": self.num_bytes,
+            "files": {
+                name: {"bytes": file.num_bytes, "crc32": file.crc32}
+                for name, file in self._files.items()
             },
-        )
+        }
 
 
 class _CountedFile:
     """A file being written, with its length and CRC-32."""
 
-    def __init__(self, path: Path):
-        self._file = open(path, "wb")  # noqa: SIM115 - closed by close(), or with the process
-        self._bytes = self._crc = 0
+    def __init__(self, file: IO[bytes]):
+        self._file = file
+        self.num_bytes = self.crc32 = 0
 
     def append(self, array: np.ndarray) -> None:
         data = array.tobytes()
-        self._crc = zlib.crc32(data, self._crc)
-        self._bytes += len(data)
+        self.crc32 = zlib.crc32(data, self.crc32)
+        self.num_bytes += len(data)
         self._file.write(data)
-
-    def close(self) -> dict[str, int]:
-        self._file.close()
-        return {"bytes": self._bytes, "crc32": self._crc}

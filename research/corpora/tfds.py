@@ -1,0 +1,201 @@
+"""`tfds:NAME[/CONFIG][:VERSION][?data_dir=DIR]`: TensorFlow Datasets directories.
+
+Directories prepared as array_record are read without TensorFlow and without the data set's
+builder class. lm1b and pg19 are prepared here when they are missing (see `preparation`); C4,
+Wiki-40B and the rest have builders that need TensorFlow, so they are prepared elsewhere:
+
+    tfds build c4/en --file_format=array_record --data_dir=DIR
+
+The text is the feature 'text', or 'book_text' (pg19). A data set without a validation split
+gives the documents of train that `split_by_hash` puts into valid; one without any held-out
+split is split by hash altogether; one without a test split has an empty test split here.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets
+
+from research.corpora import preparation, splits
+from research.errors import FreevocabError, UsageError
+
+_TEXT_FEATURES = ("text", "book_text")
+_THEIR_NAMES = {"train": ("train",), "valid": ("validation", "valid", "dev"), "test": ("test",)}
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_BATCH = 256  # records fetched at a time
+_SAMPLE_BYTES = 2**16  # of each end of a shard, in the digest
+
+
+def source(argument: str) -> "PreparedDataset":
+    """`tfds:...`, the part after the colon.
+
+    Raises:
+      UsageError: if the data set is not there and cannot be prepared here, has another file
+        format, or no text.
+      FreevocabError: if its download fails or its files are damaged.
+    """
+    name, _, option = argument.partition("?")
+    key, _, value = option.partition("=")
+    if not name or (option and (key != "data_dir" or not value)):
+        raise UsageError(f"tfds:{argument}: give tfds:NAME[/CONFIG][?data_dir=DIR]")
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    data_dir = Path(value or default).expanduser()
+    folder = _find(name, data_dir)
+    if folder is None and name in preparation.BUILDERS:
+        preparation.prepare(name, data_dir)
+        folder = _find(name, data_dir)
+    if folder is None:
+        raise UsageError(
+            f"tfds:{name} is not in {data_dir}: prepare it on a machine with TensorFlow"
+            f" (tfds build {name} --file_format=array_record --data_dir=DIR), copy it there,"
+            " or name its place with ?data_dir=DIR or TFDS_DATA_DIR"
+        )
+    _check_format(name, folder)
+    dataset = PreparedDataset(f"tfds:{name}", folder)
+    dataset.check()
+    return dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedDataset:
+    """A folder with dataset_info.json, features.json and array_record shards."""
+
+    name: str
+    folder: Path
+
+    @functools.cached_property
+    def _builder(self):
+        try:
+            return tensorflow_datasets.builder_from_directory(self.folder)
+        except Exception as error:  # whatever a damaged description sets off in the library
+            raise _damaged(self.folder, error) from error
+
+    @functools.cached_property
+    def _names(self) -> dict[str, str]:
+        """Their name of each split that they have, by ours."""
+        theirs = self._builder.info.splits
+        found = {
+            ours: next((name for name in names if name in theirs), None)
+            for ours, names in _THEIR_NAMES.items()
+        }
+        return {ours: name for ours, name in found.items() if name is not None}
+
+    @functools.cached_property
+    def _feature(self) -> str:
+        features = self._builder.info.features
+        for feature in _TEXT_FEATURES:
+            if feature in features:
+                return feature
+        raise UsageError(
+            f"{self.name} has no text: none of its features ({', '.join(features)})"
+            f" is called {' or '.join(_TEXT_FEATURES)}"
+        )
+
+    def check(self) -> None:
+        """Raises what `source` says if there is no text or no train split."""
+        if not self._feature or "train" not in self._names:
+            raise UsageError(f"{self.name} in {self.folder} has no train split")
+
+    def documents(self, split: str) -> Iterator[bytes]:
+        taken_from_train = {"valid"} if "valid" not in self._names else set()
+        if set(self._names) == {"train"}:
+            taken_from_train = {"valid", "test"}
+        if split in taken_from_train:
+            for document in self._texts("train"):
+                if splits.split_by_hash(document) == split:
+                    yield document
+        elif split in self._names:
+            for document in self._texts(split):
+                if split != "train" or splits.split_by_hash(document) not in taken_from_train:
+                    yield document
+
+    def _texts(self, split: str) -> Iterator[bytes]:
+        try:
+            records = self._builder.as_data_source(split=self._names[split])
+            for start in range(0, len(records), _BATCH):
+                stop = min(start + _BATCH, len(records))
+                for record in records.__getitems__(list(range(start, stop))):
+                    text = record[self._feature]
+                    yield text.encode("utf-8") if isinstance(text, str) else bytes(text)
+        except FreevocabError:
+            raise
+        except Exception as error:  # array_record reports damage in many ways
+            raise _damaged(self.folder, error) from error
+
+    def overlaps(self, split: str) -> tuple[str, ...]:
+        return tuple(other for other in splits.STRONGER_SPLITS[split] if other in self._names)
+
+    def digest(self) -> str:
+        """Over the description and both ends of every shard: whole, C4 has 800 GB."""
+        return self._digest
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        state = hashlib.blake2b(digest_size=16)
+        for path in sorted(self.folder.iterdir()):
+            if not path.is_file():
+                continue
+            size = path.stat().st_size
+            state.update(f"{path.name} {size}\n".encode())
+            with open(path, "rb") as file:
+                state.update(file.read(_SAMPLE_BYTES))
+                file.seek(max(0, size - _SAMPLE_BYTES))
+                state.update(file.read(_SAMPLE_BYTES))
+        return state.hexdigest()
+
+    def details(self) -> dict[str, Any]:
+        return {"version": self.folder.name, "tfds": tensorflow_datasets.__version__}
+
+
+def _find(name: str, data_dir: Path) -> Path | None:
+    """data_dir/NAME[/CONFIG]/VERSION with the highest version, or None."""
+    path, _, version = name.partition(":")
+    top = data_dir / path
+    versions = [folder for folder in _subfolders(top) if _VERSION.fullmatch(folder.name)]
+    configs = [
+        folder
+        for folder in _subfolders(top)
+        if any(_VERSION.fullmatch(inner.name) for inner in _subfolders(folder))
+    ]
+    if not versions and len(configs) == 1:
+        return _find(f"{path}/{configs[0].name}" + (f":{version}" if version else ""), data_dir)
+    if not versions and configs:
+        names = ", ".join(folder.name for folder in configs)
+        raise UsageError(f"tfds:{name} has several configs, name one: {path}/... of {names}")
+    versions = [
+        folder
+        for folder in versions
+        if (folder / "dataset_info.json").is_file() and version in ("", folder.name)
+    ]
+    return max(versions, key=lambda v: tuple(map(int, v.name.split("."))), default=None)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _check_format(name: str, folder: Path) -> None:
+    try:
+        info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
+        # Directories from before the format was written down are tfrecord.
+        file_format = info.get("fileFormat", "tfrecord")
+    except (OSError, ValueError, AttributeError) as error:
+        raise _damaged(folder, error) from error
+    if file_format != "array_record":
+        raise UsageError(
+            f"tfds:{name} in {folder} is stored as {file_format}, which needs TensorFlow to read:"
+            " prepare it again with --file_format=array_record, or convert it with"
+            " python -m tensorflow_datasets.scripts.convert_format"
+        )
+
+
+def _damaged(folder: Path, error: Exception) -> FreevocabError:
+    reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+    return FreevocabError(f"cannot read the data set in {folder}: {reason}; prepare it again")
