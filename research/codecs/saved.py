@@ -1,5 +1,6 @@
 """The folder that a codec is saved as: codec.json, and beside it the files it needs."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ def write(
 ) -> None:
     """Writes codec.json ({"format", "version", "kind", ...parameters}) and `files`, all or nothing.
 
+    codec.json also gets the SHA-256 of each file ("files"); `read_file` checks it.
+
     Raises:
       UsageError: `directory` holds something other than a saved codec (it would be replaced).
     """
@@ -31,6 +34,9 @@ def write(
     if directory.is_dir() and any(directory.iterdir()) and not (directory / DESCRIPTION).exists():
         raise UsageError(f"{directory} is not empty and holds no codec: give a new directory")
     description = {"format": FORMAT, "version": VERSION, "kind": kind, **parameters}
+    if files:
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        description["files"] = digests
     with atomic_path(directory, directory=True) as temporary:
         for name, content in (files or {}).items():
             write_bytes(temporary / name, content)
@@ -67,3 +73,19 @@ def read(directory: str | os.PathLike) -> dict[str, Any]:
     if not isinstance(meta.get("kind"), str):
         raise FreevocabError(f"{path} is damaged: it names no kind of codec")
     return meta
+
+
+def read_file(directory: str | os.PathLike, meta: Mapping[str, Any], name: str) -> bytes:
+    """The content of a file that `write` put beside codec.json.
+
+    Raises:
+      FreevocabError: missing, or not the bytes that were written.
+    """
+    path = Path(directory) / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != meta["files"][name]:
+        raise FreevocabError(f"{path} is damaged (its SHA-256 differs): save the codec again")
+    return content

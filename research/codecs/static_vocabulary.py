@@ -8,7 +8,9 @@ from research.errors import FreevocabError
 
 
 class StaticVocabulary:
-    """Base of the codecs whose ids stand for fixed strings: all of the protocol but encode and save.
+    """Base of the codecs whose ids stand for fixed strings.
+
+    It lacks, of the protocol, only name, lossless, encode, fingerprint and save.
 
     Args:
       tokens: the byte string of each id; `vocab_size` = len(tokens). Empty strings are allowed.

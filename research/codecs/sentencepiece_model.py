@@ -1,0 +1,104 @@
+"""Reads what decides about loss out of a serialised sentencepiece model (a protocol buffer).
+
+Field numbers are those of sentencepiece_model.proto. Reading them here spares a dependency on
+protobuf's runtime, whose versions clash easily.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from research.errors import FreevocabError
+
+UNIGRAM, BPE = 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalization:
+    """What a model does to text before it cuts it (defaults as in the .proto)."""
+
+    model_type: int = UNIGRAM
+    byte_fallback: bool = False
+    changes_characters: bool = False
+    add_dummy_prefix: bool = True
+    remove_extra_whitespaces: bool = True
+    escape_whitespaces: bool = True
+
+    @property
+    def is_identity(self) -> bool:
+        """True if the pieces, joined, are the text (with byte ids for what no piece covers)."""
+        return (
+            self.model_type in (UNIGRAM, BPE)
+            and self.byte_fallback
+            and self.escape_whitespaces
+            and not (
+                self.changes_characters or self.add_dummy_prefix or self.remove_extra_whitespaces
+            )
+        )
+
+
+def normalization(model: bytes) -> Normalization:
+    """Parses a .model file's bytes.
+
+    Raises:
+      FreevocabError: not a serialised sentencepiece model.
+    """
+    found: dict[str, bool | int] = {}
+    for number, value in _fields(model):
+        if number == 2:
+            for inner, setting in _fields(_message(value)):
+                if inner == 3:
+                    found["model_type"] = int(setting)
+                elif inner == 35:
+                    found["byte_fallback"] = bool(setting)
+        elif number == 3:
+            names = {3: "add_dummy_prefix", 4: "remove_extra_whitespaces", 5: "escape_whitespaces"}
+            for inner, setting in _fields(_message(value)):
+                if inner == 2:
+                    found["changes_characters"] = bool(setting)
+                elif inner in names:
+                    found[names[inner]] = bool(setting)
+    return Normalization(**found)
+
+
+def _message(value: int | bytes) -> bytes:
+    if not isinstance(value, bytes):
+        raise damaged()
+    return value
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """(field number, value) pairs; fixed-width numbers are passed over."""
+    position = 0
+    while position < len(data):
+        key, position = _varint(data, position)
+        wire = key & 7
+        if wire == 0:
+            value, position = _varint(data, position)
+            yield key >> 3, value
+        elif wire == 2:
+            length, position = _varint(data, position)
+            if position + length > len(data):
+                raise damaged()
+            yield key >> 3, data[position : position + length]
+            position += length
+        elif wire in (1, 5):
+            position += 8 if wire == 1 else 4
+        else:
+            raise damaged()
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(data):
+        byte = data[position]
+        value |= (byte & 127) << shift
+        position += 1
+        if byte < 128:
+            return value, position
+        shift += 7
+    raise damaged()
+
+
+def damaged() -> FreevocabError:
+    """The error for bytes that are no model."""
+    return FreevocabError("not a sentencepiece model, or a damaged one")
