@@ -1,6 +1,4 @@
-"""One module per table: configs/<paper>/<table>.py with cpu(), gpu(), paper() and quick()."""
+"""One package per paper, one module per table: cpu(), gpu(), paper() and quick() make its configs.
 
-# What `freevocab reproduce` runs when no table is named.
-MAIN_TABLES = {
-    "compressed_text": ("main_results",),
-}
+A paper's package names its TABLES in order, and in MAIN those that are run when none is named.
+"""

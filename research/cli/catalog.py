@@ -1,8 +1,8 @@
 """Which tables exist: pairs of an experiment and its configuration, found by name."""
 
 import importlib
+import importlib.util
 import pkgutil
-from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -42,33 +42,37 @@ class Table(NamedTuple):
         return make()
 
 
-def tables() -> list[Table]:
-    """Every table that has both an experiment and a configuration, main tables first."""
-    import configs
-    import experiments
+    @property
+    def main(self) -> bool:
+        """Is it run when only its paper is named?"""
+        return self.name in importlib.import_module(f"configs.{self.paper}").MAIN
 
-    found = []
-    for paper in sorted(set(_modules(configs)) & set(_modules(experiments))):
-        both = set(_modules(configs, paper)) & set(_modules(experiments, paper))
-        main = [name for name in configs.MAIN_TABLES.get(paper, ()) if name in both]
-        found += [Table(paper, name) for name in main + sorted(both - set(main))]
-    return found
+
+def tables() -> list[Table]:
+    """Every table that a paper's configs list and that is there, in the order of the list."""
+    import configs
+
+    papers = sorted(module.name for module in pkgutil.iter_modules(configs.__path__))
+    return [
+        Table(paper, name)
+        for paper in papers
+        for name in importlib.import_module(f"configs.{paper}").TABLES
+        if _exists(f"configs.{paper}.{name}") and _exists(f"experiments.{paper}.{name}")
+    ]
 
 
 def select(target: str | None) -> list[Table]:
     """The tables that `PAPER`, `PAPER/TABLE`, `PAPER/all`, `all` or nothing stands for.
 
-    Nothing and `PAPER` stand for the main tables, which configs.MAIN_TABLES lists.
+    Nothing and `PAPER` stand for main tables.
 
     Raises:
       UsageError: if there is no such paper or table.
     """
-    import configs
-
     known = tables()
     if target == "all":
         return known
-    main = [table for table in known if table.name in configs.MAIN_TABLES.get(table.paper, ())]
+    main = [table for table in known if table.main]
     if target is None:
         return main
     paper, _, name = target.partition("/")
@@ -86,11 +90,5 @@ def select(target: str | None) -> list[Table]:
     return [table for table in main if table.paper == paper]
 
 
-def _modules(package: ModuleType, paper: str | None = None) -> list[str]:
-    """Names of the packages in `package`, or of the plain modules in its subpackage `paper`."""
-    folders = [str(Path(folder, paper or "")) for folder in package.__path__]
-    return [
-        module.name
-        for module in pkgutil.iter_modules(folders)
-        if module.ispkg == (paper is None) and not module.name.startswith("_")
-    ]
+def _exists(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None

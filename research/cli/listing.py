@@ -17,13 +17,10 @@ class List:
 
 def run(options: List) -> None:
     """Prints the list."""
-    import configs
-
     measured = results.load_all(results.COMMITTED, options.workdir / "results")
     rows = []
     for table in catalog.tables():
-        star = " *" if table.name in configs.MAIN_TABLES.get(table.paper, ()) else ""
-        row = {"table": table.path + star, "what": table.experiment().TITLE}
+        row = {"table": table.path + " *" * table.main, "what": table.experiment().TITLE}
         for scale in catalog.SCALES:
             if not hasattr(table.configuration(), scale):
                 row[scale] = None

@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from research.cli.catalog import Table
+from research.reporting import environment
 from research.reporting.results import Result
 
 
@@ -30,7 +30,7 @@ def plan(
     lines = []
     for table, seconds in zip(selected, expected, strict=True):
         last = measured.get((table.paper, table.name, scale))
-        where = f", last measured on {machine(last.hardware)}" if last else ""
+        where = f", last measured on {environment.machine(last.hardware)}" if last else ""
         lines.append(f"  {table.path}: {about(seconds)}{where}")
     known = [seconds for seconds in expected if seconds is not None]
     total = about(sum(known)) if known else "unknown"
@@ -39,13 +39,6 @@ def plan(
     plural = "table" if len(selected) == 1 else "tables"
     head = f"{len(selected)} {plural} at {scale} scale, expected time: {total}"
     return "\n".join([head, *lines])
-
-
-def machine(hardware: Mapping[str, Any]) -> str:
-    """One phrase for the hardware of a result."""
-    if hardware.get("platform") == "cpu":
-        return f"{hardware.get('cores')} cores of {hardware.get('cpu')}"
-    return f"{hardware.get('devices')} x {hardware.get('device')}"
 
 
 def about(seconds: float | None) -> str:

@@ -26,7 +26,7 @@ class Reproduce:
     others, and the command then ends with exit code 1.
     """
 
-    target: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")] = None
+    target: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET]")] = None
     """PAPER (its main tables), PAPER/TABLE, PAPER/all or all. `freevocab list` names them."""
     scale: Literal["cpu", "gpu", "paper"] = "cpu"
     """cpu: two cores, minutes, built-in text. gpu: one H100-class device and text under
@@ -34,7 +34,9 @@ class Reproduce:
     workdir: Path = Path("runs")
     """Where checkpoints, codecs, metrics and results go."""
     set: Annotated[
-        tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE")
+        tuple[tuple[str, ...], ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="KEY=VALUE ..."),
     ] = ()
     """Change the configuration, for example --set m2.steps=50 seed=1."""
     record: bool = False

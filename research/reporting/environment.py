@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ def hardware() -> dict[str, Any]:
         "platform": devices[0].platform,
         "devices": len(devices),
     }
+
+
+def machine(hardware: Mapping[str, Any]) -> str:
+    """One phrase for the hardware of a result."""
+    if hardware.get("platform") == "cpu":
+        return f"{hardware.get('cores')} cores of {hardware.get('cpu')}"
+    return f"{hardware.get('devices')} x {hardware.get('device')}"
 
 
 def cores() -> int:

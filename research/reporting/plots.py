@@ -1,0 +1,116 @@
+"""Plots of tables as PNG: our points and the paper's curves on the same axes."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from research import files
+
+Row = Mapping[str, Any]
+BITS_PER_BYTE = ("bits/byte", "bits_per_byte", "bpb")
+MARKERS = "os^Dv<>P"
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What a table's plot shows. An experiment may say it in PLOT, a dict of these fields.
+
+    Attributes:
+      x, y: columns with numbers.
+      series: the column that names a curve.
+      log_x, log_y: logarithmic axes.
+    """
+
+    x: str
+    y: str
+    series: str
+    log_x: bool = False
+    log_y: bool = False
+
+
+def axes_of(columns: Sequence[str], declared: Mapping[str, Any] | None) -> Axes | None:
+    """The axes that the experiment declared, else bits/byte against FLOPs/byte, else None."""
+    if declared is not None:
+        return Axes(**declared)
+    costs = [name for name in columns if re.search(r"flops(/|_per_)byte$", name, re.IGNORECASE)]
+    bits = [name for name in columns if name in BITS_PER_BYTE]
+    if costs and bits:
+        return Axes(x=costs[0], y=bits[0], series=columns[0], log_x=True)
+    return None
+
+
+def save(
+    path: str | os.PathLike,
+    title: str,
+    axes: Axes,
+    ours: Mapping[str, Sequence[Row]],
+    paper_rows: Sequence[Row],
+) -> bool:
+    """Draws one plot.
+
+    A series has one colour; the paper's points are joined by a dashed line, ours are filled, with
+    another marker for every label.
+
+    Args:
+      ours: label ("ours, cpu") -> rows.
+
+    Returns:
+      False, and writes nothing, if no row has both figures.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    groups = {label: _points(axes, rows) for label, rows in ours.items()}
+    theirs = _points(axes, paper_rows)
+    names = list(dict.fromkeys(name for group in [*groups.values(), theirs] for name in group))
+    if not names:
+        return False
+    palette = colormaps["tab20" if len(names) > 10 else "tab10"].colors
+    colours = {name: palette[index % len(palette)] for index, name in enumerate(names)}
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    plot = figure.subplots()
+    for name, points in theirs.items():
+        style = {"marker": "o", "markersize": 4, "markerfacecolor": "white"}
+        plot.plot(*zip(*points, strict=True), "--", color=colours[name], linewidth=1, **style)
+    markers = dict(zip(groups, MARKERS[1:], strict=False))
+    for label, group in groups.items():
+        for name, points in group.items():
+            xs, ys = zip(*points, strict=True)
+            plot.scatter(xs, ys, color=colours[name], marker=markers[label], s=45, zorder=3)
+    if axes.log_x:
+        plot.set_xscale("log")
+    if axes.log_y:
+        plot.set_yscale("log")
+    plot.set(title=title, xlabel=axes.x, ylabel=axes.y)
+    plot.grid(alpha=0.3, which="both")
+    keys = [Line2D([], [], color=colours[name], linewidth=3, label=name) for name in names]
+    for label, group in groups.items():
+        if group:
+            mark = {"marker": markers[label], "linestyle": "none"}
+            keys.append(Line2D([], [], color="black", label=label, **mark))
+    if theirs:
+        keys.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label="paper"))
+    figure.legend(handles=keys, loc="outside right upper", fontsize="small", frameon=False)
+    with files.atomic_path(path) as temporary:
+        # Without the software's version in it, the same rows give the same file.
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    return True
+
+
+def _points(axes: Axes, rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
+    """Series -> (x, y), in the order of x; rows that lack either are left out."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        x, y = row.get(axes.x), row.get(axes.y)
+        if isinstance(x, int | float) and isinstance(y, int | float):
+            found.setdefault(str(row.get(axes.series)), []).append((x, y))
+    return {name: sorted(points) for name, points in found.items()}
+
+
+def path_of(directory: Path, paper: str, table: str) -> Path:
+    """Where a table's plot lies in a report."""
+    return directory / paper / f"{table}.png"

@@ -1,0 +1,148 @@
+"""A report: every table with our results at every scale beside the paper's figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from research import files
+from research.errors import UsageError
+from research.reporting import environment, plots, tables
+from research.reporting.results import Result
+
+BEGIN = "<!-- results: written by `freevocab report --readme README.md` -->"
+END = "<!-- /results -->"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of a report.
+
+    Attributes:
+      columns, paper_rows: of the experiment.
+      results: scale -> what was measured; an absent scale has not been run.
+      scales: that the table can be run at.
+      plot: what the experiment says about its plot, or None.
+    """
+
+    paper: str
+    table: str
+    title: str
+    columns: Sequence[str]
+    paper_rows: Sequence[Mapping[str, Any]]
+    scales: Sequence[str]
+    results: Mapping[str, Result] = field(default_factory=dict)
+    plot: Mapping[str, Any] | None = None
+
+    @property
+    def ours(self) -> dict[str, list[dict[str, Any]]]:
+        return {f"ours, {scale}": result.rows for scale, result in self.results.items()}
+
+
+def write(directory: Path, sections: Sequence[Section]) -> list[Path]:
+    """Writes report.md, and a CSV and (where there is something to draw) a PNG for each table.
+
+    Returns:
+      The paths written, report.md first.
+    """
+    written, parts = [], ["# Results: ours beside the papers'\n"]
+    for section in sections:
+        columns, rows = tables.merge(section.columns, section.ours, section.paper_rows)
+        path = directory / section.paper / f"{section.table}.csv"
+        files.write_text(path, tables.comma_separated(columns, rows))
+        written.append(path)
+        picture = plots.path_of(directory, section.paper, section.table)
+        axes = plots.axes_of(section.columns, section.plot)
+        drawn = axes is not None and plots.save(
+            picture, section.title, axes, section.ours, section.paper_rows
+        )
+        if drawn:
+            written.append(picture)
+        parts.append(_markdown(section, columns, rows, picture.relative_to(directory), drawn))
+    page = directory / "report.md"
+    files.write_text(page, "\n".join(parts))
+    return [page, *written]
+
+
+def summary(section: Section) -> str:
+    """A short Markdown table: one line for each method, one column for each scale and the paper.
+
+    It shows bits/byte, or the first column of measured numbers where the table has none.
+    """
+    key = section.columns[0]
+    rows = [row for each in section.ours.values() for row in each]
+    bits = [name for name in section.columns if name in plots.BITS_PER_BYTE]
+    value = next(name for name in (*bits, *section.columns) if _number(rows, name))
+    labels = {f"ours, {scale}": result.rows for scale, result in section.results.items()}
+    missing = [scale for scale in section.scales if scale not in section.results]
+    methods = dict.fromkeys(row.get(key) for row in [*rows, *section.paper_rows])
+    lines = []
+    for method in methods:
+        line = {key: method}
+        for label, measured in labels.items():
+            line[label] = _span(measured, key, method, value)
+        line |= {f"ours, {scale}": "not yet run" for scale in missing if scale != "paper"}
+        line["paper"] = _span(section.paper_rows, key, method, value)
+        lines.append(line)
+    shown = [scale for scale in section.scales if scale != "paper" or scale in section.results]
+    columns = [key, *(f"ours, {scale}" for scale in shown), "paper"]
+    return f"{section.title}, {value}:\n\n{tables.markdown(columns, lines)}"
+
+
+def update_readme(text: str, sections: Sequence[Section]) -> str:
+    """`text` with everything between the two result marks replaced by the sections' summaries.
+
+    Raises:
+      UsageError: if a mark is missing.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"no lines '{BEGIN}' and '{END}' to write the results between")
+    parts = []
+    for section in sections:
+        if not section.results:
+            continue
+        notes = [f"- {scale}: {_origin(result)}" for scale, result in section.results.items()]
+        parts.append(summary(section) + "\n" + "\n".join(notes) + "\n")
+    return f"{before}{BEGIN}\n\n" + "\n".join(parts) + f"\n{END}{after}"
+
+
+def _markdown(section, columns, rows, picture: Path, drawn: bool) -> str:
+    lines = [f"## {section.paper}/{section.table}: {section.title}\n"]
+    command = f"freevocab reproduce {section.paper}/{section.table} --scale"
+    for scale in section.scales:
+        result = section.results.get(scale)
+        if result is None:
+            lines.append(f"- {scale}: not yet run (`{command} {scale}`)")
+            continue
+        lines.append(f"- {scale}: {_origin(result)}")
+        lines += [f"  - {note}" for note in result.notes]
+    if rows:
+        lines.append("\n" + tables.markdown(columns, rows).rstrip())
+    if drawn:
+        lines.append(f"\n![{section.title}]({picture.as_posix()})")
+    return "\n".join(lines) + "\n"
+
+
+def _origin(result: Result) -> str:
+    """Where a result comes from, in one line."""
+    machine = environment.machine(result.hardware)
+    seeds = f"seeds {result.seeds}" if len(result.seeds) != 1 else f"seed {result.seeds[0]}"
+    commit = (result.commit or "an installed package")[:12]
+    minutes = f"{result.seconds / 60:.1f} min"
+    jax = result.versions.get("jax")
+    return f"{minutes} on {machine}, {seeds}, JAX {jax}, {result.date}, commit {commit}"
+
+
+def _span(rows: Sequence[Mapping[str, Any]], key: str, method: Any, value: str) -> str | None:
+    """The value of a method's rows: one number, or the first and the last of several."""
+    found = [row[value] for row in rows if row.get(key) == method and row.get(value) is not None]
+    shown = list(dict.fromkeys(tables.cell(each) for each in found))
+    if len(shown) < 2:
+        return shown[0] if shown else None
+    return f"{shown[0]} to {shown[-1]}"
+
+
+def _number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    return any(isinstance(row.get(name), float) for row in rows)
