@@ -1,11 +1,8 @@
 """Bits per byte: sums of nats over sums of bytes, never a mean of ratios."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
-
-from research.evaluation.edit_distance import common_bytes
 
 LOST_BYTE_BITS = 8.0  # what it costs to send, apart, one byte that a lossy codec cannot give back
 
@@ -26,19 +23,11 @@ def bits_per_byte(nats: float, num_bytes: int) -> float:
 
 
 def with_lost_bytes(value: float, lost_share: float) -> float:
-    """Bits per byte when every byte that the codec loses is sent apart, 8 bits each."""
+    """Bits per byte when every byte that the codec loses is sent apart, 8 bits each.
+
+    `lost_share` is what `research.codecs.unrecoverable` measures.
+    """
     return value + LOST_BYTE_BITS * lost_share
-
-
-def lost_share(texts: Sequence[bytes], decoded: Sequence[bytes]) -> float:
-    """Share of the bytes of `texts` that are not in `decoded`: outside their longest common
-    subsequence, text by text. 0 where they are equal."""
-    total = sum(len(text) for text in texts)
-    kept = sum(
-        len(text) if text == other else common_bytes(text, other)
-        for text, other in zip(texts, decoded, strict=True)
-    )
-    return (total - kept) / total if total else 0.0
 
 
 def uniform_bits_per_byte(vocab_size: int, ratio: float) -> float:

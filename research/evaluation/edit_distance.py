@@ -1,4 +1,4 @@
-"""Edit distances: Levenshtein between many id sequences, longest common subsequence of bytes."""
+"""Levenshtein distances between many id sequences at once."""
 
 from collections.abc import Sequence
 
@@ -47,24 +47,3 @@ def _collect(distance_P: np.ndarray, row: np.ndarray, done_P: np.ndarray,
     """Reads the pairs whose first sequence ends at this row of the programme."""
     at = np.flatnonzero(done_P)
     distance_P[at] = row[columns_P[at], at]
-
-
-def common_bytes(first: bytes, second: bytes) -> int:
-    """Length of the longest common subsequence of two byte strings.
-
-    Bit-parallel (Hyyro 2004): a Python integer holds one row of the table, so 10 kB against
-    10 kB takes milliseconds; time grows with the product of the lengths.
-    """
-    start = 0
-    while start < min(len(first), len(second)) and first[start] == second[start]:
-        start += 1
-    first, second = first[start:], second[start:]
-    places: dict[int, int] = {}
-    for position, byte in enumerate(first):
-        places[byte] = places.get(byte, 0) | (1 << position)
-    full = (1 << len(first)) - 1
-    row = full  # a zero bit at i: the subsequence grows there
-    for byte in second:
-        matches = row & places.get(byte, 0)
-        row = ((row + matches) | (row - matches)) & full
-    return start + len(first) - row.bit_count()

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.evaluation.edit_distance import common_bytes, levenshtein, pairwise_levenshtein
+from research.evaluation.edit_distance import levenshtein, pairwise_levenshtein
 
 
 def reference(first, second) -> int:
@@ -36,22 +36,3 @@ def test_known_distances():
     assert levenshtein([], [1, 2, 3]) == 3
     assert levenshtein([1, 2, 3], [1, 2, 3]) == 0
     assert pairwise_levenshtein([[1]]).shape == (0,)
-
-
-def common_reference(first: bytes, second: bytes) -> int:
-    row = [0] * (len(second) + 1)
-    for a in first:
-        new = [0]
-        for j, b in enumerate(second):
-            new.append(row[j] + 1 if a == b else max(row[j + 1], new[-1]))
-        row = new
-    return row[-1]
-
-
-letters = st.binary(max_size=12).map(lambda data: bytes(byte % 4 for byte in data))
-
-
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(letters, letters)
-def test_common_bytes_equal_the_textbook(first, second):
-    assert common_bytes(first, second) == common_reference(first, second)

@@ -1,0 +1,108 @@
+"""Compression ratios, text seen in training, uniform and unigram bits/byte (Tables 1-3 and 12).
+
+    freevocab reproduce compressed_text/compression_ratios [--scale gpu|paper]
+
+cpu: builtin corpus, M1 = byte 5-gram counted on its train split. Windows are three quarters of
+  the paper's: W = 12 (beta 12) for 16, 24 for 32, 48 for 64, 96 for 128, and tokens of 6 and 12
+  bits stand for v=256 and v=65,536. A 12-bit grid costs up to .093 bits/byte (the floor column),
+  so AC is worse here than the model. 2 cores: EXPECTED_CPU
+gpu: the text in $FREEVOCAB_DATA, the same 5-gram at the paper's precision (beta 14, W = 16 to
+  128, N = 8 and 16). No accelerator is used. Not yet run.
+paper: C4, M1 = the 3m Transformer of `freevocab train m1`, 524 GB of text. Not run here; the
+  paper's figures: AC 5.49, EqualInfo 2.66 to 4.61, SentencePiece 4.28, GZip 2.23 bytes a token.
+"""
+
+from dataclasses import dataclass
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    LOCAL_TEXT,
+    PAPER_M1,
+    CodecConfig,
+    M1Config,
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Fields: see `experiments.compressed_text.setting`; training_tokens is what a run sees."""
+
+    corpus: str
+    m1: M1Config
+    codecs: tuple[CodecConfig, ...]
+    train_bytes: int
+    valid_bytes: int
+    training_tokens: int
+    seed: int = 0
+
+
+def rows(
+    windows: tuple[int, ...], bits: tuple[int, int], vocab_size: int, closing: str
+) -> tuple[CodecConfig, ...]:
+    """Every codec of the tables; `bits` are the narrow and the wide token's."""
+    coded = [
+        CodecConfig(kind, bits_per_token=n) for kind in ("ac", "static_ac", "gzip") for n in bits
+    ]
+    equal_info = [
+        CodecConfig("equal_info", window_bits=w, bits_per_token=n, closing=closing)
+        for w in windows
+        for n in bits
+    ]
+    delayed = CodecConfig("codebook", window_bits=windows[0], bits_per_token=windows[0])
+    return (
+        CodecConfig("bytes"),
+        CodecConfig("sentencepiece", vocab_size=vocab_size),
+        CodecConfig("bpe", vocab_size=vocab_size),
+        *coded,
+        *equal_info,
+        delayed,
+    )
+
+
+def cpu() -> Config:
+    """Windows and tokens three quarters of the paper's width."""
+    return Config(
+        corpus=BUILTIN,
+        m1=M1Config(order=5, beta=12),
+        codecs=rows((12, 24, 48, 96), (6, 12), 4096, "point"),
+        train_bytes=600_000,
+        valid_bytes=200_000,
+        training_tokens=150 * 16 * 128,
+    )
+
+
+def gpu() -> Config:
+    """The paper's widths, a count-based M1."""
+    return Config(
+        corpus=LOCAL_TEXT,
+        m1=M1Config(order=5, beta=14),
+        codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
+        train_bytes=5_000_000,
+        valid_bytes=1_000_000,
+        training_tokens=500 * 64 * 512,
+    )
+
+
+def paper() -> Config:
+    """200,000 steps of 256 x 512 tokens."""
+    return Config(
+        corpus=C4,
+        m1=PAPER_M1,
+        codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
+        train_bytes=100_000_000,
+        valid_bytes=20_000_000,
+        training_tokens=200_000 * 256 * 512,
+    )
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return Config(
+        corpus="synthetic:60000",
+        m1=M1Config(order=2, beta=12, max_bytes=30_000),
+        codecs=rows((12, 24), (6, 12), 300, "point")[2:],
+        train_bytes=4_000,
+        valid_bytes=2_000,
+        training_tokens=1_000,
+    )

@@ -1,0 +1,128 @@
+"""What the tables' configs are made of: a corpus, M1, codecs and M2, and their three scales.
+
+A table's config is a frozen dataclass of its own with these as fields, so
+`--set m2.steps=50` or `--set m1.order=4` reach inside.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from research.training.config import OptimizerConfig, ParallelismConfig
+
+BUILTIN = "builtin"
+LOCAL_TEXT = "text:$FREEVOCAB_DATA/train*;valid=$FREEVOCAB_DATA/valid*"
+C4 = "tfds:c4/en:3.1.0"
+
+
+@dataclass(frozen=True)
+class M1Config:
+    """The byte model that compresses.
+
+    Attributes:
+      kind: `ngram` and `unigram` are counted on the train split; `saved` is a folder that
+        `freevocab train m1` wrote.
+      order: bytes of context of the n-gram.
+      beta: frequencies sum to 2**beta (14 in the paper); at most the window's bits.
+      max_bytes: train text that is counted.
+      directory: the folder of a saved byte model.
+    """
+
+    kind: Literal["ngram", "unigram", "saved"] = "ngram"
+    order: int = 5
+    beta: int = 14
+    max_bytes: int = 100_000_000
+    directory: str = ""
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """One way from text to ids: a row of a table.
+
+    Attributes:
+      kind: bytes | sentencepiece | bpe | gzip | ac | static_ac | equal_info | codebook
+        (point+delay windows compiled to strings) | dictionary (ours, longest match) | saved.
+      label: the row's name; empty for one made of the settings.
+      vocab_size: entries of SentencePiece, BPE and the dictionary.
+      bits_per_token: N of the coded kinds; their vocabulary is 2**N.
+      window_bits, closing, reset: of equal-info windows.
+      header: GZip's header and footer kept.
+      pre_tokenize: BPE merges stop at word borders.
+      directory: of a saved codec, or the name of a shipped one.
+    """
+
+    kind: Literal[
+        "bytes", "sentencepiece", "bpe", "gzip", "ac", "static_ac",
+        "equal_info", "codebook", "dictionary", "saved",
+    ] = "bytes"
+    label: str = ""
+    vocab_size: int = 65_536
+    bits_per_token: int = 16
+    window_bits: int = 16
+    closing: Literal["point+delay", "point", "dyadic"] = "point+delay"
+    reset: Literal["every", "every-other", "never"] = "every"
+    header: bool = True
+    pre_tokenize: bool = True
+    directory: str = ""
+
+
+@dataclass(frozen=True)
+class M2Config:
+    """The language model that is trained on the ids, and how.
+
+    Attributes:
+      size: a name of `research.models.sizes.SIZES`, or `tiny` (tests) or `small` (cpu scale).
+      length, batch_size, steps: tokens of a sequence, sequences of a step, steps.
+      padded_vocab_size: rows of the tables, one value for all rows of a table so that they share
+        one compiled step; 0: what each codec needs.
+      optimizer: and its schedule.
+      parallelism: how a step is spread over devices.
+      dtype: of activations.
+      z_loss: weight of log(Z)^2.
+      remat: recompute blocks in the backward pass.
+      chunk_size: positions of each sequence in the readout at once; 0: all.
+      evaluation_batch_size: sequences of an evaluation step.
+    """
+
+    size: str = "small"
+    length: int = 128
+    batch_size: int = 16
+    steps: int = 150
+    padded_vocab_size: int = 0
+    optimizer: OptimizerConfig = OptimizerConfig(
+        name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=10
+    )
+    parallelism: ParallelismConfig = ParallelismConfig()
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    z_loss: float = 1e-4
+    remat: bool = False
+    chunk_size: int = 0
+    evaluation_batch_size: int = 16
+
+
+QUICK_M2 = M2Config(
+    size="tiny", length=16, batch_size=8, steps=2, padded_vocab_size=384, evaluation_batch_size=8
+)
+GPU_M2 = M2Config(
+    size="25m",
+    length=512,
+    batch_size=64,
+    steps=500,
+    optimizer=OptimizerConfig(
+        name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=50
+    ),
+    dtype="bfloat16",
+    chunk_size=64,
+    evaluation_batch_size=64,
+)
+PAPER_M1 = M1Config(kind="saved", directory="runs/m1-3m")
+PAPER_M2 = M2Config(
+    size="25m",
+    length=512,
+    batch_size=256,
+    steps=200_000,
+    optimizer=OptimizerConfig.paper_adafactor(),
+    parallelism=ParallelismConfig(kind="mesh"),
+    dtype="bfloat16",
+    chunk_size=64,
+    evaluation_batch_size=256,
+)

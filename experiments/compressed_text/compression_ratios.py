@@ -1,0 +1,116 @@
+"""Compression ratio, text seen, uniform and unigram bits/byte of each codec (Tables 1-3, 12)."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.compressed_text import setting, wording
+from research.evaluation import bits_per_byte as bpb
+
+TITLE = "Compression ratios (Tables 1-3 and 12)"
+COLUMNS = (
+    "method",
+    "vocabulary",
+    "ratio",
+    "bit_ratio",
+    "train_bytes",
+    "uniform_bpb",
+    "unigram_bpb",
+    "floor_bpb",
+    "seconds",
+)
+"""ratio: bytes of text a token. train_bytes: text in a training run of training_tokens.
+floor_bpb: bits/byte that M1's frequencies of at least one add to its own cross-entropy."""
+
+
+def _paper(method, ratios, trained, uniform, unigram, vocabularies=(256, 65_536)):
+    return [
+        {
+            "method": method,
+            "vocabulary": vocabulary,
+            "ratio": ratio,
+            "bit_ratio": 8 * ratio / math.log2(vocabulary),
+            "train_bytes": seen and int(seen * 1e9),
+            "uniform_bpb": uniform,
+            "unigram_bpb": unigram,
+        }
+        for vocabulary, ratio, seen in zip(vocabularies, ratios, trained, strict=True)
+    ]
+
+
+PAPER_ROWS: list[dict[str, Any]] = [
+    *_paper("Bytes", (1.0,), (26.19,), 8.000, 4.602, (256,)),
+    *_paper("SentencePiece", (4.28,), (111.73,), 3.497, 2.443, (32_000,)),
+    *_paper("AC", (5.49, 10.98), (143.20, 284.96), 1.457, 1.457),
+    *_paper("StaticAC", (1.73, 3.46), (45.28, 90.42), 4.624, 4.624),
+    *_paper("EqualInfo W=16", (2.66, 5.31), (69.57, 138.54), 3.008, 2.976),
+    *_paper("EqualInfo W=24", (3.15, 6.30), (None, None), None, None),
+    *_paper("EqualInfo W=32", (3.49, 6.97), (91.12, 181.56), 2.292, 2.285),
+    *_paper("EqualInfo W=64", (4.16, 8.33), (108.62, 216.62), 1.923, 1.921),
+    *_paper("EqualInfo W=128", (4.61, 9.22), (120.22, 239.13), 1.735, 1.735),
+    *_paper("GZip", (2.23, 4.47), (58.37, 116.77), 3.587, 3.586),
+]
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One row for each codec: counted on the validation text, unigram from the train text."""
+    corpus = setting.load_corpus(config.corpus)
+    rows = []
+    for codec_config in config.codecs:
+        row = _row(codec_config, config, corpus, workdir, log)
+        log(f"{row['method']}, V = {row['vocabulary']}: {row['ratio']:.3f} bytes a token")
+        rows.append(row)
+    return rows
+
+
+def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
+    clock = setting.Clock()
+    codec = setting.build_codec(codec_config, config.m1, corpus, workdir, log)
+    train = setting.store(codec, corpus, "train", config.train_bytes, workdir)
+    valid = setting.store(codec, corpus, "valid", config.valid_bytes, workdir)
+    train_ids, valid_ids = setting.text_ids(train), setting.text_ids(valid)
+    ratio = valid.num_bytes / len(valid_ids)
+    return {
+        "method": setting.method(codec_config),
+        "vocabulary": codec.vocab_size,
+        "ratio": ratio,
+        "bit_ratio": 8 * ratio / math.log2(codec.vocab_size),
+        "train_bytes": int(config.training_tokens * ratio),
+        "uniform_bpb": bpb.uniform_bits_per_byte(codec.vocab_size, ratio),
+        "unigram_bpb": bpb.unigram_bits_per_byte(
+            np.asarray(train_ids), np.asarray(valid_ids), codec.vocab_size, valid.num_bytes
+        ),
+        "floor_bpb": setting.floor_cost(codec_config, config.m1, corpus, workdir),
+        "seconds": clock.seconds(),
+    }
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """The paper's orderings by ratio, per width of the tokens."""
+    lines: list[str | None] = []
+    for vocabulary in sorted({row["vocabulary"] for row in rows if row["method"] == "AC"}):
+        of = {row["method"]: row["ratio"] for row in rows if row["vocabulary"] == vocabulary}
+        windows = sorted((name for name in of if name.startswith("EqualInfo W=") and
+                          "point+delay" not in name), key=lambda name: int(name.split("=")[1]))
+        order = ["StaticAC", *windows, "AC"]
+        lines.append(wording.ordering(
+            f"longer windows compress better, V = {vocabulary}",
+            [(name, of.get(name)) for name in order],
+        ))
+        lines.append(wording.ordering(
+            f"GZip lies between StaticAC and AC, V = {vocabulary}",
+            [(name, of.get(name)) for name in ("StaticAC", "GZip", "AC")],
+        ))
+    gaps = [
+        row["uniform_bpb"] - row["unigram_bpb"] for row in rows if row["method"] == "AC"
+    ]
+    if gaps:
+        lines.append(wording.statement(
+            "AC's ids have no unigram structure: uniform and unigram agree within .01 bits/byte",
+            max(abs(gap) for gap in gaps) < 0.01,
+            ", ".join(f"{gap:+.4f}" for gap in gaps),
+        ))
+    return wording.compact(*lines)

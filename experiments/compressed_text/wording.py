@@ -1,0 +1,47 @@
+"""Remarks: was an ordering of the paper reproduced? Said from the rows, in the same words."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def pick(rows: Sequence[Row], **where: Any) -> Row | None:
+    """The first row whose columns have these values, or None."""
+    for row in rows:
+        if all(row.get(key) == value for key, value in where.items()):
+            return row
+    return None
+
+
+def ordering(claim: str, values: Sequence[tuple[str, float | None]]) -> str | None:
+    """Says whether `values` rise strictly from first to last, which is what `claim` states.
+
+    Args:
+      claim: the paper's statement, e.g. "shorter windows are more learnable".
+      values: (name, figure) in the order that the claim predicts; None if the row is not there.
+
+    Returns:
+      One line, or None with fewer than two figures to compare.
+    """
+    known = [(name, value) for name, value in values if value is not None]
+    if len(known) < 2:
+        return None
+    rises = all(a < b for (_, a), (_, b) in zip(known, known[1:], strict=False))
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in known)
+    return f"{'reproduced' if rises else 'not shown at this scale'}: {claim} ({shown})"
+
+
+def statement(claim: str, holds: bool, evidence: str) -> str:
+    """One line: whether a claim of the paper holds here, and the figures that decide."""
+    return f"{'reproduced' if holds else 'not shown at this scale'}: {claim} ({evidence})"
+
+
+def compact(*lines: str | None) -> list[str]:
+    """The lines that say something."""
+    return [line for line in lines if line]
+
+
+def column(rows: Sequence[Row], name: str, key: Callable[[Row], str]) -> list[tuple[str, float]]:
+    """(key(row), row[name]) of the rows that have a figure there."""
+    return [(key(row), row[name]) for row in rows if row.get(name) is not None]
