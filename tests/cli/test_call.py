@@ -1,0 +1,142 @@
+"""Exit codes, one-line errors, help, and what is imported for it."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from research import __version__, cli
+from research.errors import FreevocabError, UsageError
+
+HEAVY = (
+    "jax numba tokenizers sentencepiece tensorflow tensorflow_datasets orbax flax matplotlib"
+    " scipy torch transformers"
+).split()
+
+
+def python(*arguments, **options):
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import research",
+        "import research.codecs",
+        "import research.cli, research.cli.catalog as c; c.select(None)",
+        "import research.cli as c; assert c.call(['--help']) == 0",
+        "import research.cli as c; assert c.call(['reproduce', '--help']) == 0",
+        "import research.cli as c; assert c.call(['generate', '--help']) == 0",
+        "import research.cli as c; assert c.call(['train', 'm2', '--help']) == 0",
+        "import configs, pkgutil, importlib\n"
+        "for m in pkgutil.walk_packages(configs.__path__, 'configs.'):\n"
+        "    importlib.import_module(m.name)",
+    ],
+)
+def test_heavy_packages_are_imported_late(statement):
+    report = f"import sys; print(sorted(set({HEAVY}) & set(sys.modules)), file=sys.stderr)"
+    done = python("-c", f"{statement}\n{report}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_every_command_has_help_worth_reading(freevocab, command):
+    code, out, err = freevocab(*command.split(), "--help")
+    assert code == 0 and not err
+    assert f"usage: freevocab {command}" in out
+    assert cli.COMMANDS[command].help in freevocab("--help")[1]
+    undocumented = [
+        line for line in out.splitlines() if line.strip(" │").endswith("(required)") and
+        len(line.strip(" │").split()) <= 3 and line.strip(" │").startswith("-")
+    ]
+    assert not undocumented
+
+
+def test_the_overview_and_the_version(freevocab):
+    code, out, err = freevocab("--help")
+    assert code == 0 and not err and "usage: freevocab COMMAND" in out
+    assert freevocab("train", "--help")[1].startswith("usage: freevocab train")
+    assert freevocab("--version") == (0, f"freevocab {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("", "a command is missing"),
+        ("reprodcue", "did you mean reproduce"),
+        ("train", "m1, m2"),
+        ("train m3", "did you mean m"),
+        ("reproduce --scael cpu", "perhaps you meant --scale"),
+        ("reproduce --scale huge", "'cpu', 'gpu', 'paper'"),
+        ("reproduce --scale", "--scale"),
+        ("reproduce one two", "two"),
+        ("compress", "INPUT OUTPUT"),
+        ("report --readme no/such/file.md", "no/such/file.md"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(freevocab, argv, words):
+    code, out, err = freevocab(*argv.split())
+    assert code == 2 and not out
+    assert err.startswith("freevocab: ") and err.count("\n") == 1
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (FreevocabError("it failed"), 1, "it failed"),
+        (UsageError("no such thing"), 2, "no such thing"),
+        (FileNotFoundError(2, "No such file or directory", "a.txt"), 1, "a.txt: No such file"),
+        (MemoryError(), 1, "out of memory"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (ValueError("first\nsecond"), 1, "ValueError: first (FREEVOCAB_TRACEBACK=1"),
+        (ZeroDivisionError(), 1, "ZeroDivisionError: no message"),
+    ],
+)
+def test_errors_are_one_line(freevocab, monkeypatch, error, code, line):
+    def fail(argv):
+        raise error
+
+    monkeypatch.setattr(cli, "dispatch", fail)
+    returned, out, err = freevocab("list")
+    assert returned == code and not out
+    assert err.startswith(f"freevocab: {line}") and err.count("\n") == 1
+    monkeypatch.setenv("FREEVOCAB_TRACEBACK", "1")
+    assert "Traceback" in freevocab("list")[2]
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    program = (
+        "import research.cli as c\n"
+        "c.dispatch = lambda a: [print('x' * 99) for _ in range(99_999)]\n"
+        "c.main(['list'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"x" * 99 + b"\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 128 + signal.SIGPIPE
+
+
+def test_interrupting_is_one_line_and_exit_130():
+    program = (
+        "import research.cli as c, time\n"
+        "c.dispatch = lambda a: (print('started', flush=True), time.sleep(60))\n"
+        "c.main(['list'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"started\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b"freevocab: interrupted\n"
+        assert process.wait(timeout=60) == 130
+
+
+def test_the_module_runs_as_a_program():
+    assert python("-m", "research.cli", "--version").stdout == f"freevocab {__version__}\n"

@@ -1,0 +1,127 @@
+"""`freevocab reproduce`, `list` and `report` on a toy paper."""
+
+import json
+
+from research.reporting import results
+
+
+def test_a_table_is_run_recorded_and_shown_beside_the_papers(toy_paper, freevocab):
+    code, out, err = freevocab("reproduce", "toy/adding", "--set", "terms=5", "inner.factor=2")
+    assert code == 0
+    plan, table = out.split("toy/adding at cpu scale")
+    assert "1 table at cpu scale, expected time: about 2.0 min" in plan
+    assert "0:00 adding 5 terms" in err
+    ours, papers = (line for line in table.splitlines() if "by hand" in line)
+    assert "ours, cpu" in ours and " 3 " in ours and "paper" in papers and "1.25" in papers
+    assert "- 2 ways were tried" in out
+    written = results.load(toy_paper / "runs/results/toy/adding/cpu.json")
+    assert written.rows[0] == {
+        "method": "by hand", "FLOPs/byte": 5, "bits/byte": 3.0, "exact": True
+    }
+    assert written.config == {"terms": 5, "seed": 7, "inner": {"factor": 2.0}}
+    assert written.seeds == [7] and written.notes == ["2 ways were tried"]
+    assert not (toy_paper / "results").exists()
+
+
+def test_the_next_time_is_expected_from_the_last(toy_paper, freevocab):
+    freevocab("reproduce")
+    path = toy_paper / "runs/results/toy/adding/cpu.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"seconds": 7200.0}))
+    out = freevocab("reproduce", "toy")[1]
+    assert "toy/adding: about 2.0 h, last measured on" in out
+
+
+def test_record_also_writes_the_committed_place(toy_paper, freevocab):
+    assert freevocab("reproduce", "--record")[0] == 0
+    run, committed = (toy_paper / root / "toy/adding" for root in ("runs/results", "results"))
+    assert (run / "cpu.json").read_text() == (committed / "cpu.json").read_text()
+
+
+def test_quick_numbers_are_not_recorded_and_not_reported(toy_paper, freevocab):
+    assert freevocab("reproduce", "--quick", "--record")[0] == 2
+    assert freevocab("reproduce", "--quick")[0] == 0
+    assert (toy_paper / "runs/results/toy/adding/quick.json").exists()
+    assert "not yet run" in freevocab("list")[1]
+
+
+def test_a_failed_table_does_not_stop_the_others(toy_paper, freevocab):
+    code, out, err = freevocab("reproduce", "toy/all")
+    assert code == 1
+    assert "toy/failing failed: the sum ran away: use fewer terms" in err
+    assert "ZeroDivisionError: division by zero (see runs/toy/broken-cpu-traceback.txt)" in err
+    assert err.splitlines()[-1] == "freevocab: failed: toy/failing, toy/broken"
+    assert "Traceback" not in err
+    assert "return 1 / 0" in (toy_paper / "runs/toy/broken-cpu-traceback.txt").read_text()
+    assert (toy_paper / "runs/results/toy/adding/cpu.json").exists()
+
+
+def test_nothing_runs_after_a_wrong_argument(toy_paper, freevocab):
+    for argv, words in (
+        (["tay"], "unknown paper 'tay': did you mean toy?"),
+        (["toy/addin"], "did you mean adding"),
+        (["toy/absent"], "unknown table 'absent'"),
+        (["--set", "trems=3"], "did you mean terms"),
+        (["toy/failing", "--scale", "gpu"], "no gpu scale"),
+        (["toy/adding", "--scale", "gpu"], "needs a GPU or TPU"),
+    ):
+        code, out, err = freevocab("reproduce", *argv)
+        assert (code, out) == (2, "") and words in err
+    assert list(toy_paper.iterdir()) == []
+
+
+def test_force_runs_the_gpu_scale_without_one(toy_paper, freevocab):
+    assert freevocab("reproduce", "--scale", "gpu", "--force")[0] == 0
+    assert (toy_paper / "runs/results/toy/adding/gpu.json").exists()
+
+
+def test_a_damaged_result_is_one_line(toy_paper, freevocab):
+    freevocab("reproduce")
+    path = toy_paper / "runs/results/toy/adding/cpu.json"
+    path.write_text(path.read_text()[:50])
+    code, _, err = freevocab("list")
+    assert code == 1 and "cpu.json is damaged" in err and err.count("\n") == 1
+
+
+def test_list_shows_scales_times_and_results(toy_paper, freevocab):
+    lines = freevocab("list")[1]
+    row = next(line for line in lines.splitlines() if "toy/adding" in line)
+    assert "toy/adding *" in row and "2.0 min, not yet run" in row and row.count("not yet run") == 2
+    freevocab("reproduce")
+    row = next(line for line in freevocab("list")[1].splitlines() if "toy/adding" in line)
+    assert "0 s, 20" in row and row.count("not yet run") == 1
+
+
+def test_report_overlays_runs_over_committed_results(toy_paper, freevocab):
+    freevocab("reproduce", "toy/adding")
+    code, out, _ = freevocab("report", "--out", "page")
+    assert code == 0 and "3 tables, 1 results" in out
+    text = (toy_paper / "page/report.md").read_text()
+    assert "## toy/adding: Sums | of terms" in text
+    assert "- gpu: not yet run (`freevocab reproduce toy/adding --scale gpu`)" in text
+    assert "| by hand | ours, cpu | 2 | 1.5 | yes |" in text
+    assert "![Sums | of terms](toy/adding.png)" in text
+    assert (toy_paper / "page/toy/adding.png").read_bytes()[:4] == b"\x89PNG"
+    csv = (toy_paper / "page/toy/adding.csv").read_text().splitlines()
+    assert csv[:3] == [
+        "method,source,FLOPs/byte,bits/byte,exact",
+        'by hand,"ours, cpu",2,1.5,True',
+        "by hand,paper,3,1.25,",
+    ]
+
+
+def test_report_rewrites_only_the_readmes_table(toy_paper, freevocab, monkeypatch):
+    from research.reporting.report import BEGIN, END
+
+    freevocab("reproduce", "--record")
+    monkeypatch.setattr(results, "COMMITTED", toy_paper / "results")
+    readme = toy_paper / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    assert freevocab("report", "--readme", readme)[1].endswith("README.md: updated\n")
+    text = readme.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "| by hand | 1.5 | not yet run | 1.25 |" in text
+    assert freevocab("report", "--readme", readme)[1].endswith("as before\n")
+    assert readme.read_text() == text
+    readme.write_text("no marks")
+    assert freevocab("report", "--readme", readme)[0] == 2

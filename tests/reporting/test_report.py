@@ -1,0 +1,59 @@
+"""Plots, and the committed README table."""
+
+from pathlib import Path
+
+import pytest
+
+from research.cli import report as command
+from research.reporting import plots, report
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+AXES = plots.Axes(x="MFLOPs/byte", y="bits/byte", series="method", log_x=True)
+OURS = {
+    "ours, cpu": [{"method": "Bytes", "MFLOPs/byte": 1.0, "bits/byte": 2.5}],
+    "ours, gpu": [
+        {"method": "Bytes", "MFLOPs/byte": 50.0, "bits/byte": 1.5},
+        {"method": "AC", "MFLOPs/byte": 20, "bits/byte": None},
+    ],
+}
+PAPER = [
+    {"method": name, "MFLOPs/byte": x, "bits/byte": y}
+    for name, x, y in (("Bytes", 226, 1.16), ("Bytes", 50, 1.29), ("AC", 15.1, 1.46))
+]
+
+
+def test_a_plot_is_a_picture_and_the_same_every_time(tmp_path):
+    first, second = tmp_path / "a" / "1.png", tmp_path / "2.png"
+    for path in (first, second):
+        assert plots.save(path, "Title", AXES, OURS, PAPER)
+    assert first.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_nothing_to_draw_writes_nothing(tmp_path):
+    path = tmp_path / "1.png"
+    assert not plots.save(path, "Title", AXES, {"ours, cpu": [{"method": "x"}]}, [])
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "declared", "expected"),
+    [
+        (("method", "ratio"), None, None),
+        (("method", "bits/byte"), None, None),
+        (("method", "MFLOPs/byte", "bits/byte"), None, AXES),
+        (
+            ("method", "flops_per_byte", "bits_per_byte"),
+            None,
+            plots.Axes("flops_per_byte", "bits_per_byte", "method", log_x=True),
+        ),
+        (("n", "kl"), {"x": "n", "y": "kl", "series": "source"}, plots.Axes("n", "kl", "source")),
+    ],
+)
+def test_axes(columns, declared, expected):
+    assert plots.axes_of(columns, declared) == expected
+
+
+def test_the_readmes_table_is_what_the_committed_results_say():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert report.update_readme(text, command.main_sections()) == text

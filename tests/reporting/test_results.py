@@ -1,0 +1,116 @@
+"""Result files: written whole, read back, checked; the committed ones are complete."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from research.cli import catalog
+from research.errors import FreevocabError
+from research.reporting import environment, results
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    steps: int = 3
+    folder: Path = Path("somewhere")
+    seeds: tuple[int, ...] = (1, 2)
+
+
+ROWS = [
+    {"method": "a", "bits/byte": np.float32(1.5), "count": np.int64(3), "lossless": np.bool_(True)},
+    {"method": "b", "bits/byte": float("nan"), "list": (1, 2)},
+]
+
+
+def write(directory, **changes):
+    values = {"paper": "p", "table": "t", "scale": "cpu", "rows": ROWS, "config": Config()}
+    values |= {"seeds": [np.int32(1), 2], "seconds": 12.34, "notes": ["said plainly"]}
+    return results.record(**(values | changes), directory=directory)
+
+
+def test_what_is_recorded_is_loaded(tmp_path):
+    path = write(tmp_path)
+    assert path == tmp_path / "p/t/cpu.json"
+    loaded = results.load_all(tmp_path)[("p", "t", "cpu")]
+    assert loaded.rows == [
+        {"method": "a", "bits/byte": 1.5, "count": 3, "lossless": True},
+        {"method": "b", "bits/byte": None, "list": [1, 2]},
+    ]
+    assert loaded.columns == ["method", "bits/byte", "count", "lossless", "list"]
+    assert loaded.config == {"steps": 3, "folder": "somewhere", "seeds": [1, 2]}
+    assert loaded.seeds == [1, 2] and loaded.seconds == 12.3
+    assert loaded.notes == ["said plainly"]
+    assert [each.name for each in path.parent.iterdir()] == ["cpu.json"]
+
+
+def test_a_result_says_what_made_it(tmp_path):
+    loaded = results.load(write(tmp_path))
+    assert set(environment.PACKAGES) < set(loaded.versions)
+    assert loaded.versions["jax_threefry_partitionable"] in ("True", "False")
+    assert loaded.hardware["cores"] >= 1 and loaded.hardware["devices"] == 8
+    assert loaded.hardware["platform"] == "cpu" and loaded.hardware["cpu"]
+
+
+def test_the_commit_says_whether_code_was_changed(monkeypatch):
+    answers = {"rev-parse": "abc", "status": ""}
+    monkeypatch.setattr(environment, "_git", lambda *words: answers[words[0]])
+    assert environment.commit() == "abc"
+    answers["status"] = " M research/x.py"
+    assert environment.commit() == "abc+dirty"
+    answers["rev-parse"] = None
+    assert environment.commit() is None
+
+
+def test_a_later_directory_is_laid_over_an_earlier_one(tmp_path):
+    write(tmp_path / "first")
+    write(tmp_path / "first", scale="gpu", seconds=1)
+    write(tmp_path / "second", seconds=99)
+    found = results.load_all(tmp_path / "first", tmp_path / "second", tmp_path / "absent")
+    assert {key[2]: result.seconds for key, result in found.items()} == {"cpu": 99, "gpu": 1}
+
+
+def test_damaged_files_are_named_in_one_line(tmp_path):
+    path = write(tmp_path)
+    good = json.loads(path.read_text())
+    damaged = [
+        b"\xff\xfe",
+        path.read_bytes()[:-40],
+        b"[]",
+        json.dumps(good | {"extra": 1}).encode(),
+        json.dumps(good | {"rows": [1]}).encode(),
+        json.dumps(good | {"seconds": "long"}).encode(),
+        json.dumps({name: good[name] for name in good if name != "commit"}).encode(),
+        json.dumps(good | {"table": "other"}).encode(),
+    ]
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(FreevocabError) as caught:
+            results.load_all(tmp_path)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_fields_checked_are_the_fields_there_are():
+    fields = [field.name for field in dataclasses.fields(results.Result)]
+    assert sorted(results.KINDS) == sorted(fields)
+
+
+COMMITTED = results.load_all(results.COMMITTED)
+
+
+def test_committed_results_belong_to_tables():
+    known = {(table.paper, table.name): table for table in catalog.tables()}
+    for (paper, table, scale), result in COMMITTED.items():
+        assert scale in catalog.SCALES
+        experiment = known[paper, table].experiment()
+        assert result.columns == list(experiment.COLUMNS)
+        assert result.rows and result.seconds > 0 and result.commit and result.seeds
+        assert result.notes == [str(note) for note in experiment.remarks(result.rows)]
+        assert all(set(row) <= set(result.columns) for row in result.rows)
+        numbers = [v for row in result.rows for v in row.values() if isinstance(v, float)]
+        assert all(math.isfinite(number) for number in numbers)
+        # A committed result names no place of the machine that it was measured on.
+        assert not any(f'"{root}' in json.dumps(result.config) for root in ("/", "text:/", "C:"))
