@@ -1,0 +1,29 @@
+"""Host loops compiled by numba when it is there; the same Python function otherwise."""
+
+import functools
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+
+def available() -> bool:
+    """True if numba can be imported (it is looked for, not imported)."""
+    return importlib.util.find_spec("numba") is not None
+
+
+@functools.cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` as machine code; compiled at the first call and cached on disk where possible.
+
+    The function may use only arrays, numbers and loops, and call nothing that is not numpy's.
+    Without numba the function itself is returned: the same results, slowly. No fast-math, so
+    the results do not depend on the machine.
+    """
+    if not available():
+        return function
+    import numba
+
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:  # no writable place for the cache: compile anew in every process
+        return numba.njit(function)

@@ -1,0 +1,259 @@
+"""Greedy longest match in a fixed set of byte strings.
+
+A `Trie` holds the strings twice: as a plain list of edges (parent, label, child), which numpy
+walks for all positions at once, and, where numba is available, as a double array (Aoe 1989):
+the child of `cell` by byte `b` is `base[cell] + b` if `check` there names `cell`. With 65,536
+strings it is about 1 MB, so that a step costs one look into the second-level cache.
+Both ways give equal ids.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from research.codecs.compiled import available, compiled
+from research.errors import FreevocabError
+
+
+@dataclasses.dataclass(frozen=True)
+class Trie:
+    """Nodes in preorder, node 0 the root; S nodes, edges named by their child.
+
+    Attributes:
+      parents_S: int32, the node above; -1 for the root.
+      labels_S: uint8, the byte that leads to the node.
+      ids_S: int32, the id of the string that ends at the node, or -1.
+      depths_S: int32.
+    """
+
+    parents_S: np.ndarray
+    labels_S: np.ndarray
+    ids_S: np.ndarray
+    depths_S: np.ndarray
+
+    @functools.cached_property
+    def double_array(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """links (check, base of each cell), ids of the cells, cells and ids of byte pairs."""
+        return _double_array(self)
+
+    @functools.cached_property
+    def edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sorted keys parent * 256 + label (int64), and the children they lead to (int32)."""
+        keys_E = self.parents_S[1:].astype(np.int64) * 256 + self.labels_S[1:]
+        order_E = np.argsort(keys_E, kind="stable")
+        return keys_E[order_E], (order_E + 1).astype(np.int32)
+
+    def children(self) -> list[list[int]]:
+        """The children of each node, in the order of their labels."""
+        children = [[] for _ in range(len(self.parents_S))]
+        for node, parent in enumerate(self.parents_S.tolist()):
+            if parent >= 0:
+                children[parent].append(node)
+        return children
+
+    def encode(self, data: np.ndarray, offsets: np.ndarray, *, compile: bool = True):
+        """Ids of several texts.
+
+        Args:
+          data: uint8, the texts one after another.
+          offsets: int64 [texts + 1], where each begins and the last ends.
+          compile: use the compiled loop if there is one.
+
+        Returns:
+          (ids int32, counts int64 [texts]): all ids one after another, and how many per text.
+        """
+        counts = np.zeros(len(offsets) - 1, np.int64)
+        if compile and available():
+            ids = np.empty(len(data), np.int32)
+            total = compiled(_match_loop)(data, offsets, *self.double_array, ids, counts)
+            return ids[:total].copy(), counts
+        lengths_L, ids_L = _match_everywhere(self, data, offsets)
+        steps, ids_of = lengths_L.tolist(), []
+        for text in range(len(counts)):
+            position, end, before = int(offsets[text]), int(offsets[text + 1]), len(ids_of)
+            while position < end:
+                ids_of.append(position)
+                position += steps[position]
+            counts[text] = len(ids_of) - before
+        return ids_L[np.asarray(ids_of, np.int64)], counts
+
+
+def build(strings: Sequence[bytes]) -> Trie:
+    """The trie of `strings`; the id of a string is its index.
+
+    Raises:
+      FreevocabError: if a string is empty or comes twice, or a single byte is missing (longest
+        match could then get stuck).
+    """
+    order = sorted(range(len(strings)), key=strings.__getitem__)
+    in_order = [strings[i] for i in order]
+    if not in_order or not in_order[0]:
+        raise FreevocabError("a codebook needs strings, none of them empty")
+    if len(set(in_order)) != len(in_order):
+        raise FreevocabError("a codebook cannot hold one string twice")
+    missing = 256 - len({s for s in in_order if len(s) == 1})
+    if missing:
+        raise FreevocabError(f"a codebook needs all 256 single bytes; {missing} are missing")
+    blob = np.frombuffer(b"".join(in_order), np.uint8)
+    lengths_V = np.fromiter(map(len, in_order), np.int64, len(in_order))
+    size = compiled(_count_nodes)(blob, lengths_V) + 1
+    trie = Trie(
+        parents_S=np.full(size, -1, np.int32),
+        labels_S=np.zeros(size, np.uint8),
+        ids_S=np.full(size, -1, np.int32),
+        depths_S=np.zeros(size, np.int32),
+    )
+    path = np.zeros(int(lengths_V.max()) + 1, np.int32)
+    compiled(_fill_nodes)(
+        blob, lengths_V, np.asarray(order, np.int32), path,
+        trie.parents_S, trie.labels_S, trie.ids_S, trie.depths_S,
+    )
+    return trie
+
+
+def _count_nodes(blob, lengths_V):
+    nodes, start, before = 0, 0, 0
+    for v in range(len(lengths_V)):
+        common = 0
+        if v > 0:
+            limit = min(lengths_V[v], lengths_V[v - 1])
+            while common < limit and blob[start + common] == blob[before + common]:
+                common += 1
+        nodes += lengths_V[v] - common
+        before = start
+        start += lengths_V[v]
+    return nodes
+
+
+def _fill_nodes(blob, lengths_V, order_V, path, parents_S, labels_S, ids_S, depths_S):
+    node, start, before = 0, 0, 0
+    for v in range(len(lengths_V)):
+        common = 0
+        if v > 0:
+            limit = min(lengths_V[v], lengths_V[v - 1])
+            while common < limit and blob[start + common] == blob[before + common]:
+                common += 1
+        for depth in range(common, lengths_V[v]):
+            node += 1
+            parents_S[node] = path[depth]
+            labels_S[node] = blob[start + depth]
+            depths_S[node] = depth + 1
+            path[depth + 1] = node
+        ids_S[path[lengths_V[v]]] = order_V[v]
+        before = start
+        start += lengths_V[v]
+
+
+def _double_array(trie: Trie):
+    """Places the nodes with the most children first: they fit worst."""
+    parents = trie.parents_S[1:].astype(np.int64)
+    counts_S = np.bincount(parents, minlength=len(trie.parents_S))
+    by_parent = np.argsort(parents, kind="stable") + 1
+    firsts_S = np.concatenate([[0], np.cumsum(counts_S)])
+    inner = np.flatnonzero(counts_S)
+    inner = inner[np.argsort(-counts_S[inner], kind="stable")]
+    capacity = 2 * len(parents) + 1024 + 256 * int((counts_S > 16).sum())
+    bases_S = np.zeros(len(counts_S), np.int32)
+    used = compiled(_place)(
+        inner, firsts_S, by_parent, trie.labels_S, np.zeros(capacity + 256, np.bool_), bases_S
+    )
+    cells_S = np.zeros(len(counts_S), np.int32)
+    cells_S[1:] = bases_S[parents] + trie.labels_S[1:]
+    # Cell 0 is the root's. A leaf has base -1: the walk ends there without another look.
+    links = np.full((used + 256, 2), -1, np.int32)
+    links[cells_S[1:], 0] = cells_S[parents]
+    links[cells_S, 1] = np.where(counts_S > 0, bases_S, -1)
+    ids_of_cells = np.full(used + 256, -1, np.int32)
+    ids_of_cells[cells_S] = trie.ids_S
+    pairs = np.zeros((65536, 2), np.int32)  # the cell after two bytes (0: none), the best id
+    first = np.zeros(256, np.int32)
+    depth1 = np.flatnonzero(trie.depths_S == 1)
+    first[trie.labels_S[depth1]] = trie.ids_S[depth1]
+    pairs[:, 1] = np.repeat(first, 256)
+    depth2 = np.flatnonzero(trie.depths_S == 2)
+    above = trie.labels_S[trie.parents_S[depth2]].astype(np.int64)
+    pairs[above * 256 + trie.labels_S[depth2], 0] = cells_S[depth2]
+    return links.reshape(-1), ids_of_cells, pairs.reshape(-1), first
+
+
+def _place(inner, firsts_S, by_parent, labels_S, taken, bases_S):
+    taken[0] = True
+    used, lowest = 0, 1
+    for n in range(len(inner)):
+        node = inner[n]
+        begin, end = firsts_S[node], firsts_S[node + 1]
+        while taken[lowest]:
+            lowest += 1
+        base = max(1, lowest - labels_S[by_parent[begin]])
+        while True:
+            fits = True
+            for k in range(begin, end):
+                if taken[base + labels_S[by_parent[k]]]:
+                    fits = False
+                    break
+            if fits:
+                break
+            base += 1
+        bases_S[node] = base
+        for k in range(begin, end):
+            cell = base + labels_S[by_parent[k]]
+            taken[cell] = True
+            used = max(used, cell)
+    return used + 1
+
+
+def _match_loop(data, offsets, links, ids_of_cells, pairs, first, ids, counts):
+    total = 0
+    for text in range(len(offsets) - 1):
+        position, end, before = offsets[text], offsets[text + 1], total
+        while position < end - 1:
+            pair = (np.int64(data[position]) << 8) | np.int64(data[position + 1])
+            cell = np.int64(pairs[2 * pair])
+            best, length = pairs[2 * pair + 1], 1
+            if cell != 0:
+                here = position + 2
+                if ids_of_cells[cell] >= 0:
+                    best, length = ids_of_cells[cell], 2
+                base = np.int64(links[2 * cell + 1])
+                while base >= 0 and here < end:
+                    below = base + np.int64(data[here])
+                    if links[2 * below] != cell:
+                        break
+                    cell = below
+                    here += 1
+                    if ids_of_cells[cell] >= 0:
+                        best, length = ids_of_cells[cell], here - position
+                    base = np.int64(links[2 * cell + 1])
+            ids[total] = best
+            total += 1
+            position += length
+        if position < end:
+            ids[total] = first[data[position]]
+            total += 1
+        counts[text] = total - before
+    return total
+
+
+def _match_everywhere(trie: Trie, data: np.ndarray, offsets: np.ndarray):
+    """Length and id of the longest match that starts at each position, int32 [L] each."""
+    keys_E, children_E = trie.edges
+    lengths_L = np.zeros(len(data), np.int32)
+    ids_L = np.full(len(data), -1, np.int32)
+    left_L = np.repeat(offsets[1:], np.diff(offsets)) - np.arange(len(data))
+    positions_N = np.arange(len(data))
+    nodes_N = np.zeros(len(data), np.int64)
+    depth = 0
+    while len(positions_N):
+        inside = left_L[positions_N] > depth
+        positions_N, nodes_N = positions_N[inside], nodes_N[inside]
+        keys_N = nodes_N * 256 + data[positions_N + depth]
+        found_N = np.minimum(np.searchsorted(keys_E, keys_N), len(keys_E) - 1)
+        hit = keys_E[found_N] == keys_N
+        positions_N, nodes_N = positions_N[hit], children_E[found_N[hit]].astype(np.int64)
+        depth += 1
+        ends = trie.ids_S[nodes_N] >= 0
+        lengths_L[positions_N[ends]] = depth
+        ids_L[positions_N[ends]] = trie.ids_S[nodes_N[ends]]
+    return lengths_L, ids_L
