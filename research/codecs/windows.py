@@ -1,0 +1,157 @@
+"""The windowed interval coder: W bits stand for a string. Pure integer functions, elementwise.
+
+A window's interval [low, low + range) lives in [0, 2^P), P = W + 16. The child for a symbol with
+cumulative frequencies [l, h) out of 2^beta is
+
+    [low + floor(range * l / 2^beta), low + floor(range * h / 2^beta)),
+
+and the *code* of a string is ceil(low / 2^16), the smallest W-bit point at or above `low`, if that
+point is inside the interval. Along a string codes never decrease and points only get fewer, so once
+one point is left no longer string has another code.
+
+How a window closes:
+  point+delay  the longest prefix with a code gives the code; the window's text is the *shortest*
+               non-empty prefix with that code. A decoder walks down to the first string with the
+               code: lossless.
+  point        the longest prefix with a code (the paper's rule as its ratios show). Encode only.
+  dyadic       the longest prefix whose interval holds a whole W-bit cell (the paper's rule as
+               written). Encode only.
+
+All arrays are uint32 of one shape (usually [B]); wide numbers are digits (see limbs.py).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from research.codecs import limbs
+from research.codecs.limbs import Digits
+from research.errors import UsageError
+
+Cumulative = Callable[[jax.Array], jax.Array]
+
+CLOSINGS = ("point+delay", "point", "dyadic")
+EXTRA_BITS = 16  # P - W
+
+
+class Interval(NamedTuple):
+    """[low, low + range) in units of 2^-P; W // 16 + 2 digits each, for range may be 2^P."""
+
+    low: Digits
+    range: Digits
+
+
+class Found(NamedTuple):
+    """A symbol and its cumulative frequencies [lower, upper), uint32."""
+
+    symbol: jax.Array
+    lower: jax.Array
+    upper: jax.Array
+
+
+def check(window_bits: int, beta: int) -> None:
+    """Raises UsageError for a window that the coder does not do."""
+    if not (window_bits == 12 or window_bits in range(8, 129, 8)):
+        raise UsageError(f"a window has 12 bits or a multiple of 8 up to 128, not {window_bits}")
+    if beta > window_bits:
+        raise UsageError(
+            f"beta={beta} exceeds window_bits={window_bits}: a byte might not fit a window"
+        )
+
+
+def code_digits(window_bits: int) -> int:
+    """Digits of a code: what is left of P // 16 + 1 digits above the lowest."""
+    return (window_bits + EXTRA_BITS) // limbs.DIGIT_BITS
+
+
+def whole(window_bits: int, like: jax.Array) -> Interval:
+    """The interval of the empty string, [0, 2^P), for every element of `like`."""
+    size = code_digits(window_bits) + 1
+    low = limbs.constant(0, size, like)
+    return Interval(low, limbs.constant(1 << (window_bits + EXTRA_BITS), size, like))
+
+
+def narrow(interval: Interval, lower: jax.Array, upper: jax.Array, beta: int) -> Interval:
+    """The child for cumulative frequencies [lower, upper), 0 <= lower < upper <= 2^beta."""
+    start = limbs.scale(interval.range, lower, beta)
+    end = limbs.scale(interval.range, upper, beta)
+    return Interval(limbs.add(interval.low, start), limbs.subtract(end, start))
+
+
+def code(interval: Interval) -> Digits:
+    """ceil(low / 2^16); one digit less than `low`. A code only if `has_point`."""
+    return _ceiling(interval.low)
+
+
+def has_point(interval: Interval) -> jax.Array:
+    """True where some W-bit point lies inside, bool."""
+    end = limbs.add(interval.low, interval.range)
+    # code * 2^16 < end, for integers, is code < ceil(end / 2^16).
+    return limbs.less(code(interval), _ceiling(end))
+
+
+def has_one_point(interval: Interval) -> jax.Array:
+    """True where exactly one W-bit point lies inside, bool: the code is final."""
+    end = limbs.add(interval.low, interval.range)
+    one = limbs.constant(1, len(interval.low) - 1, interval.low[0])
+    return limbs.equal(limbs.add(code(interval), one), _ceiling(end))
+
+
+def has_cell(interval: Interval) -> jax.Array:
+    """True where a whole cell [c, c + 1) * 2^16 lies inside, bool."""
+    end = limbs.add(interval.low, interval.range)
+    return limbs.less(code(interval), end[1:])
+
+
+def locate(
+    interval: Interval, target: Digits, cumulative: Cumulative, beta: int, symbols: int
+) -> Found:
+    """The symbol whose child interval contains the point `target` (a code) of `interval`."""
+    zero = jnp.zeros_like(target[0])
+    offset = limbs.subtract((zero, *target), interval.low)
+
+    def starts_above(value):
+        return limbs.less(offset, limbs.scale(interval.range, value, beta))
+
+    return search(starts_above, cumulative, zero, beta, symbols)
+
+
+def search(
+    starts_above: Callable[[jax.Array], jax.Array],
+    cumulative: Cumulative,
+    zero: jax.Array,
+    beta: int,
+    symbols: int,
+) -> Found:
+    """The last symbol that does not start above the point looked for, for every element.
+
+    ceil(log2(symbols)) probes, each one look-up per element; comparing with all 256 cumulative
+    frequencies would read the whole table.
+
+    Args:
+      starts_above: a cumulative frequency -> whether its point lies above; False for 0.
+      cumulative: index below `symbols` -> sum of the frequencies below it.
+      zero: uint32 zeros, of the elements' shape.
+    """
+    found = Found(zero, zero, zero + jnp.uint32(1 << beta))
+    for bit in reversed(range((symbols - 1).bit_length())):
+        trial = found.symbol + jnp.uint32(1 << bit)
+        exists = trial < symbols
+        value = cumulative(jnp.minimum(trial, symbols - 1))
+        above = starts_above(value)
+        keep = exists & ~above
+        found = Found(
+            jnp.where(keep, trial, found.symbol),
+            jnp.where(keep, value, found.lower),
+            jnp.where(exists & above, value, found.upper),
+        )
+    return found
+
+
+def _ceiling(value: Digits) -> Digits:
+    """ceil(value / 2^16), one digit less."""
+    up = (value[0] != 0).astype(jnp.uint32)
+    carry = (up, *limbs.constant(0, len(value) - 2, value[0]))
+    return limbs.add(value[1:], carry)
