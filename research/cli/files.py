@@ -5,6 +5,8 @@ from typing import Annotated
 
 import tyro
 
+PIPE = "-"
+
 
 @dataclass(frozen=True)
 class Compress:
@@ -15,7 +17,11 @@ class Compress:
     output: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUTPUT")]
     """A file, written whole or not at all, or - for standard output."""
     codec: str = "english-b16"
-    """A shipped codec (bytes, gzip, english-b16, english-dictionary) or a saved one's folder."""
+    """A shipped codec (english-b16, english-dictionary, gzip, bytes) or a saved one's folder."""
+    block_bytes: int | None = None
+    """Bytes of text in a block; by default what suits the codec. Memory grows with it."""
+    verify: bool = True
+    """Decode every block and compare before it is written."""
 
 
 @dataclass(frozen=True)
@@ -35,4 +41,37 @@ class Inspect:
     """Say what a compressed file holds and check every block, without decompressing it."""
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """A compressed file."""
+    """A compressed file, or - for standard input."""
+    codec: str | None = None
+    """The codec's folder, if it is not a shipped one: then the first strings are shown too."""
+
+
+def compress(options: Compress) -> None:
+    """Compresses, and says how well unless the output is a pipe."""
+    from research.codecs import container
+
+    summary = container.compress(
+        options.input,
+        options.output,
+        options.codec,
+        block_bytes=options.block_bytes,
+        verify=options.verify,
+    )
+    if options.output != PIPE:
+        print(summary)
+
+
+def decompress(options: Decompress) -> None:
+    """Restores, and says how much unless the output is a pipe."""
+    from research.codecs import container
+
+    summary = container.decompress(options.input, options.output, options.codec)
+    if options.output != PIPE:
+        print(summary)
+
+
+def inspect(options: Inspect) -> None:
+    """Checks the file and prints what it holds."""
+    from research.codecs import container
+
+    print(container.inspect(options.file, options.codec))
