@@ -81,6 +81,7 @@ class M2Config:
       remat: recompute blocks in the backward pass.
       chunk_size: positions of each sequence in the readout at once; 0: all.
       evaluation_batch_size: sequences of an evaluation step.
+      save_every: steps between checkpoints; 0: none, an interrupted row starts again.
     """
 
     size: str = "small"
@@ -97,10 +98,42 @@ class M2Config:
     remat: bool = False
     chunk_size: int = 0
     evaluation_batch_size: int = 16
+    save_every: int = 0
 
 
+@dataclass(frozen=True)
+class TrainedTable:
+    """A table with one M2 for each row, all evaluated on the same text.
+
+    Attributes:
+      corpus: a spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in.
+      m1: the byte model of the coded rows.
+      codecs: one for each row.
+      m2: the language model of every row.
+      train_bytes: text that is encoded for training; reused when a row runs through it.
+      valid_bytes: text that every row is evaluated on.
+      seed: initial weights and the order of the data.
+    """
+
+    corpus: str
+    m1: M1Config
+    codecs: tuple[CodecConfig, ...]
+    m2: M2Config
+    train_bytes: int
+    valid_bytes: int
+    seed: int = 0
+
+
+QUICK_M1 = M1Config(order=2, beta=12, max_bytes=30_000)
+QUICK_CORPUS = "synthetic:60000"
 QUICK_M2 = M2Config(
-    size="tiny", length=16, batch_size=8, steps=2, padded_vocab_size=384, evaluation_batch_size=8
+    size="tiny",
+    length=16,
+    batch_size=8,
+    steps=2,
+    padded_vocab_size=4224,
+    optimizer=OptimizerConfig(name="adamw", learning_rate=3e-3, schedule="constant"),
+    evaluation_batch_size=8,
 )
 GPU_M2 = M2Config(
     size="25m",
@@ -125,4 +158,5 @@ PAPER_M2 = M2Config(
     dtype="bfloat16",
     chunk_size=64,
     evaluation_batch_size=256,
+    save_every=5_000,
 )

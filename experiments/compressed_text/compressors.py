@@ -46,7 +46,7 @@ def build_m1(config: M1Config, corpus: Corpus, workdir: Path, log: Log = print) 
                 " and name its folder by --set m1.directory=DIR"
             )
         return byte_models.load(config.directory)
-    directory = workdir / "m1" / _key(corpus.digest, config)
+    directory = workdir / "m1" / key(corpus.digest, config)
     if directory.is_dir():
         return byte_models.load(directory)
     log(f"counting M1 ({config.kind}) on {corpus.name}")
@@ -118,7 +118,7 @@ def build_codec(
     if config.kind in ("ac", "static_ac", "equal_info"):
         return _live_codec(config, m1, corpus, workdir, log)
     parts = (corpus.digest, config, m1 if config.kind in ("codebook", "dictionary") else None)
-    directory = workdir / "codecs" / _key(*parts)
+    directory = workdir / "codecs" / key(*parts)
     if directory.is_dir():
         return codecs.load(directory)
     log(f"building {label(config)}")
@@ -166,7 +166,7 @@ def _built_codec(config, m1, corpus, workdir, log) -> Codec:
     return CodebookCodec.dictionary(model, config.vocab_size)
 
 
-def _key(*parts: Any) -> str:
+def key(*parts: Any) -> str:
     """A short digest of config parts: the name of what was built from them."""
     plain = [dataclasses.asdict(p) if dataclasses.is_dataclass(p) else p for p in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

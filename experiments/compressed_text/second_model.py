@@ -7,20 +7,20 @@ ids are real.
 
 import dataclasses
 import functools
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 from configs.compressed_text.parts import M2Config
-from research.errors import FreevocabError, UsageError
+from research.errors import UsageError
 from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
-from research.training import batches, optimizers, parallelism, sharding_rules, step
+from research.training import batches, evaluation, loop, preparation, step
+from research.training.config import TrainConfig
 from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
@@ -32,26 +32,6 @@ SMALL_SIZES = {
     # 1.05 M kernels, for minutes on two cores
     "small": TrunkConfig(192, 6, 32, 2, 640),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Compiled:
-    """A model's functions for one config: jitted, so traced once for each shape of batch."""
-
-    model: LanguageModelConfig
-    init: Callable[[jax.Array], step.TrainState]
-    step: Callable[[step.TrainState, Any], tuple[step.TrainState, dict[str, jax.Array]]]
-    evaluate: Callable[[Any, Any], dict[str, jax.Array]]
-    put: Callable[[Batch], Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sums:
-    """Totals of an evaluation: nats and the number of targets predicted right, over tokens."""
-
-    nats: float
-    tokens: float
-    correct: float
 
 
 def trunk_config(config: M2Config) -> TrunkConfig:
@@ -97,27 +77,46 @@ def _loss(params, batch, *, config, z_loss, chunk_size):
     return language_model.loss(params, config, batch, z_loss=z_loss, chunk_size=chunk_size)
 
 
+def init_fn(model: LanguageModelConfig) -> Callable[[jax.Array], Any]:
+    """Typed key -> fresh parameters."""
+    return functools.partial(language_model.init, config=model)
+
+
+def train_config(config: M2Config, *, seed: int = 0, eval_every: int = 0) -> TrainConfig:
+    """The loop's settings of an M2."""
+    return TrainConfig(
+        steps=config.steps,
+        seed=seed,
+        optimizer=config.optimizer,
+        parallelism=config.parallelism,
+        log_every=max(1, config.steps // 4),
+        save_every=config.save_every,
+        eval_every=eval_every,
+    )
+
+
 @functools.lru_cache(maxsize=4)
-def compiled(config: M2Config, model: LanguageModelConfig) -> Compiled:
-    """The functions of a config, made once; nothing is traced before the first call."""
+def prepared(config: M2Config, model: LanguageModelConfig, keys: tuple[str, ...]):
+    """The compiled training step for batches with these arrays; made once."""
+    shape = (config.batch_size, config.length)
+    batch = with_vocab_size({key: _example(key, shape) for key in keys}, 3)
+    return preparation.prepare(
+        loss_fn(config, model), init_fn(model), batch, train_config(config)
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def evaluator(config: M2Config, model: LanguageModelConfig) -> evaluation.Evaluator:
+    """The compiled evaluation step; made once."""
+    from research.training import parallelism
+
+    params = jax.eval_shape(init_fn(model), jax.random.key(0))
     mesh = parallelism.make_mesh(config.parallelism)
-    optimizer = optimizers.make_optimizer(config.optimizer, config.steps)
-    loss = loss_fn(config, model)
+    return evaluation.make_evaluator(loss_fn(config, model), config.parallelism, mesh, params)
 
-    def init(key):
-        return step.init_state(key, lambda k: language_model.init(k, model), optimizer)
 
-    abstract = jax.eval_shape(init, jax.random.key(0))
-    shardings = step.state_shardings(
-        abstract, config.parallelism, mesh, sharding_rules.LANGUAGE_MODEL_RULES
-    )
-    return Compiled(
-        model=model,
-        init=jax.jit(init, out_shardings=shardings),
-        step=step.make_train_step(loss, optimizer, config.parallelism, mesh, shardings),
-        evaluate=step.make_eval_step(loss, config.parallelism, mesh, shardings.params),
-        put=functools.partial(parallelism.put_batch, config.parallelism, mesh),
-    )
+def _example(key: str, shape: tuple[int, int]) -> np.ndarray:
+    return np.zeros(shape, np.float32 if key == "weights_BxL" else np.int32)
 
 
 def train(
@@ -127,54 +126,42 @@ def train(
     *,
     seed: int,
     log: Log,
-    after_step: Callable[[int, Any], None] | None = None,
-) -> Any:
-    """Trains from scratch and returns the parameters.
+    workdir: Path | None = None,
+    eval_fn: Callable[[Any], Mapping[str, float]] | None = None,
+    eval_every: int = 0,
+) -> loop.TrainResult:
+    """Trains from scratch.
 
     Args:
       vocab_size: ids in all, BOS and EOS among them.
       batch_fn: step -> batch.
-      after_step: called with the number of steps done and the parameters, which the next step
-        reuses: it must not keep them.
+      workdir: for checkpoints and metrics, used if config.save_every is set.
+      eval_fn, eval_every: see `research.training.loop`.
 
     Raises:
       FreevocabError: if the loss is not finite.
     """
-    functions = compiled(config, model_config(config, vocab_size))
-    state = functions.init(jax.random.key(seed))
-    began = reported = time.monotonic()
-    for done in range(1, config.steps + 1):
-        batch = with_vocab_size(batch_fn(done - 1), vocab_size)
-        state, metrics = functions.step(state, functions.put(batch))
-        if after_step:
-            after_step(done, state.params)
-        now = time.monotonic()
-        # Fetching the loss waits for the device: twice in ten seconds, and at the end.
-        if now - reported >= 5 or done == config.steps:
-            nats = float(metrics["nats"]) / float(metrics["tokens"])
-            if not math.isfinite(nats):
-                raise FreevocabError(
-                    f"the loss is {nats} at step {done}: lower m2.optimizer.learning_rate"
-                )
-            left = (now - began) / done * (config.steps - done)
-            log(f"step {done}/{config.steps}, {nats:.3f} nats a token, {left:.0f} s to go")
-            reported = now
-    return state.params
+    model = model_config(config, vocab_size)
+    keys = tuple(sorted(batch_fn(0)))
+    return loop.train(
+        loss_fn(config, model),
+        init_fn(model),
+        lambda number: with_vocab_size(batch_fn(number), vocab_size),
+        train_config(config, seed=seed, eval_every=eval_every),
+        workdir if config.save_every else None,
+        eval_fn=eval_fn,
+        prepared=prepared(config, model, keys),
+        log=log,
+    )
 
 
 def evaluate(
-    config: M2Config, vocab_size: int, params: Any, stream: Iterator[Batch]
-) -> Sums:
-    """Totals over a stream of batches, added up in float64 on the host."""
-    functions = compiled(config, model_config(config, vocab_size))
-    parts = [
-        functions.evaluate(params, functions.put(with_vocab_size(batch, vocab_size)))
-        for batch in stream
-    ]
-    total = {
-        name: sum(float(part[name]) for part in parts) for name in ("nats", "tokens", "correct")
-    }
-    return Sums(**total)
+    config: M2Config, vocab_size: int, params: Any, stream: Iterator[Batch], num_bytes: int
+) -> evaluation.Sums:
+    """Totals over a stream of batches that stands for `num_bytes` bytes of text."""
+    model = model_config(config, vocab_size)
+    batches_ = (with_vocab_size(batch, vocab_size) for batch in stream)
+    return evaluator(config, model)(params, batches_, num_bytes)
 
 
 def with_vocab_size(batch: Batch, vocab_size: int) -> Batch:

@@ -8,7 +8,7 @@ is built lies under the work directory and is reopened by the next run with the 
 import os
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from experiments.compressed_text.compressors import Log
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
+from research.evaluation import bits_per_byte as bpb
+from research.evaluation import flops
 from research.training import token_store
 from research.training.token_store import TokenStore
 
@@ -134,18 +136,21 @@ def train_and_evaluate(
     log(f"{name}, V = {codec.vocab_size}: encoding")
     train = store(codec, corpus, "train", config.train_bytes, workdir)
     valid = store(codec, corpus, "valid", config.valid_bytes, workdir)
-    params = second_model.train(
+    result = second_model.train(
         config.m2,
         train.vocab_size,
         second_model.training_batches(config.m2, train, config.seed),
         seed=config.seed,
         log=lambda line: log(f"{name}, V = {codec.vocab_size}: {line}"),
+        workdir=workdir / "m2" / compressors.key(codec.fingerprint(), config),
     )
     batches = second_model.evaluation_batches(config.m2, valid)
-    sums = second_model.evaluate(config.m2, valid.vocab_size, params, batches)
+    sums = second_model.evaluate(
+        config.m2, valid.vocab_size, result.params, batches, valid.num_bytes
+    )
     ratio = bytes_per_token(valid)
     m1 = m1_flops(codec_config, config.m1) if codec_config else 0.0
-    value = bpb.bits_per_byte(sums.nats, valid.num_bytes)
+    value = sums.bits_per_byte
     lost = lost_share(codec, corpus, config.valid_bytes)
     log(f"{name}, V = {codec.vocab_size}: {value:.4f} bits/byte")
     return {
@@ -155,13 +160,25 @@ def train_and_evaluate(
         "bits_per_byte": value,
         "mflops_per_byte": flops.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,
         "bits_per_token": sums.nats / np.log(2) / sums.tokens,
-        "accuracy": sums.correct / sums.tokens,
+        "accuracy": sums.others["correct"] / sums.tokens,
         "train_bytes": int(config.m2.steps * config.m2.batch_size * config.m2.length
                            * train.num_bytes / train.num_tokens),
         "lost_share": lost,
         "bits_per_byte_all": None if lost is None else bpb.with_lost_bytes(value, lost),
         "seconds": clock.seconds(),
     }
+
+
+def train_rows(config: Setting, workdir: Path, log: Log) -> list[dict[str, Any]]:
+    """`train_and_evaluate` for every codec of a config."""
+    corpus = load_corpus(config.corpus)
+    codecs = build_codecs(config, corpus, workdir, log)
+    return [
+        train_and_evaluate(
+            codec, config, workdir, log, codec_config=codec_config, corpus=corpus
+        )
+        for codec_config, codec in zip(config.codecs, codecs.values(), strict=True)
+    ]
 
 
 def bytes_per_token(tokens: TokenStore) -> float:

@@ -1,0 +1,89 @@
+"""GZip with and without its header and footer (Table 10).
+
+    freevocab reproduce compressed_text/gzip_header [--scale gpu|paper]
+
+cpu: builtin corpus, M2 "small" (1.03 M kernels), 150 steps of 16 x 128 tokens of 8 and 12 bits.
+  2 cores: EXPECTED_CPU
+gpu: text in $FREEVOCAB_DATA, M2 25m, 500 steps of 64 x 512, tokens of 8 and 16 bits. Not yet run.
+paper: C4, 25m, 200,000 steps of 256 x 512. The paper: ratio 2.24 / 2.23 and 2.35 / 2.33 bits/byte
+  without / with header at v=256; 4.47 / 4.46 and 2.92 / 2.91 at v=65,536. Not run here.
+
+Shapes, checked by tests on 8 devices:
+  gpu: 25,165,824 kernels of M2, V = 65,664 rows, SHAPES_GPU
+  paper: 25,165,824 kernels of M2, V = 65,664 rows, SHAPES_PAPER
+"""
+
+from dataclasses import replace
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    GPU_M2,
+    LOCAL_TEXT,
+    PAPER_M1,
+    PAPER_M2,
+    QUICK_CORPUS,
+    QUICK_M1,
+    QUICK_M2,
+    CodecConfig,
+    M1Config,
+    M2Config,
+    TrainedTable,
+)
+
+
+def rows(narrow: int, wide: int) -> tuple[CodecConfig, ...]:
+    """Both headers at both widths."""
+    return tuple(
+        CodecConfig("gzip", bits_per_token=bits, header=header)
+        for bits in (narrow, wide)
+        for header in (True, False)
+    )
+
+
+def cpu() -> TrainedTable:
+    """Four rows, one compiled step."""
+    return TrainedTable(
+        corpus=BUILTIN,
+        m1=M1Config(),
+        codecs=rows(8, 12),
+        m2=M2Config(padded_vocab_size=4224),
+        train_bytes=3_000_000,
+        valid_bytes=100_000,
+    )
+
+
+def gpu() -> TrainedTable:
+    """The paper's widths."""
+    return TrainedTable(
+        corpus=LOCAL_TEXT,
+        m1=M1Config(),
+        codecs=rows(8, 16),
+        m2=replace(GPU_M2, padded_vocab_size=65_664),
+        train_bytes=100_000_000,
+        valid_bytes=1_000_000,
+    )
+
+
+def paper() -> TrainedTable:
+    """The paper's training."""
+    return TrainedTable(
+        corpus=C4,
+        m1=PAPER_M1,
+        codecs=rows(8, 16),
+        m2=replace(PAPER_M2, padded_vocab_size=65_664),
+        train_bytes=120_000_000_000,
+        valid_bytes=20_000_000,
+    )
+
+
+def quick() -> TrainedTable:
+    """Two steps, for tests."""
+    return TrainedTable(
+        corpus=QUICK_CORPUS,
+        m1=QUICK_M1,
+        codecs=rows(8, 12)[:2],
+        m2=QUICK_M2,
+        train_bytes=8_000,
+        valid_bytes=1_000,
+    )
