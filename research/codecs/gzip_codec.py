@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from research.codecs import saved
-from research.codecs.bits import bits_to_ids, ids_to_bits
+from research.codecs.bits import bits_to_ids, bytes_to_bits, check_bits_per_token, ids_to_bits
 from research.codecs.protocol import as_bytes
 from research.codecs.static_vocabulary import checked
 from research.errors import UsageError
@@ -38,8 +38,7 @@ class GZipCodec:
     block_bytes = 1 << 20
 
     def __init__(self, bits_per_token: int = 8, header: bool = True):
-        if type(bits_per_token) is not int or not 1 <= bits_per_token <= 24:
-            raise UsageError(f"gzip takes 1 to 24 bits per token, not {bits_per_token!r}")
+        check_bits_per_token(bits_per_token)
         if type(header) is not bool:
             raise UsageError(f"gzip's header is on (True) or off (False), not {header!r}")
         self.bits_per_token = bits_per_token
@@ -100,7 +99,7 @@ class GZipCodec:
     def _encode(self, text: bytes) -> np.ndarray:
         compressor = zlib.compressobj(wbits=zlib.MAX_WBITS if self.header else RAW_DEFLATE)
         stream = compressor.compress(text) + compressor.flush()
-        return bits_to_ids(np.unpackbits(np.frombuffer(stream, np.uint8)), self.bits_per_token)
+        return bits_to_ids(bytes_to_bits(stream), self.bits_per_token)
 
 
 def _inflate(stream: bytes, wbits: int) -> tuple[bytes, bytes | None]:

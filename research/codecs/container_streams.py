@@ -1,0 +1,126 @@
+"""Opening a file or a pipe to read or write, with one-line errors and no half-written file."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from research.errors import FreevocabError, UsageError
+from research.files import atomic_path
+
+PIPE = "-"
+
+
+def label(path: str | os.PathLike, pipe: str) -> str:
+    """How a source or target is called in messages; `pipe` names what "-" stands for."""
+    return pipe if os.fspath(path) == PIPE else os.fspath(path)
+
+
+@contextlib.contextmanager
+def reading(source: str | os.PathLike) -> Iterator["Reader"]:
+    """Opens `source`; "-" is standard input.
+
+    Raises:
+      UsageError: there is no such file.
+      FreevocabError: it cannot be read.
+    """
+    name = label(source, "standard input")
+    if os.fspath(source) == PIPE:
+        yield Reader(sys.stdin.buffer, name)
+        return
+    if Path(source).is_dir():
+        raise UsageError(f"{name} is a directory: give a file")
+    try:
+        stream = open(source, "rb")
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {name}") from None
+    except OSError as error:
+        raise FreevocabError(f"cannot read {name}: {error.strerror}") from error
+    with stream:
+        yield Reader(stream, name)
+
+
+class Reader:
+    """Reads a stream in exact lengths and counts what it has read."""
+
+    def __init__(self, stream: BinaryIO, name: str):
+        self._stream = stream
+        self.name = name
+        self.num_bytes = 0
+
+    def read(self, size: int) -> bytes:
+        """`size` bytes, fewer only at the end.
+
+        Raises:
+          FreevocabError: the system cannot read on.
+        """
+        parts = []
+        while size > 0:
+            try:
+                part = self._stream.read(min(size, 1 << 20))
+            except OSError as error:
+                raise FreevocabError(f"cannot read {self.name}: {error.strerror}") from error
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+            self.num_bytes += len(part)
+        return b"".join(parts)
+
+
+@contextlib.contextmanager
+def writing(target: str | os.PathLike) -> Iterator["Writer"]:
+    """Opens `target`: a file that appears whole at the end or not at all; "-" is standard output.
+
+    A device or a named pipe is written directly. A link's file is replaced, not the link.
+
+    Raises:
+      UsageError: a directory, or in a directory that does not exist.
+      FreevocabError: it cannot be written (a full disk, no permission).
+    """
+    name = label(target, "standard output")
+    path = Path(os.path.realpath(target))
+    try:
+        if os.fspath(target) == PIPE:
+            sys.stdout.flush()
+            # Unbuffered: what could not be written must not be tried again at exit.
+            yield Writer(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), name)
+        elif path.is_dir():
+            raise UsageError(f"{name} is a directory: give a file")
+        elif not path.parent.is_dir():
+            raise UsageError(f"there is no directory {Path(target).parent} to write {name} in")
+        elif path.exists() and not path.is_file():
+            with open(path, "wb", buffering=0) as stream:
+                yield Writer(stream, name)
+        else:
+            with atomic_path(path) as temporary:
+                with open(temporary, "wb") as stream:
+                    writer = Writer(stream, name)
+                    yield writer
+                    writer.flush()
+    except BrokenPipeError:
+        raise  # the reader of our output went away: the command line knows what to do
+    except OSError as error:
+        raise FreevocabError(f"cannot write {name}: {error.strerror}") from error
+
+
+class Writer:
+    """Writes to a stream whole pieces, and counts them."""
+
+    def __init__(self, stream: BinaryIO, name: str):
+        self._stream = stream
+        self.name = name
+        self.num_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Writes all of `data`."""
+        view = memoryview(data)
+        while view:
+            view = view[self._stream.write(view) :]
+        self.num_bytes += len(data)
+
+    def flush(self) -> None:
+        """Hands on what is buffered; a full disk shows here at the latest."""
+        self._stream.flush()
