@@ -46,7 +46,7 @@ class CodecConfig:
       bits_per_token: N of the coded kinds; their vocabulary is 2**N.
       window_bits, closing, reset: of equal-info windows.
       header: GZip's header and footer kept.
-      pre_tokenize: BPE merges stop at word borders.
+      pre_tokenize: pieces of SentencePiece and BPE stop at word borders.
       directory: of a saved codec, or the name of a shipped one.
     """
 

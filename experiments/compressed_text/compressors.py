@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,11 @@ def label(config: CodecConfig) -> str:
     return method(config)
 
 
+def folder(config: CodecConfig) -> str:
+    """`label` as the name of a folder: `EqualInfo W=16 point+delay` -> equalinfo-w16-point-delay"""
+    return re.sub(r"[^a-z0-9]+", "-", label(config).lower().replace("=", "")).strip("-")
+
+
 def build_codec(
     config: CodecConfig, m1: M1Config, corpus: Corpus, workdir: Path, log: Log = print
 ) -> Codec:
@@ -152,7 +158,9 @@ def _built_codec(config, m1, corpus, workdir, log) -> Codec:
         from research.codecs.sentencepiece_codec import SentencePieceCodec
 
         texts = documents(corpus, "train", TOKENIZER_BYTES)
-        return SentencePieceCodec.train(texts, config.vocab_size)
+        return SentencePieceCodec.train(
+            texts, config.vocab_size, pre_tokenize=config.pre_tokenize
+        )
     if config.kind == "bpe":
         from research.codecs.bpe_codec import BPECodec
 

@@ -15,8 +15,9 @@ import jax
 import numpy as np
 
 from configs.compressed_text.parts import M2Config
+from research.codecs.protocol import Codec
 from research.errors import UsageError
-from research.models import language_model, sizes
+from research.models import language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.training import batches, evaluation, loop, preparation, step
@@ -162,6 +163,14 @@ def evaluate(
     model = model_config(config, vocab_size)
     batches_ = (with_vocab_size(batch, vocab_size) for batch in stream)
     return evaluator(config, model)(params, batches_, num_bytes)
+
+
+def save(directory: Path, config: M2Config, params: Any, codec: Codec, facts: dict) -> None:
+    """Keeps a trained M2 as a folder that `research.models.saved.load` opens."""
+    model = model_config(config, codec.vocab_size + 2)
+    saved.save(
+        directory, params, dataclasses.replace(model, vocab_size=codec.vocab_size + 2), codec, facts
+    )
 
 
 def with_vocab_size(batch: Batch, vocab_size: int) -> Batch:

@@ -114,6 +114,7 @@ def train_and_evaluate(
     *,
     codec_config: CodecConfig | None = None,
     corpus: Corpus | None = None,
+    model_directory: Path | None = None,
 ) -> dict[str, Any]:
     """Trains M2 on a codec's ids of the train split; a row with its bits and FLOPs per byte.
 
@@ -124,6 +125,7 @@ def train_and_evaluate(
       codec: gives the ids.
       codec_config: names the row (else the codec does) and says whether M1 runs for each byte.
       corpus: config.corpus, if it is loaded already.
+      model_directory: M2 and its codec are saved there, for `freevocab generate`.
 
     Returns:
       A row with M2_COLUMNS.
@@ -153,6 +155,9 @@ def train_and_evaluate(
     value = sums.bits_per_byte
     lost = lost_share(codec, corpus, config.valid_bytes)
     log(f"{name}, V = {codec.vocab_size}: {value:.4f} bits/byte")
+    if model_directory is not None:
+        facts = {"corpus": config.corpus, "bits_per_byte": value, "steps": config.m2.steps}
+        second_model.save(model_directory, config.m2, result.params, codec, facts)
     return {
         "method": name,
         "vocabulary": codec.vocab_size,
@@ -169,13 +174,21 @@ def train_and_evaluate(
     }
 
 
-def train_rows(config: Setting, workdir: Path, log: Log) -> list[dict[str, Any]]:
-    """`train_and_evaluate` for every codec of a config."""
+def train_rows(
+    config: Setting, workdir: Path, log: Log, *, models: Path | None = None
+) -> list[dict[str, Any]]:
+    """`train_and_evaluate` for every codec of a config; M2s are kept in folders of `models`."""
     corpus = load_corpus(config.corpus)
     codecs = build_codecs(config, corpus, workdir, log)
     return [
         train_and_evaluate(
-            codec, config, workdir, log, codec_config=codec_config, corpus=corpus
+            codec,
+            config,
+            workdir,
+            log,
+            codec_config=codec_config,
+            corpus=corpus,
+            model_directory=models / compressors.folder(codec_config) if models else None,
         )
         for codec_config, codec in zip(config.codecs, codecs.values(), strict=True)
     ]

@@ -1,0 +1,146 @@
+"""Bits/byte against FLOPs/byte of an M2 on each way from text to ids (Table 15, Figures 3 and 4).
+
+    freevocab reproduce compressed_text/main_results [--scale gpu|paper]
+
+cpu: builtin corpus, M1 = byte 5-gram counted on its train split, M2 of 1.05 M kernels for 150
+  steps of 16 x 128 tokens. Windows and tokens are three quarters of the paper's width (W = 12,
+  beta = 12, V = 4,096), SentencePiece and BPE have 4,096 entries, so that one compiled step
+  serves every row. 2 cores: about 6 minutes. Expected: text-like ids (BPE, SentencePiece,
+  point+delay) 2 to 3 bits/byte, AC at its own rate, StaticAC at the unigram rate; which of the
+  learnable rows wins after so few steps is not a statement about the methods.
+gpu: the text in $FREEVOCAB_DATA, codecs of 65,536 entries (and tokens of 8 bits for the paper's
+  v=256), 25m M2, 500 steps of 64 x 512 tokens, with the rows that the paper lacks: Unigram and
+  BPE of the same size with and without pre-tokenization, point+delay and `dictionary`. One
+  H100/H200-class device, at most 5 minutes. Not yet run.
+paper: C4, 25m to 2b, 200,000 steps of 256 x 512 tokens; the paper's figures at 25m: Bytes 1.29,
+  SentencePiece 1.12, AC 1.46, EqualInfo W=16 1.47 (v=256) and 1.25 (v=65k), GZip 2.34 and 2.92;
+  standard deviation over seeds at most .0061. Not run here.
+"""
+
+from dataclasses import dataclass, replace
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    GPU_M2,
+    LOCAL_TEXT,
+    PAPER_M1,
+    PAPER_M2,
+    QUICK_CORPUS,
+    QUICK_M1,
+    QUICK_M2,
+    CodecConfig,
+    M1Config,
+    M2Config,
+    TrainedTable,
+)
+
+
+@dataclass(frozen=True)
+class Config(TrainedTable):
+    """A trained table at several sizes of M2.
+
+    Attributes:
+      sizes: of M2; each stands in for m2.size in turn.
+    """
+
+    sizes: tuple[str, ...] = ()
+
+
+def fair_rows(vocab_size: int, window_bits: int) -> tuple[CodecConfig, ...]:
+    """The rows that the paper lacks: tokenizers as large as the window's code, lossless windows."""
+    return (
+        CodecConfig("sentencepiece", vocab_size=vocab_size, label="Unigram"),
+        CodecConfig(
+            "sentencepiece", vocab_size=vocab_size, pre_tokenize=False, label="Unigram across words"
+        ),
+        CodecConfig("bpe", vocab_size=vocab_size),
+        CodecConfig("bpe", vocab_size=vocab_size, pre_tokenize=False),
+        CodecConfig("codebook", window_bits=window_bits, bits_per_token=window_bits),
+        CodecConfig("dictionary", vocab_size=vocab_size),
+    )
+
+
+def coded_rows(bits_per_token: int, window_bits: int) -> tuple[CodecConfig, ...]:
+    """The paper's coded rows for tokens of one width."""
+    return (
+        CodecConfig("ac", bits_per_token=bits_per_token),
+        CodecConfig("static_ac", bits_per_token=bits_per_token),
+        CodecConfig(
+            "equal_info", window_bits=window_bits, bits_per_token=bits_per_token, closing="point"
+        ),
+        CodecConfig("gzip", bits_per_token=bits_per_token),
+    )
+
+
+def cpu() -> Config:
+    """Eight rows that share one compiled step."""
+    return Config(
+        corpus=BUILTIN,
+        m1=M1Config(order=5, beta=12),
+        codecs=(
+            CodecConfig("bytes"),
+            CodecConfig("sentencepiece", vocab_size=4096),
+            CodecConfig("bpe", vocab_size=4096),
+            *coded_rows(12, 12),
+            CodecConfig("codebook", window_bits=12, bits_per_token=12),
+        ),
+        m2=M2Config(padded_vocab_size=4224),
+        train_bytes=1_500_000,
+        valid_bytes=200_000,
+        sizes=("small",),
+    )
+
+
+def gpu() -> Config:
+    """The paper's widths at 25m, with the fair rows."""
+    return Config(
+        corpus=LOCAL_TEXT,
+        m1=M1Config(order=6, beta=14),
+        codecs=(
+            CodecConfig("bytes"),
+            CodecConfig("sentencepiece", vocab_size=32_000),
+            *coded_rows(8, 16),
+            *coded_rows(16, 16),
+            *fair_rows(65_536, 16),
+        ),
+        m2=replace(GPU_M2, padded_vocab_size=65_664),
+        train_bytes=100_000_000,
+        valid_bytes=1_000_000,
+        sizes=("25m",),
+    )
+
+
+def paper() -> Config:
+    """Every size, 200,000 steps."""
+    return Config(
+        corpus=C4,
+        m1=PAPER_M1,
+        codecs=(
+            CodecConfig("bytes"),
+            CodecConfig("sentencepiece", vocab_size=32_000),
+            *coded_rows(8, 16),
+            *coded_rows(16, 16),
+        ),
+        m2=PAPER_M2,
+        train_bytes=300_000_000_000,
+        valid_bytes=30_000_000,
+        sizes=("25m", "113m", "403m", "2b"),
+    )
+
+
+def quick() -> Config:
+    """Two steps, for tests."""
+    return Config(
+        corpus=QUICK_CORPUS,
+        m1=QUICK_M1,
+        codecs=(
+            CodecConfig("bytes"),
+            *coded_rows(12, 12),
+            CodecConfig("codebook", window_bits=12, bits_per_token=12),
+        ),
+        m2=QUICK_M2,
+        train_bytes=4_000,
+        valid_bytes=2_000,
+        sizes=("tiny",),
+    )

@@ -1,0 +1,132 @@
+"""Bits/byte and FLOPs/byte of an M2 on every way from text to ids (Table 15, Figures 3 and 4)."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.compressed_text import setting, wording
+
+TITLE = "Bits/byte against FLOPs/byte (Table 15, Figures 3 and 4)"
+COLUMNS = (
+    "method",
+    "size",
+    "vocabulary",
+    "ratio",
+    "bits_per_byte",
+    "mflops_per_byte",
+    "bits_per_token",
+    "train_bytes",
+    "lost_share",
+    "bits_per_byte_all",
+    "seconds",
+)
+"""See `setting.M2_COLUMNS`; size: M2's name, whose kernels the FLOPs are counted from."""
+
+SIZES = ("25m", "113m", "403m", "2b")
+
+
+def _paper(method, vocabulary, ratio, bits, mflops):
+    return [
+        {
+            "method": method,
+            "size": size,
+            "vocabulary": vocabulary,
+            "ratio": ratio,
+            "bits_per_byte": value,
+            "mflops_per_byte": cost,
+        }
+        for size, value, cost in zip(SIZES, bits, mflops, strict=True)
+    ]
+
+
+PAPER_ROWS: list[dict[str, Any]] = [
+    *_paper("Bytes", 256, 1.0, (1.29, 1.16, 1.08, 1.03), (50.0, 226, 806, 4000)),
+    *_paper(
+        "SentencePiece", 32_000, 4.28, (1.12, 1.01, 0.94, 0.87), (11.69, 52.82, 188.37, 934.84)
+    ),
+    *_paper("AC", 256, 5.49, (1.46, 1.46, 1.46, 1.46), (15.11, 47.17, 152.81, 734.6)),
+    *_paper("AC", 65_536, 10.98, (1.46, 1.46, 1.46, 1.46), (10.55, 26.58, 79.41, 370.3)),
+    *_paper("StaticAC", 256, 1.73, (4.61, 4.61, 4.61, 4.61), (28.90, None, None, 2310)),
+    *_paper("StaticAC", 65_536, 3.46, (4.60, 4.60, 4.62, 4.62), (14.45, None, None, 1160)),
+    *_paper(
+        "EqualInfo W=16", 256, 2.66, (1.47, 1.23, 1.09, 0.99), (24.80, 90.96, 309.01, 1510)
+    ),
+    *_paper(
+        "EqualInfo W=16", 65_536, 5.31, (1.25, 1.12, 1.02, 0.94), (15.42, 48.56, 157.79, 759.30)
+    ),
+    *_paper("GZip", 256, 2.23, (2.34, 1.93, 1.69, 1.56), (22.42, 101.35, 361.43, 1790)),
+    *_paper("GZip", 65_536, 4.47, (2.92, 2.69, 2.48, 2.26), (11.19, 50.56, 180.31, 894.85)),
+]
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One row for each codec and size of M2; each M2 is kept as a folder that `generate` opens."""
+    rows = []
+    for size in config.sizes:
+        sized = dataclasses.replace(config, m2=dataclasses.replace(config.m2, size=size))
+        for row in setting.train_rows(sized, workdir, log, models=workdir / "models" / size):
+            rows.append({"size": size} | row)
+    return rows
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """What the paper concludes from its table, decided by these rows."""
+    lines: list[str | None] = []
+    for size in dict.fromkeys(row["size"] for row in rows):
+        lines += _of_size(size, [row for row in rows if row["size"] == size])
+    lossy = [row for row in rows if row["lost_share"] is None]
+    if lossy:
+        names = ", ".join(dict.fromkeys(row["method"] for row in lossy))
+        lines.append(f"encode only, nothing can be read back: {names} (the paper's rule)")
+    return wording.compact(*lines)
+
+
+def _of_size(size: str, rows: list[dict[str, Any]]) -> list[str | None]:
+    widest: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["vocabulary"]):
+        widest[row["method"]] = row
+    bits = {name: row["bits_per_byte"] for name, row in widest.items()}
+    windows = next((name for name in bits if "EqualInfo" in name and "delay" not in name), "")
+    lossless = next((name for name in bits if "EqualInfo" in name and "delay" in name), "")
+    order = [(name, bits.get(name)) for name in ("SentencePiece", windows, "GZip", "StaticAC")]
+    lines = [wording.ordering(f"at {size}, fewest bits/byte first", order)]
+    if windows and "AC" in bits:
+        lines.append(
+            wording.ordering(
+                f"at {size}, windows are learnable where plain AC is not",
+                [(name, bits[name]) for name in (windows, "AC")],
+            )
+        )
+    if windows and lossless:
+        difference = bits[lossless] - bits[windows]
+        lines.append(
+            wording.statement(
+                f"at {size}, windows that can be decoded cost at most .02 bits/byte more "
+                "(Table 17: -.02 at 25m)",
+                difference <= 0.02,
+                f"{lossless} {bits[lossless]:.3f}, {windows} {bits[windows]:.3f}",
+            )
+        )
+    if "AC" in widest:
+        lines.append(_nothing_learned(size, widest["AC"]))
+    if "SentencePiece" in bits and "BPE" in bits:
+        lines.append(
+            f"at {size}, BPE of {widest['BPE']['vocabulary']:,} entries, which the paper lacks: "
+            f"{bits['BPE']:.3f} against SentencePiece's {bits['SentencePiece']:.3f}"
+        )
+    return lines
+
+
+def _nothing_learned(size: str, row: dict[str, Any]) -> str:
+    """Plain AC: is M2 within 1 % of the uniform distribution over its ids?"""
+    import math
+
+    from research.evaluation.bits_per_byte import uniform_bits_per_byte
+
+    uniform = uniform_bits_per_byte(row["vocabulary"], row["ratio"])
+    return wording.statement(
+        f"at {size}, M2 learns nothing from AC's ids: bits/byte within 1 % of uniform",
+        math.isclose(row["bits_per_byte"], uniform, rel_tol=0.01),
+        f"{row['bits_per_byte']:.3f} against {uniform:.3f}",
+    )
