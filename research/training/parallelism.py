@@ -98,6 +98,15 @@ def put_batch(config: ParallelismConfig, mesh: Mesh, batch: dict[str, np.ndarray
     return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
 
 
+def abstract_batch(mesh: Mesh, batch: dict[str, np.ndarray]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of the whole batch [B, ...], of which `batch` is this process's share."""
+    count = batch_share(mesh)[1]
+    return {
+        name: jax.ShapeDtypeStruct((count * len(array), *array.shape[1:]), array.dtype)
+        for name, array in batch.items()
+    }
+
+
 def parallelize(
     function: Callable[..., Any],
     config: ParallelismConfig,

@@ -1,0 +1,152 @@
+"""Checkpoints by Orbax: a state of any sharding, and what it is the state of.
+
+A checkpoint holds `state` (step, parameters, optimizer) and `meta` (JSON: config, versions, seed,
+clock). The data position is the step, because batch = f(seed, step). Arrays are written whole, so
+a checkpoint opens on any number of devices.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from research.errors import FreevocabError, UsageError
+
+VERSION = 1
+
+
+class Checkpoints:
+    """The checkpoints of one directory; use as a context manager, or call `close`.
+
+    Saving copies the state off the devices, then writes behind the back of the steps that follow.
+    """
+
+    def __init__(self, directory: str | os.PathLike, *, keep: int = 2):
+        self.directory = Path(directory).absolute()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, enable_async_checkpointing=True, create=True
+        )
+        try:
+            self._manager = ocp.CheckpointManager(self.directory, options=options)
+        except (OSError, ValueError) as error:
+            raise FreevocabError(
+                f"cannot use {self.directory} for checkpoints: {_first_line(error)}"
+            ) from error
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Waits for what is being written."""
+        self._manager.close()
+
+    def wait(self) -> None:
+        """Returns when everything saved so far is on disk."""
+        try:
+            self._manager.wait_until_finished()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._cannot_write(error) from error
+
+    def latest(self) -> int | None:
+        """The newest whole checkpoint's step, or None."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
+        """Saves unless this step is saved already.
+
+        Raises:
+          FreevocabError: if it cannot be written; also for an earlier one, as that fails late.
+        """
+        if step == self._manager.latest_step():
+            return
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state),
+            meta=ocp.args.JsonSave({"version": VERSION, **json.loads(json.dumps(meta))}),
+        )
+        try:
+            self._manager.save(step, args=items)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._cannot_write(error) from error
+
+    def meta(self, step: int) -> dict[str, Any]:
+        """The meta of a checkpoint."""
+        restored = self._restore(step, meta=ocp.args.JsonRestore())["meta"]
+        if restored.get("version") != VERSION:
+            raise FreevocabError(
+                f"checkpoint {self.directory / str(step)} has version {restored.get('version')}, "
+                f"this program reads {VERSION}; update freevocab"
+            )
+        return restored
+
+    def restore(self, step: int, abstract_state: Any) -> Any:
+        """The state, straight into the shardings of `abstract_state` (ShapeDtypeStructs).
+
+        Raises:
+          FreevocabError: if it is damaged or its arrays are not those of `abstract_state`.
+        """
+        return self._restore(step, state=ocp.args.StandardRestore(abstract_state))["state"]
+
+    def _restore(self, step: int, **items: Any) -> Any:
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except Exception as error:  # Orbax and tensorstore raise many kinds, none documented
+            raise FreevocabError(
+                f"cannot read checkpoint {self.directory / str(step)}: {_first_line(error)}; "
+                "delete that folder to go on from an earlier one, or use another workdir"
+            ) from error
+
+    def _cannot_write(self, error: Exception) -> FreevocabError:
+        return FreevocabError(
+            f"cannot write a checkpoint to {self.directory}: {_first_line(error)}"
+        )
+
+
+def open_given(directory: str | os.PathLike) -> tuple[Checkpoints, int]:
+    """Opens another run's checkpoints for reading: a workdir or its 'checkpoints' folder.
+
+    Raises:
+      UsageError: if there is none.
+    """
+    directory = Path(directory)
+    if (directory / "checkpoints").is_dir():
+        directory /= "checkpoints"
+    if directory.is_dir():
+        checkpoints = Checkpoints(directory)
+        if (step := checkpoints.latest()) is not None:
+            return checkpoints, step
+        checkpoints.close()
+    raise UsageError(f"there is no checkpoint in {directory}")
+
+
+def abstract(state: Any, shardings: Any) -> Any:
+    """ShapeDtypeStructs of a state with the shardings to restore it into."""
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        state,
+        shardings,
+    )
+
+
+def differences(ours: Any, theirs: Any, name: str = "") -> list[str]:
+    """What differs between two JSON values, as 'key: ours, not theirs', by path."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        found = []
+        for key in sorted(ours.keys() | theirs.keys()):
+            path = f"{name}.{key}" if name else str(key)
+            if key not in ours or key not in theirs:
+                found.append(f"{path} {'is new' if key in ours else 'is gone'}")
+            else:
+                found += differences(ours[key], theirs[key], path)
+        return found
+    return [] if ours == theirs else [f"{name} is {ours!r}, was {theirs!r}"]
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:300] if text else type(error).__name__

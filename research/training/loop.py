@@ -1,0 +1,294 @@
+"""The training loop, for any model.
+
+Nothing is fetched from the devices between log points, so they are never kept waiting: a batch is
+built while the step before it runs. Loss and gradient norm of every step are looked at when they
+are fetched, at each log point and before each save; so a checkpoint never holds the result of a
+step that was not finite.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from research.errors import FreevocabError
+from research.training import checkpoints as ckpt
+from research.training import metrics as reports
+from research.training import parallelism
+from research.training import step as steps
+from research.training.checkpoints import Checkpoints
+from research.training.config import TrainConfig
+from research.training.interrupts import Interrupts
+from research.training.preparation import Prepared, prepare
+from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
+from research.training.step import TrainState
+
+__all__ = ["Interrupted", "Prepared", "TrainConfig", "TrainResult", "prepare", "train"]
+
+
+class Interrupted(FreevocabError):
+    """Ctrl-C: the message says how to go on."""
+
+    exit_code = 130
+
+
+class TrainResult(NamedTuple):
+    """What a run leaves: params, sharded as in training; metrics: the last logged ones, with
+    those of eval_fn; history: every logged line of this process's run."""
+
+    params: Any
+    step: int
+    metrics: dict[str, Any]
+    history: list[dict[str, Any]]
+
+
+def train(
+    loss_fn: steps.LossFn,
+    init_fn: Callable[[jax.Array], Any],
+    batch_fn: Callable[[int], dict[str, np.ndarray]],
+    config: TrainConfig,
+    workdir: str | os.PathLike | None,
+    *,
+    eval_fn: Callable[[Any], Mapping[str, float]] | None = None,
+    initial_params: Callable[[], Any] | None = None,
+    description: Mapping[str, Any] | None = None,
+    rules: Sequence[Rule] = LANGUAGE_MODEL_RULES,
+    prepared: Prepared | None = None,
+    log: Callable[[str], None] = print,
+) -> TrainResult:
+    """Runs `config.steps` updates, from wherever `workdir` has got to.
+
+    Args:
+      loss_fn: (params, batch) -> (sum to minimise, sums); see `research.training.step`.
+      init_fn: typed key -> fresh parameters.
+      batch_fn: step (from 0) -> this process's share of that step's batch, a pure function.
+      workdir: for checkpoints/ and metrics.jsonl; None: nothing is written.
+      eval_fn: parameters -> metrics; called every `eval_every` steps and at the end.
+      initial_params: loads the weights to start from; called only if there is no checkpoint.
+      description: what else makes this run what it is (model, corpus, batch size), as JSON
+        values; a workdir with another one is refused.
+      rules: what the parameters are.
+      prepared: from `prepare` or an earlier run of the same shapes, to save the compilation.
+      log: takes progress lines.
+
+    Raises:
+      FreevocabError: if the loss is not finite (the last good checkpoint stays), or the workdir
+        belongs to another run.
+      Interrupted: after Ctrl-C, once the state is saved.
+    """
+    log = log if jax.process_index() == 0 else lambda line: None
+    if prepared is None:
+        prepared = prepare(loss_fn, init_fn, batch_fn(0), config, rules=rules)
+    elif _compiled_part(prepared.config) != _compiled_part(config):
+        raise ValueError("`prepared` was compiled for another optimizer, length or parallelism")
+    for line in prepared.estimate.lines():
+        log(line)
+    with contextlib.ExitStack() as stack:
+        saved = None
+        if workdir is not None:
+            directory = Path(workdir) / "checkpoints"
+            saved = stack.enter_context(Checkpoints(directory, keep=config.keep))
+        identity = _identity(config, description)
+        state, clock = _first_state(prepared, config, saved, identity, initial_params, log)
+        run = _Run(config, prepared, saved, identity, reports.MetricsFile(workdir), log, clock)
+        run.announce(int(state.step))
+        state = run.steps(state, batch_fn, eval_fn)
+        return TrainResult(state.params, config.steps, run.metrics, run.history)
+
+
+def _first_state(prepared, config, saved, identity, initial_params, log):
+    """(state, seconds trained before). Where a run starts, in this order:
+
+    1. the newest checkpoint of its own workdir: an interrupted run goes on, whatever else is set;
+    2. config.checkpoint, another run's: its weights, its optimizer, its step;
+    3. initial_params: given weights at step 0 with a fresh optimizer;
+    4. fresh weights from the seed.
+    """
+    if saved is not None and (step := saved.latest()) is not None:
+        meta = saved.meta(step)
+        if different := ckpt.differences(identity, meta["identity"]):
+            raise FreevocabError(
+                f"{saved.directory.parent} holds a run with other settings "
+                f"({'; '.join(different)}); use another workdir, or the settings of that run"
+            )
+        if step > config.steps:
+            raise FreevocabError(
+                f"{saved.directory.parent} is at step {step}, beyond the {config.steps} asked for"
+            )
+        log(f"going on from step {step} of {saved.directory}")
+        return saved.restore(step, prepared.abstract), meta["seconds"]
+    if config.checkpoint is not None:
+        given, step = ckpt.open_given(config.checkpoint)
+        with given:
+            log(f"starting from step {step} of {given.directory}")
+            return given.restore(step, prepared.abstract), 0.0
+    if initial_params is not None:
+        log("starting from given weights")
+        return prepared.from_params(initial_params()), 0.0
+    return prepared.init(config.seed), 0.0
+
+
+def _compiled_part(config: TrainConfig) -> Any:
+    optimizer = dataclasses.replace(config.optimizer, decay_steps=_decay_steps(config))
+    return optimizer, config.parallelism
+
+
+def _decay_steps(config: TrainConfig) -> int:
+    cosine = config.optimizer.schedule == "cosine"
+    return (config.optimizer.decay_steps or config.steps) if cosine else 0
+
+
+def _identity(config: TrainConfig, description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What must be equal for a run to go on. How it is spread over devices need not be."""
+    optimizer = dataclasses.asdict(config.optimizer) | {"decay_steps": _decay_steps(config)}
+    values = {"seed": config.seed, "optimizer": optimizer, **(description or {})}
+    return json.loads(json.dumps(values))
+
+
+class _Run:
+    """The bookkeeping of one call of `train`."""
+
+    def __init__(self, config, prepared, saved, identity, file, log, clock):
+        self.config, self.prepared, self.saved = config, prepared, saved
+        self.identity, self.file, self.log = identity, file, log
+        self.metrics: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self._waiting: list[tuple[int, dict[str, jax.Array]]] = []
+        self._fetched: list[dict[str, float]] = []
+        self._started = self._logged = time.monotonic()
+        self._clock = clock
+
+    def announce(self, start: int) -> None:
+        """The file's line about the run."""
+        values = {
+            "step": start,
+            "config": dataclasses.asdict(self.config),
+            "settings": self.identity,
+            "versions": reports.versions(),
+            "hardware": reports.hardware(),
+            "estimate": self.prepared.estimate._asdict(),
+        }
+        self.file.write("run", values)
+
+    def steps(self, state: TrainState, batch_fn, eval_fn) -> TrainState:
+        """All the steps that are left."""
+        config, prepared = self.config, self.prepared
+        start = int(state.step)
+        self._started = self._logged = time.monotonic()
+        with Interrupts() as interrupts:
+            for index in range(start, config.steps):
+                batch = parallelism.put_batch(config.parallelism, prepared.mesh, batch_fn(index))
+                # What is left inside must be on the devices already.
+                with jax.transfer_guard("disallow"):
+                    state, metrics = prepared.step(state, batch)
+                done = index + 1
+                self._waiting.append((done, metrics))
+                last = done == config.steps
+                logging = last or done % config.log_every == 0
+                if logging:
+                    self._log_progress(done, done - start)
+                if last or (config.save_every and done % config.save_every == 0):
+                    self._save(done, state)
+                if eval_fn and not last and config.eval_every and done % config.eval_every == 0:
+                    self._evaluate(done, state, eval_fn)
+                if not last and self._must_stop(interrupts, logging):
+                    self._stop(done, state)
+        if eval_fn:
+            self._evaluate(config.steps, state, eval_fn)
+        if self.saved is not None:
+            self.saved.wait()
+        return state
+
+    def _check(self) -> None:
+        """Fetches what the devices hold of past steps and stops the run if it is not finite."""
+        values = jax.device_get([metrics for _, metrics in self._waiting])
+        for (step, _), fetched in zip(self._waiting, values, strict=True):
+            self._fetched.append({name: float(value) for name, value in fetched.items()})
+            if not all(map(math.isfinite, self._fetched[-1].values())):
+                self.file.write("train", {"step": step, **self._fetched[-1]})
+                raise FreevocabError(f"{self._what(step)}; {self._where_to_go_on()}")
+        self._waiting.clear()
+
+    def _what(self, step: int) -> str:
+        nats = self._fetched[-1]["nats"]
+        what = "gradient" if math.isfinite(nats) else "loss"
+        return f"the {what} of step {step} is not finite"
+
+    def _where_to_go_on(self) -> str:
+        good = None if self.saved is None else self.saved.latest()
+        if good is None:
+            return "no checkpoint was saved before; lower the learning rate"
+        return (
+            f"the last good checkpoint is step {good} in {self.saved.directory}; "
+            "start from it with a lower learning rate or another seed"
+        )
+
+    def _log_progress(self, step: int, steps_here: int) -> None:
+        self._check()
+        now = time.monotonic()
+        rows, self._fetched = self._fetched, []
+        sums = {name: math.fsum(row[name] for row in rows) for name in rows[0]}
+        tokens = max(1.0, sums["tokens"])
+        means = {
+            name: value / tokens for name, value in sums.items() if name not in ("tokens", "grad_norm")
+        }
+        rate = sums["tokens"] / max(now - self._logged, 1e-9)
+        values = {
+            "step": step,
+            "loss": means.pop("nats"),
+            **means,
+            "grad_norm": sums["grad_norm"] / len(rows),
+            "tokens_per_second": rate,
+            "seconds": self._clock + now - self._started,
+        }
+        self._logged = now
+        self.metrics = {**self.metrics, **values}
+        self.history.append(values)
+        self.file.write("train", values)
+        left = (now - self._started) / steps_here * (self.config.steps - step)
+        self.log(reports.progress_line(step, self.config.steps, values["loss"], rate, left))
+
+    def _evaluate(self, step: int, state: TrainState, eval_fn) -> None:
+        self._check()
+        values = {"step": step, **{name: float(v) for name, v in eval_fn(state.params).items()}}
+        self.metrics = {**self.metrics, **values}
+        self.history.append(values)
+        self.file.write("eval", values)
+        named = "  ".join(f"{name} {v:.4f}" for name, v in values.items() if name != "step")
+        self.log(f"step {step}  {named}")
+
+    def _save(self, step: int, state: TrainState) -> None:
+        if self.saved is None:
+            return
+        self._check()
+        meta = {
+            "identity": self.identity,
+            "config": dataclasses.asdict(self.config),
+            "versions": reports.versions(),
+            "seconds": self._clock + time.monotonic() - self._started,
+        }
+        self.saved.save(step, state, meta)
+
+    def _must_stop(self, interrupts: Interrupts, logging: bool) -> bool:
+        # Several processes have to agree, which costs a collective: only at log points.
+        if jax.process_count() > 1 and not logging:
+            return False
+        return interrupts.agreed()
+
+    def _stop(self, step: int, state: TrainState) -> None:
+        self._save(step, state)
+        if self.saved is None:
+            raise Interrupted(f"stopped at step {step}; nothing is saved without a workdir")
+        self.saved.wait()
+        raise Interrupted(
+            f"stopped at step {step} and saved to {self.saved.directory}; "
+            "the same command goes on from there"
+        )

@@ -1,0 +1,110 @@
+"""Metrics as JSON lines, and the progress line."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def versions() -> dict[str, str]:
+    """What a run depends on, by name."""
+    from importlib import metadata
+
+    import research
+
+    names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    found = {name: metadata.version(name) for name in names}
+    return {"freevocab": research.__version__, "python": platform.python_version(), **found}
+
+
+def hardware() -> dict[str, Any]:
+    """What the run stands on."""
+    devices = jax.devices()
+    return {
+        "devices": len(devices),
+        "device_kind": devices[0].device_kind,
+        "platform": devices[0].platform,
+        "processes": jax.process_count(),
+    }
+
+
+class MetricsFile:
+    """Appends JSON lines to workdir/metrics.jsonl.
+
+    The first line of a run, and of each resumption, has "kind": "run" and tells config, versions
+    and hardware; the others have "kind": "train" or "eval" and a step. After a crash the file may
+    hold lines of steps that were done again: the later line counts. Only process 0 writes.
+    """
+
+    def __init__(self, workdir: str | os.PathLike | None):
+        self._path = Path(workdir) / "metrics.jsonl" if workdir is not None else None
+        if self._path is None or jax.process_index() != 0:
+            self._path = None
+        else:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.is_file():
+                _drop_half_line(self._path)
+
+    def write(self, kind: str, values: dict[str, Any]) -> None:
+        """One line; NaN and infinities are written as strings, which JSON can hold."""
+        if self._path is None:
+            return
+        line = json.dumps(_plain({"kind": kind, **values}), allow_nan=False)
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def _drop_half_line(path: Path) -> None:
+    """A run killed while it wrote leaves a line without an end; what follows must not join it."""
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        with open(path, "r+b") as file:
+            file.truncate(data.rfind(b"\n") + 1)
+
+
+def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+    """The lines of workdir/metrics.jsonl."""
+    with open(Path(workdir) / "metrics.jsonl", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value
+
+
+def progress_line(step: int, steps: int, loss: float, rate: float, seconds_left: float) -> str:
+    """One line for people; loss in nats per token, rate in tokens per second."""
+    return (
+        f"step {step:>{len(str(steps))}}/{steps}  loss {loss:.4f}  "
+        f"{quantity(rate)} tokens/s  {duration(seconds_left)} left"
+    )
+
+
+def quantity(number: float, unit: str = "") -> str:
+    """1234567 -> '1.23M'; with a unit, '1.23 MB'."""
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if abs(number) < 999.5 or prefix == "P":
+            digits = f"{number:.0f}" if prefix == "" and number == int(number) else f"{number:.3g}"
+            return f"{digits} {prefix}{unit}" if unit else f"{digits}{prefix}"
+        number /= 1000
+    raise AssertionError
+
+
+def duration(seconds: float) -> str:
+    """3725 -> '1:02:05'."""
+    seconds = max(0, round(seconds))
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
