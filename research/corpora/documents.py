@@ -5,6 +5,7 @@ Everything streams: what is held in memory is one document, one line of JSON, or
 """
 
 import gzip
+import itertools
 import json
 import lzma
 import re
@@ -20,6 +21,8 @@ PIECE_BYTES = 64 * 2**10  # a larger one is cut at the first blank line after so
 ELEMENT_BYTES = 64 * 2**20  # a <doc> element longer than this is taken for an unclosed one
 _CHUNK_BYTES = 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_HEAD_BYTES = 1024
+_ELEMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*<doc[ >]")
 _BETWEEN_ELEMENTS = re.compile(rb"</doc>\s*(?=<doc[ >])")
 _COMPRESSIONS = (".xz", ".gz", ".zst")
 
@@ -41,19 +44,21 @@ def documents(path: Path, *, only: bool = False) -> Iterator[bytes]:
       FreevocabError: for a file that cannot be read or decompressed, a line without text, an
         unclosed element; the message names the file and the place.
     """
-    parts = _parts(path, _without_mark(_chunks(path)), only)
-    return (document for document in parts if document)
+    return (document for document in _parts(path, only) if document)
 
 
-def _parts(path: Path, chunks: Iterator[bytes], only: bool) -> Iterator[bytes]:
+def _parts(path: Path, only: bool) -> Iterator[bytes]:
+    chunks = _chunks(path)
+    first = b""  # enough to tell the format by
+    while len(first) < _HEAD_BYTES and (chunk := next(chunks, None)) is not None:
+        first += chunk
+    chunks = itertools.chain([first.removeprefix(_BYTE_ORDER_MARK)], chunks)
     if format_suffix(path) == ".jsonl":
         yield from _json_texts(path, chunks)
-        return
-    first = next(chunks, b"")
-    if first.lstrip().startswith((b"<doc ", b"<doc>")):
-        yield from _elements(path, first, chunks)
+    elif _ELEMENT.match(first):
+        yield from _elements(path, chunks)
     else:
-        yield from _plain(first, chunks, only)
+        yield from _plain(chunks, only)
 
 
 def format_suffix(path: Path) -> str:
@@ -76,8 +81,8 @@ def _json_texts(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield text.encode("utf-8", "surrogatepass")
 
 
-def _elements(path: Path, first: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = first.lstrip()
+def _elements(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
     for chunk in chunks:
         rest += chunk
         *whole, rest = _BETWEEN_ELEMENTS.split(rest)
@@ -88,7 +93,7 @@ def _elements(path: Path, first: bytes, chunks: Iterable[bytes]) -> Iterator[byt
     *whole, rest = _BETWEEN_ELEMENTS.split(rest)
     for element in whole:
         yield _without_tag(path, element)
-    last = rest.rstrip()
+    last = rest.strip()
     if not last.endswith(b"</doc>"):
         start = last[:80].decode("utf-8", "replace").split("\n")[0]
         raise FreevocabError(f"{path}: the element {start} is not closed by </doc>")
@@ -97,7 +102,7 @@ def _elements(path: Path, first: bytes, chunks: Iterable[bytes]) -> Iterator[byt
 
 def _without_tag(path: Path, element: bytes) -> bytes:
     # A title may hold '>', so the tag ends with its line where it has one to itself.
-    line, newline, rest = element.partition(b"\n")
+    line, newline, rest = element.lstrip().partition(b"\n")
     if newline and line.rstrip().endswith(b">"):
         return rest
     tag, closed, rest = element.partition(b">")
@@ -106,8 +111,8 @@ def _without_tag(path: Path, element: bytes) -> bytes:
     return rest
 
 
-def _plain(first: bytes, chunks: Iterable[bytes], only: bool) -> Iterator[bytes]:
-    rest, large = first, False
+def _plain(chunks: Iterable[bytes], only: bool) -> Iterator[bytes]:
+    rest, large = b"", False
     for chunk in chunks:
         rest += chunk
         large = large or len(rest) > WHOLE_FILE_BYTES
@@ -157,11 +162,6 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
             pieces = []
         pieces.append(rest)
     yield b"".join(pieces)
-
-
-def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield next(chunks, b"").removeprefix(_BYTE_ORDER_MARK)
-    yield from chunks
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -29,7 +29,8 @@ from research.errors import FreevocabError, UsageError
 _TEXT_FEATURES = ("text", "book_text")
 _THEIR_NAMES = {"train": ("train",), "valid": ("validation", "valid", "dev"), "test": ("test",)}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-_BATCH = 256  # records fetched at a time
+_FETCH_BYTES = 4 * 2**20  # about so much is fetched at a time: sentences by the thousand,
+_FETCH_RECORDS = 4096  # books by the dozen
 _SAMPLE_BYTES = 2**16  # of each end of a shard, in the digest
 
 
@@ -119,8 +120,10 @@ class PreparedDataset:
     def _texts(self, split: str) -> Iterator[bytes]:
         try:
             records = self._builder.as_data_source(split=self._names[split])
-            for start in range(0, len(records), _BATCH):
-                stop = min(start + _BATCH, len(records))
+            size = self._builder.info.splits[self._names[split]].num_bytes
+            step = min(_FETCH_RECORDS, 1 + _FETCH_BYTES * len(records) // max(size, 1))
+            for start in range(0, len(records), step):
+                stop = min(start + step, len(records))
                 for record in records.__getitems__(list(range(start, stop))):
                     text = record[self._feature]
                     yield text.encode("utf-8") if isinstance(text, str) else bytes(text)

@@ -1,0 +1,62 @@
+"""A tiny corpus and a tiny store of ids, for tests and notebooks: no files, no download."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from research.corpora import Corpus, load, splits
+from research.training.token_store import TokenStore
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A source whose documents are given, by split."""
+
+    contents: Mapping[str, Sequence[bytes]]
+    name: str = "listed"
+
+    def documents(self, split: str) -> Iterator[bytes]:
+        return iter(self.contents.get(split, ()))
+
+    def overlaps(self, split: str) -> tuple[str, ...]:
+        return splits.STRONGER_SPLITS[split]
+
+    def digest(self) -> str:
+        parts = [b" ".join(map(splits.document_digest, self.documents(s))) for s in splits.SPLITS]
+        return splits.document_digest(b"\n".join(parts)).hex()
+
+    def details(self) -> dict[str, Any]:
+        return {}
+
+
+def corpus_of(**contents: Sequence[bytes]) -> Corpus:
+    """A corpus of given documents: corpus_of(train=[b"..."], valid=[b"..."])."""
+    return Corpus(Listed(contents))
+
+
+def tiny_corpus(num_bytes: int = 20_000) -> Corpus:
+    """Made-up text with some structure in all three splits, the same on every machine."""
+    return load(f"synthetic:{num_bytes}")
+
+
+def tiny_store(
+    num_tokens: int = 1000, *, vocab_size: int = 20, document_tokens: int = 50, seed: int = 0
+) -> TokenStore:
+    """A store in memory with learnable ids: mostly each id follows the one before it.
+
+    Args:
+      num_tokens: EOS included.
+      vocab_size: as TokenStore.vocab_size, so BOS and EOS are the last two.
+      document_tokens: of each document, EOS included; the last may be shorter.
+    """
+    rng = np.random.default_rng(seed)
+    num_codec_ids = vocab_size - 2
+    steps = np.where(rng.random(num_tokens) < 0.9, 1, rng.integers(num_codec_ids, size=num_tokens))
+    ids = (np.cumsum(steps) % num_codec_ids).astype(np.int32)
+    ends = np.arange(document_tokens, num_tokens, document_tokens)
+    offsets = np.concatenate([[0], ends, [num_tokens]]).astype(np.int64)
+    ids[offsets[1:] - 1] = vocab_size - 1
+    # Each id but EOS stands for one byte.
+    return TokenStore(ids, offsets, offsets - np.arange(len(offsets)), vocab_size, meta={})

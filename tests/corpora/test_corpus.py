@@ -1,0 +1,72 @@
+"""Loading corpora by name, describing and joining them."""
+
+import pytest
+
+from research import corpora
+from research.corpora import Corpus, splits
+from research.errors import UsageError
+from research.testing.text import corpus_of, tiny_corpus
+
+
+def test_describe_counts_what_documents_gives():
+    corpus = tiny_corpus()
+    described = corpus.describe()
+    assert described["name"] == "synthetic:20000" and described["digest"] == corpus.digest
+    for split in splits.SPLITS:
+        texts = list(corpus.documents(split))
+        expected = {"documents": len(texts), "bytes": sum(map(len, texts))}
+        assert described["splits"][split] == expected
+        assert texts
+
+
+def test_describe_does_not_count_dropped_duplicates():
+    corpus = corpus_of(train=[b"a", b"bb", b"bb"], valid=[b"a"])
+    assert corpus.describe()["splits"] == {
+        "train": {"documents": 2, "bytes": 4},
+        "valid": {"documents": 1, "bytes": 1},
+        "test": {"documents": 0, "bytes": 0},
+    }
+
+
+def test_joined_corpora_follow_each_other_and_drop_across_parts(tmp_path):
+    (tmp_path / "a+b.txt").write_bytes(b"one")
+    (tmp_path / "c.txt").write_bytes(b"two")
+    (tmp_path / "v.txt").write_bytes(b"two\n")
+    (tmp_path / "w.txt").write_bytes(b"two")
+    first = f"text:{tmp_path}/a+b.txt;valid={tmp_path}/w.txt"
+    second = f"text:{tmp_path}/c.txt;valid={tmp_path}/v.txt"
+    joined = corpora.load(f"{first}+{second}")
+    assert list(joined.documents("train")) == [b"one"]  # "two" is held out by the first part
+    assert list(joined.documents("valid")) == [b"two", b"two\n"]
+    names = [corpora.load(first).name, corpora.load(second).name]
+    assert joined.name == "+".join(names)
+    assert [part["name"] for part in joined.describe()["parts"]] == names
+    digests = {corpora.load(s).digest for s in (first, second, f"{first}+{second}")}
+    assert len(digests) == 3 and corpora.load(f"{second}+{first}").digest not in digests
+
+
+def test_parts_that_split_by_hash_agree(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_text('{"text": "x"}\n{"text": "same in both"}\n')
+    joined = corpora.load(f"text:{tmp_path}/a.jsonl+text:{tmp_path}/b.jsonl")
+    assert joined.source.overlaps("train") == ()
+    split = splits.split_by_hash(b"same in both")
+    assert list(joined.documents(split)).count(b"same in both") == 2
+
+
+@pytest.mark.parametrize("spec", ["", "c4", "Builtin", "http://x", "builtin+c4"])
+def test_an_unknown_corpus_is_one_line(spec):
+    with pytest.raises(UsageError, match="use builtin") as raised:
+        corpora.load(spec)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_split_is_named_before_anything_is_read():
+    with pytest.raises(UsageError, match="no split 'validation'"):
+        tiny_corpus().documents("validation")
+
+
+def test_a_corpus_is_read_as_often_as_one_likes():
+    corpus = tiny_corpus()
+    assert list(corpus.documents("train")) == list(corpus.documents("train"))
+    assert Corpus(corpus.source).digest == corpus.digest

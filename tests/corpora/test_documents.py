@@ -1,0 +1,179 @@
+"""Documents out of files of every format."""
+
+import gzip
+import json
+import lzma
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from research.corpora import documents as reading
+from research.errors import FreevocabError
+
+COMPRESSORS = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+}
+
+
+def read(path: Path, content: bytes, **options) -> list[bytes]:
+    path.write_bytes(content)
+    return list(reading.documents(path, **options))
+
+
+def message(path: Path, content: bytes) -> str:
+    with pytest.raises(FreevocabError) as raised:
+        read(path, content)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_plain_file_is_one_document(tmp_path):
+    novel = b"Chapter 1\r\n\r\nIt was \xff\x00 late.\r\n\r\n\r\nThe end" * 3
+    assert read(tmp_path / "novel.txt", novel) == [novel]
+    assert read(tmp_path / "marked.txt", b"\xef\xbb\xbf" + novel) == [novel]
+    assert read(tmp_path / "empty.txt", b"") == []
+    assert read(tmp_path / "mark.txt", b"\xef\xbb\xbf") == []
+
+
+def test_elements_lose_their_tags_and_keep_their_titles(tmp_path):
+    dump = (
+        b'<doc id="1" url="http://x?curid=1" title="A -> B">\nA -> B\n\nText <b>x</b>.\n\n</doc>\n'
+        b'<doc id="2" title="">\n</doc>\n\n \n'
+        b'<doc id="3" title="Inline">One line </doc> more</doc>\n'
+        b'<doc id="4" title="Weird">\n<doc is not closed here\n</doc>\n'
+    )
+    expected = [
+        b"A -> B\n\nText <b>x</b>.\n\n",
+        b"One line </doc> more",
+        b"<doc is not closed here\n",
+    ]
+    assert read(tmp_path / "wiki", dump) == expected
+    assert read(tmp_path / "wiki.txt", b"\xef\xbb\xbf\n" + dump.rstrip()) == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_elements_do_not_depend_on_the_chunks(tmp_path, monkeypatch, size):
+    bodies = [b"\nT%d\n\n" % i + b"x" * i for i in range(1, 30)]
+    dump = b"\n".join(b'<doc id="%d">%b</doc>' % (i, body) for i, body in enumerate(bodies))
+    monkeypatch.setattr(reading, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(reading, "_HEAD_BYTES", 10)
+    for mark in (b"", b"\xef\xbb\xbf"):
+        assert read(tmp_path / "wiki", mark + dump) == [body[1:] for body in bodies]
+        assert read(tmp_path / "wiki.gz", gzip.compress(mark + dump)) == [b[1:] for b in bodies]
+
+
+def test_an_unclosed_element_is_named(tmp_path, monkeypatch):
+    whole = b'<doc id="1" title="First">\nA\n</doc>\n'
+    cut = b'<doc id="2" title="Second">\nB\n'
+    said = message(tmp_path / "wiki", whole + cut)
+    assert 'element <doc id="2" title="Second"> is not closed by </doc>' in said
+    assert "not closed" in message(tmp_path / "wiki", whole + b"text outside")
+    monkeypatch.setattr(reading, "ELEMENT_BYTES", 100)
+    assert "Second" in message(tmp_path / "wiki", whole + cut + b"x" * 3_000_000)
+    assert "without its '>'" in message(tmp_path / "wiki", b"<doc id=1 </doc>")
+
+
+def test_json_lines_give_their_text(tmp_path):
+    texts = ["plain", "two\nlines", "é\u2028\x85", "\ud83d alone", '"quoted"']
+    lines = [json.dumps({"meta": 1, "text": text}) for text in texts]
+    content = ("\n".join(lines[:2]) + "\r\n\n  \n" + "\n".join(lines[2:])).encode()
+    expected = [text.encode("utf-8", "surrogatepass") for text in texts]
+    assert read(tmp_path / "a.jsonl", content) == expected
+    assert read(tmp_path / "b.JSONL", content + b'\n{"text": ""}\n') == expected
+    for suffix, compress in COMPRESSORS.items():
+        assert read(tmp_path / f"a.jsonl{suffix}", compress(content)) == expected
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"texts": "x"}', b'{"text": 3}', b'["text"]', b'{"text": null}', b'"text"']
+)
+def test_a_line_without_text_is_named(tmp_path, line):
+    said = message(tmp_path / "a.jsonl", b'{"text": "fine"}\n' + line)
+    assert 'line 2: no "text" field' in said
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path):
+    assert "line 2: not JSON" in message(tmp_path / "a.jsonl", b"\n{'text': 1}\n")
+    assert "line 1: not JSON" in message(tmp_path / "a.jsonl", b'{"text": "\xff"}\n')
+
+
+@pytest.mark.parametrize("suffix", COMPRESSORS)
+def test_compressed_files_read_like_plain_ones(tmp_path, suffix):
+    text = bytes(range(256)) * 20_000
+    half = len(text) // 2
+    compress = COMPRESSORS[suffix]
+    assert read(tmp_path / f"a.txt{suffix}", compress(text)) == [text]
+    # Compressed files may be joined, an empty one among them.
+    joined = compress(b"") + compress(text[:half]) + compress(text[half:])
+    assert read(tmp_path / f"b.txt{suffix}", joined) == [text]
+
+
+@pytest.mark.parametrize("suffix", COMPRESSORS)
+def test_damaged_compressed_files_are_named(tmp_path, suffix):
+    compressed = COMPRESSORS[suffix](bytes(range(256)) * 2000)
+    path = tmp_path / f"a.txt{suffix}"
+    assert "cannot be decompressed" in message(path, b"not compressed at all")
+    assert "cannot be decompressed" in message(path, compressed[: len(compressed) // 2])
+    assert "cannot be decompressed" in message(path, compressed[:-1])
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    with pytest.raises(FreevocabError, match="cannot read .*gone.txt: No such file"):
+        list(reading.documents(tmp_path / "gone.txt"))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    text=st.text(alphabet="ab\n\ré", max_size=200).map(str.encode),
+    size=st.integers(min_value=1, max_value=20),
+)
+def test_cutting_keeps_every_byte_and_bounds_the_pieces(text, size):
+    pieces = reading._cut(text, size)
+    assert b"".join(pieces) == text
+    assert all(0 < len(piece) <= 3 * size + len(text) * (b"\n\n" in piece) for piece in pieces[:-1])
+    assert len(pieces[-1]) <= 2 * size
+    for piece in pieces[1:] if size > 1 else []:
+        assert piece[0] & 0xC0 != 0x80, "a character was cut in two"
+
+
+def test_a_large_plain_file_is_cut_at_blank_lines(tmp_path, monkeypatch):
+    paragraphs = [b"paragraph %d " % i + b"x" * (i % 977) + b"\n\n" for i in range(4000)]
+    text = b"".join(paragraphs)
+    monkeypatch.setattr(reading, "WHOLE_FILE_BYTES", 2**20)
+    pieces = read(tmp_path / "large.txt", text)
+    assert b"".join(pieces) == text
+    assert all(piece.endswith(b"\n\n") for piece in pieces)
+    assert all(2**16 <= len(piece) <= 2**16 + 1100 for piece in pieces[:-1])
+
+
+def test_the_only_file_is_cut_into_about_a_hundred(tmp_path):
+    text = b"line\nline\n\n" * 10_000
+    pieces = read(tmp_path / "only.txt", text, only=True)
+    assert b"".join(pieces) == text and 90 <= len(pieces) <= 100
+    assert read(tmp_path / "only.txt", b"short", only=True)[0]
+
+
+@pytest.mark.parametrize("kind", ["plain", "elements", "jsonl"])
+def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(reading, "WHOLE_FILE_BYTES", 2**20)
+    monkeypatch.setattr(reading, "_CHUNK_BYTES", 2**18)
+    line = b"word " * 200 + b"\n"
+    unit = {
+        "plain": line * 9 + b"\n",
+        "elements": b'<doc id="1">\n' + line * 9 + b"</doc>\n",
+        "jsonl": json.dumps({"text": (line * 9).decode()}).encode() + b"\n",
+    }[kind]
+    path = tmp_path / ("a.jsonl.gz" if kind == "jsonl" else "a.gz")
+    path.write_bytes(gzip.compress(unit * 3000, 1))  # 27 MB
+    tracemalloc.start()
+    total = sum(map(len, reading.documents(path)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total >= 3000 * 9 * len(line)
+    assert peak < 8 * 2**20
