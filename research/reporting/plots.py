@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from research import files
+from research.reporting.tables import heading
 
 Row = Mapping[str, Any]
 BITS_PER_BYTE = ("bits/byte", "bits_per_byte", "bpb")
@@ -20,13 +21,13 @@ class Axes:
 
     Attributes:
       x, y: columns with numbers.
-      series: the column that names a curve.
+      series: the columns that together name a curve.
       log_x, log_y: logarithmic axes.
     """
 
     x: str
     y: str
-    series: str
+    series: tuple[str, ...]
     log_x: bool = False
     log_y: bool = False
 
@@ -38,7 +39,8 @@ def axes_of(columns: Sequence[str], declared: Mapping[str, Any] | None) -> Axes 
     costs = [name for name in columns if re.search(r"flops(/|_per_)byte$", name, re.IGNORECASE)]
     bits = [name for name in columns if name in BITS_PER_BYTE]
     if costs and bits:
-        return Axes(x=costs[0], y=bits[0], series=columns[0], log_x=True)
+        series = tuple(name for name in (columns[0], "vocabulary") if name in columns)
+        return Axes(x=costs[0], y=bits[0], series=series, log_x=True)
     return None
 
 
@@ -85,7 +87,7 @@ def save(
         plot.set_xscale("log")
     if axes.log_y:
         plot.set_yscale("log")
-    plot.set(title=title, xlabel=axes.x, ylabel=axes.y)
+    plot.set(title=title, xlabel=heading(axes.x), ylabel=heading(axes.y))
     plot.grid(alpha=0.3, which="both")
     keys = [Line2D([], [], color=colours[name], linewidth=3, label=name) for name in names]
     for label, group in groups.items():
@@ -107,7 +109,8 @@ def _points(axes: Axes, rows: Sequence[Row]) -> dict[str, list[tuple[float, floa
     for row in rows:
         x, y = row.get(axes.x), row.get(axes.y)
         if isinstance(x, int | float) and isinstance(y, int | float):
-            found.setdefault(str(row.get(axes.series)), []).append((x, y))
+            names = [str(row[name]) for name in axes.series if row.get(name) is not None]
+            found.setdefault(", ".join(names), []).append((x, y))
     return {name: sorted(points) for name, points in found.items()}
 
 

@@ -67,26 +67,31 @@ def write(directory: Path, sections: Sequence[Section]) -> list[Path]:
 def summary(section: Section) -> str:
     """A short Markdown table: one line for each method, one column for each scale and the paper.
 
-    It shows bits/byte, or the first column of measured numbers where the table has none.
+    It shows bits/byte, or the first column of measured numbers where the table has none. Several
+    rows of a method (one for each vocabulary) stand side by side; where a table has models of
+    several sizes, the paper's smallest is shown.
     """
     key = section.columns[0]
     rows = [row for each in section.ours.values() for row in each]
     bits = [name for name in section.columns if name in plots.BITS_PER_BYTE]
     value = next(name for name in (*bits, *section.columns) if _number(rows, name))
-    labels = {f"ours, {scale}": result.rows for scale, result in section.results.items()}
-    missing = [scale for scale in section.scales if scale not in section.results]
-    methods = dict.fromkeys(row.get(key) for row in [*rows, *section.paper_rows])
-    lines = []
-    for method in methods:
-        line = {key: method}
-        for label, measured in labels.items():
-            line[label] = _span(measured, key, method, value)
-        line |= {f"ours, {scale}": "not yet run" for scale in missing if scale != "paper"}
-        line["paper"] = _span(section.paper_rows, key, method, value)
-        lines.append(line)
+    paper_rows, paper = section.paper_rows, "paper"
+    sizes = [row["size"] for row in paper_rows if "size" in row]
+    if sizes:
+        paper_rows = [row for row in paper_rows if row["size"] == sizes[0]]
+        paper = f"paper, {sizes[0]}"
     shown = [scale for scale in section.scales if scale != "paper" or scale in section.results]
-    columns = [key, *(f"ours, {scale}" for scale in shown), "paper"]
-    return f"{section.title}, {value}:\n\n{tables.markdown(columns, lines)}"
+    lines = []
+    for method in dict.fromkeys(row.get(key) for row in [*rows, *paper_rows]):
+        line = {key: method, paper: _values(paper_rows, key, method, value)}
+        for scale in shown:
+            result = section.results.get(scale)
+            measured = _values(result.rows, key, method, value) if result else "not yet run"
+            line[f"ours, {scale}"] = measured
+        lines.append(line)
+    columns = [key, *(f"ours, {scale}" for scale in shown), paper]
+    title = f"{section.title}: {tables.heading(value)}"
+    return f"{title}\n\n{tables.markdown(columns, lines)}"
 
 
 def update_readme(text: str, sections: Sequence[Section]) -> str:
@@ -135,13 +140,13 @@ def _origin(result: Result) -> str:
     return f"{minutes} on {machine}, {seeds}, JAX {jax}, {result.date}, commit {commit}"
 
 
-def _span(rows: Sequence[Mapping[str, Any]], key: str, method: Any, value: str) -> str | None:
-    """The value of a method's rows: one number, or the first and the last of several."""
+def _values(rows: Sequence[Mapping[str, Any]], key: str, method: Any, value: str) -> str | None:
+    """The value of each of a method's rows, side by side; the first and last of many."""
     found = [row[value] for row in rows if row.get(key) == method and row.get(value) is not None]
-    shown = list(dict.fromkeys(tables.cell(each) for each in found))
-    if len(shown) < 2:
-        return shown[0] if shown else None
-    return f"{shown[0]} to {shown[-1]}"
+    shown = [tables.cell(each) for each in found]
+    if len(shown) > 4:
+        return f"{shown[0]} to {shown[-1]}"
+    return " / ".join(shown) or None
 
 
 def _number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:

@@ -35,6 +35,12 @@ def merge(
     return merged, [row for group in groups.values() for row in group]
 
 
+def heading(name: str) -> str:
+    """A column's name as people write it: bits_per_byte is bits/byte."""
+    words = name.replace("_per_", "/").replace("_", " ")
+    return words.replace("flops/", "FLOPs/").replace("mFLOPs", "MFLOPs")
+
+
 def cell(value: Any) -> str:
     """One value as text: three decimals at most, "-" for nothing."""
     if value is None:
@@ -51,7 +57,7 @@ def cell(value: Any) -> str:
 def markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:
     """A Markdown table, numbers to the right."""
     numeric = _numeric(columns, rows)
-    head = [[_escape(name) for name in columns]]
+    head = [[_escape(heading(name)) for name in columns]]
     body = [[_escape(cell(row.get(name))) for name in columns] for row in rows]
     rule = ["---:" if name in numeric else "---" for name in columns]
     return "\n".join("| " + " | ".join(line) + " |" for line in [*head, rule, *body]) + "\n"
@@ -68,13 +74,19 @@ def comma_separated(columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def terminal(title: str, columns: Sequence[str], rows: Sequence[Row]):
-    """A rich table; the paper's rows are dim, a line parts the groups of the first column."""
+    """A rich table; the paper's rows are dim, a line parts the groups of the first column.
+
+    Columns without any value are left out.
+    """
     from rich.table import Table
+
+    columns = [name for name in columns if any(row.get(name) is not None for row in rows)]
 
     numeric = _numeric(columns, rows)
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in columns:
-        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+        side = "right" if name in numeric else "left"
+        table.add_column(heading(name), justify=side, overflow="fold")
     for index, row in enumerate(rows):
         last = index + 1 == len(rows) or rows[index + 1].get(columns[0]) != row.get(columns[0])
         table.add_row(

@@ -1,6 +1,7 @@
 """Plots, and the committed README table."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -8,7 +9,7 @@ from research.cli import report as command
 from research.reporting import plots, report
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-AXES = plots.Axes(x="MFLOPs/byte", y="bits/byte", series="method", log_x=True)
+AXES = plots.Axes(x="MFLOPs/byte", y="bits/byte", series=("method",), log_x=True)
 OURS = {
     "ours, cpu": [{"method": "Bytes", "MFLOPs/byte": 1.0, "bits/byte": 2.5}],
     "ours, gpu": [
@@ -45,13 +46,51 @@ def test_nothing_to_draw_writes_nothing(tmp_path):
         (
             ("method", "flops_per_byte", "bits_per_byte"),
             None,
-            plots.Axes("flops_per_byte", "bits_per_byte", "method", log_x=True),
+            plots.Axes("flops_per_byte", "bits_per_byte", ("method",), log_x=True),
         ),
-        (("n", "kl"), {"x": "n", "y": "kl", "series": "source"}, plots.Axes("n", "kl", "source")),
+        (
+            ("method", "vocabulary", "mflops_per_byte", "bits_per_byte"),
+            None,
+            plots.Axes("mflops_per_byte", "bits_per_byte", ("method", "vocabulary"), log_x=True),
+        ),
+        (
+            ("n", "kl"),
+            {"x": "n", "y": "kl", "series": ("source",)},
+            plots.Axes("n", "kl", ("source",)),
+        ),
     ],
 )
 def test_axes(columns, declared, expected):
     assert plots.axes_of(columns, declared) == expected
+
+
+def test_the_summary_shows_scales_beside_the_papers_smallest_model():
+    section = report.Section(
+        paper="p",
+        table="t",
+        title="Title",
+        columns=("method", "size", "bits_per_byte"),
+        paper_rows=[
+            {"method": "Bytes", "size": size, "bits_per_byte": bits}
+            for size, bits in (("25m", 1.29), ("25m", 1.3), ("2b", 1.03))
+        ],
+        scales=("cpu", "gpu", "paper"),
+        results={"cpu": FakeResult([{"method": "AC", "size": "small", "bits_per_byte": 2.5}])},
+    )
+    assert report.summary(section).splitlines() == [
+        "Title: bits/byte",
+        "",
+        "| method | ours, cpu | ours, gpu | paper, 25m |",
+        "| --- | --- | --- | --- |",
+        "| AC | 2.5 | not yet run | - |",
+        "| Bytes | - | not yet run | 1.29 / 1.3 |",
+    ]
+
+
+class FakeResult(NamedTuple):
+    """Of a result, what a summary reads."""
+
+    rows: list
 
 
 def test_the_readmes_table_is_what_the_committed_results_say():

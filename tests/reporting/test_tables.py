@@ -49,6 +49,12 @@ def test_cells(value, text):
     assert tables.cell(value) == text
 
 
+def test_headings():
+    names = ("bits_per_byte", "mflops_per_byte", "bits/byte", "train_bytes", "V")
+    headings = ["bits/byte", "MFLOPs/byte", "bits/byte", "train bytes", "V"]
+    assert [tables.heading(name) for name in names] == headings
+
+
 def test_markdown_escapes_and_aligns():
     columns, rows = tables.merge(COLUMNS, {"ours": OURS}, PAPER)
     assert tables.markdown(columns, rows).splitlines() == [
