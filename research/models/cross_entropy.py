@@ -1,12 +1,18 @@
 """Softmax cross-entropy over a large vocabulary, a few positions at a time.
 
-For V = 65,536 the logits of a batch, [B, L, V], are far larger than the model. Here positions go
-through the readout in chunks of L, in the forward pass and again in the backward pass, so that only
-[B, chunk, V] ever exists. The batch axis stays whole and V is only reduced over, never indexed, so
-a batch sharded on B and a table sharded on V stay where they are: the partitioner adds sums of
-[B, chunk] over the shards and nothing of size [V, D].
+For V = 65,536 the logits of a batch, [B, L, V], are far larger than the model. Here the readout is
+taken in chunks of L, so that only [B, chunk, V] ever exists. The batch axis stays whole and V is
+only reduced over, never indexed, so a batch sharded on B and a table sharded on V stay where they
+are: the partitioner adds sums of [B, chunk] (and the gradient of x, [B, chunk, D]) over the shards
+of V; no device ever holds [V, D].
+
+`token_losses` gives every position's loss and can be differentiated in any way: it computes the
+logits of a chunk again in the backward pass. `summed_loss` is for training: only the sum is
+differentiated, and its gradient is linear in the sum's cotangent, so it is computed in the forward
+pass while the logits are there: three matrix products of the readout's size, not four.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -14,12 +20,17 @@ import jax.numpy as jnp
 
 from research.vocabularies.table import Table, readout
 
-_CHUNK_ELEMENTS = 2**25  # logits per chunk when nothing is said: 128 MiB of float32
+_CHUNK_ELEMENTS = 2**26  # logits in a chunk when nothing is said: 256 MiB of float32
 
 
 class TokenLosses(NamedTuple):
-    """Per position, float32 [B, L]: nats = -ln p(target), log_z = log-sum-exp of the logits,
-    correct = 1 where no logit exceeds the target's."""
+    """Float32 [B, L] each.
+
+    Attributes:
+      nats_BxL: -ln p(target).
+      log_z_BxL: log-sum-exp of the logits.
+      correct_BxL: 1 where no logit exceeds the target's, else 0.
+    """
 
     nats_BxL: jax.Array
     log_z_BxL: jax.Array
@@ -27,7 +38,7 @@ class TokenLosses(NamedTuple):
 
 
 def default_chunk_size(batch: int, length: int, rows: int) -> int:
-    """Positions of each sequence per chunk, such that a chunk has about 2^25 logits."""
+    """Positions of each sequence in a chunk such that it has about 2^26 logits."""
     return max(1, min(length, _CHUNK_ELEMENTS // max(1, batch * rows)))
 
 
@@ -44,47 +55,162 @@ def token_losses(
     Args:
       table: its readout rows, [V, D] or [B, V, D]; ids from `vocab_size` on are padding with
         probability zero.
-      x_BxLxD: readout inputs; the product is in their dtype with float32 sums.
+      x_BxLxD: readout inputs; products are in their dtype with float32 sums.
       targets_BxL: int ids below `vocab_size`.
       vocab_size: number of real ids; may be traced, so that one compiled step serves several.
       chunk_size: positions of each sequence at once; None: `default_chunk_size`.
     """
-    batch, length, _ = x_BxLxD.shape
-    rows = table.readout_VxD.shape[-2]
-    chunk = min(chunk_size or default_chunk_size(batch, length, rows), length)
-    chunks = -(-length // chunk)
-    padding = chunks * chunk - length
+    chunks = _Chunks(x_BxLxD.shape, table.readout_VxD.shape[-2], chunk_size)
 
-    def split(array):
-        array = jnp.pad(array, [(0, 0), (0, padding)] + [(0, 0)] * (array.ndim - 2))
-        array = array.reshape(batch, chunks, chunk, *array.shape[2:])
-        return jnp.moveaxis(array, 1, 0)
+    # The table is closed over, not carried: a carry would be kept once per chunk.
+    def body(_, piece):
+        x_BxCxD, targets_BxC = piece
+        return None, _chunk_losses(masked_logits(table, x_BxCxD, vocab_size), targets_BxC)
 
-    def join(array):
-        return jnp.moveaxis(array, 0, 1).reshape(batch, chunks * chunk)[:, :length]
-
-    def body(readout: Table, piece):
-        return readout, _chunk_losses(readout, *piece, vocab_size)
-
-    readout = Table(table.readout_VxD, None, table.bias_V)
-    _, losses = jax.lax.scan(
-        jax.checkpoint(body, prevent_cse=False), readout, (split(x_BxLxD), split(targets_BxL))
-    )
-    return TokenLosses(*map(join, losses))
+    pieces = (chunks.split(x_BxLxD), chunks.split(targets_BxL))
+    _, losses = jax.lax.scan(jax.checkpoint(body, prevent_cse=False), None, pieces)
+    return TokenLosses(*map(chunks.join, losses))
 
 
 def masked_logits(table: Table, x_BxCxD: jax.Array, vocab_size: int | jax.Array) -> jax.Array:
-    """Float32 logits [B, C, V], -inf for the ids from `vocab_size` on."""
+    """Float32 logits [..., V], -inf for the ids from `vocab_size` on."""
     logits = readout(table, x_BxCxD)
-    ids = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
-    return jnp.where(ids < vocab_size, logits, -jnp.inf)
+    return jnp.where(_ids(logits) < vocab_size, logits, -jnp.inf)
 
 
-def _chunk_losses(table, x_BxCxD, targets_BxC, vocab_size) -> TokenLosses:
-    logits = masked_logits(table, x_BxCxD, vocab_size)
-    ids = jax.lax.broadcasted_iota(jnp.int32, logits.shape, 2)
+def summed_loss(
+    table: Table,
+    x_BxLxD: jax.Array,
+    targets_BxL: jax.Array,
+    weights_BxL: jax.Array,
+    *,
+    vocab_size: int | jax.Array,
+    z_loss: float = 0.0,
+    chunk_size: int | None = None,
+    data_shards: int = 1,
+) -> tuple[jax.Array, TokenLosses]:
+    """The sum over positions of weight * (nats + z_loss * log(Z)^2), and `token_losses`.
+
+    Only the sum is differentiable, in the table (readout rows [V, D] and bias) and in x.
+
+    Args:
+      data_shards: devices among which B is divided (must divide B). Each adds up its own gradient
+        of the table over the chunks, and they are added once at the end; with 1 the partitioner
+        would add [V, D] over the devices in every chunk.
+      The rest as for `token_losses`; weights are float32.
+    """
+    if x_BxLxD.shape[0] % data_shards:
+        raise ValueError(f"data_shards={data_shards} must divide the batch {x_BxLxD.shape[0]}")
+    chunks = _Chunks(x_BxLxD.shape, table.readout_VxD.shape[0], chunk_size)
+    rows = Table(table.readout_VxD, None, table.bias_V)
+    return _summed(
+        (chunks, float(z_loss), data_shards),
+        rows,
+        x_BxLxD,
+        targets_BxL,
+        weights_BxL.astype(jnp.float32),
+        jnp.asarray(vocab_size, jnp.int32),
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _summed(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size):
+    chunks, z_loss, _ = static
+    losses = token_losses(rows, x_BxLxD, targets_BxL, vocab_size=vocab_size, chunk_size=chunks.size)
+    return _total(losses, weights_BxL, z_loss), losses
+
+
+def _summed_forward(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size):
+    """The losses, and the gradient of their sum as residuals."""
+    chunks, z_loss, shards = static
+    batch, _, width = x_BxLxD.shape
+    kernel_VxD = rows.input_VxD.astype(x_BxLxD.dtype)
+
+    def body(sums, piece):
+        x_BxCxD, targets_BxC, weights_BxC = piece
+        logits = masked_logits(rows, x_BxCxD, vocab_size)
+        losses = _chunk_losses(logits, targets_BxC)
+        share = jnp.exp(logits - losses.log_z_BxL[:, :, None])
+        scale_BxC = weights_BxC * (1.0 + 2.0 * z_loss * losses.log_z_BxL)
+        here = (_ids(logits) == targets_BxC[:, :, None]).astype(jnp.float32)
+        slope = share * scale_BxC[:, :, None] - here * weights_BxC[:, :, None]
+        narrow = slope.astype(x_BxCxD.dtype)
+        x_slope = jnp.einsum("bcv,vd->bcd", narrow, kernel_VxD, preferred_element_type=jnp.float32)
+        # g: which device's part of the batch; summed over only after the last chunk.
+        grouped = (shards, batch // shards, chunks.size)
+        kernel_sum, bias_sum = sums
+        kernel_sum += jnp.einsum(
+            "gbcv,gbcd->gvd",
+            narrow.reshape(*grouped, -1),
+            x_BxCxD.reshape(*grouped, width),
+            preferred_element_type=jnp.float32,
+        )
+        if bias_sum is not None:
+            bias_sum += jnp.sum(slope.reshape(*grouped, -1), axis=(1, 2))
+        return (kernel_sum, bias_sum), (losses, x_slope.astype(x_BxCxD.dtype))
+
+    zeros = jnp.zeros((shards, *rows.input_VxD.shape), jnp.float32)
+    sums = (zeros, None if rows.bias_V is None else zeros[:, :, 0])
+    pieces = tuple(map(chunks.split, (x_BxLxD, targets_BxL, weights_BxL)))
+    (kernel_sum, bias_sum), (losses, x_slope) = jax.lax.scan(body, sums, pieces)
+    losses = TokenLosses(*map(chunks.join, losses))
+    kernel_slope = jnp.sum(kernel_sum, axis=0).astype(rows.input_VxD.dtype)
+    bias_slope = None if bias_sum is None else jnp.sum(bias_sum, axis=0).astype(rows.bias_V.dtype)
+    residuals = (Table(kernel_slope, None, bias_slope), chunks.join(x_slope))
+    return (_total(losses, weights_BxL, z_loss), losses), residuals
+
+
+def _summed_backward(static, residuals, cotangents):
+    slope = cotangents[0]
+    rows, x_slope = jax.tree.map(lambda array: (array * slope).astype(array.dtype), residuals)
+    return rows, x_slope, None, None, None
+
+
+_summed.defvjp(_summed_forward, _summed_backward)
+
+
+class _Chunks(NamedTuple):
+    """How [B, L, ...] is cut along L; hashable."""
+
+    shape: tuple[int, ...]
+    rows: int
+    wanted: int | None
+
+    @property
+    def size(self) -> int:
+        batch, length = self.shape[:2]
+        return min(self.wanted or default_chunk_size(batch, length, self.rows), length)
+
+    @property
+    def count(self) -> int:
+        return -(-self.shape[1] // self.size)
+
+    def split(self, array: jax.Array) -> jax.Array:
+        """[B, L, ...] -> [chunks, B, size, ...], padded with zeros (weight zero, id zero)."""
+        batch, length = array.shape[:2]
+        padding = [(0, 0), (0, self.count * self.size - length)] + [(0, 0)] * (array.ndim - 2)
+        array = jnp.pad(array, padding).reshape(batch, self.count, self.size, *array.shape[2:])
+        return jnp.moveaxis(array, 1, 0)
+
+    def join(self, array: jax.Array) -> jax.Array:
+        """The inverse of `split`."""
+        array = jnp.moveaxis(array, 0, 1)
+        batch, length = self.shape[:2]
+        return array.reshape(batch, self.count * self.size, *array.shape[3:])[:, :length]
+
+
+def _ids(logits: jax.Array) -> jax.Array:
+    return jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
+
+
+def _chunk_losses(logits: jax.Array, targets_BxC: jax.Array) -> TokenLosses:
     # A reduction instead of an index: the target's logit comes from whichever shard has it.
-    target = jnp.sum(jnp.where(ids == targets_BxC[:, :, None], logits, 0.0), axis=-1)
+    here = _ids(logits) == targets_BxC[:, :, None]
+    target = jnp.sum(jnp.where(here, logits, 0.0), axis=-1)
     top = jax.lax.stop_gradient(jnp.max(logits, axis=-1))
     log_z = top + jnp.log(jnp.sum(jnp.exp(logits - top[:, :, None]), axis=-1))
     return TokenLosses(log_z - target, log_z, (target >= top).astype(jnp.float32))
+
+
+def _total(losses: TokenLosses, weights_BxL: jax.Array, z_loss: float) -> jax.Array:
+    return jnp.sum(weights_BxL * (losses.nats_BxL + z_loss * jnp.square(losses.log_z_BxL)))

@@ -37,9 +37,7 @@ class LanguageModelConfig:
         if self.vocab_size < 3:
             raise UsageError(f"vocab_size counts BOS and EOS too; {self.vocab_size} is too small")
         if self.rows < self.vocab_size:
-            raise UsageError(
-                f"padded_vocab_size={self.rows} is below vocab_size={self.vocab_size}"
-            )
+            raise UsageError(f"padded_vocab_size={self.rows} is below vocab_size={self.vocab_size}")
 
     @property
     def rows(self) -> int:
@@ -114,18 +112,7 @@ def token_losses(
     vocab_size_B (int32, all equal): the number of real ids where the config's is only an upper
     bound, so that codecs of different sizes share one compiled step.
     """
-    table = learned.table(params["vocabulary"]) if table is None else table
-    x_BxLxD = hidden(
-        params,
-        config,
-        batch["inputs_BxL"],
-        batch.get("segments_BxL"),
-        batch.get("positions_BxL"),
-        table=table,
-    )
-    vocab_size = config.vocab_size
-    if "vocab_size_B" in batch:
-        vocab_size = jnp.max(batch["vocab_size_B"])
+    table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
     return cross_entropy.token_losses(
         table, x_BxLxD, batch["targets_BxL"], vocab_size=vocab_size, chunk_size=chunk_size
     )
@@ -138,6 +125,7 @@ def loss(
     *,
     z_loss: float = 0.0,
     chunk_size: int | None = None,
+    data_shards: int = 1,
     table: Table | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """What training minimises, as sums over the positions with weight.
@@ -146,21 +134,42 @@ def loss(
       batch: see `token_losses`; weights_BxL (float32) counts positions, absent: all.
       z_loss: weight of log(Z)^2, which keeps logits from drifting (the paper has 1e-4).
       chunk_size: positions of each sequence in the readout at once.
-      table: stands in for the learned vocabulary.
+      data_shards: devices among which the batch axis is divided; see `cross_entropy.summed_loss`.
+      table: stands in for the learned vocabulary; readout rows [V, D].
 
     Returns:
       nats + z_loss * log(Z)^2 summed (float32; divide by tokens), and sums {'nats', 'tokens',
       'z_loss' (its term), 'correct'}; bits per byte come from 'nats' alone.
     """
-    losses = token_losses(params, config, batch, chunk_size=chunk_size, table=table)
+    table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
     weights_BxL = batch.get("weights_BxL")
-    weights_BxL = jnp.ones_like(losses.nats_BxL) if weights_BxL is None else weights_BxL
-    nats = jnp.sum(weights_BxL * losses.nats_BxL)
-    penalty = z_loss * jnp.sum(weights_BxL * jnp.square(losses.log_z_BxL))
+    if weights_BxL is None:
+        weights_BxL = jnp.ones(x_BxLxD.shape[:2], jnp.float32)
+    total, losses = cross_entropy.summed_loss(
+        table,
+        x_BxLxD,
+        batch["targets_BxL"],
+        weights_BxL,
+        vocab_size=vocab_size,
+        z_loss=z_loss,
+        chunk_size=chunk_size,
+        data_shards=data_shards,
+    )
     sums = {
-        "nats": nats,
+        "nats": jnp.sum(weights_BxL * losses.nats_BxL),
         "tokens": jnp.sum(weights_BxL),
-        "z_loss": penalty,
+        "z_loss": z_loss * jnp.sum(weights_BxL * jnp.square(losses.log_z_BxL)),
         "correct": jnp.sum(weights_BxL * losses.correct_BxL),
     }
-    return nats + penalty, sums
+    return total, jax.lax.stop_gradient(sums)
+
+
+def _readout_inputs(params, config, batch, table):
+    """The table, what its readout sees, and the number of real ids."""
+    table = learned.table(params["vocabulary"]) if table is None else table
+    ids_BxL, segments_BxL = batch["inputs_BxL"], batch.get("segments_BxL")
+    positions_BxL = batch.get("positions_BxL")
+    x_BxLxD = hidden(params, config, ids_BxL, segments_BxL, positions_BxL, table=table)
+    if "vocab_size_B" in batch:
+        return table, x_BxLxD, jnp.max(batch["vocab_size_B"])
+    return table, x_BxLxD, config.vocab_size

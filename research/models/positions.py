@@ -31,9 +31,7 @@ def bucket(relative: jax.Array, causal: bool, num_buckets: int, max_distance: in
     return offset + jnp.where(distance < exact, distance, far)
 
 
-def bias_by_offset(
-    table_HxM: jax.Array, length: int, causal: bool, max_distance: int
-) -> jax.Array:
+def bias_by_offset(table_HxM: jax.Array, length: int, causal: bool, max_distance: int) -> jax.Array:
     """Bias of a full sequence from the table of one layer: [H, L, L], row = query.
 
     The bias depends only on key minus query, so 2 L values per head are looked up by a matrix

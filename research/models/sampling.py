@@ -31,9 +31,7 @@ def sample(
     return jnp.where(temperature > 0, drawn, jnp.argmax(logits_BxV, axis=-1)).astype(jnp.int32)
 
 
-def cutoff(
-    logits_BxV: jax.Array, top_k: int | jax.Array, top_p: float | jax.Array
-) -> jax.Array:
+def cutoff(logits_BxV: jax.Array, top_k: int | jax.Array, top_p: float | jax.Array) -> jax.Array:
     """The smallest logit that top-k and top-p keep, [B]; equal logits stand or fall together."""
     size = logits_BxV.shape[-1]
     top_k = jnp.asarray(top_k, jnp.int32)

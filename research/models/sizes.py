@@ -63,9 +63,7 @@ class TrunkConfig:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.num_heads % self.kv_heads:
-            raise UsageError(
-                f"num_kv_heads={self.kv_heads} must divide num_heads={self.num_heads}"
-            )
+            raise UsageError(f"num_kv_heads={self.kv_heads} must divide num_heads={self.num_heads}")
         if self.mlp not in MLPS:
             raise UsageError(f"mlp must be one of {', '.join(MLPS)}, not {self.mlp!r}")
         if self.positions not in POSITIONS:

@@ -26,4 +26,5 @@ def tiny_model(seed: int = 0, **changes: Any) -> tuple[dict[str, Any], LanguageM
     from research.models import language_model
 
     config = tiny_config(**changes)
-    return language_model.init(jax.random.key(seed), config), config
+    init = jax.jit(language_model.init, static_argnums=1)
+    return init(jax.random.key(seed), config), config

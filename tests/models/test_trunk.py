@@ -229,9 +229,9 @@ def test_scan_remat_and_unrolled_agree():
 
     def value_and_gradient(**changes):
         other = dataclasses.replace(config, **changes)
-        return jax.jit(
-            jax.value_and_grad(lambda p: jnp.sum(trunk.apply(p, other, x_BxLxD) ** 3))
-        )(params)
+        return jax.jit(jax.value_and_grad(lambda p: jnp.sum(trunk.apply(p, other, x_BxLxD) ** 3)))(
+            params
+        )
 
     base = value_and_gradient()
     for changes in (

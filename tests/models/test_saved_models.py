@@ -1,0 +1,126 @@
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from research import codecs
+from research.errors import FreevocabError, UsageError
+from research.models import saved
+from research.testing.models import tiny_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    params, config = tiny_model(vocab_size=258, tied=True, positions="rotary", num_kv_heads=1)
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    saved.save(path, params, config, codecs.load("bytes"), {"steps": 3, "note": "é"})
+    return path, params, config
+
+
+def test_round_trip(folder):
+    path, params, config = folder
+    again, same_config, codec, meta = saved.load(path)
+    jax.tree.map(np.testing.assert_array_equal, params, again)
+    assert same_config == config and meta == {"steps": 3, "note": "é"}
+    assert codec.fingerprint() == codecs.load("bytes").fingerprint()
+    assert sorted(child.name for child in path.iterdir()) == [
+        "codec",
+        "model.json",
+        "params.safetensors",
+    ]
+
+
+def test_saving_again_replaces_the_folder(folder, tmp_path):
+    path, params, config = folder
+    copy = shutil.copytree(path, tmp_path / "model")
+    (copy / "stray").write_text("old")
+    saved.save(copy, params, config, codecs.load("bytes"))
+    assert not (copy / "stray").exists() and saved.load(copy)[3] == {}
+    assert [child.name for child in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_failed_save_leaves_nothing(folder, tmp_path):
+    _, params, config = folder
+
+    class Broken:
+        vocab_size = 256
+
+        def save(self, directory):
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        saved.save(tmp_path / "model", params, config, Broken())
+    assert list(tmp_path.iterdir()) == []
+    params, small = tiny_model()
+    with pytest.raises(FreevocabError, match="34 ids"):
+        saved.save(tmp_path / "model", params, small, codecs.load("bytes"))
+
+
+def edit(path, **changes):
+    description = json.loads((path / "model.json").read_text())
+    (path / "model.json").write_text(json.dumps(description | changes))
+
+
+def cut(path):
+    data = (path / "params.safetensors").read_bytes()
+    (path / "params.safetensors").write_bytes(data[: len(data) // 2])
+
+
+def reshape(path):
+    config = json.loads((path / "model.json").read_text())["config"]
+    config["trunk"]["mlp_dim"] = 48
+    edit(path, config=config)
+
+
+def untie(path):
+    config = json.loads((path / "model.json").read_text())["config"]
+    edit(path, config=config | {"tied": False})
+
+
+def rotate_off(path):
+    config = json.loads((path / "model.json").read_text())["config"]
+    config["trunk"]["qk_norm"] = True
+    edit(path, config=config)
+
+
+DAMAGE = {
+    "no model.json": (lambda path: (path / "model.json").unlink(), "no model folder"),
+    "half a json": (lambda path: (path / "model.json").write_text('{"fo'), "is damaged"),
+    "not an object": (lambda path: (path / "model.json").write_text("[]"), "does not describe"),
+    "not text": (lambda path: (path / "model.json").write_bytes(b"\xff\xfe"), "is damaged"),
+    "foreign": (lambda path: edit(path, format="gpt2"), "does not describe"),
+    "newer": (lambda path: edit(path, version=2), "update freevocab"),
+    "no config": (lambda path: edit(path, config=None), "no usable config"),
+    "unknown field": (lambda path: edit(path, config={"trunk": {"depth": 3}}), "no usable config"),
+    "cut parameters": (cut, "is damaged"),
+    "no parameters": (lambda path: (path / "params.safetensors").unlink(), "is missing"),
+    "other shapes": (reshape, "mlp/down/kernel is float32"),
+    "missing array": (untie, "output_VxD is missing"),
+    "norms missing": (rotate_off, "key_norm/scale is missing"),
+    "other codec": (lambda path: edit(path, codec="0" * 64), "is not the codec"),
+    "no codec": (lambda path: shutil.rmtree(path / "codec"), "codec"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_one_clear_line(folder, tmp_path, kind):
+    copy = shutil.copytree(folder[0], tmp_path / "model")
+    break_it, words = DAMAGE[kind]
+    break_it(copy)
+    with pytest.raises(FreevocabError, match=words) as caught:
+        saved.load(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(UsageError, match="no model folder"):
+        saved.load(tmp_path / "nowhere")
+
+
+def test_flatten_and_back(folder):
+    _, params, _ = folder
+    flat = saved.flatten(params)
+    assert "trunk/layers/attention/query/kernel" in flat and list(flat) == sorted(flat)
+    assert jax.tree.structure(saved.unflatten(flat)) == jax.tree.structure(params)
