@@ -63,7 +63,7 @@ def digits_to_bits(digits_NxG: np.ndarray, width: int) -> np.ndarray:
     """
     count = len(digits_NxG)
     big = np.ascontiguousarray(digits_NxG[:, ::-1]).astype(">u2")
-    bits = np.unpackbits(big.view(np.uint8).reshape(count, -1), axis=1)
+    bits = np.unpackbits(big.view(np.uint8).reshape(count, 2 * big.shape[1]), axis=1)
     return bits[:, bits.shape[1] - width :].reshape(-1)
 
 
@@ -73,5 +73,5 @@ def bits_to_digits(bits: np.ndarray, width: int) -> np.ndarray:
     size = -(-width // 16)
     padded = np.zeros((count, size * 16), np.uint8)
     padded[:, size * 16 - width :] = bits[: count * width].reshape(count, width)
-    big = np.packbits(padded, axis=1).view(">u2").reshape(count, size)
+    big = np.packbits(padded, axis=1).reshape(count, 2 * size).view(">u2")
     return np.ascontiguousarray(big[:, ::-1]).astype(np.uint32)

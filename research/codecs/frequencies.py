@@ -9,10 +9,9 @@ halves to the even one. Nothing after it is a float, so numpy and JAX give equal
 float32 probabilities.
 """
 
+import sys
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from research.errors import UsageError
@@ -44,13 +43,13 @@ def integer_frequencies(probabilities_NxA: Any, beta: int) -> Any:
       UsageError: beta or A out of range; for numpy input also a row that is no distribution.
     """
     check(probabilities_NxA.shape[-1], beta)
-    if isinstance(probabilities_NxA, jax.Array):
+    if _is_jax(probabilities_NxA):
         return _jax_frequencies(probabilities_NxA, beta)
     return _numpy_frequencies(np.asarray(probabilities_NxA), beta)
 
 
 def frequencies_from_counts(counts_NxA: Any, beta: int) -> np.ndarray:
-    """The same rule with q = integer counts (any size below 2^46); uint32, numpy only.
+    """The same rule with q = integer counts (with sums below 2^46); uint32, numpy only.
 
     Raises:
       UsageError: a row without counts, a negative count.
@@ -60,6 +59,12 @@ def frequencies_from_counts(counts_NxA: Any, beta: int) -> np.ndarray:
     if counts.size and (counts.min() < 0 or not counts.sum(-1).all()):
         raise UsageError("counts must be at least 0, with at least one above 0 in each row")
     return _exact(counts.astype(np.uint64), beta)
+
+
+def _is_jax(array: Any) -> bool:
+    """True for a JAX array, without importing JAX where nobody has."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(array, jax.Array)
 
 
 def _numpy_frequencies(probabilities: np.ndarray, beta: int) -> np.ndarray:
@@ -74,16 +79,21 @@ def _exact(q: np.ndarray, beta: int) -> np.ndarray:
     symbols = q.shape[-1]
     total = q.sum(-1, keepdims=True)
     product = q * np.uint64((1 << beta) - symbols)
-    f = 1 + product // total
+    quotient = product // total
+    f = 1 + quotient
     missing = (1 << beta) - f.sum(-1, keepdims=True).astype(np.int64)
-    # A stable sort of the negated remainders puts the smaller of two equal symbols first.
-    order = np.argsort(-(product % total).astype(np.int64), axis=-1, kind="stable")
-    extra = np.zeros(q.shape, np.uint64)
-    np.put_along_axis(extra, order, (np.arange(symbols) < missing).astype(np.uint64), -1)
-    return (f + extra).astype(np.uint32)
+    # Remainder, then the smaller symbol: keys that are all different, so that the `missing`
+    # largest are those from a threshold on.
+    key = (product - quotient * total) * np.uint64(512) + np.arange(511, 511 - symbols, -1, dtype=np.uint64)
+    row = np.sort(key, axis=-1)
+    row = np.concatenate([row, np.full_like(row[..., :1], 1 << 63)], axis=-1)
+    threshold = np.take_along_axis(row, symbols - missing, axis=-1)
+    return (f + (key >= threshold)).astype(np.uint32)
 
 
-def _jax_frequencies(probabilities: jax.Array, beta: int) -> jax.Array:
+def _jax_frequencies(probabilities: Any, beta: int) -> Any:
+    import jax.numpy as jnp
+
     symbols = probabilities.shape[-1]
     scaled = probabilities.astype(jnp.float32) * jnp.float32(_SCALE)
     q = jnp.round(scaled).astype(jnp.uint32)
@@ -100,12 +110,14 @@ def _jax_frequencies(probabilities: jax.Array, beta: int) -> jax.Array:
     return f + _largest(rest - second * total, missing)
 
 
-def _largest(remainder: jax.Array, count: jax.Array) -> jax.Array:
+def _largest(remainder: Any, count: Any) -> Any:
     """uint32 1 at the `count` [..., 1] largest entries [..., A], ties to the smaller index, else 0.
 
     Remainder and index together make keys that are all different, so there is a threshold with
     exactly `count` keys at or above it; it is found bit by bit (cheaper than a sort).
     """
+    import jax.numpy as jnp
+
     symbols = remainder.shape[-1]
     index = jnp.arange(symbols, dtype=jnp.uint32).reshape((1,) * (remainder.ndim - 1) + (-1,))
     key = remainder * 512 + (511 - index)

@@ -4,24 +4,15 @@ The loops are compiled by numba where it is there; without it the same lines run
 the same bits, only slower.
 """
 
-import functools
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import numpy as np
+
+from research.codecs.compiled import compiled
 
 _FIRST_RANGE = 0xFFFFFFFF
 _HALF = 1 << 31
 _MASK = 0xFFFFFFFF
-
-
-@functools.cache
-def compiled(function: Callable) -> Callable:
-    """`function` compiled by numba, or itself without numba."""
-    try:
-        import numba
-    except ImportError:
-        return function
-    return numba.njit(cache=True)(function)
 
 
 def encode(lower_T: np.ndarray, upper_T: np.ndarray, beta: int) -> np.ndarray:
@@ -31,8 +22,8 @@ def encode(lower_T: np.ndarray, upper_T: np.ndarray, beta: int) -> np.ndarray:
     """
     values = np.zeros(len(lower_T) + 1, np.int64)
     widths = np.zeros(len(lower_T) + 1, np.int64)
-    narrow_all = compiled(_narrow_all)
-    narrow_all(lower_T.astype(np.int64), upper_T.astype(np.int64), beta, values, widths)
+    lower, upper = lower_T.astype(np.int64), upper_T.astype(np.int64)
+    compiled(_narrow_all)(lower, upper, beta, values, widths)
     return join(values, widths)
 
 

@@ -3,63 +3,15 @@
 Python's integers are as wide as a window needs and quick enough: the model is what takes time.
 """
 
-import dataclasses
 from collections.abc import Generator, Sequence
 
 import numpy as np
 
 from research.codecs.byte_models.protocol import ByteModel
 from research.codecs.walks import Rows, run
-from research.codecs.windows import EXTRA_BITS
+from research.codecs.window_rules import EXTRA_BITS, WindowRules, Windows
 
 _WINDOWS_KEPT = 1 << 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Windows:
-    """A coded document.
-
-    Attributes:
-      codes_NxG: uint32, 16-bit digits of each window's code, least significant first.
-      lengths_N: int32, bytes that each window stands for.
-    """
-
-    codes_NxG: np.ndarray
-    lengths_N: np.ndarray
-
-    @property
-    def codes(self) -> list[int]:
-        """The codes as integers."""
-        return [sum(int(d) << 16 * g for g, d in enumerate(row)) for row in self.codes_NxG]
-
-
-@dataclasses.dataclass(frozen=True)
-class WindowRules:
-    """Everything but the model that says how text becomes windows (see windows.py).
-
-    Attributes:
-      window_bits: W.
-      beta: precision of the frequencies.
-      closing: 'point+delay', 'point' or 'dyadic'.
-      reset: when the model's context starts anew: 'every' window, 'every-other', 'never' (that
-        is, with the document). The coder's interval is always reset.
-    """
-
-    window_bits: int
-    beta: int
-    closing: str = "point+delay"
-    reset: str = "every"
-
-    @property
-    def stored_digits(self) -> int:
-        """G, 16-bit digits that hold a code."""
-        return -(-self.window_bits // 16)
-
-    def resets_after(self, windows_done: int) -> bool:
-        """Whether the context starts anew after so many windows of a document."""
-        if self.reset == "every-other":
-            return windows_done % 2 == 0
-        return self.reset == "every"
 
 
 class HostWindows:

@@ -29,10 +29,7 @@ def write(
       UsageError: `directory` holds something other than a saved codec (it would be replaced).
     """
     directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise UsageError(f"{directory} is a file: give a directory to save the codec in")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / DESCRIPTION).exists():
-        raise UsageError(f"{directory} is not empty and holds no codec: give a new directory")
+    check_target(directory)
     description = {"format": FORMAT, "version": VERSION, "kind": kind, **parameters}
     if files:
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -41,6 +38,14 @@ def write(
         for name, content in (files or {}).items():
             write_bytes(temporary / name, content)
         write_json(temporary / DESCRIPTION, description)
+
+
+def check_target(directory: Path) -> None:
+    """Raises UsageError if `directory` holds something other than a saved codec."""
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is a file: give a directory to save the codec in")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / DESCRIPTION).exists():
+        raise UsageError(f"{directory} is not empty and holds no codec: give a new directory")
 
 
 def read(directory: str | os.PathLike) -> dict[str, Any]:

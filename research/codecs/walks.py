@@ -15,7 +15,7 @@ from research.codecs.byte_models.protocol import ByteModel
 
 Walk = Generator[bytes, np.ndarray, Any]
 
-_ROWS_KEPT = 1 << 15  # 32 MiB of cumulative sums
+_ROWS_KEPT = 1 << 15  # 64 MiB of cumulative sums
 
 
 class Rows:

@@ -28,12 +28,9 @@ import jax.numpy as jnp
 
 from research.codecs import limbs
 from research.codecs.limbs import Digits
-from research.errors import UsageError
+from research.codecs.window_rules import EXTRA_BITS
 
 Cumulative = Callable[[jax.Array], jax.Array]
-
-CLOSINGS = ("point+delay", "point", "dyadic")
-EXTRA_BITS = 16  # P - W
 
 
 class Interval(NamedTuple):
@@ -49,16 +46,6 @@ class Found(NamedTuple):
     symbol: jax.Array
     lower: jax.Array
     upper: jax.Array
-
-
-def check(window_bits: int, beta: int) -> None:
-    """Raises UsageError for a window that the coder does not do."""
-    if not (window_bits == 12 or window_bits in range(8, 129, 8)):
-        raise UsageError(f"a window has 12 bits or a multiple of 8 up to 128, not {window_bits}")
-    if beta > window_bits:
-        raise UsageError(
-            f"beta={beta} exceeds window_bits={window_bits}: a byte might not fit a window"
-        )
 
 
 def code_digits(window_bits: int) -> int:
