@@ -91,6 +91,7 @@ def text_ids(tokens: TokenStore) -> np.ndarray:
 M2_COLUMNS = (
     "method",
     "vocabulary",
+    "size",
     "ratio",
     "bits_per_byte",
     "mflops_per_byte",
@@ -161,6 +162,7 @@ def train_and_evaluate(
     return {
         "method": name,
         "vocabulary": codec.vocab_size,
+        "size": config.m2.size,
         "ratio": ratio,
         "bits_per_byte": value,
         "mflops_per_byte": flops.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,

@@ -1,0 +1,69 @@
+"""How far each compressor's bits are from coin tosses (Figures 11, 16 and 17).
+
+    freevocab reproduce compressed_text/bit_statistics [--scale gpu|paper]
+
+KL divergence from uniform, in bits, of overlapping n-grams and of n-bit tokens, n = 1 to 16, as
+observed (plug-in) and with Miller and Madow's correction; the last stream is random bits.
+
+cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), all 460 kB of validation
+  text. 2 cores: EXPECTED_CPU
+gpu: text in $FREEVOCAB_DATA, W = 16 (beta 14), 20 MB. No accelerator is used. Not yet run.
+paper: C4, 3m Transformer, about 2e9 bits a stream. The paper (figures only): AC is like random
+  bits; StaticAC, then EqualInfo, then GZip are further from them. Not run here.
+"""
+
+from dataclasses import dataclass
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    LOCAL_TEXT,
+    PAPER_M1,
+    QUICK_CORPUS,
+    QUICK_M1,
+    CodecConfig,
+    M1Config,
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Bits of text_bytes bytes of validation text, cut into examples of example_bytes."""
+
+    corpus: str
+    m1: M1Config
+    codecs: tuple[CodecConfig, ...]
+    text_bytes: int
+    example_bytes: int = 10_240
+    longest: int = 16
+    seed: int = 0
+
+
+def rows(window: int, narrow: int) -> tuple[CodecConfig, ...]:
+    """The paper's four streams. Bits do not depend on the token's width."""
+    return (
+        CodecConfig("ac", bits_per_token=narrow),
+        CodecConfig("static_ac", bits_per_token=narrow),
+        CodecConfig("equal_info", window_bits=window, bits_per_token=narrow, closing="point"),
+        CodecConfig("gzip", bits_per_token=8),
+    )
+
+
+def cpu() -> Config:
+    """All of the builtin corpus's validation text."""
+    return Config(BUILTIN, M1Config(order=5, beta=12), rows(12, 12), 460_000)
+
+
+def gpu() -> Config:
+    """The paper's precision."""
+    return Config(LOCAL_TEXT, M1Config(order=5, beta=14), rows(16, 8), 20_000_000)
+
+
+def paper() -> Config:
+    """The paper's M1 and about its number of bits."""
+    return Config(C4, PAPER_M1, rows(16, 8), 1_400_000_000)
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return Config(QUICK_CORPUS, QUICK_M1, rows(12, 12), 2_000, example_bytes=1_000, longest=8)

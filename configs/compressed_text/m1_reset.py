@@ -1,0 +1,94 @@
+"""Resetting M1's context at every window, at every other, or never (Table 9, Figure 12).
+
+    freevocab reproduce compressed_text/m1_reset [--scale gpu|paper]
+
+The coder is reset at every window in all rows; only M1 remembers more.
+
+cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 and 12 bits; M2 "small", 150
+  steps of 16 x 128. 2 cores: EXPECTED_CPU
+gpu: text in $FREEVOCAB_DATA, W = 16, M2 25m, 500 steps of 64 x 512. Not yet run.
+paper: C4, 3m Transformer, 403m, 200,000 steps of 256 x 512. The paper: 1.092 / 1.015 bits/byte
+  (every window), 1.748 / 1.697 (every other), 1.501 / 1.501 (never: what uniform would give).
+  Not run here.
+
+Shapes, checked by tests on 8 devices:
+  gpu: SHAPES_GPU
+  paper: SHAPES_PAPER
+"""
+
+from dataclasses import replace
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    GPU_M2,
+    LOCAL_TEXT,
+    PAPER_M1,
+    PAPER_M2,
+    QUICK_CORPUS,
+    QUICK_M1,
+    QUICK_M2,
+    CodecConfig,
+    M1Config,
+    M2Config,
+    TrainedTable,
+)
+
+
+def rows(window: int, bits: tuple[int, ...]) -> tuple[CodecConfig, ...]:
+    """Three policies at each token width, greedy as in the paper."""
+    return tuple(
+        CodecConfig(
+            "equal_info", window_bits=window, bits_per_token=n, closing="point", reset=reset
+        )
+        for n in bits
+        for reset in ("every", "every-other", "never")
+    )
+
+
+def cpu() -> TrainedTable:
+    """Windows and tokens three quarters of the paper's width."""
+    return TrainedTable(
+        corpus=BUILTIN,
+        m1=M1Config(order=5, beta=12),
+        codecs=rows(12, (6, 12)),
+        m2=M2Config(padded_vocab_size=4224),
+        train_bytes=1_200_000,
+        valid_bytes=100_000,
+    )
+
+
+def gpu() -> TrainedTable:
+    """The paper's widths, a count-based M1."""
+    return TrainedTable(
+        corpus=LOCAL_TEXT,
+        m1=M1Config(order=5, beta=14),
+        codecs=rows(16, (8, 16)),
+        m2=replace(GPU_M2, padded_vocab_size=65_664),
+        train_bytes=100_000_000,
+        valid_bytes=1_000_000,
+    )
+
+
+def paper() -> TrainedTable:
+    """The paper's training."""
+    return TrainedTable(
+        corpus=C4,
+        m1=PAPER_M1,
+        codecs=rows(16, (8, 16)),
+        m2=replace(PAPER_M2, padded_vocab_size=65_664, size="403m"),
+        train_bytes=250_000_000_000,
+        valid_bytes=20_000_000,
+    )
+
+
+def quick() -> TrainedTable:
+    """Two steps, for tests."""
+    return TrainedTable(
+        corpus=QUICK_CORPUS,
+        m1=QUICK_M1,
+        codecs=rows(12, (12,)),
+        m2=QUICK_M2,
+        train_bytes=8_000,
+        valid_bytes=1_000,
+    )

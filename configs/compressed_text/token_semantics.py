@@ -1,0 +1,60 @@
+"""What a compressed token means: windows of a sentence, and meaning by position (Tables 7, 8, 14).
+
+    freevocab reproduce compressed_text/token_semantics [--scale gpu|paper]
+
+cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 bits: two to a window, as the
+  paper's tokens of 8 bits are to its windows of 16. 40,000 windows. 2 cores: EXPECTED_CPU
+gpu: text in $FREEVOCAB_DATA, W = 16, tokens of 8 bits. No accelerator is used. Not yet run.
+paper: C4, 3m Transformer. The paper: 24 windows for the sentence; token 151 in first position is
+  always "le...", 185 always "or..."; in second position no pattern. Not run here.
+"""
+
+from dataclasses import dataclass
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    LOCAL_TEXT,
+    PAPER_M1,
+    QUICK_CORPUS,
+    QUICK_M1,
+    M1Config,
+)
+from configs.compressed_text.token_stability import SENTENCE
+
+
+@dataclass(frozen=True)
+class Config:
+    """A window's code is cut into tokens of bits_per_token; `tokens` are shown by position.
+
+    Without `tokens` the two most frequent in first position are shown.
+    """
+
+    corpus: str
+    m1: M1Config
+    window_bits: int
+    bits_per_token: int
+    num_windows: int
+    tokens: tuple[int, ...] = ()
+    sentence: str = SENTENCE
+    seed: int = 0
+
+
+def cpu() -> Config:
+    """12-bit windows."""
+    return Config(BUILTIN, M1Config(order=5, beta=12), 12, 6, 40_000)
+
+
+def gpu() -> Config:
+    """The paper's windows and tokens."""
+    return Config(LOCAL_TEXT, M1Config(order=5, beta=14), 16, 8, 200_000, (151, 185))
+
+
+def paper() -> Config:
+    """The paper's M1."""
+    return Config(C4, PAPER_M1, 16, 8, 200_000, (151, 185))
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return Config(QUICK_CORPUS, QUICK_M1, 12, 6, 200)

@@ -1,0 +1,74 @@
+"""How much a sentence's tokens change when the word before it changes (Figure 8).
+
+    freevocab reproduce compressed_text/token_stability [--scale gpu|paper]
+
+Many words, each put before the same sentence; Levenshtein distance between the id sequences of
+every two. The sentence is the paper's about elephants (it does not name Figure 8's).
+
+cpu: builtin corpus, 300 words, M1 = byte 5-gram, W = 12 (beta 12), tokens of 12 bits, SentencePiece
+  and BPE with 4,096 entries. 2 cores: EXPECTED_CPU
+gpu: text in $FREEVOCAB_DATA, 500 words, W = 16, V = 65,536. No accelerator is used. Not yet run.
+paper: C4, 3m Transformer, 500 words, T5's vocabulary size. The paper (a figure without numbers,
+  distances from 0 to 25): SentencePiece always low, AC high, EqualInfo between. Not run here.
+"""
+
+from dataclasses import dataclass
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    LOCAL_TEXT,
+    PAPER_M1,
+    QUICK_CORPUS,
+    QUICK_M1,
+    CodecConfig,
+    M1Config,
+)
+
+SENTENCE = (
+    "The three currently living species are: African savanna elephants, African forest elephants,"
+    " and the Asian elephants."
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The num_words most frequent words of the validation text are put before the sentence."""
+
+    corpus: str
+    m1: M1Config
+    codecs: tuple[CodecConfig, ...]
+    num_words: int
+    sentence: str = SENTENCE
+    seed: int = 0
+
+
+def rows(window: int, vocab_size: int) -> tuple[CodecConfig, ...]:
+    """The figure's three, and ours."""
+    return (
+        CodecConfig("sentencepiece", vocab_size=vocab_size),
+        CodecConfig("bpe", vocab_size=vocab_size),
+        CodecConfig("equal_info", window_bits=window, bits_per_token=window, closing="point"),
+        CodecConfig("codebook", window_bits=window, bits_per_token=window),
+        CodecConfig("ac", bits_per_token=window),
+    )
+
+
+def cpu() -> Config:
+    """12-bit windows."""
+    return Config(BUILTIN, M1Config(order=5, beta=12), rows(12, 4096), 300)
+
+
+def gpu() -> Config:
+    """The paper's window."""
+    return Config(LOCAL_TEXT, M1Config(order=5, beta=14), rows(16, 32_000), 500)
+
+
+def paper() -> Config:
+    """The paper's M1."""
+    return Config(C4, PAPER_M1, rows(16, 32_000), 500)
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return Config(QUICK_CORPUS, QUICK_M1, rows(12, 300)[2:], 8)

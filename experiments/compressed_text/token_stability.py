@@ -1,0 +1,73 @@
+"""How stable a sentence's tokens are under another word before it (Figure 8)."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.compressed_text import compressors, setting, wording
+from research.evaluation.edit_distance import pairwise_levenshtein
+
+TITLE = "Stability of tokens under another first word (Fig 8)"
+COLUMNS = (
+    "method",
+    "vocabulary",
+    "tokens",
+    "mean_distance",
+    "least",
+    "most",
+    "share_changed",
+    "seconds",
+)
+"""tokens: mean length of the sequences. *_distance, least, most: Levenshtein, over all pairs of
+words. share_changed: mean distance over mean length."""
+PAPER_ROWS: list[dict[str, Any]] = []  # a figure without numbers
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One row for each codec."""
+    corpus = setting.load_corpus(config.corpus)
+    texts = [
+        word + b" " + config.sentence.encode() for word in frequent_words(corpus, config.num_words)
+    ]
+    rows = []
+    for codec_config in config.codecs:
+        clock = setting.Clock()
+        codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
+        sequences = codec.encode(texts)
+        distances = pairwise_levenshtein(sequences)
+        length = sum(map(len, sequences)) / len(sequences)
+        rows.append({
+            "method": compressors.method(codec_config),
+            "vocabulary": codec.vocab_size,
+            "tokens": length,
+            "mean_distance": float(distances.mean()),
+            "least": int(distances.min()),
+            "most": int(distances.max()),
+            "share_changed": float(distances.mean()) / length,
+            "seconds": clock.seconds(),
+        })
+        log(f"{rows[-1]['method']}: {rows[-1]['mean_distance']:.2f} of {length:.1f} tokens change")
+    return rows
+
+
+def frequent_words(corpus, count: int) -> list[bytes]:
+    """The most frequent words of the validation text; of equally frequent ones, by the alphabet."""
+    words: Counter[bytes] = Counter()
+    for text in compressors.documents(corpus, "valid", 2_000_000):
+        words.update(re.findall(rb"\b[A-Za-z]{2,}\b", text))
+    return sorted(words, key=lambda word: (-words[word], word))[:count]
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """SentencePiece low, EqualInfo between, AC high?"""
+    windows = next(
+        (row for row in rows if row["method"].startswith("EqualInfo")), {"method": "EqualInfo"}
+    )
+    of = {row["method"]: row["share_changed"] for row in rows}
+    order = ("SentencePiece", windows["method"], "AC")
+    return wording.compact(wording.ordering(
+        "SentencePiece is more stable than EqualInfo, and that than AC (share of tokens changed)",
+        [(name, of.get(name)) for name in order],
+    ))

@@ -1,0 +1,61 @@
+"""Bits/byte by the size of the window (Table 16, Figs 5 and 6)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.compressed_text import setting, wording
+
+TITLE = "Window size (Table 16, Figs 5 and 6)"
+COLUMNS = setting.M2_COLUMNS
+SIZES = ("25m", "113m", "403m", "2b")
+
+
+def _paper(window: int, ratios, columns) -> list[dict[str, Any]]:
+    return [
+        {"method": f"EqualInfo W={window}", "vocabulary": v, "size": size, "ratio": ratio,
+         "bits_per_byte": bits}
+        for v, ratio, column in zip((256, 65_536), ratios, columns, strict=True)
+        for size, bits in zip(SIZES, column, strict=True)
+        if bits is not None
+    ]
+
+
+PAPER_ROWS: list[dict[str, Any]] = [
+    *_paper(16, (2.66, 5.31), ((1.47, 1.23, 1.09, 0.99), (1.25, 1.12, 1.02, 0.94))),
+    *_paper(24, (3.15, 6.30), ((None, None, 1.394, None), (None, None, 1.249, None))),
+    *_paper(32, (3.49, 6.97), ((2.05, 1.94, 1.83, 1.65), (1.95, 1.85, 1.74, 1.63))),
+    *_paper(64, (4.16, 8.33), ((1.85, 1.82, 1.80, 1.79), (1.82, 1.80, 1.79, 1.76))),
+    *_paper(128, (4.61, 9.22), ((1.71, 1.71, 1.71, 1.71), (1.70, 1.69, 1.68, 1.67))),
+]
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One row for each codec of the config."""
+    return setting.train_rows(config, workdir, log)
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Shorter windows are more learnable (bits a token); wider tokens help."""
+    lines: list[str | None] = []
+    for vocabulary in sorted({row["vocabulary"] for row in rows}):
+        of = [row for row in rows if row["vocabulary"] == vocabulary]
+        lines.append(wording.ordering(
+            f"shorter windows are more learnable by bits a token, V = {vocabulary}",
+            [(row["method"], row["bits_per_token"]) for row in of],
+        ))
+        best = min(of, key=lambda row: row["bits_per_byte"])
+        lines.append(wording.statement(
+            f"the shortest window has the fewest bits/byte, V = {vocabulary}",
+            best is of[0],
+            f"best {best['method']} {best['bits_per_byte']:.3f}, shortest"
+            f" {of[0]['bits_per_byte']:.3f}",
+        ))
+    widths = sorted({row["vocabulary"] for row in rows})
+    for method in dict.fromkeys(row["method"] for row in rows):
+        found = [wording.pick(rows, method=method, vocabulary=v) for v in reversed(widths)]
+        lines.append(wording.ordering(
+            f"wider tokens help {method}",
+            [(f"V = {row['vocabulary']}", row["bits_per_byte"]) for row in found if row],
+        ))
+    return wording.compact(*lines)
