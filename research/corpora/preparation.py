@@ -5,12 +5,14 @@ give the same features, keys and splits under the same names and versions, with 
 """
 
 import concurrent.futures
+import contextlib
 import csv
 import http.client
 import io
 import itertools
 import json
 import shutil
+import sys
 import tarfile
 import urllib.parse
 import urllib.request
@@ -149,12 +151,13 @@ def prepare(name: str, data_dir: Path) -> None:
       FreevocabError: if the network, the disk or the downloaded files do not allow it.
     """
     try:
-        builder = BUILDERS[name](data_dir=data_dir)
-        builder.download_and_prepare(
-            file_format="array_record",
-            # A copy in their cloud storage would be in another file format.
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False),
-        )
+        with contextlib.redirect_stdout(sys.stderr):  # the library prints what it does
+            builder = BUILDERS[name](data_dir=data_dir)
+            builder.download_and_prepare(
+                file_format="array_record",
+                # A copy in their cloud storage would be in another file format.
+                download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+            )
     except FreevocabError:
         raise
     except Exception as error:  # the library wraps errors of disk and archive in its own

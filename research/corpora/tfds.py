@@ -95,7 +95,7 @@ class PreparedDataset:
             if feature in features:
                 return feature
         raise UsageError(
-            f"{self.name} has no text: none of its features ({', '.join(features)})"
+            f"{self.name} has no text: none of its features ({', '.join(sorted(features))})"
             f" is called {' or '.join(_TEXT_FEATURES)}"
         )
 

@@ -186,14 +186,19 @@ def _first_bytes(documents: Iterable[bytes], max_bytes: int | None) -> Iterator[
     left = max_bytes
     for document in documents:
         if left is not None and len(document) >= left:
-            end = left
-            while 0 < end < len(document) and left - end < 3 and document[end] & 0xC0 == 0x80:
-                end -= 1
-            if document[:end]:
-                yield document[:end]
+            if start := _start(document, left):
+                yield start
             return
         yield document
         left = None if left is None else left - len(document)
+
+
+def _start(document: bytes, size: int) -> bytes:
+    """At most `size` bytes, fewer by up to three where UTF-8 would be cut in a character."""
+    for end in range(size, max(size - 4, -1), -1):
+        if document[end : end + 1] < b"\x80" or document[end] >= 0xC0:
+            return document[:end]
+    return document[:size]  # four continuation bytes in a row: not UTF-8
 
 
 def _grouped(documents: Iterable[bytes]) -> Iterator[list[bytes]]:
