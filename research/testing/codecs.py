@@ -37,7 +37,7 @@ class TinyCodec(StaticVocabulary):
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text."""
         return [
-            np.array([self._ids[token] for token in self._pattern.findall(as_bytes(text))], np.int32)
+            np.array([self._ids[part] for part in self._pattern.findall(as_bytes(text))], np.int32)
             for text in texts
         ]
 
