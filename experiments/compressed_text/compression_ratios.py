@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import setting, wording
+from experiments.compressed_text import compressors, setting, wording
 from research.evaluation import bits_per_byte as bpb
 
+FLOOR_BYTES = 50_000  # of validation text on which the floor's cost is measured
 TITLE = "Compression ratios (Tables 1-3 and 12)"
 COLUMNS = (
     "method",
@@ -68,13 +69,14 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 
 def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
     clock = setting.Clock()
-    codec = setting.build_codec(codec_config, config.m1, corpus, workdir, log)
+    codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
     train = setting.store(codec, corpus, "train", config.train_bytes, workdir)
     valid = setting.store(codec, corpus, "valid", config.valid_bytes, workdir)
     train_ids, valid_ids = setting.text_ids(train), setting.text_ids(valid)
     ratio = valid.num_bytes / len(valid_ids)
+    texts = compressors.documents(corpus, "valid", FLOOR_BYTES)
     return {
-        "method": setting.method(codec_config),
+        "method": compressors.method(codec_config),
         "vocabulary": codec.vocab_size,
         "ratio": ratio,
         "bit_ratio": 8 * ratio / math.log2(codec.vocab_size),
@@ -83,9 +85,39 @@ def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
         "unigram_bpb": bpb.unigram_bits_per_byte(
             np.asarray(train_ids), np.asarray(valid_ids), codec.vocab_size, valid.num_bytes
         ),
-        "floor_bpb": setting.floor_cost(codec_config, config.m1, corpus, workdir),
+        "floor_bpb": _floor_cost(codec, codec_config, texts),
         "seconds": clock.seconds(),
     }
+
+
+def _floor_cost(codec, codec_config, texts: list[bytes]) -> float | None:
+    """Bits/byte that the integer frequencies cost more than M1's own probabilities.
+
+    None where there is no byte model, or it does not tell its probabilities.
+    """
+    model = getattr(codec, "model", None)
+    if not hasattr(model, "probabilities"):
+        return None
+    floored = own = 0.0
+    for text in texts:
+        contexts = _contexts(codec, codec_config, model.order, text)
+        symbols_N = np.frombuffer(text, np.uint8)
+        for start in range(0, len(text), 4096):
+            part = contexts[start : start + 4096]
+            at = (np.arange(len(part)), symbols_N[start : start + 4096])
+            frequencies_NxA = model.window_frequencies(part)
+            floored -= np.log2(frequencies_NxA[at] / 2**model.beta).sum()
+            own -= np.log2(model.probabilities(part)[at]).sum()
+    return float(floored - own) / sum(map(len, texts))
+
+
+def _contexts(codec, codec_config, order: int, text: bytes) -> list[bytes]:
+    """What M1 sees before each byte: the window's bytes so far, or (AC) the last `order`."""
+    starts = np.zeros(len(text), np.int64)
+    if codec_config.kind == "equal_info":
+        lengths = np.asarray(codec.windows([text])[0].lengths_N)
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return [text[max(start, end - order) : end] for end, start in enumerate(starts.tolist())]
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

@@ -166,12 +166,14 @@ def _built_codec(config, m1, corpus, workdir, log) -> Codec:
 
         texts = documents(corpus, "train", TOKENIZER_BYTES)
         return BPECodec.train(texts, config.vocab_size, pre_tokenize=config.pre_tokenize)
-    from research.codecs.codebook import CodebookCodec
-
     model = build_m1(m1, corpus, workdir, log)
     if config.kind == "codebook":
-        return CodebookCodec.compile(model, window_bits=config.window_bits)
-    return CodebookCodec.dictionary(model, config.vocab_size)
+        from research.codecs.codebook_build import compile_codebook
+
+        return compile_codebook(model, config.window_bits)
+    from research.codecs.dictionary import build_dictionary
+
+    return build_dictionary(model, config.vocab_size)
 
 
 def key(*parts: Any) -> str:
