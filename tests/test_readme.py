@@ -1,0 +1,135 @@
+"""Everything on the README's page works: its code, its commands (quick), its links."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import configs.compressed_text
+import experiments.compressed_text
+from research import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+LANGUAGES = {"python", "sh", "bibtex"}
+
+
+# What makes a command quick; added to `train` where the page leaves it out.
+QUICK = {
+    "steps": 2,
+    "batch-size": 8,
+    "length": 16,
+    "max-bytes": 20_000,
+    "valid-bytes": 2_000,
+    "corpus": "synthetic:60000",
+}
+
+
+def test_every_block_is_of_a_kind_that_is_tested():
+    assert TEXT.count("```") == 2 * len(BLOCKS)
+    assert {language for language, _ in BLOCKS} <= LANGUAGES
+
+
+def test_every_relative_link_leads_somewhere():
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", TEXT)]
+    relative = [link for link in links if "://" not in link]
+    assert relative and not [link for link in relative if not (ROOT / link).exists()]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """The folder of somebody who does as the README says, from top to bottom."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "README.md").write_text(TEXT, encoding="utf-8")
+    data = folder / "data"
+    data.mkdir()
+    for split in ("train", "valid"):
+        (data / f"{split}.txt").write_text(TEXT, encoding="utf-8")
+    command = folder / "bin" / "freevocab"
+    command.parent.mkdir()
+    command.write_text(
+        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))}:$PYTHONPATH "
+        f'exec {shlex.quote(sys.executable)} -m research.cli "$@"\n'
+    )
+    command.chmod(0o755)
+    return folder
+
+
+def quick(line):
+    """The command as the test runs it; None for what is only checked by name."""
+    words = shlex.split(line, comments=True)
+    if words[0] == "make":
+        return f"make -n -C {shlex.quote(str(ROOT))} {' '.join(words[1:])}"
+    if words[0] == "export":
+        return None
+    if words[:2] == ["pip", "install"]:
+        extras = re.search(r"\[(\w+)\]", words[-1])[1]
+        assert re.search(rf"^{extras} =$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
+        return None
+    if words[:2] == ["tfds", "build"]:
+        assert words[3:] == ["--file_format=array_record", "--data_dir=DIR"]
+        return None
+    line = re.sub(r"--scale \w+", "", line)
+    for option, value in QUICK.items():
+        line = re.sub(rf"(--{option}) \S+", rf"\1 {value}", line)
+        if words[1] == "train" and f"--{option} " not in line:
+            line += f" --{option} {value}"
+    return f"{line} --quick" if words[1] == "reproduce" else line
+
+
+def run_commands(block, folder, done_before):
+    for line in block.replace("\\\n", " ").splitlines():
+        command = quick(line) if line.strip() else None
+        if command is None or command in done_before:
+            continue
+        done_before.add(command)
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command],
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+def environment(folder):
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    own = {"PATH": path, "FREEVOCAB_DATA": str(folder / "data"), "JAX_PLATFORMS": "cpu"}
+    return {**os.environ, **own}
+
+
+def run_code(block, folder, names):
+    first = block.splitlines()[0]
+    if first.startswith("# ") and first.endswith(".py"):
+        path = folder / first[2:]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block, encoding="utf-8")
+        return
+    exec(compile(block, "README.md", "exec"), names)
+
+
+def test_code_and_commands_work_in_their_order(reader, monkeypatch, capsys):
+    monkeypatch.chdir(reader)
+    monkeypatch.syspath_prepend(str(reader))
+    names, done_before = {"__name__": "readme"}, set()
+    for language, block in BLOCKS:
+        if language == "python":
+            run_code(block, reader, names)
+        elif language == "sh":
+            run_commands(block, reader, done_before)
+    # The experiment that a reader adds is found like every other.
+    for package in (configs.compressed_text, experiments.compressed_text):
+        folder = str(reader / package.__name__.replace(".", "/"))
+        monkeypatch.setattr(package, "__path__", [*package.__path__, folder])
+    tables = (*configs.compressed_text.TABLES, "letters")
+    monkeypatch.setattr(configs.compressed_text, "TABLES", tables)
+    settings = ["--set", "max_bytes=5000", "--workdir", str(reader / "runs")]
+    assert cli.call(["reproduce", "compressed_text/letters", *settings]) == 0
+    assert "English text" in capsys.readouterr().out
