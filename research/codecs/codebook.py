@@ -69,6 +69,16 @@ class CodebookCodec(StaticVocabulary):
                 group, size = [], 0
         return encoded + self._encode(group)
 
+    def token_starts(self, data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """Where tokens begin in texts given one after another, ascending int64.
+
+        Args:
+          data: uint8, the texts; offsets: int64 [texts + 1], where each begins and the last ends.
+        """
+        ids, _ = self.trie.encode(data, offsets)
+        ends = np.cumsum(self._length_V[ids], dtype=np.int64)
+        return ends - self._length_V[ids]
+
     def _encode(self, texts: list[bytes]) -> list[np.ndarray]:
         if not texts:
             return []

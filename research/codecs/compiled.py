@@ -15,7 +15,7 @@ def available() -> bool:
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` as machine code; compiled at the first call and cached on disk where possible.
 
-    The function may use only arrays, numbers and loops, and call nothing that is not numpy's.
+    The function may use only arrays, numbers and loops, and call only numpy and heapq.
     Without numba the function itself is returned: the same results, slowly. No fast-math, so
     the results do not depend on the machine.
     """

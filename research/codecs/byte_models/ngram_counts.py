@@ -174,6 +174,11 @@ def _assemble(levels: Sequence[_Level], once: Sequence[Sequence[int]]) -> CountT
     )
 
 
+def from_levels(levels: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> CountTrie:
+    """A trie from its levels, the root's first: parents in the level above, labels, counts."""
+    return _assemble([_Level(*level) for level in levels], np.zeros((len(levels) - 1, 4)))
+
+
 def suffixes(trie: CountTrie) -> np.ndarray:
     """int64 [S]: the node of each string without its first byte, -1 where that is not a node."""
     suffix_S = np.zeros(len(trie.labels_S), np.int64)
