@@ -13,7 +13,7 @@ WORKDIR ?= runs
 # Two processes: one per core of the smallest machine that the tests are timed on.
 TEST_WORKERS ?= 2
 # CONSTRAINTS=constraints.txt installs exactly the versions behind the published numbers.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check \
 	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 CHECK := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 
