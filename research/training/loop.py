@@ -237,9 +237,8 @@ class _Run:
         rows, self._fetched = self._fetched, []
         sums = {name: math.fsum(row[name] for row in rows) for name in rows[0]}
         tokens = max(1.0, sums["tokens"])
-        means = {
-            name: value / tokens for name, value in sums.items() if name not in ("tokens", "grad_norm")
-        }
+        means = {name: value / tokens for name, value in sums.items()}
+        del means["tokens"], means["grad_norm"]
         rate = sums["tokens"] / max(now - self._logged, 1e-9)
         values = {
             "step": step,

@@ -118,7 +118,7 @@ def build(
     path = Path(directory) / f"{split}-{key}"
     if (store := _open_if_whole(path, source)) is not None:
         return store
-    documents = _first_bytes(corpus.documents(split), max_bytes)
+    documents = first_bytes(corpus.documents(split), max_bytes)
     try:
         with files.atomic_path(path, directory=True) as temporary:
             with contextlib.ExitStack() as stack:
@@ -182,7 +182,7 @@ def _mapped(path: Path, dtype: str, expected: dict[str, int]) -> np.ndarray:
     return array
 
 
-def _first_bytes(documents: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
+def first_bytes(documents: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
     left = max_bytes
     for document in documents:
         if left is not None and len(document) >= left:

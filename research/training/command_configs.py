@@ -1,0 +1,157 @@
+"""Arguments of `freevocab train`, `evaluate` and `generate`. Plain data: does not import JAX."""
+
+import dataclasses
+from typing import Literal
+
+from research.training.config import DistributedConfig, OptimizerConfig, ParallelismConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainM1:
+    """Train a byte model (M1) that arithmetic coding and equal-info windows compress with."""
+
+    corpus: str = "builtin"
+    """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
+    out: str = "runs/m1"
+    """Folder for the finished byte model."""
+    workdir: str | None = None
+    """Folder for checkpoints, metrics and ids; default: OUT.work. Run again to go on."""
+    size: str = "3m"
+    """Shape of the Transformer: 3m (the paper's), 25m, ..."""
+    regime: Literal["text", "window"] = "text"
+    """text: long contexts, the paper's way. window: every example starts where a window of
+    --codec starts, as contexts do when the codec resets its model."""
+    codec: str = "english-b16"
+    """regime window: the codec whose windows examples start at."""
+    length: int = 1024
+    """Bytes in an example (regime text)."""
+    window_bytes: int = 16
+    """Bytes in an example (regime window); a window of 16 bits seldom stands for more."""
+    batch_size: int = 128
+    """Examples of --length bytes in a step; regime window fills as many bytes with short ones."""
+    steps: int = 2_500_000
+    """Updates; the paper's number, far more than a trial needs."""
+    max_bytes: int | None = None
+    """Train on at most so much text."""
+    valid_bytes: int = 1_000_000
+    """Evaluate on at most so much text at the end."""
+    beta: int = 14
+    """The saved model's frequencies sum to 2^beta (the paper's 14)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of activations: bfloat16 on accelerators."""
+    z_loss: float = 1e-4
+    """Weight of the squared log-normaliser."""
+    seed: int = 0
+    """Initial weights and order of the data."""
+    log_every: int = 50
+    """Steps between progress lines."""
+    save_every: int = 1000
+    """Steps between checkpoints."""
+    eval_every: int = 0
+    """Steps between evaluations; 0: only at the end."""
+    optimizer: OptimizerConfig = OptimizerConfig.paper_adafactor()
+    """Optimizer and learning rate; the paper's by default."""
+    parallelism: ParallelismConfig = ParallelismConfig()
+    """Devices."""
+    distributed: DistributedConfig = DistributedConfig()
+    """Several processes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainM2:
+    """Train a language model (M2) over a codec's ids."""
+
+    corpus: str = "builtin"
+    """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
+    codec: str = "english-b16"
+    """A shipped codec's name or a folder that a codec was saved to."""
+    out: str = "runs/m2"
+    """Folder for the finished model."""
+    workdir: str | None = None
+    """Folder for checkpoints, metrics and ids; default: OUT.work. Run again to go on."""
+    size: str = "25m"
+    """Shape of the trunk: 3m, 25m, 113m, 403m, 2b, 151m."""
+    length: int = 512
+    """Ids in a sequence."""
+    batch_size: int = 256
+    """Sequences in a step, over all devices and processes."""
+    steps: int = 200_000
+    """Updates; the paper's number, far more than a trial needs."""
+    max_bytes: int | None = None
+    """Train on at most so much text."""
+    valid_bytes: int = 1_000_000
+    """Evaluate on at most so much text at the end."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of activations: bfloat16 on accelerators."""
+    remat: bool = False
+    """Recompute each block in the backward pass: less memory, a third more time."""
+    tied: bool = False
+    """Use one table for input and readout."""
+    z_loss: float = 1e-4
+    """Weight of the squared log-normaliser."""
+    chunk_size: int | None = None
+    """Positions of each sequence in the readout at once; default: about 128 MiB of logits."""
+    init_from: str | None = None
+    """A model folder whose weights to start from, at step 0."""
+    checkpoint: str | None = None
+    """Another run's workdir, to go on from with its weights, optimizer and step."""
+    seed: int = 0
+    """Initial weights and order of the data."""
+    log_every: int = 50
+    """Steps between progress lines."""
+    save_every: int = 1000
+    """Steps between checkpoints."""
+    eval_every: int = 0
+    """Steps between evaluations; 0: only at the end."""
+    optimizer: OptimizerConfig = OptimizerConfig.paper_adafactor()
+    """Optimizer and learning rate; the paper's by default."""
+    parallelism: ParallelismConfig = ParallelismConfig()
+    """Devices."""
+    distributed: DistributedConfig = DistributedConfig()
+    """Several processes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Bits per byte of a saved model on a corpus, over every byte of the text."""
+
+    model: str
+    """A folder that `train m2` or `reproduce` wrote."""
+    corpus: str = "builtin"
+    """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
+    split: Literal["train", "valid", "test"] = "valid"
+    """Which part of it."""
+    max_bytes: int | None = None
+    """Only the first so many bytes."""
+    batch_size: int = 16
+    """Sequences at once."""
+    length: int | None = None
+    """Ids in a sequence; default: what the model was trained with, else 512."""
+    stores: str = "runs/stores"
+    """Folder for the text as ids, kept for the next time."""
+    parallelism: ParallelismConfig = ParallelismConfig()
+    """Devices."""
+    distributed: DistributedConfig = DistributedConfig()
+    """Several processes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Generate:
+    """Continue a text with a saved model, through its codec, as it is drawn."""
+
+    model: str
+    """A folder that `train m2` or `reproduce` wrote."""
+    prompt: str = ""
+    """Text to go on from."""
+    max_tokens: int = 256
+    """Ids to draw at most; an end of document stops earlier."""
+    temperature: float = 1.0
+    """0 takes the most probable id every time."""
+    top_k: int = 0
+    """Draw only from the k most probable ids; 0: from all."""
+    top_p: float = 1.0
+    """Draw only from the most probable ids that together reach this probability."""
+    seed: int = 0
+    """The same seed, prompt and settings give the same text."""
+    raw: bool = False
+    """Write the bytes as they are; otherwise what is not UTF-8 is shown as a replacement sign."""
