@@ -123,7 +123,7 @@ def build_codec(
         return GZipCodec(bits_per_token=config.bits_per_token, header=config.header)
     if config.kind in ("ac", "static_ac", "equal_info"):
         return _live_codec(config, m1, corpus, workdir, log)
-    parts = (corpus.digest, config, m1 if config.kind in ("codebook", "dictionary") else None)
+    parts = (corpus.digest, config, m1 if config.kind == "codebook" else None)
     directory = workdir / "codecs" / key(*parts)
     if directory.is_dir():
         return codecs.load(directory)
@@ -166,14 +166,14 @@ def _built_codec(config, m1, corpus, workdir, log) -> Codec:
 
         texts = documents(corpus, "train", TOKENIZER_BYTES)
         return BPECodec.train(texts, config.vocab_size, pre_tokenize=config.pre_tokenize)
-    model = build_m1(m1, corpus, workdir, log)
-    if config.kind == "codebook":
-        from research.codecs.codebook_build import compile_codebook
+    if config.kind == "dictionary":
+        from research.codecs.dictionary import train_dictionary
 
-        return compile_codebook(model, config.window_bits)
-    from research.codecs.dictionary import build_dictionary
+        texts = documents(corpus, "train", TOKENIZER_BYTES)
+        return train_dictionary(texts, config.vocab_size)
+    from research.codecs.codebook_build import compile_codebook
 
-    return build_dictionary(model, config.vocab_size)
+    return compile_codebook(build_m1(m1, corpus, workdir, log), config.window_bits)
 
 
 def key(*parts: Any) -> str:

@@ -134,7 +134,7 @@ def train_and_evaluate(
     from experiments.compressed_text import second_model
 
     clock = Clock()
-    corpus = corpus or load_corpus(config.corpus)
+    corpus = load_corpus(config.corpus) if corpus is None else corpus
     name = compressors.method(codec_config) if codec_config else codec.name
     log(f"{name}, V = {codec.vocab_size}: encoding")
     train = store(codec, corpus, "train", config.train_bytes, workdir)

@@ -1,0 +1,111 @@
+"""Is it the structure of wide tokens or the amount of text? Rows matched by bytes (Table 6).
+
+    freevocab reproduce compressed_text/byte_matched [--scale gpu|paper]
+
+Tokens of a whole window against tokens of half a window: over sequences of half as many (the same
+text in each), then over as many (twice the text).
+
+cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 and 12 bits, M2 "small", 150
+  steps of 16 x 128 or 16 x 64. 2 cores: EXPECTED_CPU
+gpu: text in $FREEVOCAB_DATA, W = 16, tokens of 8 and 16 bits, M2 25m, 500 steps of 64 x 512 or
+  64 x 256. Not yet run.
+paper: C4, 3m Transformer, 25m, 200,000 steps of 256 x 512 or 256 x 256. The paper: 1.472 (8 bits),
+  1.287 (16 bits, byte-matched), 1.251 (16 bits, token-matched) bits/byte, each +- .004: 84 % of
+  the gain is there with the same text. Not run here.
+
+Shapes, checked by tests on 8 devices (sequences of the first length):
+  gpu: SHAPES_GPU
+  paper: SHAPES_PAPER
+"""
+
+from dataclasses import dataclass, replace
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    GPU_M2,
+    LOCAL_TEXT,
+    PAPER_M1,
+    PAPER_M2,
+    QUICK_CORPUS,
+    QUICK_M1,
+    QUICK_M2,
+    CodecConfig,
+    M1Config,
+    M2Config,
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """As `parts.TrainedTable`; lengths are the tokens of a sequence, one for each codec."""
+
+    corpus: str
+    m1: M1Config
+    codecs: tuple[CodecConfig, ...]
+    lengths: tuple[int, ...]
+    m2: M2Config
+    train_bytes: int
+    valid_bytes: int
+    seed: int = 0
+
+
+def rows(window: int) -> tuple[CodecConfig, ...]:
+    """Half a window a token; a whole one, byte-matched; a whole one, token-matched."""
+    half, whole = (
+        CodecConfig("equal_info", window_bits=window, bits_per_token=n, closing="point")
+        for n in (window // 2, window)
+    )
+    return (half, whole, whole)
+
+
+def cpu() -> Config:
+    """Two shapes of sequence, so two compiled steps."""
+    return Config(
+        corpus=BUILTIN,
+        m1=M1Config(order=5, beta=12),
+        codecs=rows(12),
+        lengths=(128, 64, 128),
+        m2=M2Config(padded_vocab_size=4224, steps=300),
+        train_bytes=2_200_000,
+        valid_bytes=100_000,
+    )
+
+
+def gpu() -> Config:
+    """The paper's widths."""
+    return Config(
+        corpus=LOCAL_TEXT,
+        m1=M1Config(order=5, beta=14),
+        codecs=rows(16),
+        lengths=(512, 256, 512),
+        m2=replace(GPU_M2, padded_vocab_size=65_664),
+        train_bytes=100_000_000,
+        valid_bytes=1_000_000,
+    )
+
+
+def paper() -> Config:
+    """The paper's training."""
+    return Config(
+        corpus=C4,
+        m1=PAPER_M1,
+        codecs=rows(16),
+        lengths=(512, 256, 512),
+        m2=replace(PAPER_M2, padded_vocab_size=65_664),
+        train_bytes=150_000_000_000,
+        valid_bytes=20_000_000,
+    )
+
+
+def quick() -> Config:
+    """Two steps, for tests."""
+    return Config(
+        corpus=QUICK_CORPUS,
+        m1=QUICK_M1,
+        codecs=rows(12)[1:],
+        lengths=(16, 16),
+        m2=QUICK_M2,
+        train_bytes=8_000,
+        valid_bytes=1_000,
+    )

@@ -1,0 +1,100 @@
+"""How well M2 predicts each token of a long window, by position and training step (Figure 10).
+
+    freevocab reproduce compressed_text/position_accuracy [--scale gpu|paper]
+
+cpu: builtin corpus, M1 = byte 5-gram, W = 48 (beta 12), tokens of 6 bits: eight to a window, as
+  in the paper's W = 64 with tokens of 8. M2 "small", 400 steps of 16 x 128, looked at four times.
+  2 cores: EXPECTED_CPU
+gpu: text in $FREEVOCAB_DATA, W = 64, tokens of 8 bits, M2 25m, 2,000 steps of 64 x 512. Not yet
+  run.
+paper: C4, 3m Transformer, 403m, 200,000 steps of 256 x 512. The paper (a figure): positions unlock
+  from left to right; #3 above #2 above #1, over 8 %, #4 below 4 %, later ones lower, and from #4
+  on only after 10,000 steps. Not run here.
+
+Shapes, checked by tests on 8 devices:
+  gpu: SHAPES_GPU
+  paper: SHAPES_PAPER
+"""
+
+from dataclasses import dataclass, replace
+
+from configs.compressed_text.parts import (
+    BUILTIN,
+    C4,
+    GPU_M2,
+    LOCAL_TEXT,
+    PAPER_M1,
+    PAPER_M2,
+    QUICK_CORPUS,
+    QUICK_M1,
+    QUICK_M2,
+    CodecConfig,
+    M1Config,
+    M2Config,
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One codec; looks: how often on the way its positions are evaluated."""
+
+    corpus: str
+    m1: M1Config
+    codec: CodecConfig
+    m2: M2Config
+    train_bytes: int
+    valid_bytes: int
+    looks: int
+    seed: int = 0
+
+
+def cpu() -> Config:
+    """48-bit windows of eight tokens."""
+    return Config(
+        corpus=BUILTIN,
+        m1=M1Config(order=5, beta=12),
+        codec=CodecConfig("equal_info", window_bits=48, bits_per_token=6, closing="point"),
+        m2=M2Config(steps=400),
+        train_bytes=2_000_000,
+        valid_bytes=60_000,
+        looks=4,
+    )
+
+
+def gpu() -> Config:
+    """64-bit windows of eight tokens."""
+    return Config(
+        corpus=LOCAL_TEXT,
+        m1=M1Config(order=5, beta=14),
+        codec=CodecConfig("equal_info", window_bits=64, bits_per_token=8, closing="point"),
+        m2=replace(GPU_M2, steps=2_000),
+        train_bytes=100_000_000,
+        valid_bytes=1_000_000,
+        looks=8,
+    )
+
+
+def paper() -> Config:
+    """The paper's training."""
+    return Config(
+        corpus=C4,
+        m1=PAPER_M1,
+        codec=CodecConfig("equal_info", window_bits=64, bits_per_token=8, closing="point"),
+        m2=replace(PAPER_M2, size="403m"),
+        train_bytes=110_000_000_000,
+        valid_bytes=20_000_000,
+        looks=40,
+    )
+
+
+def quick() -> Config:
+    """Two steps, for tests."""
+    return Config(
+        corpus=QUICK_CORPUS,
+        m1=QUICK_M1,
+        codec=CodecConfig("equal_info", window_bits=48, bits_per_token=12, closing="point"),
+        m2=QUICK_M2,
+        train_bytes=8_000,
+        valid_bytes=1_000,
+        looks=1,
+    )

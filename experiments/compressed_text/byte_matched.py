@@ -1,0 +1,64 @@
+"""Wide tokens with the same text in a sequence, and with the same number of tokens (Table 6)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from experiments.compressed_text import compressors, setting, wording
+
+TITLE = "Wide tokens, matched by bytes and by tokens (Table 6)"
+COLUMNS = ("method", "matched", "length", *setting.M2_COLUMNS[1:])
+"""length: tokens of a sequence. matched: what the row shares with the first one's sequences."""
+PAPER_ROWS: list[dict[str, Any]] = [
+    {
+        "method": "EqualInfo W=16",
+        "matched": matched,
+        "length": length,
+        "vocabulary": vocabulary,
+        "size": "25m",
+        "ratio": ratio,
+        "bits_per_byte": bits,
+    }
+    for matched, length, vocabulary, ratio, bits in (
+        ("-", 512, 256, 2.66, 1.472),
+        ("bytes", 256, 65_536, 5.31, 1.287),
+        ("tokens", 512, 65_536, 5.31, 1.251),
+    )
+]
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One row for each codec and length."""
+    corpus = setting.load_corpus(config.corpus)
+    first = config.codecs[0].bits_per_token
+    rows = []
+    for codec_config, length in zip(config.codecs, config.lengths, strict=True):
+        codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
+        row = setting.train_and_evaluate(
+            codec,
+            replace(config, m2=replace(config.m2, length=length)),
+            workdir,
+            log,
+            codec_config=codec_config,
+            corpus=corpus,
+        )
+        same_bits = length * codec_config.bits_per_token == config.lengths[0] * first
+        matched = ("bytes" if same_bits else "tokens") if rows else "-"
+        rows.append(row | {"matched": matched, "length": length})
+    return rows
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """How much of the wide token's gain is there with the same text?"""
+    of = {row["matched"]: row["bits_per_byte"] for row in rows}
+    if not {"-", "bytes", "tokens"} <= of.keys():
+        return []
+    gain, same_text = of["-"] - of["tokens"], of["-"] - of["bytes"]
+    return [
+        wording.statement(
+            "most of the wide token's gain is there with the same text (84 % in the paper)",
+            gain > 0 and same_text > gain / 2,
+            f"{same_text:.3f} of {gain:.3f} bits/byte",
+        )
+    ]

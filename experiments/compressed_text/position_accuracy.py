@@ -1,0 +1,132 @@
+"""M2's accuracy at each token of a window, along training (Fig 10)."""
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.compressed_text import compressors, second_model, setting, wording
+from research.models import language_model
+from research.training import evaluation, parallelism
+
+TITLE = "Accuracy by a token's position in its window (Fig 10)"
+COLUMNS = ("step", "vocabulary", *(f"position {k}" for k in range(1, 9)), "guess")
+"""position k: share of the k-th tokens of validation windows that M2 predicts. guess: share of the
+commonest id at the best position, what a model knows that only counts."""
+PAPER_ROWS: list[dict[str, Any]] = []  # a figure; its bounds are in the config's docstring
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One row for each look: steps done, and the accuracy at each position."""
+    corpus = setting.load_corpus(config.corpus)
+    codec = compressors.build_codec(config.codec, config.m1, corpus, workdir, log)
+    train = setting.store(codec, corpus, "train", config.train_bytes, workdir)
+    valid = setting.store(codec, corpus, "valid", config.valid_bytes, workdir)
+    per_window = config.codec.window_bits // config.codec.bits_per_token
+    positions = window_positions(valid.offsets, per_window)
+    evaluate = _evaluator(config.m2, valid.vocab_size, per_window)
+
+    def accuracies(params) -> dict[str, float]:
+        batches = _batches(config.m2, valid, positions)
+        return evaluate(params, batches)
+
+    result = second_model.train(
+        config.m2,
+        train.vocab_size,
+        second_model.training_batches(config.m2, train, config.seed),
+        seed=config.seed,
+        log=log,
+        workdir=workdir / "m2" / compressors.key(codec.fingerprint(), config),
+        eval_fn=accuracies,
+        eval_every=max(1, config.m2.steps // config.looks),
+    )
+    guess = _best_guess(np.asarray(train.ids), window_positions(train.offsets, per_window))
+    return [
+        {"step": line["step"], "vocabulary": codec.vocab_size, "guess": guess}
+        | {name: line[name] for name in line if name.startswith("position")}
+        for line in result.history
+        if "position 1" in line
+    ]
+
+
+def window_positions(offsets: np.ndarray, per_window: int) -> np.ndarray:
+    """For each id of a store its place in its window, int32 from 0; -1 for EOS."""
+    index = np.arange(offsets[-1], dtype=np.int64)
+    starts = np.repeat(offsets[:-1], np.diff(offsets))
+    positions = ((index - starts) % per_window).astype(np.int32)
+    positions[offsets[1:] - 1] = -1
+    return positions
+
+
+def _batches(config, store, positions: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    size = config.evaluation_batch_size * config.length
+    for number, batch in enumerate(second_model.evaluation_batches(config, store)):
+        part = np.full(size, -1, np.int32)
+        found = positions[number * size : (number + 1) * size]
+        part[: len(found)] = found
+        yield batch | {"window_positions_BxL": part.reshape(-1, config.length)}
+
+
+def _evaluator(config, vocab_size: int, per_window: int):
+    """(params, batches) -> {"position k": accuracy}."""
+    model = second_model.model_config(config, vocab_size)
+    loss = functools.partial(_position_sums, config=model, per_window=per_window)
+    params = jax.eval_shape(second_model.init_fn(model), jax.random.key(0))
+    mesh = parallelism.make_mesh(config.parallelism)
+    sums = evaluation.make_evaluator(loss, config.parallelism, mesh, params)
+
+    def evaluate(params, batches):
+        batches = (second_model.with_vocab_size(batch, vocab_size) for batch in batches)
+        others = sums(params, batches, 1).others
+        return {
+            f"position {k + 1}": others[f"right {k}"] / max(1.0, others[f"all {k}"])
+            for k in range(per_window)
+        }
+
+    return evaluate
+
+
+def _position_sums(params, batch, *, config, per_window):
+    """As a loss function: (0, sums of right and of all targets at each position)."""
+    losses = language_model.token_losses(params, config, batch)
+    sums = {"nats": jnp.sum(losses.nats_BxL), "tokens": jnp.sum(batch["weights_BxL"])}
+    for k in range(per_window):
+        here = (batch["window_positions_BxL"] == k).astype(jnp.float32)
+        sums[f"right {k}"] = jnp.sum(here * losses.correct_BxL)
+        sums[f"all {k}"] = jnp.sum(here)
+    return sums["nats"], sums
+
+
+def _best_guess(ids: np.ndarray, positions: np.ndarray) -> float:
+    """Share of the commonest id, at the position where it is largest."""
+    shares = [
+        np.bincount(ids[positions == k]).max() / np.count_nonzero(positions == k)
+        for k in range(positions.max() + 1)
+    ]
+    return float(max(shares))
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Do the first three positions stand out, and do they unlock from left to right?"""
+    last = rows[-1]
+    names = [name for name in last if name.startswith("position")]
+    early, late = names[:3], names[3:]
+    if not late:
+        return []
+    shown = ", ".join(f"{last[name]:.3f}" for name in names)
+    return [
+        wording.statement(
+            "the first three positions are predicted best",
+            min(last[name] for name in early) > max(last[name] for name in late),
+            f"positions 1 to {len(names)}: {shown}",
+        ),
+        wording.statement(
+            "M2 tells more than the commonest id at some position",
+            max(last[name] for name in names) > last["guess"],
+            f"best {max(last[name] for name in names):.3f}, commonest id {last['guess']:.3f}",
+        ),
+    ]
