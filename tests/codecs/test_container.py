@@ -1,0 +1,395 @@
+import io
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from research import codecs
+from research.codecs import container
+from research.codecs import container_format as fmt
+from research.codecs.bytes_codec import BytesCodec
+from research.codecs.gzip_codec import GZipCodec
+from research.errors import FreevocabError, UsageError
+from research.testing.codecs import TinyCodec
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TEXT = b"the cat and the dog, thinking in the rain. \xff\xfe\0\n" * 5
+OURS = {
+    "bytes": "bytes",
+    "gzip": "gzip",
+    "tiny": TinyCodec(),
+    "13 bits": GZipCodec(13, header=False),
+}
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def plain(tmp_path):
+    path = tmp_path / "plain"
+    path.write_bytes(TEXT)
+    return path
+
+
+def packed(text, codec="bytes", **options):
+    """The bytes of a compressed file, made through pipes."""
+    return through_pipes(container.compress, text, codec, **options)[0]
+
+
+def through_pipes(function, data, *arguments, **options):
+    """What `function("-", "-", ...)` writes, and the error it raises (or None)."""
+    output, error = io.BytesIO(), None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+        flush, isatty = (lambda: None), (lambda: False)
+        patch.setattr(sys, "stdout", SimpleNamespace(buffer=output, flush=flush, isatty=isatty))
+        try:
+            function("-", "-", *arguments, **options)
+        except FreevocabError as caught:
+            error = caught
+    return output.getvalue(), error
+
+
+def at_the_other_end(codec):
+    return None if isinstance(codec, str) else codec
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 48, 200])
+def test_files_and_pipes_come_back(name, size, tmp_path):
+    codec, text = OURS[name], TEXT[:size]
+    (tmp_path / "plain").write_bytes(text)
+    done = container.compress(tmp_path / "plain", tmp_path / "small", codec, block_bytes=16)
+    undone = container.decompress(tmp_path / "small", tmp_path / "back", at_the_other_end(codec))
+    assert (tmp_path / "back").read_bytes() == text
+    assert done == undone
+    assert done.num_bytes == size
+    assert done.num_blocks == -(-size // 16)
+    assert done.file_bytes == (tmp_path / "small").stat().st_size
+    assert packed(text, codec, block_bytes=16) == (tmp_path / "small").read_bytes()
+    back, error = through_pipes(
+        container.decompress, (tmp_path / "small").read_bytes(), at_the_other_end(codec)
+    )
+    assert (back, error) == (text, None)
+    assert names_in(tmp_path) == ["back", "plain", "small"]
+
+
+@pytest.mark.parametrize("name", codecs.names())
+def test_every_shipped_codec_is_found_by_its_name(name, plain, tmp_path):
+    container.compress(plain, tmp_path / "small", name)
+    container.decompress(tmp_path / "small", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == TEXT
+    # A codec that is handed over open is known by its name too.
+    assert packed(TEXT, codecs.load(name)) == (tmp_path / "small").read_bytes()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(text=st.binary(max_size=200), size=st.integers(1, 50))
+def test_any_bytes_in_any_blocks(text, size):
+    for codec in OURS.values():
+        small = packed(text, codec, block_bytes=size)
+        assert through_pipes(container.decompress, small, at_the_other_end(codec))[0] == text
+
+
+def damaged_files():
+    """(what, bytes) of every truncation, and of a change of every byte, of a small file."""
+    small = packed(TEXT[:40], block_bytes=16)
+    for length in range(len(small)):
+        yield f"cut to {length}", small[:length]
+    for place in range(len(small)):
+        for mask in (1 << place % 8, 0xFF):
+            changed = bytearray(small)
+            changed[place] ^= mask
+            yield f"byte {place} ^ {mask}", bytes(changed)
+    head = fmt.header_length(small[: fmt.FIXED_BYTES], "")
+    size = fmt.HEAD_BYTES + 16
+    first, second, rest = small[head:][:size], small[head + size :][:size], small[head + 2 * size :]
+    header = small[:head]
+    yield "two blocks exchanged", header + second + first + rest
+    yield "a block twice", header + first + first + second + rest
+    yield "a block missing", header + first + rest
+    yield "no first block", header + second + rest
+    yield "two files", small + small
+    yield "one byte more", small + b"\0"
+
+
+def test_no_change_of_a_file_goes_unseen(tmp_path):
+    """Each gives one line and no file; on a pipe, at most whole right blocks before it."""
+    source = tmp_path / "small"
+    for what, content in damaged_files():
+        source.write_bytes(content)
+        with pytest.raises(FreevocabError) as caught:
+            container.decompress(source, tmp_path / "back")
+        assert "\n" not in str(caught.value) and str(source) in str(caught.value), what
+        assert names_in(tmp_path) == ["small"], what
+        out, error = through_pipes(container.decompress, content)
+        assert error is not None, what
+        assert TEXT[:40].startswith(out), what
+        with pytest.raises(FreevocabError):
+            container.inspect(source)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_no_change_of_a_packed_file_goes_unseen(data):
+    codec = TinyCodec()
+    small = bytearray(packed(TEXT[:90], codec, block_bytes=32))
+    for _ in range(data.draw(st.integers(1, 3))):
+        small[data.draw(st.integers(0, len(small) - 1))] = data.draw(st.integers(0, 255))
+    out, error = through_pipes(container.decompress, bytes(small), codec)
+    if bytes(small) == packed(TEXT[:90], codec, block_bytes=32):
+        assert (out, error) == (TEXT[:90], None)
+    else:
+        assert error is not None and TEXT[:90].startswith(out)
+
+
+def test_an_older_output_survives_a_failure(plain, tmp_path):
+    small = packed(TEXT)
+    (tmp_path / "small").write_bytes(small[:-3])
+    (tmp_path / "back").write_text("older")
+    with pytest.raises(FreevocabError, match="cut short"):
+        container.decompress(tmp_path / "small", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "older"
+    assert names_in(tmp_path) == ["back", "plain", "small"]
+
+
+def test_another_codec_than_the_one_used_is_refused(plain, tmp_path):
+    TinyCodec().save(tmp_path / "codec")
+    container.compress(plain, tmp_path / "small", tmp_path / "codec")
+    with pytest.raises(UsageError, match="'tiny-264': give its directory with --codec"):
+        container.decompress(tmp_path / "small", tmp_path / "back")
+    for other in (TinyCodec([b"x "] * 8), "bytes"):
+        with pytest.raises(FreevocabError, match="made with another codec"):
+            container.decompress(tmp_path / "small", tmp_path / "back", other)
+    assert not (tmp_path / "back").exists()
+    container.decompress(tmp_path / "small", tmp_path / "back", tmp_path / "codec")
+    assert (tmp_path / "back").read_bytes() == TEXT
+
+
+def test_a_shipped_codec_that_this_version_lacks(tmp_path, plain, monkeypatch):
+    container.compress(plain, tmp_path / "small", "gzip")
+    monkeypatch.setattr(codecs, "names", lambda: ["bytes"])
+    with pytest.raises(FreevocabError, match="'gzip', which this freevocab does not have"):
+        container.decompress(tmp_path / "small", tmp_path / "back")
+
+
+class Lossy(BytesCodec):
+    name = "lossy"
+    lossless = False
+
+
+class Wrong(BytesCodec):
+    """Says that it is lossless; letters lose their case."""
+
+    name = "wrong"
+
+    def encode(self, texts):
+        return super().encode([text.lower() for text in texts])
+
+
+class Forgetful(BytesCodec):
+    """Decodes right once (when its work is verified), then wrongly."""
+
+    name = "forgetful"
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def decode(self, ids):
+        self.calls += 1
+        return [text if self.calls == 1 else text[::-1] for text in super().decode(ids)]
+
+
+def test_a_lossy_codec_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(UsageError, match="choose a lossless codec"):
+        container.compress(tmp_path / "absent", tmp_path / "small", Lossy())
+
+
+def test_a_codec_that_does_not_keep_its_word_is_found_out(tmp_path):
+    (tmp_path / "plain").write_text("Letters")
+    with pytest.raises(FreevocabError, match="does not give this text back"):
+        container.compress(tmp_path / "plain", tmp_path / "small", Wrong())
+    assert names_in(tmp_path) == ["plain"]
+    codec = Forgetful()
+    container.compress(tmp_path / "plain", tmp_path / "small", codec)
+    with pytest.raises(FreevocabError, match="decodes to another text"):
+        container.decompress(tmp_path / "small", tmp_path / "back", codec)
+    assert names_in(tmp_path) == ["plain", "small"]
+
+
+class Interrupted(BytesCodec):
+    """Ctrl-C while the third group of blocks is being worked on."""
+
+    name = "interrupted"
+    block_bytes = container.GROUP
+
+    def __init__(self, method):
+        super().__init__()
+        self.method, self.calls = method, 0
+
+    def _count(self, method):
+        self.calls += method == self.method
+        if self.calls == 3:
+            raise KeyboardInterrupt
+
+    def encode(self, texts):
+        self._count("encode")
+        return super().encode(texts)
+
+    def decode(self, ids):
+        self._count("decode")
+        return super().decode(ids)
+
+
+def test_an_interruption_leaves_nothing(tmp_path):
+    (tmp_path / "plain").write_bytes(bytes(4 * container.GROUP))
+    with pytest.raises(KeyboardInterrupt):
+        container.compress(tmp_path / "plain", tmp_path / "small", Interrupted("encode"))
+    assert names_in(tmp_path) == ["plain"]
+    container.compress(tmp_path / "plain", tmp_path / "small", Interrupted("never"))
+    with pytest.raises(KeyboardInterrupt):
+        container.decompress(tmp_path / "small", tmp_path / "back", Interrupted("decode"))
+    assert names_in(tmp_path) == ["plain", "small"]
+
+
+@pytest.mark.parametrize("to", ["small", "-"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(to, tmp_path):
+    """The system's limit on a file's size stands for the disk."""
+    (tmp_path / "plain").write_bytes(bytes(200_000))
+    program = (
+        "import resource, sys\n"
+        "from research.codecs import container\n"
+        "from research.errors import FreevocabError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try:\n"
+        f"    container.compress({str(tmp_path / 'plain')!r}, {to!r}, 'bytes')\n"
+        "except FreevocabError as error:\n"
+        "    print(error, file=sys.stderr)\n"
+        "    sys.exit(1)\n"
+    )
+    with open(tmp_path / "stdout", "wb") as stdout:
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(
+            command, stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    target = "standard output" if to == "-" else "small"
+    assert done.stderr == f"cannot write {target}: File too large\n"
+    assert done.returncode == 1
+    assert names_in(tmp_path) == ["plain", "stdout"]
+
+
+def test_real_pipes(tmp_path):
+    program = (
+        "import sys\n"
+        "from research.codecs import container\n"
+        "getattr(container, sys.argv[1])('-', '-', *sys.argv[2:])\n"
+    )
+
+    def run(*arguments, data):
+        command = [sys.executable, "-c", program, *arguments]
+        return subprocess.run(command, input=data, capture_output=True, cwd=ROOT, timeout=60).stdout
+
+    text = TEXT * 10_000
+    small = run("compress", "gzip", data=text)
+    assert 0 < len(small) < len(text) / 10
+    assert run("decompress", data=small) == text
+
+
+def test_a_named_pipe_is_written_not_replaced(plain, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    container.compress(plain, pipe, "bytes")
+    reader.join(timeout=60)
+    assert got == [packed(TEXT)]
+    assert pipe.is_fifo()
+
+
+def test_a_links_file_is_replaced_not_the_link(plain, tmp_path):
+    (tmp_path / "link").symlink_to("target")
+    container.compress(plain, tmp_path / "link", "bytes")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == packed(TEXT)
+
+
+def test_a_file_may_be_compressed_onto_itself(plain):
+    container.compress(plain, plain, "bytes")
+    container.decompress(plain, plain)
+    assert plain.read_bytes() == TEXT
+
+
+def test_wrong_paths_are_usage_errors(plain, tmp_path):
+    for source, target, words in [
+        (tmp_path / "absent", tmp_path / "small", "there is no file"),
+        (tmp_path, tmp_path / "small", "is a directory"),
+        (plain, tmp_path, "is a directory"),
+        (plain, tmp_path / "absent" / "small", "there is no directory"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            container.compress(source, target, "bytes")
+    with pytest.raises(UsageError, match="no codec 'morse'"):
+        container.compress(plain, tmp_path / "small", "morse")
+    for size in (0, -1, 1 << 40):
+        with pytest.raises(UsageError, match="a block holds"):
+            container.compress(plain, tmp_path / "small", "bytes", block_bytes=size)
+    assert names_in(tmp_path) == ["plain"]
+
+
+def test_nothing_is_compressed_to_a_terminal(plain, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(UsageError, match="not for a terminal"):
+        container.compress(plain, "-", "bytes")
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    size = 12_000_000
+    with open(tmp_path / "plain", "wb") as stream:
+        stream.truncate(size)
+    tracemalloc.start()
+    container.compress(tmp_path / "plain", tmp_path / "small", "bytes", block_bytes=1 << 16)
+    container.decompress(tmp_path / "small", tmp_path / "back")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "back").stat().st_size == size
+    assert peak < size / 2
+
+
+class Live(BytesCodec):
+    """Has no table, as a codec that runs a model; remembers how many texts it was given."""
+
+    name = "live"
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def token_bytes(self):
+        return None
+
+    def encode(self, texts):
+        self.batches.append([len(text) for text in texts])
+        return super().encode(texts)
+
+
+def test_a_codec_without_a_table_gets_many_short_blocks_at_once(tmp_path):
+    codec = Live()
+    (tmp_path / "plain").write_bytes(bytes(container.GROUP + 5))
+    done = container.compress(tmp_path / "plain", tmp_path / "small", codec)
+    count = container.GROUP // container.LIVE_BLOCK
+    assert codec.batches == [[container.LIVE_BLOCK] * count, [5]]
+    assert done.num_blocks == count + 1
+    container.decompress(tmp_path / "small", tmp_path / "back", codec)
+    assert (tmp_path / "back").stat().st_size == container.GROUP + 5
