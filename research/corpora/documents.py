@@ -150,7 +150,7 @@ def _cut(text: bytes, size: int) -> list[bytes]:
     return [*pieces, text[start:]]
 
 
-_BLANK_LINE = re.compile(rb"\n\r?\n+")
+_BLANK_LINE = re.compile(rb"\n(?:[ \t\r]*\n)+")
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

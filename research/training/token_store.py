@@ -183,6 +183,7 @@ def _mapped(path: Path, dtype: str, expected: dict[str, int]) -> np.ndarray:
 
 
 def first_bytes(documents: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
+    """The documents that `build` takes for this max_bytes: the last one may be a start only."""
     left = max_bytes
     for document in documents:
         if left is not None and len(document) >= left:

@@ -165,7 +165,7 @@ def test_max_bytes_takes_whole_documents_and_the_start_of_one(
     tmp_path_factory, documents, max_bytes
 ):
     text = b"".join(documents)
-    expected = list(token_store._first_bytes(documents, max_bytes))
+    expected = list(token_store.first_bytes(documents, max_bytes))
     taken = b"".join(expected)
     assert text.startswith(taken) and expected[:-1] == documents[: max(0, len(expected) - 1)]
     assert len(taken) <= max_bytes and (len(taken) == len(text) or len(taken) > max_bytes - 4)
@@ -176,9 +176,9 @@ def test_max_bytes_takes_whole_documents_and_the_start_of_one(
 
 
 def test_max_bytes_cuts_what_is_not_text_exactly():
-    assert list(token_store._first_bytes([b"\x80" * 9, b"x"], 5)) == [b"\x80" * 5]
-    assert list(token_store._first_bytes([b"ab", b"cd"], 2)) == [b"ab"]
-    assert list(token_store._first_bytes([b"ab", b"cd"], 9)) == [b"ab", b"cd"]
+    assert list(token_store.first_bytes([b"\x80" * 9, b"x"], 5)) == [b"\x80" * 5]
+    assert list(token_store.first_bytes([b"ab", b"cd"], 2)) == [b"ab"]
+    assert list(token_store.first_bytes([b"ab", b"cd"], 9)) == [b"ab", b"cd"]
 
 
 def test_max_bytes_does_not_read_on():
@@ -187,7 +187,7 @@ def test_max_bytes_does_not_read_on():
         yield b"second"
         raise AssertionError("read too far")
 
-    assert list(token_store._first_bytes(documents(), 7)) == [b"first", b"se"]
+    assert list(token_store.first_bytes(documents(), 7)) == [b"first", b"se"]
 
 
 def test_progress_says_bytes_and_rate(tmp_path):
