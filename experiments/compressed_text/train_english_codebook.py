@@ -85,7 +85,7 @@ class Text:
         ]
         return Text(pieces[:: max(1, round(self.size / size))], self.held_out)
 
-    def row(self, codec: CodebookCodec, started: float, **columns: object) -> Row:
+    def row(self, codec: CodebookCodec, started: float, /, **columns: object) -> Row:
         """Bytes per token on the held-out text beside `columns`, and the time since `started`."""
         seconds = round(time.monotonic() - started, 1)
         held_out = {
@@ -99,10 +99,11 @@ class Text:
 
 def read(data: Path) -> tuple[Text, dict[str, object]]:
     """The text under `data`, and what a reader of the results should know of it."""
-    parts = {
-        "enwiki": corpora.load(f"text:{data}/enwiki-2015*/*.txt;valid={data}/enwiki-2015/valid.txt"),
-        "novels": corpora.load(f"text:{data}/english-novels-100/corpus/*.txt"),
+    specs = {
+        "enwiki": f"text:{data}/enwiki-2015*/*.txt;valid={data}/enwiki-2015/valid.txt",
+        "novels": f"text:{data}/english-novels-100/corpus/*.txt",
     }
+    parts = {name: corpora.load(spec) for name, spec in specs.items()}
     train, held_out, facts = [], {}, {}
     for name, corpus in parts.items():
         of_part = {split: list(corpus.documents(split)) for split in ("train", "valid")}
@@ -132,7 +133,11 @@ def candidates(text: Text, config: Config) -> Iterator[Row]:
             for rounds in (1, 3):
                 started = time.monotonic()
                 codec, _ = train_codebook(
-                    text.train, beta=beta, smoothing=smoothing, rounds=rounds, longest=config.longest
+                    text.train,
+                    beta=beta,
+                    smoothing=smoothing,
+                    rounds=rounds,
+                    longest=config.longest,
                 )
                 yield text.row(
                     codec, started, codec="point+delay", beta=beta,
@@ -190,7 +195,7 @@ def shipped(text: Text, config: Config, keep: Callable[[Row], None]) -> list[Cod
             keep(
                 text.row(
                     codec, started, codec="point+delay", beta=beta,
-                    model=f"window, {config.smoothing}" if number else f"order 7, {config.smoothing}",
+                    model=f"{'window' if number else 'order 7'}, {config.smoothing}",
                     counted=f"at windows, round {number}" if number else "everywhere",
                 )  # fmt: skip
             )

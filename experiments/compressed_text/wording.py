@@ -1,6 +1,6 @@
 """Remarks: was an ordering of the paper reproduced? Said from the rows, in the same words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -22,10 +22,10 @@ def ordering(claim: str, values: Sequence[tuple[str, float | None]]) -> str | No
       values: (name, figure) in the order that the claim predicts; None if the row is not there.
 
     Returns:
-      One line, or None with fewer than two figures to compare.
+      One line, or None if a figure is not there or there is nothing to compare.
     """
     known = [(name, value) for name, value in values if value is not None]
-    if len(known) < 2:
+    if len(known) < max(2, len(values)):
         return None
     rises = all(a < b for (_, a), (_, b) in zip(known, known[1:], strict=False))
     shown = ", ".join(f"{name} {value:.4g}" for name, value in known)
@@ -40,8 +40,3 @@ def statement(claim: str, holds: bool, evidence: str) -> str:
 def compact(*lines: str | None) -> list[str]:
     """The lines that say something."""
     return [line for line in lines if line]
-
-
-def column(rows: Sequence[Row], name: str, key: Callable[[Row], str]) -> list[tuple[str, float]]:
-    """(key(row), row[name]) of the rows that have a figure there."""
-    return [(key(row), row[name]) for row in rows if row.get(name) is not None]

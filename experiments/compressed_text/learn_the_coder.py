@@ -1,0 +1,192 @@
+"""Compressing and decompressing as sequence to sequence (Table 5)."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.compressed_text import compressors, second_model, setting, wording
+
+TITLE = "Learning the coder: sequence to sequence (Table 5)"
+COLUMNS = (
+    "method", "task", "vocabulary", "size", "accuracy", "nats", "uniform_nats", "cut", "seconds",
+)
+"""accuracy, nats: of a target, a byte or a token. uniform_nats: what knowing nothing costs.
+cut: share of validation texts whose sequence did not fit."""
+ALONE = "byte LM only"
+PAPER_ROWS: list[dict[str, Any]] = [
+    {"method": method, "task": task, "vocabulary": 256, "size": "113m", "accuracy": accuracy,
+     "nats": nats, "uniform_nats": math.log(256)}
+    for method, task, accuracy, nats in (
+        ("AC", "decompress", 0.7698, 0.751),
+        (f"{ALONE} (beside AC)", "decompress", 0.7686, 0.755),
+        ("EqualInfo W=16", "decompress", 0.9530, 0.141),
+        (f"{ALONE} (beside EqualInfo)", "decompress", 0.7683, 0.756),
+        ("AC", "compress", 0.017, 2.489),
+    )
+]
+NUM_BYTES = 256  # ids of bytes come first, then those of tokens, then SEP, BOS, EOS
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sequences prompt, SEP, target: [N, L] each, ready to be rows of a batch."""
+
+    inputs_NxL: np.ndarray
+    targets_NxL: np.ndarray
+    weights_NxL: np.ndarray
+    cut: float
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows of these indices."""
+        return {
+            "inputs_BxL": self.inputs_NxL[rows],
+            "targets_BxL": self.targets_NxL[rows],
+            "weights_BxL": self.weights_NxL[rows],
+        }
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The byte model alone, then each codec at each task."""
+    corpus = setting.load_corpus(config.corpus)
+    texts = {
+        split: draw(compressors.documents(corpus, split, config.train_bytes), count, config, salt)
+        for split, count, salt in (
+            ("train", config.num_texts, 0), ("valid", config.valid_texts, 1)
+        )
+    }
+    vocabulary = 1 << config.codecs[0].bits_per_token
+    nothing = {split: [np.zeros(0, np.int32)] * len(of) for split, of in texts.items()}
+    rows = [_row(ALONE, "decompress", texts, nothing, vocabulary, config, workdir, log)]
+    for codec_config in config.codecs:
+        codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
+        if codec.vocab_size != vocabulary:
+            raise ValueError("the codecs of this table need equal bits_per_token")
+        coded = {split: codec.encode(of) for split, of in texts.items()}
+        name = compressors.method(codec_config)
+        rows += [
+            _row(name, task, texts, coded, vocabulary, config, workdir, log)
+            for task in config.tasks
+        ]
+    return rows
+
+
+def draw(documents: list[bytes], count: int, config, salt: int) -> list[bytes]:
+    """`count` texts of config.text_bytes bytes from random places in documents long enough."""
+    size = config.text_bytes
+    long_enough = [document for document in documents if len(document) >= size]
+    places = np.array([len(document) - size + 1 for document in long_enough])
+    generator = np.random.default_rng([config.seed, salt])
+    which = generator.choice(len(places), count, p=places / places.sum())
+    starts = generator.integers(0, places[which])
+    return [
+        long_enough[w][s : s + size] for w, s in zip(which.tolist(), starts.tolist(), strict=True)
+    ]
+
+
+def pairs(prompts: list[np.ndarray], targets: list[np.ndarray], sep: int, length: int) -> Pairs:
+    """BOS prompt SEP target -> prompt SEP target, weight 1 on the target, cut at `length`.
+
+    BOS is sep + 1; what is left of a row is filled with SEP, weight 0.
+    """
+    inputs = np.full((len(prompts), length), sep, np.int32)
+    outputs = np.full((len(prompts), length), sep, np.int32)
+    weights = np.zeros((len(prompts), length), np.float32)
+    cut = 0
+    for row, (prompt, target) in enumerate(zip(prompts, targets, strict=True)):
+        whole = np.concatenate([prompt, [sep], target])
+        cut += len(whole) > length
+        part = whole[:length]
+        outputs[row, : len(part)] = part
+        inputs[row, 0] = sep + 1
+        inputs[row, 1 : len(part)] = part[:-1]
+        weights[row, len(prompt) + 1 : len(part)] = 1.0
+    return Pairs(inputs, outputs, weights, cut / len(prompts))
+
+
+def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> dict[str, Any]:
+    clock = setting.Clock()
+    made = {
+        split: _pairs(task, of, coded[split], vocabulary, config.m2.length)
+        for split, of in texts.items()
+    }
+    vocab_size = NUM_BYTES + vocabulary + 3
+    result = second_model.train(
+        config.m2,
+        vocab_size,
+        _training_batches(made["train"], config.m2.batch_size, config.seed),
+        seed=config.seed,
+        log=lambda line: log(f"{name}, {task}: {line}"),
+        workdir=workdir / "m2" / compressors.key(name, task, config),
+    )
+    batches = _evaluation_batches(made["valid"], config.m2.evaluation_batch_size)
+    sums = second_model.evaluate(config.m2, vocab_size, result.params, batches, 1)
+    row = {
+        "method": name,
+        "task": task,
+        "vocabulary": vocabulary,
+        "size": config.m2.size,
+        "accuracy": sums.others["correct"] / sums.tokens,
+        "nats": sums.nats / sums.tokens,
+        "uniform_nats": math.log(NUM_BYTES if task == "decompress" else vocabulary),
+        "cut": made["valid"].cut,
+        "seconds": clock.seconds(),
+    }
+    log(f"{name}, {task}: {row['accuracy']:.2%} right, {row['nats']:.3f} nats a target")
+    return row
+
+
+def _pairs(task, texts, coded, vocabulary, length) -> Pairs:
+    sep = NUM_BYTES + vocabulary
+    as_bytes = [np.frombuffer(text, np.uint8).astype(np.int32) for text in texts]
+    as_tokens = [ids + NUM_BYTES for ids in coded]
+    if task == "decompress":
+        return pairs(as_tokens, as_bytes, sep, length)
+    return pairs(as_bytes, as_tokens, sep, length)
+
+
+def _training_batches(made: Pairs, size: int, seed: int) -> Callable[[int], dict[str, np.ndarray]]:
+    def batch(step: int) -> dict[str, np.ndarray]:
+        generator = np.random.default_rng([seed, step])
+        return made.batch(generator.integers(0, len(made.inputs_NxL), size))
+
+    return batch
+
+
+def _evaluation_batches(made: Pairs, size: int) -> Iterator[dict[str, np.ndarray]]:
+    count = len(made.inputs_NxL)
+    if count % size:
+        raise ValueError("valid_texts must be a multiple of the evaluation batch")
+    for start in range(0, count, size):
+        yield made.batch(np.arange(start, start + size))
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Which ids help to predict the text?"""
+    alone = wording.pick(rows, method=ALONE)
+    coded = [row for row in rows if row["task"] == "decompress" and row["method"] != ALONE]
+    lines: list[str | None] = []
+    for row in coded:
+        gain = row["accuracy"] - alone["accuracy"]
+        learned = gain > 0.02
+        shown = f"{row['accuracy']:.2%} against {alone['accuracy']:.2%} for the byte model alone"
+        if row["method"] == "AC":
+            lines.append(wording.statement(
+                "nothing of AC's decompression is learned (within 2 %)", not learned, shown
+            ))
+        else:
+            lines.append(wording.statement(
+                f"decompressing {row['method']} is learned", learned, shown
+            ))
+    compressing = wording.pick(rows, method="AC", task="compress")
+    if compressing:
+        lines.append(wording.statement(
+            "compressing with AC stays under 5 % right",
+            compressing["accuracy"] < 0.05,
+            f"{compressing['accuracy']:.2%}, {compressing['nats']:.3f} nats of"
+            f" {compressing['uniform_nats']:.3f}",
+        ))
+    return wording.compact(*lines)
