@@ -110,7 +110,8 @@ def update_readme(text: str, sections: Sequence[Section]) -> str:
             continue
         notes = [f"- {scale}: {_origin(result)}" for scale, result in section.results.items()]
         parts.append(summary(section) + "\n" + "\n".join(notes) + "\n")
-    return f"{before}{BEGIN}\n\n" + "\n".join(parts) + f"\n{END}{after}"
+    body = "\n".join(parts) or "Nothing has been measured yet.\n"
+    return f"{before}{BEGIN}\n\n{body}\n{END}{after}"
 
 
 def _markdown(section, columns, rows, picture: Path, drawn: bool) -> str:
