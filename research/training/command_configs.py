@@ -25,7 +25,7 @@ class TrainM1:
     """regime window: the codec whose windows examples start at."""
     length: int = 1024
     """Bytes in an example (regime text)."""
-    window_bytes: int = 16
+    window_bytes: int = 24
     """Bytes in an example (regime window); a window of 16 bits seldom stands for more."""
     batch_size: int = 128
     """Examples of --length bytes in a step; regime window fills as many bytes with short ones."""

@@ -16,7 +16,7 @@ class ParallelismConfig:
     model: int = 1
     """Devices along 'model': attention heads, MLP width and rows of the tables are split."""
     fsdp: bool = True
-    """Also split kernels and the optimizer's state over 'data' (mesh only)."""
+    """Kernels and the optimizer's state are split over 'data' too; off: whole (mesh only)."""
 
 
 @dataclasses.dataclass(frozen=True)

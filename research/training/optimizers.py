@@ -88,22 +88,22 @@ def _adafactor(config, rate, rules):
 
 
 def _muon(config, rate, rules):
-    def matrices(params):
-        # None sends a parameter to AdamW.
+    def labels(params):
         return jax.tree.map(
-            lambda rule: optax.contrib.MuonDimensionNumbers(rule.indices("in"), rule.indices("out"))
-            if rule.kernel
-            else None,
+            lambda rule: "kernels" if rule.kernel else "others", sharding_rules.match(params, rules)
+        )
+
+    def matrices(params):
+        return jax.tree.map(
+            lambda rule: optax.contrib.MuonDimensionNumbers(rule.indices("in"), rule.indices("out")),
             sharding_rules.match(params, rules),
         )
 
-    return optax.contrib.muon(
+    muon = optax.contrib.muon(
         rate,
         beta=config.momentum,
         weight_decay=config.weight_decay,
-        adam_b1=config.beta1,
-        adam_b2=config.beta2,
-        eps=config.epsilon,
         muon_weight_dimension_numbers=matrices,
         consistent_rms=_MUON_RMS,
     )
+    return optax.partition({"kernels": muon, "others": _adamw(config, rate, rules)}, labels)

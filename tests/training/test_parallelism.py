@@ -1,0 +1,114 @@
+import types
+
+import jax
+import numpy as np
+import pytest
+
+from research.errors import UsageError
+from research.training import loop, parallelism
+from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+
+KINDS = {
+    "single": ParallelismConfig(),
+    "8x1": ParallelismConfig("mesh"),
+    "4x2": ParallelismConfig("mesh", data=4, model=2),
+    "pmap": ParallelismConfig("pmap"),
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (ParallelismConfig("mesh", data=3, model=2), "3 x 2 does not fit 8 devices"),
+        (ParallelismConfig("mesh", model=3), r"\? x 3 does not fit 8 devices"),
+        (ParallelismConfig("mesh", model=16), r"\? x 16 does not fit 8 devices"),
+        (ParallelismConfig("pmap", data=4), "4 x 1 does not fit 8 devices"),
+        (ParallelismConfig("pmap", model=2), "data parallel only"),
+        (ParallelismConfig("single", data=2), "single has one device"),
+        (ParallelismConfig("mesh", model=0), "at least 1"),
+    ],
+)
+def test_devices_that_do_not_fit_get_one_line(config, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        parallelism.make_mesh(config)
+    assert "\n" not in str(caught.value)
+
+
+def test_mesh_shapes():
+    shapes = {name: tuple(parallelism.make_mesh(c).shape.values()) for name, c in KINDS.items()}
+    assert shapes == {"single": (1, 1), "8x1": (8, 1), "4x2": (4, 2), "pmap": (8, 1)}
+
+
+def test_each_process_builds_the_rows_of_its_devices(monkeypatch):
+    def fake_mesh(process_of_device):
+        devices = np.array(
+            [[types.SimpleNamespace(process_index=p) for p in row] for row in process_of_device],
+            object,
+        )
+        return types.SimpleNamespace(devices=devices)
+
+    shares = {}
+    for name, grid in {
+        "two hosts, data": [[0], [0], [1], [1]],
+        "four hosts, data": [[0, 0], [1, 1], [2, 2], [3, 3]],
+        "model across hosts": [[0, 1], [2, 3]],
+    }.items():
+        shares[name] = []
+        for process in range(1 + max(map(max, grid))):
+            monkeypatch.setattr(jax, "process_index", lambda process=process: process)
+            shares[name].append(parallelism.batch_share(fake_mesh(grid)))
+    assert shares["two hosts, data"] == [(0, 2), (1, 2)]
+    assert shares["four hosts, data"] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert shares["model across hosts"] == [(0, 2), (0, 2), (1, 2), (1, 2)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_batch_is_split_over_data(name, bigram):
+    config = KINDS[name]
+    mesh = parallelism.make_mesh(config)
+    batch = bigram.batch(0)
+    placed = parallelism.put_batch(config, mesh, batch)
+    for key, array in placed.items():
+        whole = np.asarray(array).reshape(batch[key].shape)
+        np.testing.assert_array_equal(whole, batch[key])
+        shards = {shard.data.size for shard in array.addressable_shards}
+        assert shards == {batch[key].size // mesh.shape["data"]}
+
+
+def test_a_batch_that_does_not_divide_gets_one_line():
+    config = KINDS["8x1"]
+    with pytest.raises(UsageError, match="batch of 12 .* 8 devices along 'data'"):
+        parallelism.put_batch(config, parallelism.make_mesh(config), {"x": np.zeros((12, 2))})
+
+
+@pytest.mark.slow
+def test_every_kind_trains_the_same(transformer, compare):
+    """Five AdamW steps in float32 on a real model; each device has another number of tokens."""
+    results = {}
+    for name, config in KINDS.items():
+        train = TrainConfig(
+            steps=5,
+            log_every=1,
+            optimizer=OptimizerConfig(learning_rate=1e-3, weight_decay=0.1, clip_norm=0.5),
+            parallelism=config,
+        )
+        prepared = loop.prepare(transformer.loss, transformer.init, transformer.batch(0), train)
+        results[name] = loop.train(
+            transformer.loss,
+            transformer.init,
+            transformer.batch,
+            train,
+            None,
+            prepared=prepared,
+            log=lambda line: None,
+        )
+        if name == "4x2":
+            leaves = jax.tree.leaves(results[name].params["vocabulary"])
+            assert all(leaf.addressable_shards[0].data.shape == (32, 16) for leaf in leaves)
+    base = results.pop("single")
+    assert len(base.history) == 5
+    for name, other in results.items():
+        for ours, theirs in zip(base.history, other.history, strict=True):
+            for key in ("loss", "grad_norm"):
+                np.testing.assert_allclose(theirs[key], ours[key], rtol=1e-5, err_msg=name)
+        assert compare.largest_difference(base.params, other.params) < 1e-5, name
