@@ -5,7 +5,7 @@
 Tokens of a whole window against tokens of half a window: over sequences of half as many (the same
 text in each), then over as many (twice the text).
 
-cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 and 12 bits, M2 "small", 150
+cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 and 12 bits, M2 "mini", 300
   steps of 16 x 128 or 16 x 64. 2 cores: EXPECTED_CPU
 gpu: text in $FREEVOCAB_DATA, W = 16, tokens of 8 and 16 bits, M2 25m, 500 steps of 64 x 512 or
   64 x 256. Not yet run.
@@ -66,7 +66,7 @@ def cpu() -> Config:
         m1=M1Config(order=5, beta=12),
         codecs=rows(12),
         lengths=(128, 64, 128),
-        m2=M2Config(padded_vocab_size=4224, steps=300),
+        m2=M2Config(size="mini", padded_vocab_size=4224, steps=300),
         train_bytes=2_200_000,
         valid_bytes=100_000,
     )

@@ -2,7 +2,7 @@
 
     freevocab reproduce compressed_text/gzip_header [--scale gpu|paper]
 
-cpu: builtin corpus, M2 "small" (1.03 M kernels), 150 steps of 16 x 128 tokens of 8 and 12 bits.
+cpu: builtin corpus, M2 "mini" (524 k kernels), 150 steps of 16 x 128 tokens of 8 and 12 bits.
   2 cores: EXPECTED_CPU
 gpu: text in $FREEVOCAB_DATA, M2 25m, 500 steps of 64 x 512, tokens of 8 and 16 bits. Not yet run.
 paper: C4, 25m, 200,000 steps of 256 x 512. The paper: ratio 2.24 / 2.23 and 2.35 / 2.33 bits/byte
@@ -47,7 +47,7 @@ def cpu() -> TrainedTable:
         corpus=BUILTIN,
         m1=M1Config(),
         codecs=rows(8, 12),
-        m2=M2Config(padded_vocab_size=4224),
+        m2=M2Config(size="mini", padded_vocab_size=4224),
         train_bytes=3_000_000,
         valid_bytes=100_000,
     )

@@ -4,7 +4,7 @@
 
 The coder is reset at every window in all rows; only M1 remembers more.
 
-cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 and 12 bits; M2 "small", 150
+cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 and 12 bits; M2 "mini", 150
   steps of 16 x 128. 2 cores: EXPECTED_CPU
 gpu: text in $FREEVOCAB_DATA, W = 16, M2 25m, 500 steps of 64 x 512. Not yet run.
 paper: C4, 3m Transformer, 403m, 200,000 steps of 256 x 512. The paper: 1.092 / 1.015 bits/byte
@@ -52,7 +52,7 @@ def cpu() -> TrainedTable:
         corpus=BUILTIN,
         m1=M1Config(order=5, beta=12),
         codecs=rows(12, (6, 12)),
-        m2=M2Config(padded_vocab_size=4224),
+        m2=M2Config(size="mini", padded_vocab_size=4224),
         train_bytes=1_200_000,
         valid_bytes=100_000,
     )

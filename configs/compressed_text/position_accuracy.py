@@ -3,7 +3,7 @@
     freevocab reproduce compressed_text/position_accuracy [--scale gpu|paper]
 
 cpu: builtin corpus, M1 = byte 5-gram, W = 48 (beta 12), tokens of 6 bits: eight to a window, as
-  in the paper's W = 64 with tokens of 8. M2 "small", 400 steps of 16 x 128, looked at four times.
+  in the paper's W = 64 with tokens of 8. M2 "mini", 400 steps of 16 x 128, looked at four times.
   2 cores: EXPECTED_CPU
 gpu: text in $FREEVOCAB_DATA, W = 64, tokens of 8 bits, M2 25m, 2,000 steps of 64 x 512. Not yet
   run.
@@ -54,7 +54,7 @@ def cpu() -> Config:
         corpus=BUILTIN,
         m1=M1Config(order=5, beta=12),
         codec=CodecConfig("equal_info", window_bits=48, bits_per_token=6, closing="point"),
-        m2=M2Config(steps=400),
+        m2=M2Config(size="mini", steps=400),
         train_bytes=2_000_000,
         valid_bytes=60_000,
         looks=4,

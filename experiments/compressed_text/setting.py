@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from configs.compressed_text.parts import CodecConfig, M1Config, M2Config
-from experiments.compressed_text import compressors
+from experiments.compressed_text import compressors, encoding
 from experiments.compressed_text.compressors import Log
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
@@ -80,7 +80,8 @@ def store(
     codec: Codec, corpus: Corpus, split: str, max_bytes: int, workdir: Path
 ) -> TokenStore:
     """The ids of the first `max_bytes` of a split, built once under `workdir`."""
-    return token_store.build(corpus, split, codec, workdir / "tokens", max_bytes=max_bytes)
+    with encoding.shared(codec, max_bytes) as quick:
+        return token_store.build(corpus, split, quick, workdir / "tokens", max_bytes=max_bytes)
 
 
 def text_ids(tokens: TokenStore) -> np.ndarray:
