@@ -56,16 +56,20 @@ def compress(
         raise UsageError("compressed data is not for a terminal: give a file or a pipe")
     header = _header(opened, codec, block_bytes)
     with reading(source) as reader, writing(target) as writer:
-        writer.write(fmt.pack_header(header))
+        packed = fmt.pack_header(header)
+        link = fmt.link_of(packed)
+        writer.write(packed)
         crc = num_ids = num_blocks = 0
         texts = iter(lambda: reader.read(header.block_bytes), b"")
         for group in _batched(texts, header.block_bytes):
             for text, ids in zip(group, _encode(opened, group, verify), strict=True):
-                writer.write(fmt.pack_block(text, ids, header, num_blocks))
+                packed = fmt.pack_block(text, ids, header, link)
+                link = fmt.link_of(packed[: fmt.HEAD_BYTES])
+                writer.write(packed)
                 crc = zlib.crc32(text, crc)
                 num_ids += len(ids)
                 num_blocks += 1
-        writer.write(fmt.pack_end(fmt.End(reader.num_bytes, crc, num_blocks)))
+        writer.write(fmt.pack_end(fmt.End(reader.num_bytes, crc, num_blocks), link))
     return Summary(header.name, reader.num_bytes, writer.num_bytes, num_ids, num_blocks)
 
 
@@ -85,11 +89,11 @@ def decompress(
         made with. There is then no target file; on a pipe no wrong byte, but earlier blocks.
     """
     with reading(source) as reader:
-        header = _read_header(reader)
+        header, link = _read_header(reader)
         opened = _codec_for(header, reader.name, codec)
         with writing(target) as writer:
             crc = num_ids = num_blocks = 0
-            blocks = _Blocks(reader, header)
+            blocks = _Blocks(reader, header, link)
             for group in _batched(blocks, header.block_bytes):
                 texts = opened.decode([ids for _, ids in group])
                 for (head, ids), text in zip(group, texts, strict=True):
@@ -123,12 +127,12 @@ def inspect(
       FreevocabError, UsageError: as `decompress`.
     """
     with reading(source) as reader:
-        header = _read_header(reader)
+        header, link = _read_header(reader)
         at_hand = codec is not None or (header.shipped and header.name in codecs.names())
         opened = _codec_for(header, reader.name, codec) if at_hand else None
         strings = [] if opened else None
         num_bytes = num_ids = num_blocks = 0
-        blocks = _Blocks(reader, header)
+        blocks = _Blocks(reader, header, link)
         for head, ids in blocks:
             if opened and not num_blocks:
                 strings = _strings(opened, ids, count)
@@ -144,15 +148,18 @@ def inspect(
 class _Blocks:
     """Iterates over (head, ids) of the blocks; then `end` is what the end mark says."""
 
-    def __init__(self, reader: Reader, header: fmt.Header):
+    def __init__(self, reader: Reader, header: fmt.Header, link: int):
         self._reader = reader
         self._header = header
+        self._link = link
         self.end = fmt.End(-1, 0, 0)
 
     def __iter__(self) -> Iterator[tuple[fmt.BlockHead, np.ndarray]]:
         reader, header = self._reader, self._header
         for index in itertools.count():
-            head = fmt.unpack_head(reader.read(fmt.HEAD_BYTES), header, index, reader.name)
+            packed = reader.read(fmt.HEAD_BYTES)
+            head = fmt.unpack_head(packed, header, self._link, index, reader.name)
+            self._link = fmt.link_of(packed)
             if isinstance(head, fmt.End):
                 self.end = head
                 break
@@ -184,10 +191,11 @@ def _header(
     return fmt.Header(name, shipped, digest, codec.vocab_size, block_bytes)
 
 
-def _read_header(reader: Reader) -> fmt.Header:
+def _read_header(reader: Reader) -> tuple[fmt.Header, int]:
+    """The header, and the link to the first block."""
     start = reader.read(fmt.FIXED_BYTES)
     rest = reader.read(fmt.header_length(start, reader.name) - len(start))
-    return fmt.unpack_header(start + rest, reader.name)
+    return fmt.unpack_header(start + rest, reader.name), fmt.link_of(start + rest)
 
 
 def _codec_for(header: fmt.Header, source: str, given: str | os.PathLike | Codec | None) -> Codec:

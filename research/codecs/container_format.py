@@ -6,8 +6,9 @@
              payload: the ids, `bits per id` each, most significant bit first, filled up with zeros
     end      "E"  bytes of text in all (8)  CRC of all text  blocks (4)  CRC of these 17 bytes
 
-Numbers are big-endian. The CRC of a block's or end's head starts from the number of blocks
-before it, so that blocks cannot change places. Lengths are believed only after their CRC.
+Numbers are big-endian. The CRC of a block's or end's head starts from the CRC of the head before
+it (the "link"; the header's for the first), so that no block can stand in another's place, nor one
+of another file's. Lengths are believed only after their CRC.
 """
 
 import dataclasses
@@ -133,27 +134,34 @@ def unpack_header(data: bytes, source: str) -> Header:
     return header
 
 
-def pack_block(text: bytes, ids: np.ndarray, header: Header, index: int) -> bytes:
-    """The bytes of block number `index`: `text`, of which `ids` are the encoding."""
+def link_of(head: bytes) -> int:
+    """The CRC at the end of a header or of the head of a block: where the next one starts from."""
+    return _CRC.unpack(head[-_CRC.size :])[0]
+
+
+def pack_block(text: bytes, ids: np.ndarray, header: Header, link: int) -> bytes:
+    """The bytes of a block: `text`, of which `ids` are the encoding. Its head is HEAD_BYTES."""
     payload = pack_ids(ids, header.bits_per_id)
     head = _BLOCK.pack(b"B", len(text), len(ids), zlib.crc32(text), zlib.crc32(payload))
-    return _with_crc(head, index) + payload
+    return _with_crc(head, link) + payload
 
 
-def pack_end(end: End) -> bytes:
+def pack_end(end: End, link: int) -> bytes:
     """The bytes of the end mark."""
-    return _with_crc(_END.pack(b"E", end.num_bytes, end.text_crc, end.num_blocks), end.num_blocks)
+    return _with_crc(_END.pack(b"E", end.num_bytes, end.text_crc, end.num_blocks), link)
 
 
-def unpack_head(data: bytes, header: Header, index: int, source: str) -> BlockHead | End:
-    """Reads the HEAD_BYTES bytes that follow block number `index` - 1 (or the header).
+def unpack_head(
+    data: bytes, header: Header, link: int, index: int, source: str
+) -> BlockHead | End:
+    """Reads the HEAD_BYTES bytes that follow `index` blocks.
 
     Raises:
       FreevocabError: damaged, or cut short.
     """
     if len(data) < HEAD_BYTES:
         raise truncated(source)
-    checked = _without_crc(data, index)
+    checked = _without_crc(data, link)
     if checked is None:
         raise damaged(source, f"block {index + 1}")
     if checked[:1] == b"E":

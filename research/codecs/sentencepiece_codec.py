@@ -2,7 +2,7 @@
 
 A model trained here has byte fallback, the identity as normaliser and no prefix, so its pieces,
 joined, are the text. What sentencepiece cannot take goes around it, by the ids of its byte
-pieces: bytes that are not UTF-8, NUL, and U+2581, which inside sentencepiece means a space.
+pieces: bytes that are not UTF-8, and U+2581, which inside sentencepiece means a space.
 """
 
 import hashlib
@@ -25,10 +25,11 @@ from research.codecs.unrecoverable import unrecoverable_share
 from research.errors import FreevocabError, UsageError
 
 SPACE = "\u2581"
-RESERVED = SPACE + "\0"
+# The trainer passes over a sentence that holds its mark for unknown characters.
+UNKNOWN = "\u2585"
 MODEL_FILE = "sentencepiece.model"
-# sentencepiece adds up scores in float32 along its whole input: past some thousand characters
-# the best segmentation is lost in rounding.
+# Characters per call, in training and after it. A model trained on such pieces has no piece that
+# crosses their ends, so that cutting a text the same way costs nothing and bounds the work.
 PIECE = 4096
 # The trainer's sums depend on the number of threads: fixed, so that a text gives one model.
 TRAINING_THREADS = 2
@@ -86,7 +87,9 @@ class SentencePieceCodec(StaticVocabulary):
         if vocab_size < 300:
             raise UsageError(f"a lossless sentencepiece needs vocab_size >= 300, not {vocab_size}")
         model = io.BytesIO()
-        pieces = training_pieces(texts, size=PIECE, max_bytes=max_bytes, reserved=RESERVED)
+        pieces = training_pieces(
+            texts, size=PIECE, max_bytes=max_bytes, reserved=SPACE + UNKNOWN
+        )
         first = next(pieces, None)
         if first is None:
             raise FreevocabError("sentencepiece cannot train: the texts are empty")
@@ -159,7 +162,7 @@ class SentencePieceCodec(StaticVocabulary):
         if not self.lossless:
             ids = self._processor.encode(data.decode("utf-8", "replace"))
             return np.array(ids, np.int32)
-        return encode_spans(data, RESERVED, self._encode_text, self._byte_ids)
+        return encode_spans(data, SPACE, self._encode_text, self._byte_ids)
 
     def _encode_text(self, text: str) -> list[np.ndarray]:
         pieces = [text] if self._piece is None else cut(text, self._piece)

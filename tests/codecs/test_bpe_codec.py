@@ -144,7 +144,9 @@ def test_truncation_and_padding_of_the_file_are_not_applied():
     tokenizer.enable_truncation(4)
     tokenizer.enable_padding(length=9)
     codec = as_codec(tokenizer)
-    assert codec.decode(codec.encode([TOPICS, "a"])) == [TOPICS.encode(), b"a"]
+    long, short = codec.encode([TOPICS, "a"])
+    assert codec.decode([long, short]) == [TOPICS.encode(), b"a"]
+    assert len(short) == 1
 
 
 def word_split(behavior):

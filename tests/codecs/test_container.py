@@ -119,6 +119,9 @@ def damaged_files():
     yield "a block missing", header + first + rest
     yield "no first block", header + second + rest
     yield "two files", small + small
+    # Whole in itself and in its place: only the link to the block before tells.
+    other = packed(TEXT[20:60], block_bytes=16)
+    yield "another file's second block", header + first + other[head + size :][:size] + rest
     yield "one byte more", small + b"\0"
 
 
@@ -263,14 +266,15 @@ def test_an_interruption_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("to", ["small", "-"])
-def test_a_full_disk_is_one_line_and_leaves_nothing(to, tmp_path):
+@pytest.mark.parametrize("size", [200, 200_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing(to, size, tmp_path):
     """The system's limit on a file's size stands for the disk."""
-    (tmp_path / "plain").write_bytes(bytes(200_000))
+    (tmp_path / "plain").write_bytes(bytes(size))
     program = (
         "import resource, sys\n"
         "from research.codecs import container\n"
         "from research.errors import FreevocabError\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size // 4}, {size // 4}))\n"
         "try:\n"
         f"    container.compress({str(tmp_path / 'plain')!r}, {to!r}, 'bytes')\n"
         "except FreevocabError as error:\n"

@@ -22,10 +22,10 @@ def test_the_format_is_what_it_was(tmp_path):
     block, end = small[head : head + 23], small[head + 23 :]
     crc = zlib.crc32(b"hi").to_bytes(4)
     assert block[:17] == b"B" + (2).to_bytes(4) + (2).to_bytes(4) + crc + crc
-    assert block[17:21] == zlib.crc32(block[:17], 0).to_bytes(4)
+    assert block[17:21] == zlib.crc32(block[:17], int(expected[-8:], 16)).to_bytes(4)
     assert block[21:] == b"hi"
     assert end[:17] == b"E" + (2).to_bytes(8) + crc + (1).to_bytes(4)
-    assert end[17:] == zlib.crc32(end[:17], 1).to_bytes(4)
+    assert end[17:] == zlib.crc32(end[:17], int.from_bytes(block[17:21])).to_bytes(4)
 
 
 @pytest.mark.parametrize(

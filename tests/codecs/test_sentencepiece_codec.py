@@ -106,7 +106,6 @@ def test_text_that_looks_like_the_librarys_own_marks(inside, across, text):
 
 
 def test_a_long_text_is_cut_as_well_as_its_parts(inside):
-    # In one call of sentencepiece, scores summed in float32 would go astray.
     part = "\n" + TOPICS[:1500].replace("\n", " ").strip()
     (short,) = inside.encode([part])
     (long,) = inside.encode([part * 300])
@@ -118,6 +117,13 @@ def test_documents_longer_than_the_trainers_limit_are_used():
     document = TOPICS[:20_000].replace("\n", " ")
     codec = SentencePieceCodec.train([document], 400)
     assert len(document) / len(codec.encode([document])[0]) > 1.4
+
+
+def test_characters_that_the_trainer_shuns_do_not_cost_their_lines():
+    hostile = TOPICS[:20_000].replace(" ", " \u2585\u2581\0\xff\t")
+    codec = SentencePieceCodec.train([hostile], 400)
+    assert any(len(token) > 3 for token in codec.token_bytes())
+    assert codec.decode(codec.encode([hostile])) == [hostile.encode()]
 
 
 def test_max_bytes_stops_the_reading():
