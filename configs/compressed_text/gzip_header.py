@@ -8,9 +8,9 @@ gpu: text in $FREEVOCAB_DATA, M2 25m, 500 steps of 64 x 512, tokens of 8 and 16 
 paper: C4, 25m, 200,000 steps of 256 x 512. The paper: ratio 2.24 / 2.23 and 2.35 / 2.33 bits/byte
   without / with header at v=256; 4.47 / 4.46 and 2.92 / 2.91 at v=65,536. Not run here.
 
-Shapes, checked by tests on 8 devices:
-  gpu: 25,165,824 kernels of M2, V = 65,664 rows, SHAPES_GPU
-  paper: 25,165,824 kernels of M2, V = 65,664 rows, SHAPES_PAPER
+Shapes of the first row on 8 devices, parameters and optimizer, at the paper's ratio (a test):
+  gpu: 92,413,952 parameters (25,165,824 kernels), 22.42 MFLOPs/byte, 374.0 MB a device
+  paper: 92,413,952 parameters (25,165,824 kernels), 22.42 MFLOPs/byte, 282.3 MB a device
 """
 
 from dataclasses import replace

@@ -15,9 +15,9 @@ paper: C4, 3m Transformer, texts of 1,024 bytes, 113m. The paper: decompressing 
   76.83 %; compressing with AC 1.7 %. Training is less stable than a language model's. Not run
   here.
 
-Shapes, checked by tests on 8 devices:
-  gpu: SHAPES_GPU
-  paper: SHAPES_PAPER
+Shapes of the first row on 8 devices, parameters and optimizer, at the paper's ratio (a test):
+  gpu: 25,829,376 parameters (25,165,824 kernels), 9.11 MFLOPs/byte, 41.1 MB a device
+  paper: 114,253,056 parameters (113,246,208 kernels), 47.17 MFLOPs/byte, 61.4 MB a device
 """
 
 from dataclasses import dataclass, replace

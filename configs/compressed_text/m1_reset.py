@@ -11,9 +11,9 @@ paper: C4, 3m Transformer, 403m, 200,000 steps of 256 x 512. The paper: 1.092 / 
   (every window), 1.748 / 1.697 (every other), 1.501 / 1.501 (never: what uniform would give).
   Not run here.
 
-Shapes, checked by tests on 8 devices:
-  gpu: SHAPES_GPU
-  paper: SHAPES_PAPER
+Shapes of the first row on 8 devices, parameters and optimizer, at the paper's ratio (a test):
+  gpu: 92,413,952 parameters (25,165,824 kernels), 18.80 MFLOPs/byte, 374.0 MB a device
+  paper: 537,195,520 parameters (402,653,184 kernels), 309.01 MFLOPs/byte, 741.9 MB a device
 """
 
 from dataclasses import replace

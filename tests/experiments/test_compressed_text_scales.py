@@ -1,0 +1,117 @@
+"""The gpu and paper configurations, lowered on eight devices without memory, as their records say.
+
+A record line reads
+
+    gpu: 92,408,064 parameters (25,165,824 kernels), 24.80 MFLOPs/byte, 69.3 MB a device
+"""
+
+import dataclasses
+import functools
+import importlib
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from configs import compressed_text
+from configs.compressed_text.parts import M2Config
+from experiments.compressed_text import second_model, setting
+from research.evaluation import flops
+from research.models import sizes
+from research.models.language_model import LanguageModelConfig
+from research.training import estimate, optimizers, parallelism, sharding_rules, step
+from research.training.config import ParallelismConfig
+
+EIGHT = ParallelismConfig(kind="mesh")
+TRAINED = [
+    name
+    for name in compressed_text.TABLES
+    if hasattr(
+        importlib.import_module(f"configs.compressed_text.{name}").paper(), "m2"
+    )
+]
+
+
+@functools.cache
+def lowered(config: M2Config, model: LanguageModelConfig) -> dict[str, int]:
+    """Lowers the training step on eight devices; parameters, bytes a device, FLOPs a token."""
+    mesh = parallelism.make_mesh(EIGHT, jax.devices()[:8])
+    optimizer = optimizers.make_optimizer(config.optimizer, config.steps)
+    loss = second_model.loss_fn(config, model)
+
+    def fresh(key):
+        return step.init_state(key, second_model.init_fn(model), optimizer)
+
+    shapes = jax.eval_shape(fresh, jax.random.key(0))
+    shardings = step.state_shardings(shapes, EIGHT, mesh, sharding_rules.LANGUAGE_MODEL_RULES)
+    shape = (config.batch_size, config.length)
+    batch = {
+        "inputs_BxL": jax.ShapeDtypeStruct(shape, np.int32),
+        "targets_BxL": jax.ShapeDtypeStruct(shape, np.int32),
+        "weights_BxL": jax.ShapeDtypeStruct(shape, np.float32),
+        "vocab_size_B": jax.ShapeDtypeStruct(shape[:1], np.int32),
+    }
+    traced = step.make_train_step(loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)
+    assert "func.func public @main" in traced.lower().as_text()
+    forward = estimate.matmul_flops(jax.make_jaxpr(loss)(shapes.params, batch))
+    return {
+        "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params)),
+        "device_bytes": estimate.device_bytes(shapes.params, shardings.params)
+        + estimate.device_bytes(shapes.opt_state, shardings.opt_state),
+        "forward_flops": forward // math.prod(shape),
+    }
+
+
+def first_codec(config):
+    return config.codecs[0] if hasattr(config, "codecs") else config.codec
+
+
+def vocabulary(name: str, config) -> int:
+    """Ids of M2 in the first row, BOS and EOS included."""
+    codec = first_codec(config)
+    ids = 256 if codec.kind == "bytes" else 2**codec.bits_per_token
+    return ids + (256 + 3 if name == "learn_the_coder" else 2)
+
+
+PAPERS_RATIOS = {
+    "bytes": {8: 1.0, 16: 1.0},
+    "gzip": {8: 2.23, 16: 4.46},
+    "ac": {8: 5.49, 16: 10.98},
+    ("equal_info", 16): {8: 2.66, 16: 5.31},
+    ("equal_info", 64): {8: 4.16, 16: 8.33},
+}
+
+
+def papers_ratio(codec) -> float:
+    """Bytes a token of the first row, from the paper's tables."""
+    key = ("equal_info", codec.window_bits) if codec.kind == "equal_info" else codec.kind
+    return PAPERS_RATIOS[key][codec.bits_per_token]
+
+
+@pytest.mark.parametrize("scale", ["gpu", "paper"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_record_is_what_is_lowered(name, scale):
+    module = importlib.import_module(f"configs.compressed_text.{name}")
+    config = getattr(module, scale)()
+    m2 = config.m2
+    if hasattr(config, "sizes"):
+        m2 = dataclasses.replace(m2, size=config.sizes[0])
+    model = second_model.model_config(m2, vocabulary(name, config))
+    found = lowered(m2, model)
+    kernels = sizes.kernel_count(second_model.trunk_config(m2))
+    codec = first_codec(config)
+    cost = flops.flops_per_byte(
+        setting.parameters(m2), papers_ratio(codec), setting.m1_flops(codec, config.m1)
+    )
+    line = (
+        f"{scale}: {found['parameters']:,} parameters ({kernels:,} kernels),"
+        f" {cost / 1e6:.2f} MFLOPs/byte, {found['device_bytes'] / 1e6:.1f} MB a device"
+    )
+    assert line in " ".join(module.__doc__.split())
+    # Two FLOPs for each kernel and readout entry, and what attention adds.
+    expected = 2 * kernels + 2 * model.rows * model.trunk.d_model
+    attention = 4 * m2.length * model.trunk.num_layers * model.trunk.num_heads * (
+        model.trunk.head_dim
+    )
+    assert found["forward_flops"] == pytest.approx(expected + attention, rel=1e-4)

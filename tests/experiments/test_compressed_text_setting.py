@@ -1,0 +1,154 @@
+"""What the tables are built from: codecs by label, one compiled step, honest rows."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from configs.compressed_text import gzip_header
+from configs.compressed_text.parts import (
+    QUICK_CORPUS,
+    QUICK_M1,
+    QUICK_M2,
+    CodecConfig,
+    M1Config,
+    TrainedTable,
+)
+from experiments.compressed_text import compressors, encoding, second_model, setting, wording
+from research.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return setting.load_corpus(QUICK_CORPUS)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return tmp_path_factory.mktemp("setting")
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def table(*codecs, **changes) -> TrainedTable:
+    return TrainedTable(
+        **{
+            "corpus": QUICK_CORPUS,
+            "m1": QUICK_M1,
+            "codecs": codecs,
+            "m2": QUICK_M2,
+            "train_bytes": 8_000,
+            "valid_bytes": 2_000,
+        }
+        | changes
+    )
+
+
+def test_rows_of_different_vocabularies_share_one_compiled_step(workdir):
+    second_model.prepared.cache_clear()
+    second_model.evaluator.cache_clear()
+    config = table(
+        CodecConfig("bytes"),
+        CodecConfig("gzip", bits_per_token=12),
+        CodecConfig("codebook", window_bits=12),
+    )
+    rows = setting.train_rows(config, workdir, quiet)
+    assert [row["vocabulary"] for row in rows] == [256, 4096, 4096]
+    assert second_model.prepared.cache_info().misses == 1
+    assert second_model.evaluator.cache_info().misses == 1
+
+
+def test_a_row_is_measured_on_all_tokens_of_the_validation_text(corpus, workdir):
+    """Two steps of training leave a model near uniform: nats a token near ln of all real ids."""
+    config = table(CodecConfig("bytes"))
+    row = setting.train_rows(config, workdir, quiet)[0]
+    codec = compressors.build_codec(config.codecs[0], config.m1, corpus, workdir, quiet)
+    valid = setting.store(codec, corpus, "valid", config.valid_bytes, workdir)
+    assert row["ratio"] == 1.0
+    # EOS of every document is paid for, its bytes are none.
+    assert row["bits_per_byte"] == pytest.approx(
+        row["bits_per_token"] * valid.num_tokens / valid.num_bytes, rel=1e-6
+    )
+    assert row["bits_per_token"] == pytest.approx(math.log2(258), rel=0.1)
+    assert row["lost_share"] == 0.0 and row["bits_per_byte_all"] == row["bits_per_byte"]
+
+
+def test_an_encode_only_codec_says_so(workdir):
+    row = setting.train_rows(
+        table(CodecConfig("equal_info", window_bits=12, bits_per_token=12, closing="point")),
+        workdir,
+        quiet,
+    )[0]
+    assert row["lost_share"] is None and row["bits_per_byte_all"] is None
+    assert row["bits_per_byte"] > 0
+
+
+def test_the_ac_ratio_is_eight_over_the_bits_per_byte_of_the_integers(corpus, workdir):
+    config = CodecConfig("ac", bits_per_token=8)
+    codec = compressors.build_codec(config, QUICK_M1, corpus, workdir, quiet)
+    text = b"".join(compressors.documents(corpus, "valid", 5_000))[:5_000]
+    order, model = codec.model.order, codec.model
+    contexts = [text[max(0, end - order) : end] for end in range(len(text) + 1)]
+    symbols = [*text, 256]
+    frequencies = model.window_frequencies(contexts, 257)[np.arange(len(symbols)), symbols]
+    bits = -np.log2(frequencies / 2**model.beta).sum()
+    ratio = len(text) / len(codec.encode([text])[0])
+    assert ratio == pytest.approx(8 / (bits / len(text)), rel=0.01)
+    wide = compressors.build_codec(
+        dataclasses.replace(config, bits_per_token=16), QUICK_M1, corpus, workdir, quiet
+    )
+    assert len(text) / len(wide.encode([text])[0]) == pytest.approx(2 * ratio, rel=5e-3)
+
+
+def test_codecs_are_built_once(corpus, workdir):
+    config = table(CodecConfig("codebook", window_bits=12), CodecConfig("bpe", vocab_size=300))
+    lines: list[str] = []
+    first = setting.build_codecs(config, corpus, workdir / "once", lines.append)
+    assert any("building" in line for line in lines)
+    lines.clear()
+    again = setting.build_codecs(config, corpus, workdir / "once", lines.append)
+    assert lines == []
+    assert [c.fingerprint() for c in first.values()] == [c.fingerprint() for c in again.values()]
+
+
+def test_two_rows_of_one_name_are_refused(corpus, workdir):
+    with pytest.raises(UsageError, match="two rows are called 'Bytes'"):
+        setting.build_codecs(
+            table(CodecConfig("bytes"), CodecConfig("bytes")), corpus, workdir, quiet
+        )
+
+
+def test_a_missing_data_folder_and_a_missing_m1_are_one_line(corpus, workdir):
+    with pytest.raises(UsageError, match="FREEVOCAB_DATA, which is not set"):
+        setting.load_corpus(gzip_header.gpu().corpus)
+    with pytest.raises(UsageError, match="freevocab train m1"):
+        compressors.build_m1(M1Config(kind="saved", directory="nowhere"), corpus, workdir, quiet)
+
+
+def test_a_vocabulary_above_the_padding_is_refused():
+    with pytest.raises(UsageError, match="padded_vocab_size=4224 is below the 5000 ids"):
+        second_model.model_config(QUICK_M2, 5_000)
+    with pytest.raises(UsageError, match="unknown model size 'huge'"):
+        second_model.trunk_config(dataclasses.replace(QUICK_M2, size="huge"))
+
+
+def test_several_processes_give_the_ids_of_one(corpus, workdir):
+    config = CodecConfig("equal_info", window_bits=24, bits_per_token=12)
+    codec = compressors.build_codec(config, QUICK_M1, corpus, workdir, quiet)
+    texts = [text[:300] for text in compressors.documents(corpus, "valid", 5_000)]
+    with encoding.shared(codec, 10_000, processes=2) as spread:
+        assert spread.vocab_size == codec.vocab_size
+        found = spread.encode(texts)
+    for ours, theirs in zip(found, codec.encode(texts), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with encoding.shared(codec, 10_000, processes=1) as same:
+        assert same is codec
+
+
+def test_an_ordering_is_reproduced_only_if_all_of_it_is_there():
+    assert wording.ordering("a < b", [("a", 1.0), ("b", 2.0)]).startswith("reproduced: a < b")
+    assert wording.ordering("a < b", [("a", 2.0), ("b", 1.0)]).startswith("not shown")
+    assert wording.ordering("a < b < c", [("a", 1.0), ("b", None), ("c", 2.0)]) is None
