@@ -285,7 +285,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(to, size, tmp_path):
         command = [sys.executable, "-c", program]
         done = subprocess.run(
             command, stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=60,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""},
         )  # fmt: skip
     target = "standard output" if to == "-" else "small"
     assert done.stderr == f"cannot write {target}: File too large\n"
