@@ -45,11 +45,10 @@ class Attention(nn.Module):
         cached: tuple[jax.Array, jax.Array] | None = None,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         config = self.config
-        options = {"dtype": config.dtype, "row_invariant": config.row_invariant}
         heads, kv_heads, head_dim = config.num_heads, config.kv_heads, config.head_dim
-        query = Projection((heads, head_dim), name="query", **options)(x_BxTxD)
-        key = Projection((kv_heads, head_dim), name="key", **options)(x_BxTxD)
-        value = Projection((kv_heads, head_dim), name="value", **options)(x_BxTxD)
+        query = Projection((heads, head_dim), name="query", dtype=config.dtype)(x_BxTxD)
+        key = Projection((kv_heads, head_dim), name="key", dtype=config.dtype)(x_BxTxD)
+        value = Projection((kv_heads, head_dim), name="value", dtype=config.dtype)(x_BxTxD)
         if config.qk_norm:
             query = RMSNorm(config.norm_epsilon, name="query_norm")(query)
             key = RMSNorm(config.norm_epsilon, name="key_norm")(key)
@@ -69,7 +68,7 @@ class Attention(nn.Module):
             is_causal=config.causal and cached is None,
         )
         out = Projection(
-            (config.d_model,), axes=2, gain=residual_gain(config), name="out", **options
+            (config.d_model,), axes=2, gain=residual_gain(config), name="out", dtype=config.dtype
         )
         return out(attended), (key, value)
 

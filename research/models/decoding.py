@@ -1,5 +1,6 @@
 """Generating ids one by one with a KV cache: fixed shapes, compiled once."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from research.models import trunk
 from research.models.cache import Cache
 from research.models.cross_entropy import masked_logits
 from research.models.language_model import LanguageModelConfig
+from research.models.rows import one_by_one
 from research.models.sampling import sample
 from research.vocabularies import learned
 from research.vocabularies.table import embed
@@ -21,10 +23,18 @@ from research.vocabularies.table import embed
 def step_logits(
     params: dict[str, Any], config: LanguageModelConfig, ids_B: jax.Array, cache: Cache
 ) -> tuple[jax.Array, Cache]:
-    """One more id for every row: float32 logits [B, V] of the one after it, and the cache."""
+    """One more id for every row: float32 logits [B, V] of the one after it, and the cache.
+
+    With `config.trunk.row_invariant` a row's logits are the same bits in every batch.
+    """
     table = learned.table(params["vocabulary"])
-    y_BxD, cache = trunk.decode_step(params["trunk"], config.trunk, embed(table, ids_B), cache)
-    return masked_logits(table, y_BxD, config.vocab_size), cache
+    trunk_config = dataclasses.replace(config.trunk, row_invariant=False)
+
+    def step(ids_B, cache):
+        y_BxD, cache = trunk.decode_step(params["trunk"], trunk_config, embed(table, ids_B), cache)
+        return masked_logits(table, y_BxD, config.vocab_size), cache
+
+    return one_by_one(step, ids_B, cache) if config.trunk.row_invariant else step(ids_B, cache)
 
 
 def prompt_logits(

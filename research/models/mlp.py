@@ -27,13 +27,12 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         config = self.config
-        options = {"dtype": config.dtype, "row_invariant": config.row_invariant}
         activation = _ACTIVATIONS[config.mlp.removeprefix("gated_")]
-        hidden = Projection((config.mlp_dim,), name="up", **options)(x)
+        hidden = Projection((config.mlp_dim,), name="up", dtype=config.dtype)(x)
         if config.gated:
-            gate = Projection((config.mlp_dim,), name="gate", **options)(x)
+            gate = Projection((config.mlp_dim,), name="gate", dtype=config.dtype)(x)
             hidden = activation(gate) * hidden
         else:
             hidden = activation(hidden)
         gain = residual_gain(config)
-        return Projection((config.d_model,), gain=gain, name="down", **options)(hidden)
+        return Projection((config.d_model,), gain=gain, name="down", dtype=config.dtype)(hidden)

@@ -1,4 +1,4 @@
-"""Matrix multiplication of the trunk: one float32 kernel, activations in the config's dtype."""
+"""The trunk's two parameterised primitives: a projection without bias, and RMSNorm."""
 
 import math
 
@@ -7,34 +7,18 @@ import jax
 import jax.numpy as jnp
 
 
-def multiply(x: jax.Array, kernel: jax.Array, axes: int, row_invariant: bool) -> jax.Array:
-    """Contracts the last `axes` axes of x [..., I] with the first of kernel [I, O] -> [..., O]."""
-    batch = x.shape[: x.ndim - axes]
-    outputs = kernel.shape[axes:]
-    inner = math.prod(kernel.shape[:axes])
-    x_MxI = x.reshape(-1, inner)
-    kernel_IxO = kernel.reshape(inner, -1)
-    y_MxO = row_invariant_matmul(x_MxI, kernel_IxO) if row_invariant else x_MxI @ kernel_IxO
-    return y_MxO.reshape(*batch, *outputs)
-
-
-def row_invariant_matmul(x_MxI: jax.Array, kernel_IxO: jax.Array) -> jax.Array:
-    """Each row of the product, [M, O], from a multiplication of its own."""
-    return jax.lax.map(lambda x_I: x_I @ kernel_IxO, x_MxI)
-
-
 class Projection(nn.Module):
     """y = x @ kernel over the last `axes` axes; kernel: [inputs..., *features], no bias.
 
     Initialised from a normal truncated at two standard deviations, standard deviation
     gain / sqrt(number of inputs), so outputs have the variance of the inputs times gain^2.
+    The kernel is float32; the product is in `dtype`.
     """
 
     features: tuple[int, ...]
     axes: int = 1
     gain: float = 1.0
     dtype: str = "float32"
-    row_invariant: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -42,7 +26,7 @@ class Projection(nn.Module):
         initializer = truncated_normal(self.gain / math.sqrt(math.prod(inputs)))
         kernel = self.param("kernel", initializer, (*inputs, *self.features), jnp.float32)
         dtype = jnp.dtype(self.dtype)
-        return multiply(x.astype(dtype), kernel.astype(dtype), self.axes, self.row_invariant)
+        return jnp.tensordot(x.astype(dtype), kernel.astype(dtype), self.axes)
 
 
 def truncated_normal(stddev: float) -> jax.nn.initializers.Initializer:

@@ -34,8 +34,8 @@ class TrunkConfig:
       remat: recompute each block in the backward pass (memory for time).
       scan_layers: one compiled block run `num_layers` times; False unrolls (slower to compile,
         a little faster to run). The parameters are the same either way: stacked, layer first.
-      row_invariant: compute projections in an order of additions that does not depend on where a
-        row stands in the batch; see `research.models.projection`.
+      row_invariant: decode rows one after another, so that a row's numbers depend on nothing but
+        that row, whatever the batch and its size; slow, see `research.models.rows`.
     """
 
     d_model: int

@@ -27,6 +27,7 @@ from research.models.cache import Cache, from_prompt, init_cache, reset_rows, sl
 from research.models.mlp import MLP
 from research.models.placement import split_batch
 from research.models.projection import RMSNorm
+from research.models.rows import one_by_one
 from research.models.sizes import TrunkConfig
 
 __all__ = ["Trunk", "apply", "decode_step", "init", "init_cache", "prefill", "reset_rows"]
@@ -167,8 +168,13 @@ def decode_step(
     """One more position for every row: [B, D] -> [B, D] and the advanced cache.
 
     A row attends to its last S positions, S the slots of the cache; as long as it has seen no
-    more, the result is that of the whole sequence. Needs a causal config.
+    more, the result is that of the whole sequence. Needs a causal config. With
+    `config.row_invariant` each row is run by itself.
     """
     if not config.causal:
         raise ValueError("decode_step needs a causal trunk")
-    return _Step(config).apply({"params": params}, x_BxD, cache)
+
+    def step(x_BxD, cache):
+        return _Step(config).apply({"params": params}, x_BxD, cache)
+
+    return one_by_one(step, x_BxD, cache) if config.row_invariant else step(x_BxD, cache)
