@@ -80,7 +80,7 @@ def gpu() -> Config:
         codecs=rows(16),
         lengths=(512, 256, 512),
         m2=replace(GPU_M2, padded_vocab_size=65_664),
-        train_bytes=100_000_000,
+        train_bytes=60_000_000,
         valid_bytes=1_000_000,
     )
 

@@ -6,7 +6,7 @@ The coder is reset at every window in all rows; only M1 remembers more.
 
 cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 and 12 bits; M2 "mini", 150
   steps of 16 x 128. 2 cores: EXPECTED_CPU
-gpu: text in $FREEVOCAB_DATA, W = 16, M2 25m, 500 steps of 64 x 512. Not yet run.
+gpu: text in $FREEVOCAB_DATA, W = 16, M2 25m, 400 steps of 64 x 512. Not yet run.
 paper: C4, 3m Transformer, 403m, 200,000 steps of 256 x 512. The paper: 1.092 / 1.015 bits/byte
   (every window), 1.748 / 1.697 (every other), 1.501 / 1.501 (never: what uniform would give).
   Not run here.
@@ -64,8 +64,8 @@ def gpu() -> TrainedTable:
         corpus=LOCAL_TEXT,
         m1=M1Config(order=5, beta=14),
         codecs=rows(16, (8, 16)),
-        m2=replace(GPU_M2, padded_vocab_size=65_664),
-        train_bytes=100_000_000,
+        m2=replace(GPU_M2, padded_vocab_size=65_664, steps=400),
+        train_bytes=50_000_000,
         valid_bytes=1_000_000,
     )
 

@@ -5,7 +5,7 @@
 cpu: builtin corpus, M1 = byte 5-gram, W = 12, 24, 48, 96 (beta 12) for the paper's 16, 32, 64,
   128, tokens of 6 and 12 bits for 8 and 16; M2 "mini", 120 steps of 16 x 128.
   2 cores: EXPECTED_CPU
-gpu: text in $FREEVOCAB_DATA, W = 16, 24, 32, 64, 128, M2 25m, 500 steps of 64 x 512. Not yet run.
+gpu: text in $FREEVOCAB_DATA, W = 16, 24, 32, 64, 128, M2 25m, 300 steps of 64 x 512. Not yet run.
 paper: C4, 3m Transformer, 403m (and 25m, 113m, 2b by --set m2.size=25m), 200,000 steps of
   256 x 512. The paper at 403m: 1.09 / 1.02 (W = 16), 1.394 / 1.249 (24), 1.83 / 1.74 (32),
   1.80 / 1.79 (64), 1.71 / 1.68 (128), standard deviation .006 at 25m. Not run here.
@@ -61,8 +61,8 @@ def gpu() -> TrainedTable:
         corpus=LOCAL_TEXT,
         m1=M1Config(order=5, beta=14),
         codecs=rows((16, 24, 32, 64, 128), (8, 16)),
-        m2=replace(GPU_M2, padded_vocab_size=65_664),
-        train_bytes=100_000_000,
+        m2=replace(GPU_M2, padded_vocab_size=65_664, steps=300),
+        train_bytes=40_000_000,
         valid_bytes=1_000_000,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import compressors, setting, wording
+from experiments.compressed_text import compressors, encoding, setting, wording
 from research.codecs.bits import ids_to_bits
 from research.evaluation import statistics
 
@@ -27,7 +27,8 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     for codec_config in config.codecs:
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         name = compressors.method(codec_config)
-        streams[name] = stream(codec, examples, codec_config.bits_per_token)
+        with encoding.shared(codec, config.text_bytes) as quick:
+            streams[name] = stream(quick, examples, codec_config.bits_per_token)
         log(f"{name}: {len(streams[name])} bits of {sum(map(len, examples))} bytes")
     longest = max(len(bits) for bits in streams.values())
     streams[RANDOM] = np.random.default_rng(config.seed).integers(0, 2, longest, np.uint8)

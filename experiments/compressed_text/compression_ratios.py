@@ -24,7 +24,8 @@ COLUMNS = (
     "seconds",
 )
 """ratio: bytes of text a token. train_bytes: text in a training run of training_tokens.
-floor_bpb: bits/byte that M1's frequencies of at least one add to its own cross-entropy."""
+floor_bpb: bits/byte that M1's integer frequencies, at least one each, add to its own cross-entropy
+(at most `bits_per_byte.floor_cost_bound`; below zero where M1 is too sure and the floor helps)."""
 
 
 def _paper(method, ratios, trained, uniform, unigram, vocabularies=(256, 65_536)):

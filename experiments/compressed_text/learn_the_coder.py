@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import compressors, second_model, setting, wording
+from experiments.compressed_text import compressors, encoding, second_model, setting, wording
 
 TITLE = "Learning the coder: sequence to sequence (Table 5)"
 COLUMNS = (
@@ -65,7 +65,8 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         if codec.vocab_size != vocabulary:
             raise ValueError("the codecs of this table need equal bits_per_token")
-        coded = {split: codec.encode(of) for split, of in texts.items()}
+        with encoding.shared(codec, config.num_texts * config.text_bytes) as quick:
+            coded = {split: quick.encode(of) for split, of in texts.items()}
         name = compressors.method(codec_config)
         rows += [
             _row(name, task, texts, coded, vocabulary, config, workdir, log)
