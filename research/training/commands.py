@@ -104,6 +104,7 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     share = _share(parallelism.make_mesh(options.parallelism))
     workdir = Path(options.workdir or f"{options.out}.work")
     codec = codecs.load(options.codec)
+    initial_params = _weights_of(options.init_from, codec) if options.init_from else None
     corpus = corpora.load(options.corpus)
     build = _store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
     train, valid = build("train", codec), build("valid", codec)
@@ -127,7 +128,7 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
         config,
         workdir,
         eval_fn=_summary_of(evaluate_, sums),
-        initial_params=_weights_of(options.init_from, codec) if options.init_from else None,
+        initial_params=initial_params,
         description=description,
         log=log,
     )
@@ -283,16 +284,16 @@ def _progress(split: str, codec: Codec, log: Log):
 
 
 def _weights_of(directory: str, codec: Codec) -> Callable[[], Any]:
-    def load() -> Any:
-        params, _, theirs, _ = saved.load(directory)
-        if theirs.fingerprint() != codec.fingerprint():
-            raise UsageError(
-                f"{directory} was trained with codec {theirs.name}, whose ids mean something else: "
-                "give the same --codec"
-            )
-        return params
-
-    return load
+    """Loads a model folder's weights when called; whether its codec fits is checked at once."""
+    if not Path(directory, "model.json").is_file():
+        raise UsageError(f"{directory} is no model folder: it has no model.json")
+    theirs = codecs.load(Path(directory) / "codec")
+    if theirs.fingerprint() != codec.fingerprint():
+        raise UsageError(
+            f"{directory} was trained with codec {theirs.name}, whose ids mean something else: "
+            "give the same --codec"
+        )
+    return lambda: saved.load(directory)[0]
 
 
 def _whole(params: Any) -> Any:

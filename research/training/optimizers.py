@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from optax.contrib import MuonDimensionNumbers
 
 from research.errors import UsageError
 from research.training import sharding_rules
@@ -95,7 +96,7 @@ def _muon(config, rate, rules):
 
     def matrices(params):
         return jax.tree.map(
-            lambda rule: optax.contrib.MuonDimensionNumbers(rule.indices("in"), rule.indices("out")),
+            lambda rule: MuonDimensionNumbers(rule.indices("in"), rule.indices("out")),
             sharding_rules.match(params, rules),
         )
 

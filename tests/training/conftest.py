@@ -54,8 +54,7 @@ def bigram() -> Model:
     return Model(bigram_init, bigram_loss, make_batch)
 
 
-@pytest.fixture(scope="session")
-def transformer() -> Model:
+def transformer_model() -> Model:
     """A real, tiny language model with z-loss and a chunked readout."""
     from research.models import language_model
     from research.testing import models
@@ -66,6 +65,12 @@ def transformer() -> Model:
         return language_model.loss(params, config, batch, z_loss=1e-4, chunk_size=4)
 
     return Model(functools.partial(language_model.init, config=config), loss, make_batch)
+
+
+@pytest.fixture(scope="session")
+def transformer() -> Model:
+    """See transformer_model, which a process of its own can call too."""
+    return transformer_model()
 
 
 def largest_difference(a, b) -> float:

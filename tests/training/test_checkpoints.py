@@ -1,0 +1,137 @@
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from research.errors import FreevocabError, UsageError
+from research.training import checkpoints, loop
+from research.training.checkpoints import Checkpoints
+from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+
+SINGLE = ParallelismConfig()
+MESH_8X1 = ParallelismConfig("mesh")
+MESH_4X2 = ParallelismConfig("mesh", data=4, model=2)
+PMAP = ParallelismConfig("pmap")
+
+
+def train(model, workdir, parallel, steps=6, prepared=None, **options):
+    config = TrainConfig(
+        steps=steps, parallelism=parallel, log_every=1, save_every=2, keep=10, **options
+    )
+    return loop.train(
+        model.loss, model.init, model.batch, config, workdir, prepared=prepared, log=str
+    )
+
+
+def cut_back(source, target, step):
+    """A copy of a workdir as it was after `step`."""
+    shutil.copytree(source, target)
+    for folder in (target / "checkpoints").iterdir():
+        if folder.name.isdigit() and int(folder.name) > step:
+            shutil.rmtree(folder)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(MESH_4X2, SINGLE), (SINGLE, MESH_4X2), (MESH_8X1, PMAP), (PMAP, MESH_4X2)],
+    ids=["8 to 1", "1 to 8", "mesh to pmap", "pmap to mesh"],
+)
+def test_a_run_goes_on_on_other_devices(first, second, bigram, compare, tmp_path):
+    """Saved at step 4 on one kind, finished on another: the same as never having stopped."""
+    optimizer = OptimizerConfig(name="adafactor", min_factored=4, learning_rate=0.1)
+    straight = train(bigram, tmp_path / "a", first, optimizer=optimizer)
+    workdir = cut_back(tmp_path / "a", tmp_path / "b", 4)
+    resumed = train(bigram, workdir, second, optimizer=optimizer)
+    assert [row["step"] for row in resumed.history] == [5, 6]
+    assert compare.largest_difference(straight.params, resumed.params) < 1e-5
+    for name in ("loss", "grad_norm"):
+        np.testing.assert_allclose(straight.metrics[name], resumed.metrics[name], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_resuming_equals_not_stopping_to_the_bit(transformer, compare, tmp_path):
+    """On a real model, sharded both ways; every intermediate checkpoint is as good as the last,
+    although the steps after it reused the memory it was saved from."""
+    config = OptimizerConfig(learning_rate=1e-3, schedule="constant", weight_decay=0.1)
+    full = TrainConfig(steps=6, parallelism=MESH_4X2, optimizer=config)
+    prepared = loop.prepare(transformer.loss, transformer.init, transformer.batch(0), full)
+    straight = train(
+        transformer, tmp_path / "a", MESH_4X2, prepared=prepared, optimizer=config
+    )
+    for step in (2, 4):
+        workdir = cut_back(tmp_path / "a", tmp_path / str(step), step)
+        resumed = train(transformer, workdir, MESH_4X2, prepared=prepared, optimizer=config)
+        assert compare.bit_equal(straight.params, resumed.params), step
+        with Checkpoints(workdir / "checkpoints") as saved:
+            again = saved.restore(6, prepared.abstract)
+        with Checkpoints(tmp_path / "a" / "checkpoints") as saved:
+            assert compare.bit_equal(saved.restore(6, prepared.abstract), again), step
+
+
+def test_a_finished_run_is_only_opened(bigram, compare, tmp_path):
+    first = train(bigram, tmp_path, SINGLE)
+    second = train(bigram, tmp_path, SINGLE)
+    assert second.history == []
+    assert compare.bit_equal(first.params, second.params)
+
+
+def test_meta_tells_config_versions_and_clock(bigram, tmp_path):
+    train(bigram, tmp_path, SINGLE, seed=3)
+    with Checkpoints(tmp_path / "checkpoints") as saved:
+        assert saved.latest() == 6
+        meta = saved.meta(6)
+    assert meta["identity"]["seed"] == 3
+    assert meta["config"]["steps"] == 6
+    assert meta["versions"]["jax"] == jax.__version__
+    assert meta["seconds"] > 0
+
+
+def test_only_so_many_checkpoints_are_kept(bigram, tmp_path):
+    config = TrainConfig(steps=5, save_every=1, keep=2)
+    loop.train(bigram.loss, bigram.init, bigram.batch, config, tmp_path, log=str)
+    kept = {path.name for path in (tmp_path / "checkpoints").iterdir() if path.name.isdigit()}
+    assert kept == {"4", "5"}
+
+
+def test_a_damaged_checkpoint_gets_one_line(bigram, tmp_path):
+    train(bigram, tmp_path, SINGLE)
+    for path in (tmp_path / "checkpoints" / "6" / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(FreevocabError, match="cannot read checkpoint .*6.*delete") as caught:
+        train(bigram, tmp_path, SINGLE)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_of_another_model_gets_one_line(bigram, tmp_path):
+    train(bigram, tmp_path, SINGLE)
+
+    def wider(key):
+        return jax.tree.map(lambda leaf: np.float32(0) * leaf[:, :4], bigram.init(key))
+
+    # The settings are the same: only the shapes can tell.
+    config = TrainConfig(steps=6, save_every=2)
+    with pytest.raises(FreevocabError, match="cannot read checkpoint") as caught:
+        loop.train(bigram.loss, wider, bigram.batch, config, tmp_path, log=str)
+    assert "\n" not in str(caught.value)
+
+
+def test_differences_name_the_settings():
+    ours = {"seed": 1, "optimizer": {"name": "adamw", "rate": 0.1}, "new": 2}
+    theirs = {"seed": 1, "optimizer": {"name": "muon", "rate": 0.1}, "old": 3}
+    assert checkpoints.differences(ours, theirs) == [
+        "new is new",
+        "old is gone",
+        "optimizer.name is 'adamw', was 'muon'",
+    ]
+    assert checkpoints.differences(ours, ours) == []
+
+
+def test_a_given_checkpoint_must_exist(tmp_path):
+    with pytest.raises(UsageError, match="no checkpoint in"):
+        checkpoints.open_given(tmp_path / "nothing")
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(UsageError, match="no checkpoint in"):
+        checkpoints.open_given(tmp_path)

@@ -1,0 +1,146 @@
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from research.errors import UsageError
+from research.training import distributed, loop
+from research.training.config import (
+    DistributedConfig,
+    OptimizerConfig,
+    ParallelismConfig,
+    TrainConfig,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = 5
+
+# One of two processes with four devices each. It builds its half of every batch, trains, saves a
+# checkpoint together with the other, and process 0 writes down what came out.
+WORKER = """
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from research.training import distributed, loop, parallelism
+from research.training.config import DistributedConfig, OptimizerConfig, ParallelismConfig
+from research.training.config import TrainConfig
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+address, process, data, folder, steps, conftest = sys.argv[1:]
+distributed.initialize(DistributedConfig(address, 2, int(process)))
+assert jax.process_count() == 2 and jax.local_device_count() == 4
+namespace = {"__name__": "models"}
+exec(compile(Path(conftest).read_text(), conftest, "exec"), namespace)
+model = namespace["transformer_model"]()
+parallel = ParallelismConfig("mesh", data=int(data), model=8 // int(data))
+mesh = parallelism.make_mesh(parallel)
+index, count = parallelism.batch_share(mesh)
+assert (index, count) == (int(process), 2)
+
+def share(step):
+    whole = model.batch(step)
+    size = len(whole["inputs_BxL"]) // count
+    return {name: array[index * size : (index + 1) * size] for name, array in whole.items()}
+
+config = TrainConfig(
+    steps=int(steps),
+    log_every=1,
+    optimizer=OptimizerConfig(learning_rate=1e-3),
+    parallelism=parallel,
+)
+result = loop.train(model.loss, model.init, share, config, folder)
+params = multihost_utils.process_allgather(result.params, tiled=True)
+if int(process) == 0:
+    rows = [[row["loss"], row["grad_norm"]] for row in result.history]
+    leaves = jax.tree.leaves(params)
+    np.savez(folder + "/result.npz", rows, *leaves)
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (DistributedConfig("host:1"), "need --process-count and --process-id as well"),
+        (DistributedConfig("host:1", process_count=2), "need --process-id as well"),
+        (DistributedConfig("host:1", 2, 2), "process-id 2 is not within 0 to 1"),
+    ],
+)
+def test_incomplete_flags_get_one_line(config, message):
+    with pytest.raises(UsageError, match=message):
+        distributed.initialize(config)
+
+
+def test_no_flags_mean_one_process():
+    distributed.initialize(DistributedConfig())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path, transformer):
+    """Two gloo processes with four devices each = one process with one device, and the
+    checkpoint that the two saved goes on in the one."""
+    conftest = str(Path(__file__).with_name("conftest.py"))
+    address = f"localhost:{free_port()}"
+    environment = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": "4",
+        "PYTHONPATH": str(ROOT),
+    }
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", WORKER]
+            + [address, str(process), "4", str(tmp_path), str(STEPS), conftest],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for process in range(2)
+    ]
+    try:
+        printed = [worker.communicate(timeout=240)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0, 0], "\n".join(printed)
+    assert [len(re.findall(rf"step \d/{STEPS} ", text)) for text in printed] == [STEPS, 0]
+
+    config = TrainConfig(
+        steps=STEPS,
+        log_every=1,
+        optimizer=OptimizerConfig(learning_rate=1e-3),
+        parallelism=ParallelismConfig(),
+    )
+    model = transformer
+    prepared = loop.prepare(model.loss, model.init, model.batch(0), config)
+
+    def train(workdir):
+        return loop.train(
+            model.loss, model.init, model.batch, config, workdir, prepared=prepared, log=str
+        )
+
+    alone = train(None)
+    with np.load(tmp_path / "result.npz") as result:
+        rows, *leaves = (result[name] for name in result.files)
+    ours = [[row["loss"], row["grad_norm"]] for row in alone.history]
+    np.testing.assert_allclose(rows, ours, rtol=1e-5)
+    for theirs, leaf in zip(leaves, jax.tree.leaves(alone.params), strict=True):
+        np.testing.assert_allclose(theirs, leaf, atol=1e-5)
+    reopened = train(tmp_path)
+    assert reopened.history == []
+    for theirs, leaf in zip(leaves, jax.tree.leaves(reopened.params), strict=True):
+        np.testing.assert_array_equal(theirs, leaf)
