@@ -17,7 +17,7 @@ import argparse
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from research import corpora
@@ -51,7 +51,7 @@ class Config:
     Attributes:
       beta: precision of english-b16's frequencies.
       smoothing: of its n-gram.
-      rounds: of counting where tokens begin, for both codebooks.
+      window_rounds, dictionary_rounds: of counting where tokens begin.
       longest: bytes of the longest string counted.
       dictionary_size: strings of english-dictionary.
       sample_bytes: training text of each candidate.
@@ -59,7 +59,8 @@ class Config:
 
     beta: int = 16
     smoothing: str = "discount"
-    rounds: int = 3
+    window_rounds: int = 2
+    dictionary_rounds: int = 4
     longest: int = 32
     dictionary_size: int = 65536
     sample_bytes: int = 20_000_000
@@ -123,48 +124,72 @@ def candidates(text: Text, config: Config) -> Iterator[Row]:
         started = time.monotonic()
         data, offsets = ngram_counts.join(text.train)
         counts = ngram_counts.count(data, offsets, depth=order + 1, min_count=3)
-        for smoothing in SMOOTHINGS if order in (5, 7) else ("witten-bell",):
-            model = NGramModel(counts, 14, smoothing)
+        for smoothing in SMOOTHINGS if order == 7 else SMOOTHINGS[:1]:
             yield text.row(
-                compile_codebook(model), started, codec="point+delay", beta=14,
-                model=f"order {order}, {smoothing}", counted="everywhere",
-            )  # fmt: skip
+                compile_codebook(NGramModel(counts, 14, smoothing)),
+                started,
+                **facts("point+delay", f"order {order}, {smoothing}", 0, 14),
+            )
+    started = time.monotonic()
+    model = NGramModel(counts, 16)
+    yield text.row(tunstall(model), started, **facts("Tunstall", "order 9", 0, 16))
+    started = time.monotonic()
+    codec = CodebookCodec(build_dictionary(model, config.dictionary_size))
+    yield text.row(codec, started, **facts("dictionary by coverage", "order 9", 0, 16))
     for beta in (14, 16):
         for smoothing in SMOOTHINGS[:2]:
-            for rounds in (1, 3):
-                started = time.monotonic()
-                codec, _ = train_codebook(
-                    text.train,
-                    beta=beta,
-                    smoothing=smoothing,
-                    rounds=rounds,
-                    longest=config.longest,
-                )
-                yield text.row(
-                    codec, started, codec="point+delay", beta=beta,
-                    model=f"window, {smoothing}", counted=f"at windows, {rounds} rounds",
-                )  # fmt: skip
-    started = time.monotonic()
-    yield text.row(
-        tunstall(NGramModel(counts, 16)), started, codec="Tunstall", beta=16,
-        model="order 9, witten-bell", counted="everywhere",
-    )  # fmt: skip
-    started = time.monotonic()
-    codec = CodebookCodec(build_dictionary(NGramModel(counts, 16), config.dictionary_size))
-    yield text.row(
-        codec, started, codec="dictionary by coverage", beta=16,
-        model="order 9, witten-bell", counted="everywhere",
-    )  # fmt: skip
+            yield from _windows(text, dataclasses.replace(config, beta=beta, smoothing=smoothing))
     for by in ("probability", "coverage"):
-        for rounds in (1, 2, config.rounds):
-            started = time.monotonic()
-            codec = train_dictionary(
-                text.train, config.dictionary_size, rounds=rounds, by=by, longest=config.longest
-            )
-            yield text.row(
-                codec, started, codec=f"dictionary by {by}", beta=None, model="counts",
-                counted=f"at tokens, {rounds} rounds",
-            )  # fmt: skip
+        yield from _dictionary(text, config, by)
+
+
+def facts(codec: str, model: str, rounds: int, beta: int | None) -> Row:
+    """The columns that say what was tried."""
+    counted = f"where tokens begin, round {rounds}" if rounds else "everywhere"
+    return {"codec": codec, "model": model, "counted": counted, "beta": beta}
+
+
+def _windows(text: Text, config: Config, made: list[CodebookCodec] | None = None) -> list[Row]:
+    rows, started = [], time.monotonic()
+
+    def after_round(number: int, codec: CodebookCodec) -> None:
+        model = f"{'window' if number else 'order 7'}, {config.smoothing}"
+        rows.append(text.row(codec, started, **facts("point+delay", model, number, config.beta)))
+
+    codec, _ = train_codebook(
+        text.train,
+        beta=config.beta,
+        smoothing=config.smoothing,
+        rounds=config.window_rounds,
+        longest=config.longest,
+        name="english-b16",
+        progress=after_round,
+    )
+    if made is not None:
+        made.append(codec)
+    return rows
+
+
+def _dictionary(
+    text: Text, config: Config, by: str, made: list[CodebookCodec] | None = None
+) -> list[Row]:
+    rows, started = [], time.monotonic()
+
+    def after_round(number: int, codec: CodebookCodec) -> None:
+        rows.append(text.row(codec, started, **facts(f"dictionary by {by}", "counts", number, None)))
+
+    codec = train_dictionary(
+        text.train,
+        config.dictionary_size,
+        rounds=config.dictionary_rounds,
+        by=by,
+        longest=config.longest,
+        name="english-dictionary",
+        progress=after_round,
+    )
+    if made is not None:
+        made.append(codec)
+    return rows
 
 
 def tunstall(model: NGramModel, size: int = 65536) -> CodebookCodec:
@@ -186,47 +211,6 @@ def tunstall(model: NGramModel, size: int = 65536) -> CodebookCodec:
         expanded[inner[0]] = leaves[inner[0]]
 
 
-def shipped(text: Text, config: Config, keep: Callable[[Row], None]) -> list[CodebookCodec]:
-    """The two codebooks, trained on all of `text`; a row for each round on the way."""
-    started = time.monotonic()
-    codecs = {}
-    for beta in (14, 16):
-
-        def after_round(number: int, codec: CodebookCodec, beta: int = beta) -> None:
-            keep(
-                text.row(
-                    codec, started, codec="point+delay", beta=beta,
-                    model=f"{'window' if number else 'order 7'}, {config.smoothing}",
-                    counted=f"at windows, round {number}" if number else "everywhere",
-                )  # fmt: skip
-            )
-
-        codecs[beta], _ = train_codebook(
-            text.train,
-            beta=beta,
-            smoothing=config.smoothing,
-            rounds=config.rounds,
-            longest=config.longest,
-            name="english-b16",
-            progress=after_round,
-        )
-    started = time.monotonic()
-    dictionary = train_dictionary(
-        text.train,
-        config.dictionary_size,
-        rounds=config.rounds,
-        longest=config.longest,
-        name="english-dictionary",
-        progress=lambda number, codec: keep(
-            text.row(
-                codec, started, codec="dictionary by coverage", beta=None, model="counts",
-                counted=f"at tokens, round {number}" if number else "everywhere",
-            )  # fmt: skip
-        ),
-    )
-    return [codecs[config.beta], dictionary]
-
-
 def main() -> None:
     """Trains, measures, saves both codebooks and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -238,7 +222,7 @@ def main() -> None:
     if options.data is None:
         raise UsageError("where is the text? give --data DIR or set FREEVOCAB_DATA")
     began, config = time.monotonic(), Config()
-    text, facts = read(options.data)
+    text, corpus_facts = read(options.data)
     rows: list[Row] = []
 
     def keep(row: Row) -> None:
@@ -248,8 +232,14 @@ def main() -> None:
     if options.candidates:
         for row in candidates(text.sample(config.sample_bytes), config):
             keep(row)
-    for codec in shipped(text, config, keep):
-        notes = codec.notes | {"trained_on": facts}
+    made: list[CodebookCodec] = []
+    for beta in (30 - config.beta, config.beta):  # 14 and 16, the one that is shipped last
+        for row in _windows(text, dataclasses.replace(config, beta=beta), made):
+            keep(row)
+    for row in _dictionary(text, config, "coverage", made):
+        keep(row)
+    for codec in made[1:]:
+        notes = codec.notes | {"trained_on": corpus_facts}
         CodebookCodec(codec.token_bytes(), name=codec.name, notes=notes).save(
             options.shipped / codec.name
         )
@@ -258,7 +248,7 @@ def main() -> None:
         "english_b16",
         "cpu",
         rows,
-        dataclasses.asdict(config) | {"corpora": facts},
+        dataclasses.asdict(config) | {"corpora": corpus_facts},
         [],
         time.monotonic() - began,
         NOTES,

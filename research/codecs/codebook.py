@@ -129,7 +129,7 @@ class CodebookCodec(StaticVocabulary):
         strings = codebook_file.read(path)
         codec = cls(strings, name=meta["name"], notes=meta.get("notes"))
         if codec.fingerprint() != meta["digest"]:
-            raise FreevocabError(f"{path} is not the codebook that codec.json describes: save again")
+            raise FreevocabError(f"{path} is not the one that codec.json describes: save again")
         return codec
 
 

@@ -46,14 +46,14 @@ def train_codebook(
     data, offsets = ngram_counts.join(documents, max_bytes)
     starts: np.ndarray | None = None
     for number in range(rounds + 1):
-        # A string that begins fewer windows than a sixteenth of a code's share is never a node.
+        # A string with less than half a code's share of the windows is hardly ever an inner node.
         total = len(data) if starts is None else len(starts)
-        min_count = max(2, total >> (window_bits + 4))
         counts = ngram_counts.count(
             data,
             offsets,
             depth=order + 1 if starts is None else longest,
-            min_count=min_count,
+            min_count=2,
+            min_context=max(2, total >> (window_bits + 1)),
             starts=starts,
         )
         model = NGramModel(counts, beta, smoothing)

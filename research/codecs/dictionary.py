@@ -68,7 +68,6 @@ def train_dictionary(
     *,
     rounds: int = 4,
     longest: int = 24,
-    min_count: int = 5,
     max_bytes: int | None = None,
     by: str = "coverage",
     name: str = "dictionary",
@@ -80,7 +79,6 @@ def train_dictionary(
       size: how many strings, the 256 bytes included.
       rounds: how often to encode, count and choose.
       longest: bytes of the longest string.
-      min_count: a string that starts more rarely where a token does is no candidate.
       max_bytes: stop reading after so many bytes.
       progress: called with (round, codec) after each round.
     """
@@ -88,11 +86,13 @@ def train_dictionary(
     starts = None  # the first round counts everywhere, and only short strings: it is just a start
     codec = None
     for number in range(rounds + 1):
+        # What begins less than a twentieth of a string's share of the tokens is no candidate.
+        total = len(data) if starts is None else len(starts)
         counts = ngram_counts.count(
             data,
             offsets,
             depth=longest if number else min(longest, 8),
-            min_count=min_count,
+            min_count=max(2, total // (20 * size)),
             starts=starts,
         )
         strings = build_dictionary(counts, size, by=by)

@@ -154,11 +154,12 @@ def _double_array(trie: Trie):
     firsts_S = np.concatenate([[0], np.cumsum(counts_S)])
     inner = np.flatnonzero(counts_S)
     inner = inner[np.argsort(-counts_S[inner], kind="stable")]
-    capacity = 2 * len(parents) + 1024 + 256 * int((counts_S > 16).sum())
     bases_S = np.zeros(len(counts_S), np.int32)
-    used = compiled(_place)(
-        inner, firsts_S, by_parent, trie.labels_S, np.zeros(capacity + 256, np.bool_), bases_S
-    )
+    capacity, used = len(parents) + 1024, -1
+    while used < 0:
+        capacity *= 2
+        taken = np.zeros(capacity, np.bool_)
+        used = compiled(_place)(inner, firsts_S, by_parent, trie.labels_S, taken, bases_S)
     cells_S = np.zeros(len(counts_S), np.int32)
     cells_S[1:] = bases_S[parents] + trie.labels_S[1:]
     # Cell 0 is the root's. A leaf has base -1: the walk ends there without another look.
@@ -179,15 +180,20 @@ def _double_array(trie: Trie):
 
 
 def _place(inner, firsts_S, by_parent, labels_S, taken, bases_S):
+    """First fit; the number of cells used, or -1 if `taken` is too short."""
     taken[0] = True
-    used, lowest = 0, 1
+    used, lowest, hint, siblings = 0, 1, 1, 257
     for n in range(len(inner)):
-        node = inner[n]
-        begin, end = firsts_S[node], firsts_S[node + 1]
+        begin, end = firsts_S[inner[n]], firsts_S[inner[n] + 1]
         while taken[lowest]:
             lowest += 1
-        base = max(1, lowest - labels_S[by_parent[begin]])
+        if end - begin < siblings:
+            siblings, hint = end - begin, lowest
+        first = max(1, max(lowest, hint) - labels_S[by_parent[begin]])
+        base = first
         while True:
+            if base + 512 > len(taken):
+                return -1
             fits = True
             for k in range(begin, end):
                 if taken[base + labels_S[by_parent[k]]]:
@@ -196,7 +202,9 @@ def _place(inner, firsts_S, by_parent, labels_S, taken, bases_S):
             if fits:
                 break
             base += 1
-        bases_S[node] = base
+        if base - first > 64:  # what was too full for this one is so for the next of its size
+            hint = base + labels_S[by_parent[begin]]
+        bases_S[inner[n]] = base
         for k in range(begin, end):
             cell = base + labels_S[by_parent[k]]
             taken[cell] = True

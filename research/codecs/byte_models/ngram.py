@@ -17,6 +17,7 @@ so nothing in front of it is being ignored.
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from research.codecs import frequencies
+from research.codecs import byte_models, frequencies
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram_counts import CountTrie
 from research.codecs.compiled import compiled
@@ -33,8 +34,7 @@ from research.errors import FreevocabError, UsageError
 from research.files import atomic_path, write_json
 
 SMOOTHINGS = ("witten-bell", "discount", "kneser-ney")
-FORMAT = "freevocab-byte-model"
-VERSION = 1
+_FILE = "counts.npz"
 _ARRAYS = tuple(field.name for field in dataclasses.fields(CountTrie))
 
 
@@ -158,10 +158,11 @@ class NGramModel:
         """Writes model.json and counts.npz into the folder `directory`."""
         with atomic_path(directory, directory=True) as temporary:
             arrays = {name: getattr(self.counts, name) for name in _ARRAYS}
-            np.savez_compressed(temporary / "counts.npz", **arrays)
-            meta = {"format": FORMAT, "version": VERSION, "kind": "ngram", "name": self.name}
-            meta |= {"beta": self.beta, "smoothing": self.smoothing, "order": self.order}
-            write_json(temporary / "model.json", meta | {"digest": self.fingerprint()})
+            np.savez_compressed(temporary / _FILE, **arrays)
+            meta = {"format": byte_models.FORMAT, "version": byte_models.VERSION, "kind": "ngram"}
+            meta |= {"name": self.name, "beta": self.beta, "smoothing": self.smoothing}
+            meta |= {"order": self.order, "digest": self.fingerprint()}
+            write_json(temporary / byte_models.DESCRIPTION, meta)
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "NGramModel":
@@ -170,9 +171,9 @@ class NGramModel:
         Raises:
           FreevocabError: the counts are missing, damaged, or not those that model.json names.
         """
-        path = Path(directory) / "counts.npz"
+        path = Path(directory) / _FILE
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
                 counts = CountTrie(**{name: arrays[name] for name in _ARRAYS})
             model = cls(counts, meta["beta"], meta["smoothing"], meta["name"])
             whole = model.fingerprint() == meta["digest"]

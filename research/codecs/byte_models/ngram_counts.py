@@ -76,6 +76,7 @@ def count(
     *,
     depth: int,
     min_count: int = 1,
+    min_context: int = 1,
     starts: np.ndarray | None = None,
 ) -> CountTrie:
     """Counts the strings of up to `depth` bytes that occur at least `min_count` times.
@@ -83,6 +84,7 @@ def count(
     Args:
       data, offsets: as `join` gives them.
       min_count: a string that occurs more rarely is dropped with all that it begins.
+      min_context: one that occurs more rarely is kept, but what comes after it is not counted.
       starts: ascending positions where strings begin; every position if None.
     """
     ends_N = offsets[1:]
@@ -96,24 +98,30 @@ def count(
     levels, once = [_Level.root(len(starts))], []
     row_nodes = np.zeros(1, np.int64)  # which node of the last level each row of counters is
     for length in range(depth):
+        if len(row_nodes) == 0:
+            break
         counts_RxA = np.zeros((len(row_nodes), 256), np.uint32)
         ended_R = np.zeros(len(row_nodes), np.int64)
         compiled(_count_level)(
             data, starts, limits, rows, moves_RxA, length, counts_RxA, ended_R
         )
-        once.append([int((counts_RxA == n).sum()) for n in range(1, 5)])
+        tally = np.zeros(5, np.int64)
+        kept = compiled(_tally)(counts_RxA, max(1, min_count), tally)
+        once.append(tally[1:].tolist())
         levels[-1].ends[row_nodes] = ended_R
-        kept_RxA = counts_RxA >= min_count
-        kept_RxA &= counts_RxA > 0
-        row_C, label_C = np.nonzero(kept_RxA)
-        if len(row_C) == 0:
+        if kept == 0:
             break
-        counts_C = counts_RxA[row_C, label_C].astype(np.int64)
-        levels.append(_Level(row_nodes[row_C], label_C.astype(np.uint8), counts_C))
-        row_nodes = np.arange(len(row_C))
-        if len(row_C) > _MAX_ROWS:
+        row_C, label_C = np.empty(kept, np.int64), np.empty(kept, np.uint8)
+        counts_C = np.empty(kept, np.int64)
+        compiled(_keep)(counts_RxA, max(1, min_count), row_C, label_C, counts_C)
+        levels.append(_Level(row_nodes[row_C], label_C, counts_C))
+        row_nodes = np.flatnonzero(counts_C >= min_context)
+        if len(row_nodes) > _MAX_ROWS:
             often = np.argpartition(-counts_C, _MAX_ROWS)[:_MAX_ROWS]
             row_nodes = np.sort(often)
+        alive = rows >= 0
+        if alive.mean() < 0.7:
+            starts, limits, rows = starts[alive], limits[alive], rows[alive]
         moves_RxA = np.full((len(counts_RxA), 256), -1, np.int32)
         moves_RxA[row_C[row_nodes], label_C[row_nodes]] = np.arange(len(row_nodes))
     # The end of a document follows the empty string as well: a start with nothing after it.
@@ -157,9 +165,32 @@ def _count_level(data, starts, limits, rows, moves_RxA, length, counts_RxA, ende
             rows[n] = -1
 
 
+def _tally(counts_RxA, min_count, tally):
+    """How many entries reach `min_count`; tally[n] grows by how many are n, n = 1..4."""
+    kept = 0
+    for row in range(counts_RxA.shape[0]):
+        for label in range(256):
+            count = counts_RxA[row, label]
+            if count > 0:
+                if count < 5:
+                    tally[count] += 1
+                if count >= min_count:
+                    kept += 1
+    return kept
+
+
+def _keep(counts_RxA, min_count, row_C, label_C, counts_C):
+    kept = 0
+    for row in range(counts_RxA.shape[0]):
+        for label in range(256):
+            if counts_RxA[row, label] >= min_count:
+                row_C[kept], label_C[kept] = row, label
+                counts_C[kept] = counts_RxA[row, label]
+                kept += 1
+
+
 def _assemble(levels: Sequence[_Level], once: Sequence[Sequence[int]]) -> CountTrie:
     sizes = [len(level.counts) for level in levels]
-    bases = np.concatenate([[0], np.cumsum(sizes)])
     children = [
         np.bincount(below.parents, minlength=size)
         for below, size in zip(levels[1:], sizes[:-1], strict=True)
