@@ -118,12 +118,12 @@ def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> dict[str
     result = second_model.train(
         config.m2,
         vocab_size,
-        _training_batches(made["train"], config.m2.batch_size, config.seed),
+        _training_batches(made["train"], config.m2, config.seed),
         seed=config.seed,
         log=lambda line: log(f"{name}, {task}: {line}"),
         workdir=workdir / "m2" / compressors.key(name, task, config),
     )
-    batches = _evaluation_batches(made["valid"], config.m2.evaluation_batch_size)
+    batches = _evaluation_batches(made["valid"], config.m2)
     sums = second_model.evaluate(config.m2, vocab_size, result.params, batches, 1)
     row = {
         "method": name,
@@ -149,20 +149,21 @@ def _pairs(task, texts, coded, vocabulary, length) -> Pairs:
     return pairs(as_bytes, as_tokens, sep, length)
 
 
-def _training_batches(made: Pairs, size: int, seed: int) -> Callable[[int], dict[str, np.ndarray]]:
+def _training_batches(made: Pairs, m2, seed: int) -> Callable[[int], dict[str, np.ndarray]]:
     def batch(step: int) -> dict[str, np.ndarray]:
         generator = np.random.default_rng([seed, step])
-        return made.batch(generator.integers(0, len(made.inputs_NxL), size))
+        rows = generator.integers(0, len(made.inputs_NxL), m2.batch_size)
+        return made.batch(second_model.own_rows(m2, rows))
 
     return batch
 
 
-def _evaluation_batches(made: Pairs, size: int) -> Iterator[dict[str, np.ndarray]]:
-    count = len(made.inputs_NxL)
+def _evaluation_batches(made: Pairs, m2) -> Iterator[dict[str, np.ndarray]]:
+    count, size = len(made.inputs_NxL), m2.evaluation_batch_size
     if count % size:
         raise ValueError("valid_texts must be a multiple of the evaluation batch")
     for start in range(0, count, size):
-        yield made.batch(np.arange(start, start + size))
+        yield made.batch(second_model.own_rows(m2, np.arange(start, start + size)))
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

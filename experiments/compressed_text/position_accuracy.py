@@ -68,7 +68,8 @@ def _batches(config, store, positions: np.ndarray) -> Iterator[dict[str, np.ndar
         part = np.full(size, -1, np.int32)
         found = positions[number * size : (number + 1) * size]
         part[: len(found)] = found
-        yield batch | {"window_positions_BxL": part.reshape(-1, config.length)}
+        positions_BxL = second_model.own_rows(config, part.reshape(-1, config.length))
+        yield batch | {"window_positions_BxL": positions_BxL}
 
 
 def _evaluator(config, vocab_size: int, per_window: int):

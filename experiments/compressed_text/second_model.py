@@ -20,7 +20,7 @@ from research.errors import UsageError
 from research.models import language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
-from research.training import batches, evaluation, loop, preparation, step
+from research.training import batches, evaluation, loop, parallelism, preparation, step
 from research.training.config import TrainConfig
 from research.training.token_store import TokenStore
 
@@ -100,7 +100,7 @@ def train_config(config: M2Config, *, seed: int = 0, eval_every: int = 0) -> Tra
 @functools.lru_cache(maxsize=4)
 def prepared(config: M2Config, model: LanguageModelConfig, keys: tuple[str, ...]):
     """The compiled training step for batches with these arrays; made once."""
-    shape = (config.batch_size, config.length)
+    shape = (config.batch_size // share(config)[1], config.length)
     batch = with_vocab_size({key: _example(key, shape) for key in keys}, 3)
     return preparation.prepare(
         loss_fn(config, model), init_fn(model), batch, train_config(config)
@@ -110,8 +110,6 @@ def prepared(config: M2Config, model: LanguageModelConfig, keys: tuple[str, ...]
 @functools.lru_cache(maxsize=4)
 def evaluator(config: M2Config, model: LanguageModelConfig) -> evaluation.Evaluator:
     """The compiled evaluation step; made once."""
-    from research.training import parallelism
-
     params = jax.eval_shape(init_fn(model), jax.random.key(0))
     mesh = parallelism.make_mesh(config.parallelism)
     return evaluation.make_evaluator(loss_fn(config, model), config.parallelism, mesh, params)
@@ -181,17 +179,41 @@ def with_vocab_size(batch: Batch, vocab_size: int) -> Batch:
 
 
 def training_batches(config: M2Config, store: TokenStore, seed: int) -> Callable[[int], Batch]:
-    """step -> batch of a store."""
+    """step -> this process's share of the batch of a store."""
+    index, count = share(config)
     return lambda number: batches.sequence_batch(
-        store, seed=seed, step=number, batch_size=config.batch_size, length=config.length
+        store,
+        seed=seed,
+        step=number,
+        batch_size=config.batch_size,
+        length=config.length,
+        process_index=index,
+        process_count=count,
     )
 
 
 def evaluation_batches(config: M2Config, store: TokenStore) -> Iterator[Batch]:
-    """Every token of a store as a target once."""
+    """Every token of a store as a target once; this process's share."""
+    index, count = share(config)
     return batches.evaluation_batches(
-        store, batch_size=config.evaluation_batch_size, length=config.length
+        store,
+        batch_size=config.evaluation_batch_size,
+        length=config.length,
+        process_index=index,
+        process_count=count,
     )
+
+
+def share(config: M2Config) -> tuple[int, int]:
+    """(index, count): this process builds part `index` of `count` of every batch."""
+    return parallelism.batch_share(parallelism.make_mesh(config.parallelism))
+
+
+def own_rows(config: M2Config, array: np.ndarray) -> np.ndarray:
+    """This process's rows of an array [B, ...] of a whole batch."""
+    index, count = share(config)
+    size = len(array) // count
+    return array[index * size : (index + 1) * size]
 
 
 def kernel_count(config: M2Config) -> int:
