@@ -6,6 +6,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from research.errors import FreevocabError
+
 
 @runtime_checkable
 class Codec(Protocol):
@@ -50,5 +52,17 @@ class Codec(Protocol):
 
 
 def as_bytes(text: bytes | str) -> bytes:
-    """`str` as UTF-8 (lone surrogates of undecodable input are kept), bytes as they are."""
-    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+    """`str` as UTF-8 (escaped bytes of undecodable input come back), bytes as they are.
+
+    Raises:
+      FreevocabError: if the text holds a lone surrogate, which has no UTF-8.
+    """
+    if not isinstance(text, str):
+        return bytes(text)
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise FreevocabError(
+            f"character {error.start} of the text is a lone surrogate, which UTF-8 cannot hold:"
+            " give the text as bytes"
+        ) from error
