@@ -17,6 +17,7 @@ from configs.compressed_text.parts import (
 )
 from experiments.compressed_text import compressors, encoding, second_model, setting, wording
 from research.errors import UsageError
+from research.training.config import ParallelismConfig
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +153,12 @@ def test_an_ordering_is_reproduced_only_if_all_of_it_is_there():
     assert wording.ordering("a < b", [("a", 1.0), ("b", 2.0)]).startswith("reproduced: a < b")
     assert wording.ordering("a < b", [("a", 2.0), ("b", 1.0)]).startswith("not shown")
     assert wording.ordering("a < b < c", [("a", 1.0), ("b", None), ("c", 2.0)]) is None
+
+
+def test_a_row_is_the_same_on_eight_devices(workdir):
+    single = table(CodecConfig("gzip", bits_per_token=12))
+    mesh = dataclasses.replace(
+        single, m2=dataclasses.replace(QUICK_M2, parallelism=ParallelismConfig(kind="mesh"))
+    )
+    one, eight = (setting.train_rows(config, workdir, quiet)[0] for config in (single, mesh))
+    assert eight["bits_per_byte"] == pytest.approx(one["bits_per_byte"], rel=1e-5)
