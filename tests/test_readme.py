@@ -113,14 +113,21 @@ def environment(folder):
     return {**os.environ, **own}
 
 
-def run_code(block, folder, names):
+def run_code(block, folder, names, capsys):
+    """A block that begins with a file's name is written there; another is run.
+
+    What it prints must be what its lines `# -> ...` say.
+    """
     first = block.splitlines()[0]
     if first.startswith("# ") and first.endswith(".py"):
         path = folder / first[2:]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block, encoding="utf-8")
         return
+    capsys.readouterr()
     exec(compile(block, "README.md", "exec"), names)
+    said = [line[5:] for line in block.splitlines() if line.startswith("# -> ")]
+    assert capsys.readouterr().out.splitlines() == said
 
 
 def test_code_and_commands_work_in_their_order(reader, monkeypatch, capsys):
@@ -129,7 +136,7 @@ def test_code_and_commands_work_in_their_order(reader, monkeypatch, capsys):
     names, done_before = {"__name__": "readme"}, set()
     for language, block in BLOCKS:
         if language == "python":
-            run_code(block, reader, names)
+            run_code(block, reader, names, capsys)
         elif language == "sh":
             run_commands(block, reader, done_before)
     # The experiment that a reader adds is found like every other.
