@@ -53,8 +53,5 @@ def from_prompt(keys: jax.Array, values: jax.Array, length_B: jax.Array, size: i
       keys, values: [layers, B, L, kv heads, K] with L <= size.
       length_B: int32, how many of the L positions are real; the rest is overwritten in time.
     """
-    length = keys.shape[2]
-    if length > size:
-        raise ValueError(f"a prompt of {length} positions does not fit {size} cache slots")
-    padding = [(0, 0), (0, 0), (0, size - length), (0, 0), (0, 0)]
+    padding = [(0, 0), (0, 0), (0, size - keys.shape[2]), (0, 0), (0, 0)]
     return Cache(jnp.pad(keys, padding), jnp.pad(values, padding), length_B)

@@ -156,7 +156,14 @@ def prefill(
 
     Returns:
       Outputs [B, L, D] (those of the padding mean nothing), cache.
+
+    Raises:
+      ValueError: if L exceeds cache_length or the trunk is not causal.
     """
+    if x_BxLxD.shape[1] > cache_length:
+        raise ValueError(f"a prompt of {x_BxLxD.shape[1]} does not fit {cache_length} cache slots")
+    if not config.causal:
+        raise ValueError("prefill needs a causal trunk")
     variables = {"params": params}
     y_BxLxD, (keys, values) = Trunk(config).apply(variables, x_BxLxD, keep_cache=True)
     return y_BxLxD, from_prompt(keys, values, length_B, cache_length)

@@ -1,7 +1,7 @@
+import functools
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,93 +10,105 @@ from research.models import decoding, language_model, trunk
 from research.testing.models import tiny_model
 
 PROMPT = [3, 1, 4, 1, 5]
+SLOTS = 16  # of every cache here, so that two functions are compiled in all
+
+full_logits = jax.jit(language_model.logits, static_argnums=1)
+
+
+@functools.cache
+def model(favoured=None):
+    """A tiny model whose EOS never wins, or whose `favoured` id always does."""
+    params, config = tiny_model()
+    bias_V = np.zeros(config.rows, np.float32)
+    bias_V[config.eos_id] = -1e9
+    if favoured == "eos":
+        bias_V[[config.eos_id, config.bos_id]] = 1e9, 2e9
+    elif favoured == "none":
+        bias_V[:] = 0
+    return params | {"vocabulary": params["vocabulary"] | {"bias_V": bias_V}}, config
 
 
 def generated(params, config, prompt=PROMPT, seed=0, max_tokens=8, **settings):
+    key = jax.random.key(seed)
     return list(
-        decoding.generate(
-            params, config, prompt, key=jax.random.key(seed), max_tokens=max_tokens, **settings
-        )
+        decoding.generate(params, config, prompt, key=key, max_tokens=max_tokens, **settings)
     )
 
 
-def without_end(params, config):
-    """EOS never wins, so that lengths are known."""
-    vocabulary = dict(params["vocabulary"])
-    vocabulary["bias_V"] = jnp.zeros((config.rows,)).at[config.eos_id].set(-1e9)
-    return params | {"vocabulary": vocabulary}
+def argmax_after(params, config, ids):
+    """The best id after `ids` (at most SLOTS of them) by a full pass; BOS never counts."""
+    padded = np.zeros((1, SLOTS), np.int32)
+    padded[0, : len(ids)] = ids
+    logits_V = np.array(full_logits(params, config, padded))[0, len(ids) - 1]
+    logits_V[config.bos_id] = -np.inf
+    return int(np.argmax(logits_V))
 
 
 def test_greedy_generation_is_the_argmax_of_full_passes():
-    params, config = tiny_model()
-    params = without_end(params, config)
+    params, config = model()
     got = generated(params, config, temperature=0.0)
     assert len(got) == 8
     ids = [config.bos_id, *PROMPT, *got]
-    whole = language_model.logits(params, config, jnp.asarray([ids]))[0].at[:, config.bos_id]
-    want = np.argmax(whole.set(-np.inf), axis=-1)
-    np.testing.assert_array_equal(got, want[len(PROMPT) : -1])
+    first = 1 + len(PROMPT)
+    assert got == [argmax_after(params, config, ids[:end]) for end in range(first, len(ids))]
 
 
-def test_step_logits_equal_full_logits():
-    params, config = tiny_model()
-    ids_BxL = jax.random.randint(jax.random.key(1), (2, 6), 0, 32)
-    whole = language_model.logits(params, config, ids_BxL)
-    cache = trunk.init_cache(config.trunk, 2, 16)
+def test_step_and_prompt_logits_equal_full_logits():
+    params, config = model()
+    ids_BxL = np.random.default_rng(1).integers(0, 32, (2, 6)).astype(np.int32)
+    whole = np.asarray(full_logits(params, config, ids_BxL))
+    cache = trunk.init_cache(config.trunk, 2, SLOTS)
     step = jax.jit(decoding.step_logits, static_argnums=1)
     for position in range(6):
         logits_BxV, cache = step(params, config, ids_BxL[:, position], cache)
         np.testing.assert_allclose(logits_BxV, whole[:, position], atol=2e-5)
-    lengths = jnp.asarray([6, 3])
-    last, _ = decoding.prompt_logits(params, config, ids_BxL, lengths, 16)
-    np.testing.assert_allclose(last, whole[jnp.arange(2), lengths - 1], atol=2e-5)
+    prompt = jax.jit(decoding.prompt_logits, static_argnums=(1, 4))
+    last, _ = prompt(params, config, ids_BxL, np.asarray([6, 3], np.int32), SLOTS)
+    np.testing.assert_allclose(last, whole[[0, 1], [5, 2]], atol=2e-5)
 
 
 def test_the_seed_decides():
-    params, config = tiny_model()
-    params = without_end(params, config)
-    first = generated(params, config, seed=1, max_tokens=20)
-    assert first == generated(params, config, seed=1, max_tokens=20)
-    assert first != generated(params, config, seed=2, max_tokens=20)
+    params, config = model()
+    first = generated(params, config, seed=1, max_tokens=10)
+    assert first == generated(params, config, seed=1, max_tokens=10)
+    assert first != generated(params, config, seed=2, max_tokens=10)
     assert first[:8] == generated(params, config, seed=1, max_tokens=8)
 
 
 def test_stops_at_eos_and_yields_only_codec_ids():
-    params, config = tiny_model()
-    bias_V = jnp.zeros((config.rows,)).at[config.eos_id].set(1e9).at[config.bos_id].set(2e9)
-    vocabulary = params["vocabulary"] | {"bias_V": bias_V}
-    assert generated(params | {"vocabulary": vocabulary}, config, prompt=[]) == []
+    params, config = model("eos")
+    assert generated(params, config, prompt=[]) == []
+    params, config = model("none")
     drawn = [i for seed in range(5) for i in generated(params, config, seed=seed, temperature=3.0)]
     assert drawn and max(drawn) < config.bos_id and min(drawn) >= 0
 
 
 def test_streams_and_compiles_once():
-    params, config = tiny_model(num_layers=1)
-    params = without_end(params, config)
-    key = jax.random.key(0)
+    params, config = model()
+    generated(params, config)
     before = decoding._start._cache_size(), decoding._advance._cache_size()
-    stream = decoding.generate(params, config, PROMPT, key=key, max_tokens=25)
-    head = list(itertools.islice(stream, 5))
-    generated(params, config, [1, 2], max_tokens=24, temperature=0.5, top_k=3, top_p=0.9)
-    assert head == generated(params, config, max_tokens=25)[:5]
-    after = decoding._start._cache_size(), decoding._advance._cache_size()
-    assert (after[0] - before[0], after[1] - before[1]) == (1, 1)
+    stream = decoding.generate(params, config, PROMPT, key=jax.random.key(0), max_tokens=9)
+    assert list(itertools.islice(stream, 5)) == generated(params, config)[:5]
+    generated(params, config, [1, 2], max_tokens=10, temperature=0.5, top_k=3, top_p=0.9)
+    assert before == (decoding._start._cache_size(), decoding._advance._cache_size())
 
 
-def test_context_bounds_the_cache():
-    params, config = tiny_model(num_layers=1)
-    params = without_end(params, config)
+def test_context_is_a_sliding_window():
+    """With one layer's worth of attention, each id follows from the SLOTS before it."""
+    params, config = model()
+    layers = jax.tree.map(np.array, params["trunk"]["layers"])
+    layers["attention"]["out"]["kernel"][1] = 0
+    layers["mlp"]["down"]["kernel"][1] = 0
+    params = params | {"trunk": params["trunk"] | {"layers": layers}}
     prompt = list(range(24))
-    got = generated(params, config, prompt, temperature=0.0, context=16, max_tokens=3)
+    got = generated(params, config, prompt, temperature=0.0, context=SLOTS, max_tokens=3)
     ids = [config.bos_id, *prompt, *got]
-    for place, drawn in enumerate(got, start=len(prompt) + 1):
-        window = jnp.asarray([ids[place - 16 : place]])
-        last = language_model.logits(params, config, window)[0, -1].at[config.bos_id].set(-np.inf)
-        assert drawn == int(jnp.argmax(last))
+    ends = range(len(prompt) + 1, len(ids))
+    assert got == [argmax_after(params, config, ids[end - SLOTS : end]) for end in ends]
 
 
 def test_wrong_requests_fail_at_the_call():
-    params, config = tiny_model()
+    params, config = model()
     for settings in (
         {"prompt": [config.bos_id]},
         {"prompt": [-1]},

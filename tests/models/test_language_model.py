@@ -10,8 +10,13 @@ from research.testing.models import tiny_config, tiny_model, tiny_trunk_config
 from research.vocabularies import learned
 from research.vocabularies.table import Table
 
-IDS = jax.random.randint(jax.random.key(2), (2, 8), 0, 34)
-logits = jax.jit(language_model.logits, static_argnums=1)
+IDS = np.random.default_rng(2).integers(0, 34, (2, 8)).astype(np.int32)
+compiled_logits = jax.jit(language_model.logits, static_argnums=1)
+token_losses = jax.jit(language_model.token_losses, static_argnums=1)
+
+
+def logits(*args, **options):
+    return np.asarray(compiled_logits(*args, **options))
 
 
 def batch(**more):
@@ -43,8 +48,8 @@ def test_loss_is_the_logits_loss(tied):
 
 def test_a_fresh_model_is_near_uniform():
     params, config = tiny_model(d_model=64, head_dim=32)
-    _, sums = language_model.loss(params, config, batch())
-    assert float(sums["nats"] / sums["tokens"]) == pytest.approx(np.log(34) + 0.5, abs=0.4)
+    nats_BxL = token_losses(params, config, batch()).nats_BxL
+    assert float(np.mean(nats_BxL)) == pytest.approx(np.log(34) + 0.5, abs=0.4)
 
 
 def test_one_compiled_step_serves_vocabularies_of_different_sizes():
@@ -54,7 +59,7 @@ def test_one_compiled_step_serves_vocabularies_of_different_sizes():
     pair = {"inputs_BxL": ids[:, :-1], "targets_BxL": ids[:, 1:]}
     loss = jax.jit(lambda params, batch: language_model.loss(params, config, batch)[0])
     got = loss(params, pair | {"vocab_size_B": jnp.asarray([20, 20])})
-    np.testing.assert_allclose(got, language_model.loss(params, small, pair)[0], rtol=1e-6)
+    np.testing.assert_allclose(got, jnp.sum(token_losses(params, small, pair).nats_BxL), rtol=1e-6)
     assert got < loss(params, pair | {"vocab_size_B": jnp.asarray([34, 34])})
     assert loss._cache_size() == 1
 
@@ -65,31 +70,33 @@ def test_another_table_may_stand_in():
     whole = jnp.concatenate([swap, jnp.arange(34, 40)])
     table = jax.tree.map(lambda rows: rows[whole], learned.table(params["vocabulary"]))
     place = jnp.argsort(whole)  # id i lies in row place[i] of the shuffled table
-    shuffled = language_model.logits(params, config, place[IDS], table=table)
+    shuffled = logits(params, config, place[IDS], table=table)
     want = logits(params, config, IDS)[..., :34]
     np.testing.assert_allclose(shuffled[..., place[:34]], want, atol=1e-5)
 
 
 def test_segments_and_positions_reach_the_trunk():
     params, config = tiny_model()
-    segments_BxL = jnp.asarray([[1] * 4 + [2] * 4] * 2)
+    segments_BxL = np.asarray([[1] * 4 + [2] * 4] * 2)
     packed = logits(params, config, IDS, segments_BxL)
-    apart = logits(params, config, IDS[:, 4:])
-    np.testing.assert_allclose(packed[:, 4:, :34], apart[..., :34], atol=1e-5)
-    losses = language_model.token_losses(
-        params, config, batch(segments_BxL=segments_BxL[:, :-1], positions_BxL=IDS[:, :-1])
-    )
-    plain = language_model.token_losses(params, config, batch())
-    assert not np.allclose(losses.nats_BxL, plain.nats_BxL)
+    apart = logits(params, config, np.roll(IDS, -4, axis=1))
+    np.testing.assert_allclose(packed[:, 4:, :34], apart[:, :4, :34], atol=1e-5)
+    plain = token_losses(params, config, batch()).nats_BxL
+    for extra in ({"segments_BxL": segments_BxL[:, :-1]}, {"positions_BxL": 9 * IDS[:, :-1]}):
+        losses = token_losses(params, config, batch(**extra))
+        assert not np.allclose(losses.nats_BxL[:, 4:], plain[:, 4:], atol=1e-4)
 
 
 def test_what_an_id_sees():
     params, config = tiny_model()
     base = logits(params, config, IDS)
-    moved = logits(params, config, IDS.at[0, 4].set((IDS[0, 4] + 1) % 34))
+    changed = IDS.copy()
+    changed[0, 4] = (IDS[0, 4] + 1) % 34
+    moved = logits(params, config, changed)
     np.testing.assert_array_equal(base[0, :4], moved[0, :4])
     np.testing.assert_array_equal(base[1], moved[1])
-    assert (np.abs(base - moved)[0, 4:, :34].max(axis=-1) > 1e-5).all()
+    differences = np.abs(base[0, 4:, :34] - moved[0, 4:, :34])
+    assert (differences.max(axis=-1) > 1e-5).all()
 
 
 def test_rows_and_special_ids():
@@ -109,6 +116,6 @@ def test_a_table_per_sequence():
         jnp.stack([table.input_VxD, table.input_VxD[::-1]]),
         jnp.stack([table.output_VxD, table.output_VxD[::-1]]),
     )
-    got = language_model.logits(params, config, IDS, table=both)
+    got = logits(params, config, IDS, table=both)
     np.testing.assert_allclose(got[0, :, :34], logits(params, config, IDS)[0, :, :34], atol=1e-5)
     assert not np.allclose(got[1, :, :34], logits(params, config, IDS)[1, :, :34], atol=1e-2)
