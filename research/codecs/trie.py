@@ -1,9 +1,15 @@
 """Greedy longest match in a fixed set of byte strings.
 
 A `Trie` holds the strings twice: as a plain list of edges (parent, label, child), which numpy
-walks for all positions at once, and, where numba is available, as a double array (Aoe 1989):
-the child of `cell` by byte `b` is `base[cell] + b` if `check` there names `cell`. With 65,536
-strings it is about 1 MB, so that a step costs one look into the second-level cache.
+walks for all positions at once, and, where numba is available, as a double array (Aoe 1989): the
+child of a node by byte b is in cell `base + b` if that cell's label is b. No two nodes have the
+same base, so the label is check enough and a cell fits 64 bits:
+
+    bits 0-8    label; 256 in an empty cell
+    bits 9-33   1 + the id of the string that ends here; 0: none
+    bits 34-62  base of the children; 0: none
+
+With 65,536 strings that is about 1 MB: a step is one look into the second-level cache.
 Both ways give equal ids.
 """
 
@@ -15,6 +21,10 @@ import numpy as np
 
 from research.codecs.compiled import available, compiled
 from research.errors import FreevocabError
+
+_ID, _BASE = 9, 34
+_ID_MASK = ((1 << 25) - 1) << _ID
+_EMPTY = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +44,8 @@ class Trie:
     depths_S: np.ndarray
 
     @functools.cached_property
-    def double_array(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """links (check, base of each cell), ids of the cells, cells and ids of byte pairs."""
+    def double_array(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The cells (int64), the cell after two bytes (int64 [65536], 0: none), ids of bytes."""
         return _double_array(self)
 
     @functools.cached_property
@@ -107,8 +117,14 @@ def build(strings: Sequence[bytes]) -> Trie:
     )
     path = np.zeros(int(lengths_V.max()) + 1, np.int32)
     compiled(_fill_nodes)(
-        blob, lengths_V, np.asarray(order, np.int32), path,
-        trie.parents_S, trie.labels_S, trie.ids_S, trie.depths_S,
+        blob,
+        lengths_V,
+        np.asarray(order, np.int32),
+        path,
+        trie.parents_S,
+        trie.labels_S,
+        trie.ids_S,
+        trie.depths_S,
     )
     return trie
 
@@ -154,49 +170,43 @@ def _double_array(trie: Trie):
     firsts_S = np.concatenate([[0], np.cumsum(counts_S)])
     inner = np.flatnonzero(counts_S)
     inner = inner[np.argsort(-counts_S[inner], kind="stable")]
-    bases_S = np.zeros(len(counts_S), np.int32)
+    bases_S = np.zeros(len(counts_S), np.int64)
     capacity, used = len(parents) + 1024, -1
     while used < 0:
         capacity *= 2
-        taken = np.zeros(capacity, np.bool_)
+        taken = np.zeros((2, capacity), np.bool_)
         used = compiled(_place)(inner, firsts_S, by_parent, trie.labels_S, taken, bases_S)
-    cells_S = np.zeros(len(counts_S), np.int32)
-    cells_S[1:] = bases_S[parents] + trie.labels_S[1:]
-    # Cell 0 is the root's. A leaf has base -1: the walk ends there without another look.
-    links = np.full((used + 256, 2), -1, np.int32)
-    links[cells_S[1:], 0] = cells_S[parents]
-    links[cells_S, 1] = np.where(counts_S > 0, bases_S, -1)
-    ids_of_cells = np.full(used + 256, -1, np.int32)
-    ids_of_cells[cells_S] = trie.ids_S
-    pairs = np.zeros((65536, 2), np.int32)  # the cell after two bytes (0: none), the best id
-    first = np.zeros(256, np.int32)
-    depth1 = np.flatnonzero(trie.depths_S == 1)
-    first[trie.labels_S[depth1]] = trie.ids_S[depth1]
-    pairs[:, 1] = np.repeat(first, 256)
+    cells_S = bases_S[parents] + trie.labels_S[1:]
+    packed_S = (bases_S << _BASE) | (trie.ids_S.astype(np.int64) + 1 << _ID) | trie.labels_S
+    cells = np.full(used + 256, _EMPTY, np.int64)
+    cells[cells_S] = packed_S[1:]
+    pairs = np.zeros(65536, np.int64)
     depth2 = np.flatnonzero(trie.depths_S == 2)
     above = trie.labels_S[trie.parents_S[depth2]].astype(np.int64)
-    pairs[above * 256 + trie.labels_S[depth2], 0] = cells_S[depth2]
-    return links.reshape(-1), ids_of_cells, pairs.reshape(-1), first
+    pairs[above * 256 + trie.labels_S[depth2]] = packed_S[depth2]
+    singles = np.zeros(256, np.int32)
+    depth1 = np.flatnonzero(trie.depths_S == 1)
+    singles[trie.labels_S[depth1]] = trie.ids_S[depth1]
+    return cells, pairs, singles
 
 
 def _place(inner, firsts_S, by_parent, labels_S, taken, bases_S):
-    """First fit; the number of cells used, or -1 if `taken` is too short."""
-    taken[0] = True
+    """First fit; the number of cells used, or -1 if `taken` (cells, bases) is too short."""
     used, lowest, hint, siblings = 0, 1, 1, 257
     for n in range(len(inner)):
         begin, end = firsts_S[inner[n]], firsts_S[inner[n] + 1]
-        while taken[lowest]:
+        while taken[0, lowest]:
             lowest += 1
         if end - begin < siblings:
             siblings, hint = end - begin, lowest
         first = max(1, max(lowest, hint) - labels_S[by_parent[begin]])
         base = first
         while True:
-            if base + 512 > len(taken):
+            if base + 512 > taken.shape[1]:
                 return -1
-            fits = True
+            fits = not taken[1, base]
             for k in range(begin, end):
-                if taken[base + labels_S[by_parent[k]]]:
+                if taken[0, base + labels_S[by_parent[k]]]:
                     fits = False
                     break
             if fits:
@@ -205,40 +215,38 @@ def _place(inner, firsts_S, by_parent, labels_S, taken, bases_S):
         if base - first > 64:  # what was too full for this one is so for the next of its size
             hint = base + labels_S[by_parent[begin]]
         bases_S[inner[n]] = base
+        taken[1, base] = True
         for k in range(begin, end):
             cell = base + labels_S[by_parent[k]]
-            taken[cell] = True
+            taken[0, cell] = True
             used = max(used, cell)
     return used + 1
 
 
-def _match_loop(data, offsets, links, ids_of_cells, pairs, first, ids, counts):
+def _match_loop(data, offsets, cells, pairs, singles, ids, counts):
     total = 0
     for text in range(len(offsets) - 1):
         position, end, before = offsets[text], offsets[text + 1], total
         while position < end - 1:
-            pair = (np.int64(data[position]) << 8) | np.int64(data[position + 1])
-            cell = np.int64(pairs[2 * pair])
-            best, length = pairs[2 * pair + 1], 1
-            if cell != 0:
-                here = position + 2
-                if ids_of_cells[cell] >= 0:
-                    best, length = ids_of_cells[cell], 2
-                base = np.int64(links[2 * cell + 1])
-                while base >= 0 and here < end:
-                    below = base + np.int64(data[here])
-                    if links[2 * below] != cell:
-                        break
-                    cell = below
-                    here += 1
-                    if ids_of_cells[cell] >= 0:
-                        best, length = ids_of_cells[cell], here - position
-                    base = np.int64(links[2 * cell + 1])
+            byte = data[position]
+            cell = pairs[(np.uint64(byte) << np.uint64(8)) | np.uint64(data[position + 1])]
+            best, stop = np.int64(singles[byte]), position + 1
+            here = position + 2
+            if cell & _ID_MASK:
+                best, stop = ((cell & _ID_MASK) >> _ID) - 1, here
+            while cell >> _BASE and here < end:
+                byte = data[here]
+                cell = cells[np.uint64(cell >> _BASE) + np.uint64(byte)]
+                if cell & 511 != byte:
+                    break
+                here += 1
+                if cell & _ID_MASK:
+                    best, stop = ((cell & _ID_MASK) >> _ID) - 1, here
             ids[total] = best
             total += 1
-            position += length
+            position = stop
         if position < end:
-            ids[total] = first[data[position]]
+            ids[total] = singles[data[position]]
             total += 1
         counts[text] = total - before
     return total
