@@ -138,7 +138,7 @@ class ArithmeticCodec:
         parameters = self._parameters()
         if self._live:
             probe = self._live.encode([coded_model.PROBE])[0]
-            parameters |= {"environment": self._live.environment(), "probe": probe.tolist()}
+            parameters |= {"environment": coded_model.environment(), "probe": probe.tolist()}
         return coded_model.fingerprint("arithmetic", parameters, self.model, SYMBOLS)
 
     def save(self, directory: str | os.PathLike) -> None:

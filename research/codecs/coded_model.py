@@ -57,3 +57,10 @@ def matching_beta(model: ByteModel, beta: int | None) -> int:
 def is_live(model: ByteModel) -> bool:
     """True for a model that runs inside a compiled loop."""
     return hasattr(model, "stepper")
+
+
+def environment() -> str:
+    """What a live model's floats depend on beside its parameters."""
+    from research.codecs.byte_models.transformer import environment as current
+
+    return current()

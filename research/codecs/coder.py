@@ -163,7 +163,8 @@ def decode(words_BxG: jax.Array, cumulative_BxTxA: jax.Array, beta: int) -> jax.
         reader = decode_step(reader, found.lower, found.upper, words_BxG, beta)
         return reader, found.symbol.astype(jnp.int32)
 
-    _, symbols_TxB = jax.lax.scan(step, open_reader(words_BxG), jnp.arange(length, dtype=jnp.uint32))
+    steps = jnp.arange(length, dtype=jnp.uint32)
+    _, symbols_TxB = jax.lax.scan(step, open_reader(words_BxG), steps)
     return symbols_TxB.T
 
 

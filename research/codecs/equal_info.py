@@ -119,9 +119,9 @@ class EqualInfoCodec:
         and the backend: another machine may round otherwise and must not decode.
         """
         parameters = self._parameters()
-        if hasattr(self._engine, "environment"):
+        if coded_model.is_live(self.model):
             probe = self._ids(self._engine.encode([coded_model.PROBE])[0])
-            parameters |= {"environment": self._engine.environment(), "probe": probe.tolist()}
+            parameters |= {"environment": coded_model.environment(), "probe": probe.tolist()}
         return coded_model.fingerprint("equal-info", parameters, self.model, 256)
 
     def save(self, directory: str | os.PathLike) -> None:

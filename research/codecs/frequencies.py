@@ -84,7 +84,8 @@ def _exact(q: np.ndarray, beta: int) -> np.ndarray:
     missing = (1 << beta) - f.sum(-1, keepdims=True).astype(np.int64)
     # Remainder, then the smaller symbol: keys that are all different, so that the `missing`
     # largest are those from a threshold on.
-    key = (product - quotient * total) * np.uint64(512) + np.arange(511, 511 - symbols, -1, dtype=np.uint64)
+    tie = np.arange(511, 511 - symbols, -1, dtype=np.uint64)
+    key = (product - quotient * total) * np.uint64(512) + tie
     row = np.sort(key, axis=-1)
     row = np.concatenate([row, np.full_like(row[..., :1], 1 << 63)], axis=-1)
     threshold = np.take_along_axis(row, symbols - missing, axis=-1)
@@ -116,14 +117,17 @@ def _largest(remainder: Any, count: Any) -> Any:
     Remainder and index together make keys that are all different, so there is a threshold with
     exactly `count` keys at or above it; it is found bit by bit (cheaper than a sort).
     """
+    import jax
     import jax.numpy as jnp
 
     symbols = remainder.shape[-1]
     index = jnp.arange(symbols, dtype=jnp.uint32).reshape((1,) * (remainder.ndim - 1) + (-1,))
     key = remainder * 512 + (511 - index)
-    threshold = jnp.zeros_like(count)
-    for bit in reversed(range(31)):
-        trial = threshold | jnp.uint32(1 << bit)
+
+    def set_bit(turn, threshold):
+        trial = threshold | (jnp.uint32(1 << 30) >> turn.astype(jnp.uint32))
         enough = jnp.sum(key >= trial, -1, keepdims=True, dtype=jnp.uint32) >= count
-        threshold = jnp.where(enough, trial, threshold)
+        return jnp.where(enough, trial, threshold)
+
+    threshold = jax.lax.fori_loop(0, 31, set_bit, jnp.zeros_like(count))
     return ((key >= threshold) & (count > 0)).astype(jnp.uint32)

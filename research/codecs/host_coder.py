@@ -35,6 +35,13 @@ def join(values_T: np.ndarray, widths_T: np.ndarray) -> np.ndarray:
     return bits
 
 
+def last_emission(low: int, width: int) -> tuple[int, int]:
+    """(value, width) of what closes a message; see `coder.finish`."""
+    if low == 0:
+        return 0, 0
+    return (1, 0) if low + width > 1 << 32 else (1, 1)
+
+
 def decode_static(bits: np.ndarray, cumulative_A1: np.ndarray, beta: int) -> bytes:
     """The text of a message whose symbols, 256 bytes and the end, all have the same frequencies.
 

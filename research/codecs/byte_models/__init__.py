@@ -1,7 +1,8 @@
 """Byte models (the paper's M1): integer frequencies of the next byte; see protocol.py.
 
 A saved model is a folder: model.json {"format": "freevocab-byte-model", "version": 1, "kind": KIND,
-...} and beside it what that names. Nothing heavy is imported before a model is opened.
+...} and beside it what that names; or a language model over bytes ("freevocab-model", what
+`freevocab train m1` writes). Nothing heavy is imported before a model is opened.
 """
 
 import importlib
@@ -38,6 +39,8 @@ def load(directory: str | os.PathLike) -> ByteModel:
         raise FreevocabError(f"no byte model at {directory}: {path} cannot be read") from error
     except ValueError as error:
         raise FreevocabError(f"{path} is damaged (not JSON): train the model again") from error
+    if isinstance(meta, dict) and meta.get("format") == "freevocab-model":
+        return _class_of("transformer").from_directory(directory, meta)
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise FreevocabError(f'{path} is no byte model ("format" is not "{FORMAT}")')
     version = meta.get("version")
@@ -48,10 +51,13 @@ def load(directory: str | os.PathLike) -> ByteModel:
     kind = meta.get("kind")
     if kind not in KINDS:
         raise FreevocabError(f"{path}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
-    module, _, name = KINDS[kind].partition(":")
-    model_class = getattr(importlib.import_module(module), name)
     try:
-        return model_class.from_directory(directory, meta)
+        return _class_of(kind).from_directory(directory, meta)
     except (KeyError, TypeError, ValueError, OSError) as error:
         problem = f"{type(error).__name__}: {error}".splitlines()[0]
         raise FreevocabError(f"the byte model in {directory} is damaged ({problem})") from error
+
+
+def _class_of(kind: str) -> type:
+    module, _, name = KINDS[kind].partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,170 @@
+"""The paper's M1: a byte-level Transformer that gives integer frequencies.
+
+Two ways to ask it. `window_frequencies` runs whole contexts, for compiling a codebook or for a
+fingerprint. `stepper` is a pure function with a key-value cache, which a codec compiles into its
+loop. The two round differently in the last bits, so a codec uses one of them for everything: its
+encoder and its decoder run the same compiled program at the same fixed shape.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research.codecs.byte_models import transformer_step
+from research.codecs.bytes_codec import BytesCodec
+from research.codecs.frequencies import check, integer_frequencies
+from research.errors import UsageError
+from research.models import cross_entropy, language_model, saved
+from research.models.language_model import LanguageModelConfig
+from research.vocabularies import learned
+
+BYTES = 256
+START = 256  # the symbol before the first byte of a context (BOS)
+
+
+class Stepper(NamedTuple):
+    """A byte model as pure functions for a compiled loop over B rows.
+
+    Attributes:
+      params: arrays, to be passed through `jit` as an argument.
+      init: () -> state, the cache of all rows.
+      step: (params, state, last_B, length_B) -> (frequencies uint32 [B, symbols], state). last_B
+        is each row's latest byte, or START before the first; length_B is how many symbols the row
+        had seen before it, START included. A smaller length than before forgets what lies past it;
+        0 starts anew.
+    """
+
+    params: Any
+    init: Callable[[], Any]
+    step: Callable[[Any, Any, jax.Array, jax.Array], tuple[jax.Array, Any]]
+
+
+class TransformerModel:
+    """A language model over bytes as a `ByteModel`.
+
+    Args:
+      params: of `research.models.language_model`.
+      config: with vocab_size 258: the bytes, BOS (the start of a context), EOS (the text's end).
+      beta: frequencies sum to 2**beta.
+      context: symbols that `window_frequencies` looks at, at most.
+      batch_size: contexts of one call; fixed, as every shape here.
+
+    Raises:
+      UsageError: not a causal model over 258 ids, or beta out of range.
+    """
+
+    order = None
+
+    def __init__(
+        self,
+        params: dict[str, Any],
+        config: LanguageModelConfig,
+        beta: int = 14,
+        name: str = "transformer",
+        context: int = 1024,
+        batch_size: int = 64,
+    ):
+        if config.vocab_size != BYTES + 2 or not config.trunk.causal:
+            raise UsageError("a byte model is a causal language model over 256 bytes, BOS and EOS")
+        check(BYTES, beta)
+        self.params = params
+        self.config = config
+        self.beta = beta
+        self.name = name
+        self.context = context
+        self.batch_size = batch_size
+
+    def window_frequencies(self, contexts: Sequence[bytes], symbols: int = 256) -> np.ndarray:
+        """Frequencies of the next symbol after each context, uint32 [N, symbols].
+
+        Contexts are run in batches of one size, padded to a power of two: which row a context
+        gets, and beside which others, makes no difference.
+        """
+        result = np.empty((len(contexts), symbols), np.uint32)
+        clipped = [self._ids(context) for context in contexts]
+        buckets: dict[int, list[int]] = {}
+        for index, ids in enumerate(clipped):
+            buckets.setdefault(max(8, 1 << (len(ids) - 1).bit_length()), []).append(index)
+        for length, members in sorted(buckets.items()):
+            for start in range(0, len(members), self.batch_size):
+                part = members[start : start + self.batch_size]
+                ids_BxL = np.zeros((self.batch_size, length), np.int32)
+                length_B = np.ones(self.batch_size, np.int32)
+                for row, index in enumerate(part):
+                    ids_BxL[row, : len(clipped[index])] = clipped[index]
+                    length_B[row] = len(clipped[index])
+                rows = _after(self.params, self.config, ids_BxL, length_B, self.beta, symbols)
+                result[part] = np.asarray(rows)[: len(part)]
+        return result
+
+    def stepper(self, batch: int, context: int, symbols: int = 256) -> Stepper:
+        """Pure functions for `batch` rows that each look back `context` symbols."""
+        config, beta = self.config, self.beta
+
+        def init():
+            return transformer_step.init_cache(config.trunk, batch, context)
+
+        def step(params, state, last_B, length_B):
+            ids_B = jnp.where(last_B == START, config.bos_id, last_B).astype(jnp.int32)
+            logits_BxV, state = transformer_step.step_logits(
+                params, config, ids_B, length_B, state
+            )
+            return _frequencies(logits_BxV, config, beta, symbols), state
+
+        return Stepper(self.params, init, step)
+
+    def fingerprint(self) -> str:
+        """Hex digest of the parameters, the shape, beta and what bounds a context."""
+        facts = [dataclasses.asdict(self.config), self.beta, self.context, self.batch_size]
+        state = hashlib.sha256(repr(facts).encode())
+        for name, array in saved.flatten(self.params).items():
+            state.update(name.encode())
+            state.update(np.ascontiguousarray(jax.device_get(array)).tobytes())
+        return state.hexdigest()
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes a language model's folder; its meta says the rest."""
+        extra = {"beta": self.beta, "name": self.name}
+        extra |= {"context": self.context, "batch_size": self.batch_size}
+        saved.save(directory, self.params, self.config, BytesCodec(), {"byte_model": extra})
+
+    @classmethod
+    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "TransformerModel":
+        """Opens what `save`, or `freevocab train m1`, wrote."""
+        params, config, _, extra = saved.load(directory)
+        return cls(params, config, **extra.get("byte_model", {}))
+
+    def _ids(self, context: bytes) -> list[int]:
+        ids = [self.config.bos_id, *context]
+        return ids[max(0, len(ids) - self.context) :]
+
+
+def environment() -> str:
+    """What a compiled model's floats depend on beside its parameters: the backend and device."""
+    return f"{jax.default_backend()} {jax.devices()[0].device_kind}"
+
+
+@functools.partial(jax.jit, static_argnames=("config", "beta", "symbols"))
+def _after(params, config, ids_BxL, length_B, beta, symbols):
+    """Frequencies [B, symbols] after `length_B` ids of each row."""
+    table = learned.table(params["vocabulary"])
+    y_BxLxD = language_model.hidden(params, config, ids_BxL, table=table)
+    last_BxD = jnp.take_along_axis(y_BxLxD, (length_B - 1)[:, None, None], axis=1)[:, 0]
+    logits_BxV = cross_entropy.masked_logits(table, last_BxD, config.vocab_size)
+    return _frequencies(logits_BxV, config, beta, symbols)
+
+
+def _frequencies(logits_BxV, config, beta, symbols):
+    logits_BxA = logits_BxV[:, :BYTES]
+    if symbols > BYTES:
+        end_Bx1 = logits_BxV[:, config.eos_id : config.eos_id + 1]
+        logits_BxA = jnp.concatenate([logits_BxA, end_Bx1], axis=1)
+    return integer_frequencies(jax.nn.softmax(logits_BxA, axis=-1), beta)

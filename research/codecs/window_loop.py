@@ -1,0 +1,243 @@
+"""Equal-info windows with a Transformer: one compiled loop for encoding and decoding.
+
+B rows each code one document. Every turn of the loop runs the model one step for all rows and
+narrows each row's interval by one byte, taken from the text (encoding) or found from the code
+(decoding); rows close their windows when they have to, independently. Encoder and decoder are the
+*same compiled program*, told apart by a flag per row, so the model's floats, and with them the
+integer frequencies, agree to the bit. The definition of a window is that of windows.py.
+
+With reset='every' nothing is remembered between windows, so a decoder works on many windows of a
+document at once. Otherwise the context is finite: it starts anew at the first window border past
+three quarters of it, and a window that would fill it up is closed early (any prefix may be chosen
+as a window's end and still decode).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from research.codecs import limbs, windows
+from research.codecs.byte_models.transformer import START, Stepper
+from research.codecs.limbs import Digits
+from research.codecs.window_rules import WindowRules
+from research.codecs.windows import Interval
+
+
+class Work(NamedTuple):
+    """What the rows are to do in one call of the loop; all [B, ...].
+
+    Attributes:
+      decode: bool.
+      fresh: bool, the row starts a new document.
+      text: uint8 [B, S], encoding: a piece of the document.
+      start: int32, where in the piece the current window starts (negative: before it).
+      available: int32, bytes of the piece.
+      ends: bool, the document ends with the piece.
+      codes: uint32 [B, M, G], decoding: codes from the current window on.
+      num_codes: int32.
+    """
+
+    decode: jax.Array
+    fresh: jax.Array
+    text: jax.Array
+    start: jax.Array
+    available: jax.Array
+    ends: jax.Array
+    codes: jax.Array
+    num_codes: jax.Array
+
+
+class Rows(NamedTuple):
+    """State of the rows between calls; all [B].
+
+    Attributes:
+      cache: of the model.
+      last: int32, the latest byte of the context, or START.
+      context: int32, bytes in the model's context before this window.
+      count: int32, bytes of the window so far.
+      closed: int32, windows of the document so far.
+      interval: of the window so far.
+      best: digits, the latest code; best_count, best_last: the shortest prefix with it, its last
+        byte.
+    """
+
+    cache: Any
+    last: jax.Array
+    context: jax.Array
+    count: jax.Array
+    closed: jax.Array
+    interval: Interval
+    best: Digits
+    best_count: jax.Array
+    best_last: jax.Array
+
+
+class Output(NamedTuple):
+    """What one call made; [B, M, G], [B, M], [B], [B, M], [B], and where windows start, [B]."""
+
+    codes: jax.Array
+    lengths: jax.Array
+    num_windows: jax.Array
+    text: jax.Array
+    num_bytes: jax.Array
+    start: jax.Array
+
+
+def initial_rows(stepper: Stepper, rules: WindowRules, batch: int) -> Rows:
+    """Rows that have to be started by `fresh`."""
+    zeros = jnp.zeros((batch,), jnp.int32)
+    interval = windows.whole(rules.window_bits, zeros)
+    return Rows(
+        cache=stepper.init(),
+        last=zeros,
+        context=zeros,
+        count=zeros,
+        closed=zeros,
+        interval=interval,
+        best=windows.code(interval),
+        best_count=zeros,
+        best_last=zeros,
+    )
+
+
+def run(
+    params: Any, rows: Rows, work: Work, *, step, rules: WindowRules, context: int, turns: int
+) -> tuple[Rows, Output]:
+    """At most `turns` turns of the loop (M = turns), or until no row can go on.
+
+    Args:
+      step: of a `Stepper`; with rules and context, the static part.
+    """
+    batch = work.start.shape[0]
+    whole = windows.whole(rules.window_bits, work.start)
+    zeros = jnp.zeros((batch,), jnp.int32)
+    rows = rows._replace(
+        last=jnp.where(work.fresh, START, rows.last),
+        context=jnp.where(work.fresh, 0, rows.context),
+        count=jnp.where(work.fresh, 0, rows.count),
+        closed=jnp.where(work.fresh, 0, rows.closed),
+        interval=_choose(work.fresh, whole, rows.interval),
+    )
+    output = Output(
+        codes=jnp.zeros((batch, turns, rules.stored_digits), jnp.uint32),
+        lengths=jnp.zeros((batch, turns), jnp.int32),
+        num_windows=zeros,
+        text=jnp.zeros((batch, turns), jnp.uint8),
+        num_bytes=zeros,
+        start=work.start,
+    )
+
+    def unfinished(carry):
+        turn, rows, output = carry
+        return (turn < turns) & jnp.any(_active(rows, output, work))
+
+    def turn_once(carry):
+        turn, rows, output = carry
+        rows, output = _turn(params, rows, output, work, step, rules, context)
+        return turn + 1, rows, output
+
+    _, rows, output = jax.lax.while_loop(unfinished, turn_once, (jnp.int32(0), rows, output))
+    return rows, output
+
+
+def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
+    """Whether each row has what it needs for a turn."""
+    position = output.start + rows.count
+    at_hand = (position >= 0) & (position < work.available)
+    at_end = work.ends & (position == work.available) & (rows.count > 0)
+    return jnp.where(work.decode, output.num_windows < work.num_codes, at_hand | at_end)
+
+
+def _turn(params, rows, output, work, step, rules, context) -> tuple[Rows, Output]:
+    beta, turns = rules.beta, work.codes.shape[1]
+    index = jnp.arange(work.start.shape[0])
+    active = _active(rows, output, work)
+    position = output.start + rows.count
+    at_end = ~work.decode & (position >= work.available)
+
+    frequencies_BxA, cache = step(params, rows.cache, rows.last, rows.context + rows.count)
+    sums_BxA = jnp.cumsum(frequencies_BxA, axis=1, dtype=jnp.uint32)
+
+    given = work.text[index, jnp.clip(position, 0, work.text.shape[1] - 1)].astype(jnp.uint32)
+    here = work.codes[index, jnp.minimum(output.num_windows, turns - 1)]
+    target = _padded(here, len(rows.best))
+    # Rows that encode look for a point too; the interval's own low end keeps it inside.
+    target = limbs.where(work.decode, target, windows.code(rows.interval))
+
+    def cumulative(symbol):
+        return jnp.where(symbol > 0, _at(sums_BxA, jnp.maximum(symbol, 1) - 1), 0)
+
+    found = windows.locate(rows.interval, target, cumulative, beta, 256)
+    byte = jnp.where(work.decode, found.symbol, given)
+    child = windows.narrow(rows.interval, cumulative(byte), _at(sums_BxA, byte), beta)
+
+    # Encoding: does the byte still fit, and is anything longer worth a look?
+    fits = windows.has_cell(child) if rules.closing == "dyadic" else windows.has_point(child)
+    taken = active & (work.decode | (fits & ~at_end))
+    count = rows.count + taken
+    code = windows.code(child)
+    delay = rules.closing == "point+delay"
+    unchanged = limbs.equal(code, rows.best) & (rows.count > 0) & delay
+    better = taken & ~unchanged
+    best = limbs.where(better, code, rows.best)
+    best_count = jnp.where(better | work.decode, count, rows.best_count)
+    byte = byte.astype(jnp.int32)
+    best_last = jnp.where(better | work.decode, byte, rows.best_last)
+    done = ~taken
+    if delay:
+        done |= windows.has_one_point(child)
+    if rules.reset != "every":
+        done |= rows.context + count >= context
+    closes = active & jnp.where(work.decode, limbs.equal(code, target), done)
+
+    slot = jnp.where(closes, output.num_windows, turns)
+    stored = limbs.stack(limbs.where(work.decode, target, best)[: rules.stored_digits])
+    byte_slot = jnp.where(taken & work.decode, output.num_bytes, turns)
+    output = Output(
+        codes=output.codes.at[index, slot].set(stored, mode="drop"),
+        lengths=output.lengths.at[index, slot].set(best_count, mode="drop"),
+        num_windows=output.num_windows + closes,
+        text=output.text.at[index, byte_slot].set(byte.astype(jnp.uint8), mode="drop"),
+        num_bytes=output.num_bytes + (taken & work.decode),
+        start=output.start + jnp.where(closes, best_count, 0),
+    )
+    closed = rows.closed + closes
+    grown = rows.context + best_count
+    kept = jnp.where(_keeps(rules, closed) & (grown <= context - context // 4), grown, 0)
+    going_on = jnp.where(taken, byte, rows.last)
+    last = jnp.where(closes, jnp.where(kept > 0, best_last, START), going_on)
+    whole = windows.whole(rules.window_bits, work.start)
+    rows = Rows(
+        cache=cache,
+        last=last,
+        context=jnp.where(closes, kept, rows.context),
+        count=jnp.where(closes, 0, count),
+        closed=closed,
+        interval=_choose(closes, whole, _choose(taken, child, rows.interval)),
+        best=best,
+        best_count=best_count,
+        best_last=best_last,
+    )
+    return rows, output
+
+
+def _keeps(rules: WindowRules, closed: jax.Array) -> jax.Array:
+    """Whether the context goes on after so many windows (`WindowRules.resets_after`, negated)."""
+    if rules.reset == "every-other":
+        return closed % 2 == 1
+    return jnp.full_like(closed, rules.reset == "never", dtype=bool)
+
+
+def _at(sums_BxA: jax.Array, symbol: jax.Array) -> jax.Array:
+    rows = jnp.arange(sums_BxA.shape[0], dtype=jnp.uint32)
+    return sums_BxA.at[rows, symbol.astype(jnp.uint32)].get(mode="promise_in_bounds")
+
+
+def _choose(condition: jax.Array, a: Interval, b: Interval) -> Interval:
+    return Interval(limbs.where(condition, a.low, b.low), limbs.where(condition, a.range, b.range))
+
+
+def _padded(digits_BxG: jax.Array, size: int) -> Digits:
+    digits = limbs.unstack(digits_BxG)
+    return digits + (jnp.zeros_like(digits[0]),) * (size - len(digits))
