@@ -46,7 +46,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         same_bits = length * codec_config.bits_per_token == config.lengths[0] * first
         matched = ("bytes" if same_bits else "tokens") if rows else "-"
         rows.append(row | {"matched": matched, "length": length})
-    return rows
+    return setting.with_corpus(rows, corpus)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
@@ -55,10 +55,11 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     if not {"-", "bytes", "tokens"} <= of.keys():
         return []
     gain, same_text = of["-"] - of["tokens"], of["-"] - of["bytes"]
-    return [
+    return wording.compact(
         wording.statement(
             "most of the wide token's gain is there with the same text (84 % in the paper)",
             gain > 0 and same_text > gain / 2,
             f"{same_text:.3f} of {gain:.3f} bits/byte",
-        )
-    ]
+        ),
+        wording.text(rows),
+    )

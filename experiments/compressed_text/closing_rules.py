@@ -57,7 +57,8 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             f" described, {row['right_first_match']:.1%} by the first match"
         )
     greedy = rows[0]["ratio"]
-    return [row | {"ratio_to_greedy": row["ratio"] / greedy} for row in rows]
+    rows = [row | {"ratio_to_greedy": row["ratio"] / greedy} for row in rows]
+    return setting.with_corpus(rows, corpus)
 
 
 def _windows(corpus, intervals, rule, count) -> list[windows.Window]:
@@ -87,7 +88,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     """Which rules lose text, and the paper's loss of ratio by Delay."""
     of = {row["closing"]: row for row in rows}
     point, dyadic, delay = (of[rule] for rule in RULES)
-    return [
+    return wording.compact(
         f"the paper's decoder reads {point['right_as_described']:.1%} of the greedy point windows"
         f" back (it runs to its cap on {point['stopped_at_cap']:.1%}) and"
         f" {dyadic['right_as_described']:.1%} of the dyadic ones",
@@ -101,4 +102,5 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             math.isclose(delay["ratio_to_greedy"], 0.829, abs_tol=0.05),
             f"{delay['ratio_to_greedy']:.3f}",
         ),
-    ]
+        wording.text(rows),
+    )

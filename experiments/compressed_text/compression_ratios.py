@@ -65,7 +65,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         row = _row(codec_config, config, corpus, workdir, log)
         log(f"{row['method']}, V = {row['vocabulary']}: {row['ratio']:.3f} bytes a token")
         rows.append(row)
-    return rows
+    return setting.with_corpus(rows, corpus)
 
 
 def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
@@ -146,4 +146,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             max(abs(gap) for gap in gaps) < 0.01,
             ", ".join(f"{gap:+.4f}" for gap in gaps),
         ))
-    return wording.compact(*lines)
+    return wording.compact(*lines, wording.text(rows))

@@ -41,4 +41,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                    if row["method"] == "GZip")
     return wording.compact(*lines, wording.ordering(
         "wider tokens make GZip harder to learn", [(f"V = {v}", bits) for v, bits in pairs]
-    ))
+    ), wording.text(rows))

@@ -72,7 +72,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             _row(name, task, texts, coded, vocabulary, config, workdir, log)
             for task in config.tasks
         ]
-    return rows
+    return setting.with_corpus(rows, corpus)
 
 
 def draw(documents: list[bytes], count: int, config, salt: int) -> list[bytes]:
@@ -191,4 +191,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             f"{compressing['accuracy']:.2%}, {compressing['nats']:.3f} nats of"
             f" {compressing['uniform_nats']:.3f}",
         ))
-    return wording.compact(*lines)
+    return wording.compact(*lines, wording.text(rows))

@@ -55,7 +55,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                 min(of.values(), key=lambda row: row["bits_per_byte"]) is of["every"],
                 ", ".join(f"{name} {of[name]['bits_per_byte']:.3f}" for name in policies),
             ))
-    return wording.compact(*lines)
+    return wording.compact(*lines, wording.text(rows))
 
 
 def _reset(row: dict[str, Any]) -> str:

@@ -45,12 +45,13 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         eval_every=max(1, config.m2.steps // config.looks),
     )
     guess = _best_guess(np.asarray(train.ids), window_positions(train.offsets, per_window))
-    return [
+    rows = [
         {"step": line["step"], "vocabulary": codec.vocab_size, "guess": guess}
         | {name: line[name] for name in line if name.startswith("position")}
         for line in result.history
         if "position 1" in line
     ]
+    return setting.with_corpus(rows, corpus)
 
 
 def window_positions(offsets: np.ndarray, per_window: int) -> np.ndarray:
@@ -119,7 +120,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     if not late:
         return []
     shown = ", ".join(f"{last[name]:.3f}" for name in names)
-    return [
+    return wording.compact(
         wording.statement(
             "the first three positions are predicted best",
             min(last[name] for name in early) > max(last[name] for name in late),
@@ -130,4 +131,5 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             max(last[name] for name in names) > last["guess"],
             f"best {max(last[name] for name in names):.3f}, commonest id {last['guess']:.3f}",
         ),
-    ]
+        wording.text(rows),
+    )

@@ -63,6 +63,18 @@ def load_corpus(spec: str) -> Corpus:
     return corpora.load(expanded)
 
 
+def with_corpus(rows: list[dict[str, Any]], corpus: Corpus) -> list[dict[str, Any]]:
+    """The rows, each with `corpus`: name and digest, and the built-in one's size.
+
+    The built-in corpus differs from one Python to the next, so a result has to say which it was.
+    """
+    facts = f"{corpus.name}, digest {corpus.digest[:12]}"
+    if corpus.name.startswith("builtin"):
+        splits = corpus.describe()["splits"]
+        facts += "".join(f", {name} {splits[name]['bytes']:,} bytes" for name in splits)
+    return [row | {"corpus": facts} for row in rows]
+
+
 def build_codecs(
     config: Setting, corpus: Corpus, workdir: Path, log: Log = print
 ) -> dict[str, Codec]:
@@ -183,7 +195,7 @@ def train_rows(
     """`train_and_evaluate` for every codec of a config; M2s are kept in folders of `models`."""
     corpus = load_corpus(config.corpus)
     codecs = build_codecs(config, corpus, workdir, log)
-    return [
+    rows = [
         train_and_evaluate(
             codec,
             config,
@@ -195,6 +207,7 @@ def train_rows(
         )
         for codec_config, codec in zip(config.codecs, codecs.values(), strict=True)
     ]
+    return with_corpus(rows, corpus)
 
 
 def bytes_per_token(tokens: TokenStore) -> float:

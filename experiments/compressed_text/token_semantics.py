@@ -59,7 +59,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     rows += [
         {"part": "code", "item": rule, "share": _fixed_share(found)} for rule, found in cut.items()
     ]
-    return rows
+    return setting.with_corpus(rows, corpus)
 
 
 def shown(cut: list[Window]) -> str:
@@ -145,4 +145,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             f" the greedy rule, {fixed['point+delay']:.1%} under point+delay (the paper says that"
             " each code has one text)"
         )
-    return lines
+    return wording.compact(*lines, wording.text(rows))

@@ -49,7 +49,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             "seconds": clock.seconds(),
         })
         log(f"{rows[-1]['method']}: {rows[-1]['mean_distance']:.2f} of {length:.1f} tokens change")
-    return rows
+    return setting.with_corpus(rows, corpus)
 
 
 def frequent_words(corpus, count: int) -> list[bytes]:
@@ -70,4 +70,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     return wording.compact(wording.ordering(
         "SentencePiece is more stable than EqualInfo, and that than AC (share of tokens changed)",
         [(name, of.get(name)) for name in order],
-    ))
+    ), wording.text(rows))

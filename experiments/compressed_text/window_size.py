@@ -58,4 +58,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             f"wider tokens help {method}",
             [(f"V = {row['vocabulary']}", row["bits_per_byte"]) for row in found if row],
         ))
-    return wording.compact(*lines)
+    return wording.compact(*lines, wording.text(rows))

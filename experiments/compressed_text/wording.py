@@ -37,6 +37,11 @@ def statement(claim: str, holds: bool, evidence: str) -> str:
     return f"{'reproduced' if holds else 'not shown at this scale'}: {claim} ({evidence})"
 
 
+def text(rows: Sequence[Row]) -> str | None:
+    """What `setting.with_corpus` put into the rows: which text they were measured on."""
+    return f"text: {rows[0]['corpus']}" if rows and "corpus" in rows[0] else None
+
+
 def compact(*lines: str | None) -> list[str]:
     """The lines that say something."""
     return [line for line in lines if line]
