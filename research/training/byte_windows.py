@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,36 @@ def _starts(codec: Codec, ids: np.ndarray, num_bytes: int) -> np.ndarray:
     return np.cumsum(sizes) - sizes
 
 
+def window_lengths(store: TokenStore, starts: np.ndarray) -> np.ndarray:
+    """Bytes that each window stands for, int64 [windows]."""
+    ends = np.append(starts[1:], store.num_tokens)
+    # The last window of a document is followed by EOS.
+    return ends - starts - (store.ids[ends - 1] == store.eos_id)
+
+
+def evaluation_windows(
+    store: TokenStore,
+    starts: np.ndarray,
+    *,
+    batch_size: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Every byte of the text as a target once, each window after BOS; rows as long as the longest
+    window, the last batch filled up with rows of weight 0."""
+    lengths = window_lengths(store, starts)
+    offset_L = np.arange(int(lengths.max()))
+    share = batch_size // process_count
+    for first in range(0, len(starts), batch_size):
+        index_B = first + process_index * share + np.arange(share)
+        known_B = np.minimum(index_B, len(starts) - 1)
+        counted_B = np.where(index_B < len(starts), lengths[known_B], 0)
+        position_BxL = np.asarray(starts[known_B])[:, None] + offset_L
+        targets_BxL = store.ids[np.minimum(position_BxL, store.num_tokens - 1)]
+        counted_BxL = offset_L[None] < counted_B[:, None]
+        yield _after_bos(store, targets_BxL, counted_BxL)
+
+
 def window_batch(
     store: TokenStore,
     starts: np.ndarray,
@@ -92,6 +123,10 @@ def window_batch(
     ended_BxL = np.cumsum(targets_BxL == store.eos_id, axis=1) > 0
     # The end of the text itself is counted (a 257th symbol to the coder), once.
     counted_BxL = ~np.concatenate([np.zeros_like(ended_BxL[:, :1]), ended_BxL[:, :-1]], axis=1)
+    return _after_bos(store, targets_BxL, counted_BxL)
+
+
+def _after_bos(store, targets_BxL, counted_BxL):
     targets_BxL = np.where(counted_BxL, targets_BxL, store.eos_id).astype(np.int32)
     inputs_BxL = np.concatenate(
         [np.full_like(targets_BxL[:, :1], store.bos_id), targets_BxL[:, :-1]], axis=1

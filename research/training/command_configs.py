@@ -21,8 +21,9 @@ class TrainM1:
     regime: Literal["text", "window"] = "text"
     """text: long contexts, the paper's way. window: every example starts where a window of
     --codec starts, as contexts do when the codec resets its model."""
-    codec: str = "english-b16"
-    """regime window: the codec whose windows examples start at."""
+    codec: str | None = None
+    """The codec whose windows examples start at (regime window), e.g. english-b16. In regime text
+    it only adds bits per byte with the context cut at every window to what is printed."""
     length: int = 1024
     """Bytes in an example (regime text)."""
     window_bytes: int = 24

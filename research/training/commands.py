@@ -19,55 +19,68 @@ from research.evaluation.bits_per_byte import with_lost_bytes
 from research.models import decoding, language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
 from research.training import (
-    batches,
     byte_windows,
     distributed,
-    evaluation,
     loop,
     parallelism,
     streaming,
     token_store,
 )
+from research.training import (
+    command_parts as parts,
+)
 from research.training.command_configs import Evaluate, Generate, TrainM1, TrainM2
-from research.training.config import ParallelismConfig, TrainConfig
 from research.training.evaluation import Sums
-from research.training.metrics import quantity
 from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
 
 
 def train_m1(options: TrainM1, log: Log = print) -> Sums:
-    """Trains a byte Transformer, saves it as a byte model, and returns its validation sums."""
+    """Trains a byte Transformer, saves it as a byte model, and returns its validation sums.
+
+    The sums are over texts of --length bytes. With a codec, bits per byte are also logged with the
+    context cut at every window, as the codec would use the model.
+    """
     from research.codecs.byte_models.transformer import TransformerModel
 
     distributed.initialize(options.distributed)
-    _check_out(options.out, "model.json")
+    parts.check_out(options.out)
+    if options.regime == "window" and options.codec is None:
+        raise UsageError("regime window needs --codec, whose windows to train on: english-b16, say")
     mesh = parallelism.make_mesh(options.parallelism)
-    share = _share(mesh)
+    share = parts.share(mesh)
     workdir = Path(options.workdir or f"{options.out}.work")
-    codec = bytes_codec.BytesCodec()
     corpus = corpora.load(options.corpus)
-    build = _store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
-    train, valid = build("train", codec), build("valid", codec)
+    build = parts.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
+    window_codec = codecs.load(options.codec) if options.codec else None
+    train, valid = (build(split, bytes_codec.BytesCodec()) for split in ("train", "valid"))
+
+    def starts_of(split, store):
+        coded = build(split, window_codec)
+        return byte_windows.window_starts(store, coded, window_codec, workdir)
+
     rows, length = options.batch_size, options.length
     if options.regime == "window":
-        window_codec = codecs.load(options.codec)
-        starts = byte_windows.window_starts(
-            train, build("train", window_codec), window_codec, workdir
-        )
+        starts = starts_of("train", train)
         rows, length = rows * length // options.window_bytes, options.window_bytes
-        rows -= rows % mesh.shape["data"]
-
-        def batch_fn(step):
-            return byte_windows.window_batch(
-                train, starts, seed=options.seed, step=step, batch_size=rows, length=length, **share
-            )
+        rows = parts.evaluation_rows(mesh, rows)
+        batch_fn = functools.partial(
+            _window_batch, train, starts, seed=options.seed, batch_size=rows, length=length, **share
+        )
     else:
-        batch_fn = _sequences(train, options.seed, rows, length, share)
+        batch_fn = parts.sequences(train, options.seed, rows, length, share)
 
-    trunk = sizes.size(options.size, dtype=options.dtype)
-    model = LanguageModelConfig(trunk, train.vocab_size)
+    model = LanguageModelConfig(sizes.size(options.size, dtype=options.dtype), train.vocab_size)
+    evaluate_text = parts.evaluation_of(
+        model, options.parallelism, valid, options.batch_size, options.length
+    )
+    evaluators = {"": evaluate_text}
+    if window_codec is not None:
+        evaluators["window_"] = _window_evaluation(
+            options, model, mesh, valid, starts_of("valid", valid)
+        )
+    evaluations = _Evaluations(evaluators)
     description = {
         "model": dataclasses.asdict(model),
         "data": train.meta["source"],
@@ -76,37 +89,34 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
         "batch": [rows, length],
         "z_loss": options.z_loss,
     }
-    loss_fn = functools.partial(_loss, config=model, z_loss=options.z_loss, chunk_size=None)
-    evaluate_ = _evaluation(model, options.parallelism, valid, options.batch_size, options.length)
-    sums: list[Sums] = []
     result = loop.train(
-        loss_fn,
+        parts.loss_fn(model, options.z_loss),
         functools.partial(language_model.init, config=model),
         batch_fn,
-        _train_config(options),
+        parts.train_config(options),
         workdir,
-        eval_fn=_summary_of(evaluate_, sums),
+        eval_fn=evaluations,
         description=description,
         log=log,
     )
-    params = _whole(result.params)
+    params = parts.whole(result.params)
     if jax.process_index() == 0:
         name = f"transformer-{options.size}-{options.regime}"
         TransformerModel(params, model, beta=options.beta, name=name).save(options.out)
         log(f"saved the byte model to {options.out}")
-    return sums[-1]
+    return evaluations.last[""]
 
 
 def train_m2(options: TrainM2, log: Log = print) -> Sums:
     """Trains a language model over a codec's ids, saves it, and returns its validation sums."""
     distributed.initialize(options.distributed)
-    _check_out(options.out, "model.json")
-    share = _share(parallelism.make_mesh(options.parallelism))
+    parts.check_out(options.out)
+    share = parts.share(parallelism.make_mesh(options.parallelism))
     workdir = Path(options.workdir or f"{options.out}.work")
     codec = codecs.load(options.codec)
-    initial_params = _weights_of(options.init_from, codec) if options.init_from else None
+    initial_params = parts.weights_of(options.init_from, codec) if options.init_from else None
     corpus = corpora.load(options.corpus)
-    build = _store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
+    build = parts.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
     train, valid = build("train", codec), build("valid", codec)
     trunk = sizes.size(options.size, dtype=options.dtype, remat=options.remat)
     model = LanguageModelConfig(trunk, train.vocab_size, tied=options.tied)
@@ -116,34 +126,38 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
         "batch": [options.batch_size, options.length],
         "z_loss": options.z_loss,
     }
-    evaluate_ = _evaluation(model, options.parallelism, valid, options.batch_size, options.length)
-    config = dataclasses.replace(_train_config(options), checkpoint=options.checkpoint)
-    sums: list[Sums] = []
+    evaluations = _Evaluations(
+        {
+            "": parts.evaluation_of(
+                model, options.parallelism, valid, options.batch_size, options.length
+            )
+        }
+    )
+    config = dataclasses.replace(parts.train_config(options), checkpoint=options.checkpoint)
     result = loop.train(
-        functools.partial(
-            _loss, config=model, z_loss=options.z_loss, chunk_size=options.chunk_size
-        ),
+        parts.loss_fn(model, options.z_loss, options.chunk_size),
         functools.partial(language_model.init, config=model),
-        _sequences(train, options.seed, options.batch_size, options.length, share),
+        parts.sequences(train, options.seed, options.batch_size, options.length, share),
         config,
         workdir,
-        eval_fn=_summary_of(evaluate_, sums),
+        eval_fn=evaluations,
         initial_params=initial_params,
         description=description,
         log=log,
     )
-    params = _whole(result.params)
+    sums = evaluations.last[""]
+    params = parts.whole(result.params)
     if jax.process_index() == 0:
         facts = {
             "length": options.length,
             "steps": options.steps,
             "corpus": corpus.name,
-            "bits_per_byte": sums[-1].bits_per_byte,
+            "bits_per_byte": sums.bits_per_byte,
             "arguments": json.loads(json.dumps(dataclasses.asdict(options))),
         }
         saved.save(options.out, params, model, codec, facts)
         log(f"saved the model to {options.out}; freevocab generate --model {options.out}")
-    return sums[-1]
+    return sums
 
 
 def evaluate(options: Evaluate, log: Log = print) -> Sums:
@@ -151,12 +165,12 @@ def evaluate(options: Evaluate, log: Log = print) -> Sums:
     distributed.initialize(options.distributed)
     params, model, codec, meta = saved.load(options.model)
     corpus = corpora.load(options.corpus)
-    progress = _progress(options.split, codec, log)
+    progress = parts.progress_of(options.split, codec, log)
     store = token_store.build(
         corpus, options.split, codec, options.stores, max_bytes=options.max_bytes, progress=progress
     )
     length = options.length or int(meta.get("length", 512))
-    evaluate_ = _evaluation(model, options.parallelism, store, options.batch_size, length)
+    evaluate_ = parts.evaluation_of(model, options.parallelism, store, options.batch_size, length)
     sums = evaluate_(params)
     if jax.process_index() == 0:
         lost = 0.0
@@ -204,113 +218,39 @@ def generate(options: Generate) -> None:
     sys.stdout.write("\n")
 
 
-def _loss(params, batch, *, config, z_loss, chunk_size):
-    return language_model.loss(params, config, batch, z_loss=z_loss, chunk_size=chunk_size)
+class _Evaluations:
+    """An eval_fn of the loop that keeps the exact sums: name prefix -> its last sums."""
+
+    def __init__(self, evaluators: dict[str, Callable[[Any], Sums]]):
+        self._evaluators = evaluators
+        self.last: dict[str, Sums] = {}
+
+    def __call__(self, params: Any) -> dict[str, float]:
+        values = {}
+        for prefix, evaluate_ in self._evaluators.items():
+            self.last[prefix] = sums = evaluate_(params)
+            values[f"{prefix}bits_per_byte"] = sums.bits_per_byte
+            if not prefix:
+                values["bytes_per_token"] = sums.bytes_per_token
+        return values
 
 
-def _train_config(options: TrainM1 | TrainM2) -> TrainConfig:
-    names = ("steps", "seed", "optimizer", "parallelism", "log_every", "save_every", "eval_every")
-    return TrainConfig(**{name: getattr(options, name) for name in names})
+def _window_batch(store, starts, step, **options):
+    return byte_windows.window_batch(store, starts, step=step, **options)
 
 
-def _share(mesh) -> dict[str, int]:
-    index, count = parallelism.batch_share(mesh)
-    return {"process_index": index, "process_count": count}
+def _window_evaluation(options: TrainM1, model: LanguageModelConfig, mesh, valid, starts):
+    """params -> sums over all windows of the validation text, each from BOS on."""
+    rows = parts.evaluation_rows(mesh, options.batch_size * 8)
+    evaluate_ = parts.evaluator(model, options.parallelism)
 
-
-def _sequences(store: TokenStore, seed: int, rows: int, length: int, share: dict[str, int]):
-    def batch_fn(step):
-        return batches.sequence_batch(
-            store, seed=seed, step=step, batch_size=rows, length=length, **share
+    def evaluate_windows(params: Any) -> Sums:
+        stream = byte_windows.evaluation_windows(
+            valid, starts, batch_size=rows, **parts.share(mesh)
         )
+        return evaluate_(params, stream, valid.num_bytes)
 
-    return batch_fn
-
-
-def _evaluation(
-    model: LanguageModelConfig, config: ParallelismConfig, store: TokenStore, rows: int, length: int
-) -> Callable[[Any], Sums]:
-    """params -> sums over a store. Its z-loss is 0: bits per byte are of nats alone."""
-    mesh = parallelism.make_mesh(config)
-    devices = mesh.shape["data"]
-    rows = max(devices, rows - rows % devices)
-    share = _share(mesh)
-    shapes = jax.eval_shape(lambda key: language_model.init(key, model), jax.random.key(0))
-    loss_fn = functools.partial(_loss, config=model, z_loss=0.0, chunk_size=None)
-    evaluator = evaluation.make_evaluator(loss_fn, config, mesh, shapes)
-
-    def evaluate_(params):
-        stream = batches.evaluation_batches(store, batch_size=rows, length=length, **share)
-        return evaluator(params, stream, store.num_bytes)
-
-    return evaluate_
-
-
-def _summary_of(evaluate_: Callable[[Any], Sums], kept: list[Sums]):
-    """An eval_fn for the loop; appends the exact sums to `kept`."""
-
-    def summary(params) -> dict[str, float]:
-        kept.append(evaluate_(params))
-        last = kept[-1]
-        return {"bits_per_byte": last.bits_per_byte, "bytes_per_token": last.bytes_per_token}
-
-    return summary
-
-
-def _store_builder(corpus, workdir: Path, max_bytes, valid_bytes, log: Log):
-    def build(split: str, codec: Codec) -> TokenStore:
-        store = token_store.build(
-            corpus,
-            split,
-            codec,
-            workdir / "stores",
-            max_bytes=max_bytes if split == "train" else valid_bytes,
-            progress=_progress(split, codec, log),
-        )
-        log(
-            f"{split}: {quantity(store.num_bytes, 'B')} of {corpus.name} in "
-            f"{store.num_documents} documents, {quantity(store.num_tokens)} ids of {codec.name}"
-        )
-        return store
-
-    return build
-
-
-def _progress(split: str, codec: Codec, log: Log):
-    def progress(done: int, rate: float) -> None:
-        log(f"encoding {split} with {codec.name}: {quantity(done, 'B')}, {quantity(rate, 'B')}/s")
-
-    return progress
-
-
-def _weights_of(directory: str, codec: Codec) -> Callable[[], Any]:
-    """Loads a model folder's weights when called; whether its codec fits is checked at once."""
-    if not Path(directory, "model.json").is_file():
-        raise UsageError(f"{directory} is no model folder: it has no model.json")
-    theirs = codecs.load(Path(directory) / "codec")
-    if theirs.fingerprint() != codec.fingerprint():
-        raise UsageError(
-            f"{directory} was trained with codec {theirs.name}, whose ids mean something else: "
-            "give the same --codec"
-        )
-    return lambda: saved.load(directory)[0]
-
-
-def _whole(params: Any) -> Any:
-    """Numpy arrays of parameters that may lie on several processes."""
-    if jax.process_count() == 1:
-        return jax.device_get(params)
-    from jax.experimental import multihost_utils
-
-    return multihost_utils.process_allgather(params, tiled=True)
-
-
-def _check_out(directory: str, marker: str) -> None:
-    path = Path(directory)
-    if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
-        raise UsageError(f"{directory} holds other files than a model; choose another --out")
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{directory} is a file; choose another --out")
+    return evaluate_windows
 
 
 def _lost_share(codec: Codec, corpus, options: Evaluate) -> float:

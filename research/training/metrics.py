@@ -2,34 +2,23 @@
 
 import json
 import os
-import platform
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from research.reporting import environment
+
 
 def versions() -> dict[str, str]:
     """What a run depends on, by name."""
-    from importlib import metadata
-
-    import research
-
-    names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    found = {name: metadata.version(name) for name in names}
-    return {"freevocab": research.__version__, "python": platform.python_version(), **found}
+    return environment.versions()
 
 
 def hardware() -> dict[str, Any]:
     """What the run stands on."""
-    devices = jax.devices()
-    return {
-        "devices": len(devices),
-        "device_kind": devices[0].device_kind,
-        "platform": devices[0].platform,
-        "processes": jax.process_count(),
-    }
+    return {**environment.hardware(), "processes": jax.process_count()}
 
 
 class MetricsFile:

@@ -105,9 +105,31 @@ def test_batches_are_a_permutation_of_the_windows_and_pure(windows):
             store, starts, seed=0, step=0, batch_size=len(starts), length=LENGTH
         )["targets_BxL"]
     }
-    assert distinct <= everything and len(distinct) > 0.9 * len(everything) * steps * 8 / len(starts)
+    assert distinct <= everything
+    assert len(distinct) > 0.9 * len(everything) * steps * 8 / len(starts)
     np.testing.assert_array_equal(first[3], batch_of(windows, 3)["targets_BxL"])
     assert not np.array_equal(first[3], batch_of(windows, 3, seed=6)["targets_BxL"])
+
+
+def test_evaluation_counts_every_byte_once(corpus, windows):
+    store, starts, _ = windows
+    counted = [
+        batch["targets_BxL"][batch["weights_BxL"] > 0]
+        for batch in byte_windows.evaluation_windows(store, starts, batch_size=16)
+    ]
+    text = b"".join(corpus.documents("train"))
+    assert np.concatenate(counted).astype(np.uint8).tobytes() == text
+    parts = [
+        list(
+            byte_windows.evaluation_windows(
+                store, starts, batch_size=16, process_index=i, process_count=2
+            )
+        )
+        for i in range(2)
+    ]
+    whole = next(byte_windows.evaluation_windows(store, starts, batch_size=16))
+    both = np.concatenate([part[0]["inputs_BxL"] for part in parts])
+    np.testing.assert_array_equal(whole["inputs_BxL"], both)
 
 
 def test_processes_share_a_batch(windows):

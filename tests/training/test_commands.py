@@ -171,9 +171,17 @@ def test_train_m1_both_ways(tmp_path, monkeypatch):
         assert isinstance(model, TransformerModel)
         frequencies = model.window_frequencies([b"", b"the"])
         assert (frequencies.sum(axis=1) == 2**14).all() and frequencies.min() >= 1
-        settings = metrics.read(f"{out}.work")[0]["settings"]
+        rows = metrics.read(f"{out}.work")
+        settings = rows[0]["settings"]
+        assert 0 < rows[-1]["window_bits_per_byte"] < 8.1
+        assert rows[-1]["bits_per_byte"] == sums.bits_per_byte
         assert settings["regime"] == regime
         assert settings["batch"] == ([8, 16] if regime == "text" else [16, 8])
+
+
+def test_regime_window_needs_a_codec(tmp_path):
+    with pytest.raises(UsageError, match="needs --codec"):
+        commands.train_m1(TrainM1(**TINY, out=str(tmp_path / "m"), regime="window"), str)
 
 
 def test_control_c_comes_out_as_one_line(trained, tmp_path, monkeypatch):

@@ -126,7 +126,7 @@ def test_every_kind_trains_the_same(transformer, prepared, compare):
 
 @pytest.mark.slow
 def test_devices_hold_their_share(prepared):
-    """Bytes of the real arrays: tables 1 / model, matrices and their optimizer state 1 / devices."""
+    """Bytes of real arrays: tables 1 / model, kernels and all optimizer state 1 / devices."""
     state = prepared("4x2").init(0)
     for leaf in jax.tree.leaves(state.params["vocabulary"]):
         assert leaf.addressable_shards[0].data.nbytes * 2 == leaf.nbytes

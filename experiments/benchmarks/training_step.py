@@ -1,0 +1,160 @@
+"""One M2 training step: tokens per second, and the share of the machine's own matrix-multiply peak.
+
+    python -m experiments.benchmarks.training_step [--size 25m] [--vocab-size 65536] [--out FILE]
+
+The peak is measured in the same run: the best of several matrix products, alone, in the step's
+dtype, on one device (times the devices). The step is what `freevocab train m2` runs, on random ids.
+Its useful FLOPs are three times the forward pass's products (readout included, recomputation not).
+
+On two CPU cores: the defaults. On one H100/H200-class device, at 403m and V = 65,536 in bf16:
+
+    python -m experiments.benchmarks.training_step --size 403m --batch-size 32 --length 512 \\
+        --dtype bfloat16 --peak-size 8192 --steps 20 --out step-403m.json
+
+whose aim is 45 % of the bf16 peak.
+"""
+
+import argparse
+import dataclasses
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research.files import write_json
+from research.models import language_model, sizes
+from research.models.language_model import LanguageModelConfig
+from research.reporting import environment
+from research.training import parallelism, preparation
+from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+from research.training.metrics import quantity
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """What is run.
+
+    Attributes:
+      size, vocab_size, tied, dtype, remat, unroll: the model; vocab_size is the codec's.
+      batch_size, length: of a step. chunk_size: positions in the readout at once; 0: the default.
+      optimizer: name of one. parallelism: kind; mesh with `model` devices along 'model'.
+      steps: timed after two that are not.
+      peak_size: matrices of the peak are this square.
+    """
+
+    size: str = "25m"
+    vocab_size: int = 65_536
+    tied: bool = False
+    dtype: str = "float32"
+    remat: bool = False
+    unroll: bool = False
+    batch_size: int = 4
+    length: int = 128
+    chunk_size: int = 0
+    optimizer: str = "adafactor"
+    parallelism: str = "single"
+    model: int = 1
+    steps: int = 5
+    peak_size: int = 2048
+
+
+def matmul_peak(size: int, dtype: str, repeats: int = 10) -> float:
+    """FLOPs per second of the best of `repeats` products of two size x size matrices."""
+    left, right = (
+        jax.random.normal(key, (size, size), jnp.dtype(dtype))
+        for key in jax.random.split(jax.random.key(0))
+    )
+    product = jax.jit(jnp.matmul).lower(left, right).compile()
+    product(left, right).block_until_ready()
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        product(left, right).block_until_ready()
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def run(config: Benchmark) -> dict[str, Any]:
+    """The measured row."""
+    trunk = sizes.size(
+        config.size, dtype=config.dtype, remat=config.remat, scan_layers=not config.unroll
+    )
+    model = LanguageModelConfig(trunk, config.vocab_size + 2, tied=config.tied)
+    optimizer = OptimizerConfig(config.optimizer, clip_norm=0.0)
+    if config.optimizer == "adafactor":
+        optimizer = OptimizerConfig.paper_adafactor()
+    parallel = ParallelismConfig(config.parallelism, model=config.model)
+    train = TrainConfig(steps=config.steps + 2, optimizer=optimizer, parallelism=parallel)
+
+    def loss(params, batch):
+        chunk = config.chunk_size or None
+        return language_model.loss(params, model, batch, z_loss=1e-4, chunk_size=chunk)
+
+    init = functools.partial(language_model.init, config=model)
+    ids_BxL = np.random.default_rng(0).integers(
+        0, config.vocab_size, (config.batch_size, config.length), dtype=np.int32
+    )
+    batch = {"inputs_BxL": ids_BxL, "targets_BxL": np.roll(ids_BxL, -1, axis=1)}
+    batch["weights_BxL"] = np.ones_like(ids_BxL, np.float32)
+    started = time.perf_counter()
+    prepared = preparation.prepare(loss, init, batch, train)
+    compile_seconds = time.perf_counter() - started
+    state = prepared.init(0)
+    placed = parallelism.put_batch(parallel, prepared.mesh, batch)
+    # The peak before and after: another program beside us would lower it.
+    peaks = [matmul_peak(config.peak_size, config.dtype)]
+    times = []
+    for _ in range(config.steps + 2):
+        started = time.perf_counter()
+        state, metrics = prepared.step(state, placed)
+        jax.block_until_ready((state, metrics))
+        times.append(time.perf_counter() - started)
+    peaks.append(matmul_peak(config.peak_size, config.dtype))
+    seconds = float(np.median(times[2:]))
+    estimate = prepared.estimate
+    peak = max(peaks) * prepared.mesh.size
+    return {
+        **dataclasses.asdict(config),
+        "params": estimate.params,
+        "tokens_per_second": estimate.tokens / seconds,
+        "seconds_per_step": seconds,
+        "fastest_step": min(times[2:]),
+        "model_flops_per_second": estimate.model_flops / seconds,
+        "matmul_peak": peak,
+        "share_of_peak": estimate.model_flops / seconds / peak,
+        "compile_seconds": compile_seconds,
+        "activation_bytes": estimate.activation_bytes,
+        "loss": float(metrics["nats"]) / float(metrics["tokens"]),
+    }
+
+
+def main() -> None:
+    """Prints the row and writes it, with versions and hardware, to --out."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for field in dataclasses.fields(Benchmark):
+        flag = f"--{field.name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action="store_true")
+        else:
+            parser.add_argument(flag, type=type(field.default), default=field.default)
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    options = vars(parser.parse_args())
+    out = options.pop("out")
+    row = run(Benchmark(**options))
+    print(
+        f"{row['size']} V={row['vocab_size']} {row['dtype']} {row['batch_size']} x {row['length']}:"
+        f" {quantity(row['tokens_per_second'])} tokens/s, {row['seconds_per_step']:.3f} s a step,"
+        f" {quantity(row['model_flops_per_second'])}FLOP/s"
+        f" = {row['share_of_peak']:.1%} of a measured {quantity(row['matmul_peak'])}FLOP/s"
+    )
+    if out:
+        facts = {"versions": environment.versions(), "hardware": environment.hardware()}
+        write_json(out, {"benchmark": "training_step", "rows": [row]} | facts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""What the training and evaluation commands are put together from."""
+
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from research import codecs
+from research.codecs.protocol import Codec
+from research.corpora import Corpus
+from research.errors import UsageError
+from research.models import language_model, saved
+from research.models.language_model import LanguageModelConfig
+from research.training import batches, evaluation, parallelism, token_store
+from research.training.command_configs import TrainM1, TrainM2
+from research.training.config import ParallelismConfig, TrainConfig
+from research.training.evaluation import Sums
+from research.training.metrics import quantity
+from research.training.token_store import TokenStore
+
+Log = Callable[[str], None]
+Batch = dict[str, np.ndarray]
+
+
+def loss_fn(model: LanguageModelConfig, z_loss: float, chunk_size: int | None = None):
+    """The language model's loss as the loop wants it."""
+    return functools.partial(_loss, config=model, z_loss=z_loss, chunk_size=chunk_size)
+
+
+def _loss(params, batch, *, config, z_loss, chunk_size):
+    return language_model.loss(params, config, batch, z_loss=z_loss, chunk_size=chunk_size)
+
+
+def train_config(options: TrainM1 | TrainM2) -> TrainConfig:
+    """The loop's part of a command's arguments."""
+    names = ("steps", "seed", "optimizer", "parallelism", "log_every", "save_every", "eval_every")
+    return TrainConfig(**{name: getattr(options, name) for name in names})
+
+
+def share(mesh: jax.sharding.Mesh) -> dict[str, int]:
+    """Which part of a batch this process builds, as keyword arguments."""
+    index, count = parallelism.batch_share(mesh)
+    return {"process_index": index, "process_count": count}
+
+
+def sequences(store: TokenStore, seed: int, rows: int, length: int, share: dict[str, int]):
+    """step -> this process's share of the batch."""
+
+    def batch_fn(step: int) -> Batch:
+        return batches.sequence_batch(
+            store, seed=seed, step=step, batch_size=rows, length=length, **share
+        )
+
+    return batch_fn
+
+
+def evaluator(
+    model: LanguageModelConfig, config: ParallelismConfig
+) -> Callable[[Any, Iterable[Batch], int], Sums]:
+    """(params, batches, bytes) -> sums. Its z-loss is 0: bits per byte are of nats alone."""
+    shapes = jax.eval_shape(lambda key: language_model.init(key, model), jax.random.key(0))
+    mesh = parallelism.make_mesh(config)
+    return evaluation.make_evaluator(loss_fn(model, 0.0), config, mesh, shapes)
+
+
+def evaluation_rows(mesh: jax.sharding.Mesh, rows: int) -> int:
+    """`rows`, or the nearest number below that divides over the devices; at least one for each."""
+    devices = mesh.shape["data"]
+    return max(devices, rows - rows % devices)
+
+
+def evaluation_of(
+    model: LanguageModelConfig, config: ParallelismConfig, store: TokenStore, rows: int, length: int
+) -> Callable[[Any], Sums]:
+    """params -> sums over a store."""
+    mesh = parallelism.make_mesh(config)
+    rows, part = evaluation_rows(mesh, rows), share(mesh)
+    evaluate = evaluator(model, config)
+
+    def evaluate_store(params: Any) -> Sums:
+        stream = batches.evaluation_batches(store, batch_size=rows, length=length, **part)
+        return evaluate(params, stream, store.num_bytes)
+
+    return evaluate_store
+
+
+def store_builder(
+    corpus: Corpus, workdir: Path, max_bytes: int | None, valid_bytes: int | None, log: Log
+) -> Callable[[str, Codec], TokenStore]:
+    """(split, codec) -> its store under `workdir`, announced by a line."""
+
+    def build(split: str, codec: Codec) -> TokenStore:
+        store = token_store.build(
+            corpus,
+            split,
+            codec,
+            workdir / "stores",
+            max_bytes=max_bytes if split == "train" else valid_bytes,
+            progress=progress_of(split, codec, log),
+        )
+        log(
+            f"{split}: {quantity(store.num_bytes, 'B')} of {corpus.name} in "
+            f"{store.num_documents} documents, {quantity(store.num_tokens)} ids of {codec.name}"
+        )
+        return store
+
+    return build
+
+
+def progress_of(split: str, codec: Codec, log: Log) -> token_store.Progress:
+    """Says how far the encoding of a split is."""
+
+    def progress(done: int, rate: float) -> None:
+        log(f"encoding {split} with {codec.name}: {quantity(done, 'B')}, {quantity(rate, 'B')}/s")
+
+    return progress
+
+
+def weights_of(directory: str, codec: Codec) -> Callable[[], Any]:
+    """Loads a model folder's weights when called; whether its codec fits is checked at once."""
+    if not Path(directory, "model.json").is_file():
+        raise UsageError(f"{directory} is no model folder: it has no model.json")
+    theirs = codecs.load(Path(directory) / "codec")
+    if theirs.fingerprint() != codec.fingerprint():
+        raise UsageError(
+            f"{directory} was trained with codec {theirs.name}, whose ids mean something else: "
+            "give the same --codec"
+        )
+    return lambda: saved.load(directory)[0]
+
+
+def whole(params: Any) -> Any:
+    """Numpy arrays of parameters that may lie on several processes."""
+    if jax.process_count() == 1:
+        return jax.device_get(params)
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(params, tiled=True)
+
+
+def check_out(directory: str) -> None:
+    """Raises UsageError if a finished model must not be written to `directory`: better now than
+    after the training."""
+    path = Path(directory)
+    if path.is_dir() and any(path.iterdir()) and not (path / "model.json").is_file():
+        raise UsageError(f"{directory} holds other files than a model; choose another --out")
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{directory} is a file; choose another --out")
