@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from research.cli.catalog import Table
 from research.reporting import environment
@@ -22,16 +23,29 @@ def expected_seconds(
     return None if minutes is None else 60 * minutes
 
 
+def training(config: Any) -> str | None:
+    """What a configuration trains, if it or a part of it has steps, batch_size and length."""
+    for part in (config, *vars(config).values()):
+        if all(hasattr(part, name) for name in ("steps", "batch_size", "length")):
+            return f"{part.steps:,} steps of {part.batch_size} x {part.length} tokens a model"
+    return None
+
+
 def plan(
-    selected: Sequence[Table], scale: str, measured: Mapping[tuple[str, str, str], Result]
+    selected: Sequence[Table],
+    configs: Sequence[Any],
+    scale: str,
+    measured: Mapping[tuple[str, str, str], Result],
 ) -> str:
-    """The lines printed before anything runs: each table with its expected time, and the sum."""
+    """The lines printed before anything runs: each table's expected time and cost, and the sum."""
     expected = [expected_seconds(table, scale, measured) for table in selected]
     lines = []
-    for table, seconds in zip(selected, expected, strict=True):
+    for table, config, seconds in zip(selected, configs, expected, strict=True):
         last = measured.get((table.paper, table.name, scale))
         where = f", last measured on {environment.machine(last.hardware)}" if last else ""
-        lines.append(f"  {table.path}: {about(seconds)}{where}")
+        cost = training(config)
+        trains = f"; {cost}" if cost else ""
+        lines.append(f"  {table.path}: {about(seconds)}{where}{trains}")
     known = [seconds for seconds in expected if seconds is not None]
     total = about(sum(known)) if known else "unknown"
     if known and len(known) < len(expected):

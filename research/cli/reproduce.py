@@ -65,7 +65,7 @@ def run(options: Reproduce) -> None:
     if scale in ("gpu", "paper") and not options.force:
         _require_accelerator(scale)
     measured = results.load_all(results.COMMITTED, options.workdir / "results")
-    print(progress.plan(selected, scale, measured), flush=True)
+    print(progress.plan(selected, configs, scale, measured), flush=True)
     failed = []
     for table, config in zip(selected, configs, strict=True):
         try:
