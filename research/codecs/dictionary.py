@@ -11,15 +11,18 @@ facility location problem, and adding the string with the largest gain each time
 late updates does it. Where tokens begin depends on D, so `train_dictionary` encodes the text with
 the dictionary, counts again, and chooses again, a few times.
 
-`by="probability"` takes the most probable strings instead: every prefix of a good string is in it
-too, though a longer one nearly always matches. It is worse by about a tenth.
+A longer match is not always better for what follows it: `lookahead` counts the tokens up to the end
+of the text instead of the bytes of the match. On held-out English a 65,536-string dictionary makes
+tokens of 5.1 to 5.4 bytes by probability (the most probable strings, with every prefix of a good
+one among them), 5.6 to 5.9 by coverage, 5.9 to 6.3 by lookahead.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from research.codecs import lookahead
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram_counts import CountTrie
 from research.codecs.byte_models.protocol import ByteModel
@@ -59,32 +62,32 @@ def build_dictionary(
         order = np.argsort(np.where(lengths_S > 1, -counts.counts_S, 0), kind="stable")
         chosen_S = np.zeros(len(lengths_S), np.bool_)
         chosen_S[order[: min(size - 256, int((lengths_S > 1).sum()))]] = True
-    return sorted({*_strings(counts, chosen_S), *(bytes((byte,)) for byte in range(256))})
+    return _entries(counts, chosen_S)
 
 
 def train_dictionary(
     documents: Iterable[bytes],
     size: int = 65536,
     *,
-    rounds: int = 4,
+    rounds: int = 6,
     longest: int = 24,
     max_bytes: int | None = None,
-    by: str = "coverage",
+    by: str = "lookahead",
     name: str = "dictionary",
-    progress=None,
+    progress: Callable[[int, CodebookCodec], None] | None = None,
 ) -> CodebookCodec:
     """A dictionary for text like `documents`.
 
     Args:
-      size: how many strings, the 256 bytes included.
+      size: how many strings, the 256 bytes included; fewer come out of very little text.
       rounds: how often to encode, count and choose.
       longest: bytes of the longest string.
       max_bytes: stop reading after so many bytes.
+      by: "probability", "coverage", or "lookahead" (coverage in the first two rounds).
       progress: called with (round, codec) after each round.
     """
     data, offsets = ngram_counts.join(documents, max_bytes)
-    starts = None  # the first round counts everywhere, and only short strings: it is just a start
-    codec = None
+    starts, codec = None, None  # the first round counts everywhere, and only short strings
     for number in range(rounds + 1):
         # What begins less than a twentieth of a string's share of the tokens is no candidate.
         total = len(data) if starts is None else len(starts)
@@ -95,7 +98,11 @@ def train_dictionary(
             min_count=max(2, total // (20 * size)),
             starts=starts,
         )
-        strings = build_dictionary(counts, size, by=by)
+        if by == "lookahead" and codec is not None and number > 2:
+            strings = _entries(counts, lookahead.choose(counts, codec, data, offsets, size - 256))
+        else:
+            way = "coverage" if by == "lookahead" else by
+            strings = build_dictionary(counts, size, by=way)
         notes = {"size": size, "by": by, "rounds": number}
         codec = CodebookCodec(strings, name=name, notes=notes)
         if progress is not None:
@@ -132,16 +139,17 @@ def probable_strings(model: ByteModel, threshold: float) -> CountTrie:
     )
 
 
-def _strings(counts: CountTrie, chosen_S: np.ndarray) -> list[bytes]:
+def _entries(counts: CountTrie, chosen_S: np.ndarray) -> list[bytes]:
+    """The chosen strings and all single bytes, sorted."""
     parents_S, labels_S = counts.parents().tolist(), counts.labels_S.tolist()
-    strings = []
+    strings = {bytes((byte,)) for byte in range(256)}
     for node in np.flatnonzero(chosen_S).tolist():
         letters = bytearray()
         while node > 0:
             letters.append(labels_S[node])
             node = parents_S[node]
-        strings.append(bytes(reversed(letters)))
-    return strings
+        strings.add(bytes(reversed(letters)))
+    return sorted(strings)
 
 
 def _cover(parents_S, counts_S, lengths_S, chosen_S, wanted):

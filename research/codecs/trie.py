@@ -89,6 +89,14 @@ class Trie:
             counts[text] = len(ids_of) - before
         return ids_L[np.asarray(ids_of, np.int64)], counts
 
+    def match_lengths(self, data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """Bytes of the longest match at every position of the texts, int32 [L]."""
+        if not available():
+            return _match_everywhere(self, data, offsets)[0]
+        lengths_L = np.empty(len(data), np.int32)
+        compiled(_match_lengths)(data, offsets, *self.double_array[:2], lengths_L)
+        return lengths_L
+
 
 def build(strings: Sequence[bytes]) -> Trie:
     """The trie of `strings`; the id of a string is its index.
@@ -250,6 +258,27 @@ def _match_loop(data, offsets, cells, pairs, singles, ids, counts):
             total += 1
         counts[text] = total - before
     return total
+
+
+def _match_lengths(data, offsets, cells, pairs, lengths_L):
+    for text in range(len(offsets) - 1):
+        end = offsets[text + 1]
+        for position in range(offsets[text], end):
+            stop = position + 1
+            if stop < end:
+                pair = (np.uint64(data[position]) << np.uint64(8)) | np.uint64(data[stop])
+                cell, here = pairs[pair], position + 2
+                if cell & _ID_MASK:
+                    stop = here
+                while cell >> _BASE and here < end:
+                    byte = data[here]
+                    cell = cells[np.uint64(cell >> _BASE) + np.uint64(byte)]
+                    if cell & 511 != byte:
+                        break
+                    here += 1
+                    if cell & _ID_MASK:
+                        stop = here
+            lengths_L[position] = stop - position
 
 
 def _match_everywhere(trie: Trie, data: np.ndarray, offsets: np.ndarray):
