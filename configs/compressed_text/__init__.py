@@ -7,6 +7,7 @@ TABLES = (  # in the order in which they are listed and reported
     "compression_ratios",
     "window_size",
     "closing_rules",
+    "m1_regimes",
     "m1_reset",
     "byte_matched",
     "gzip_header",

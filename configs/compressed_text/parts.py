@@ -70,8 +70,7 @@ class M2Config:
     """The language model that is trained on the ids, and how.
 
     Attributes:
-      size: a name of `research.models.sizes.SIZES`, or `tiny` (tests), `mini` or
-        `small` (cpu scale).
+      size: a name of `research.models.sizes.SIZES`; mini and small are for two cores.
       length, batch_size, steps: tokens of a sequence, sequences of a step, steps.
       padded_vocab_size: rows of the tables, one value for all rows of a table so that they share
         one compiled step; 0: what each codec needs.

@@ -27,27 +27,12 @@ from research.training.token_store import TokenStore
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]
 
-SMALL_SIZES = {
-    # d_model, heads, head_dim, layers, mlp: 16 k kernels, for tests
-    "tiny": TrunkConfig(32, 2, 16, 1, 64),
-    # 524 k and 1.03 M kernels, for minutes on two cores
-    "mini": TrunkConfig(128, 4, 32, 2, 512),
-    "small": TrunkConfig(192, 6, 32, 2, 640),
-}
-
-
 def trunk_config(config: M2Config) -> TrunkConfig:
     """The shape that `config.size` names.
 
     Raises:
       UsageError: if no size has the name.
     """
-    if config.size in SMALL_SIZES:
-        trunk = SMALL_SIZES[config.size]
-        return dataclasses.replace(trunk, dtype=config.dtype, remat=config.remat)
-    if config.size not in sizes.SIZES:
-        names = ", ".join([*SMALL_SIZES, *sizes.SIZES])
-        raise UsageError(f"unknown model size {config.size!r}; choose from {names}")
     return sizes.size(config.size, dtype=config.dtype, remat=config.remat)
 
 

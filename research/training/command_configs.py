@@ -71,7 +71,7 @@ class TrainM2:
     workdir: str | None = None
     """Folder for checkpoints, metrics and ids; default: OUT.work. Run again to go on."""
     size: str = "25m"
-    """Shape of the trunk: 3m, 25m, 113m, 403m, 2b, 151m."""
+    """Shape of the trunk: 3m, 25m, 113m, 403m, 2b, 151m; mini and small for two cores."""
     length: int = 512
     """Ids in a sequence."""
     batch_size: int = 256

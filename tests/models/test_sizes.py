@@ -7,6 +7,8 @@ from research.errors import UsageError
 from research.models import sizes, trunk
 
 COUNTS = {
+    "mini": 524_288,
+    "small": 1_032_192,
     "3m": 3_145_728,
     "25m": 25_165_824,
     "113m": 113_246_208,
