@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -71,10 +72,14 @@ def prepare(
     )
     # Initialised where it will live: no device, and no host, ever holds an unsharded copy.
     init = jax.jit(fresh, out_shardings=shardings)
-    adopt = jax.jit(
-        lambda params: TrainState(np.int32(0), params, optimizer.init(params)),
-        out_shardings=shardings,
-    )
+
+    # Copied, because the first step takes the state's memory and the caller may want its own back.
+    def adopted(params):
+        return TrainState(
+            jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params), optimizer.init(params)
+        )
+
+    adopt = jax.jit(adopted, out_shardings=shardings)
 
     def from_params(params):
         _same_shapes(params, shapes.params)

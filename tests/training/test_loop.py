@@ -174,6 +174,21 @@ def test_the_order_of_starts(train, bigram, compare, tmp_path):
     assert theirs.step == 4
 
 
+def test_given_weights_are_not_used_up(train, bigram, compare):
+    weights = jax.jit(bigram.init)(jax.random.key(3))
+    first = train(None, initial_params=lambda: weights)
+    second = train(None, initial_params=lambda: weights)
+    assert compare.bit_equal(first.params, second.params)
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(weights))
+
+
+def test_a_workdir_that_cannot_be_gets_one_line(train, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FreevocabError, match="cannot use .* for checkpoints") as caught:
+        train(tmp_path / "file")
+    assert "\n" not in str(caught.value)
+
+
 def test_weights_of_another_model_get_one_line(train, tmp_path):
     def weights():
         return {"vocabulary": {"input_VxD": np.zeros((3, 8)), "output_VxD": np.zeros((64, 8))}}
