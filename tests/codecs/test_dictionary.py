@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research import codecs
-from research.codecs import dictionary
+from research.codecs import dictionary, lookahead
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram import NGramModel
 from research.codecs.codebook import CodebookCodec
@@ -106,16 +106,56 @@ def test_training_shortens_text_it_has_not_seen():
     text = library_text(600_000)
     train, held_out = [text[:400_000]], text[400_000:]
     tokens = {}
-    for by in ("probability", "coverage"):
+    for by, number in (("probability", 2), ("coverage", 2), ("lookahead", 5)):
         rounds = []
         codec = train_dictionary(
-            train, 1000, rounds=2, by=by, progress=lambda _, each, seen=rounds: seen.append(each)
+            train,
+            1000,
+            rounds=number,
+            by=by,
+            progress=lambda _, each, seen=rounds: seen.append(each),
         )
         assert codec.vocab_size == 1000
         assert codec.decode(codec.encode([held_out])) == [held_out]
         tokens[by] = [len(each.encode([held_out])[0]) for each in rounds]
         assert tokens[by][-1] < tokens[by][0]
-    assert tokens["coverage"][-1] < tokens["probability"][-1]
+    assert tokens["lookahead"][-1] < tokens["coverage"][-1] < tokens["probability"][-1]
+
+
+def test_tokens_ahead_are_those_that_encoding_gives():
+    texts = [library_text(300), b"", b"the end of it", b"x"]
+    codec = train_dictionary(texts, 300, rounds=1)
+    data, offsets = ngram_counts.join(texts)
+    lengths = codec.trie.match_lengths(data, offsets)
+    for compile in (lookahead.compiled, lambda function: function):
+        ahead = np.zeros(len(data), np.float32)
+        compile(lookahead._tokens_ahead)(offsets, lengths, 2.5, ahead)
+        for text, start in zip(texts, offsets.tolist(), strict=False):
+            for i in range(len(text)):
+                tokens = len(codec.encode([text[i:]])[0])
+                expected = tokens - (len(text) - i) / 2.5
+                assert ahead[start + i] == pytest.approx(expected, rel=1e-5, abs=1e-4)
+
+
+def test_lookahead_leaves_out_a_match_that_costs_a_token_later():
+    """'abc' is the longer match, but "ab" + "cde" is shorter than 'abc' + 'd' + 'e'."""
+    texts = [b"abcde!"] * 40 + [b"abc?"] * 3
+    data, offsets = ngram_counts.join(texts)
+    codec = CodebookCodec(sorted({*BYTES, b"ab", b"abc", b"cde"}))
+    trie = ngram_counts.count(data, offsets, depth=3, starts=codec.token_starts(data, offsets))
+    strings = np.array(trie.strings(), object)
+    found = set(strings[lookahead.choose(trie, codec, data, offsets, 3)])
+    assert b"abc" in set(build_dictionary(trie, 257))
+    assert b"abc" not in found
+    assert b"ab" in found
+
+
+def test_lookahead_is_the_same_without_a_compiler(monkeypatch):
+    texts = [library_text(3000)]
+    compiled = train_dictionary(texts, 300, rounds=3)
+    for module in (dictionary, lookahead, ngram_counts):
+        monkeypatch.setattr(module, "compiled", lambda function: function)
+    assert train_dictionary(texts, 300, rounds=3).token_bytes() == compiled.token_bytes()
 
 
 def test_the_same_text_gives_the_same_dictionary():

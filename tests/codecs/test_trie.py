@@ -42,6 +42,20 @@ def test_both_ways_follow_the_definition(strings, documents):
         assert ids.tolist() == sum(expected, [])
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(vocabularies, texts)
+def test_matches_at_every_position(strings, documents):
+    known = set(strings)
+    expected = [
+        max(n for n in range(1, len(text) - i + 1) if text[i : i + n] in known)
+        for text in documents
+        for i in range(len(text))
+    ]
+    trie = tries.build(strings)
+    assert trie.match_lengths(*joined(documents)).tolist() == expected
+    assert tries._match_everywhere(trie, *joined(documents))[0].tolist() == expected
+
+
 def test_a_match_does_not_reach_into_the_next_text():
     trie = tries.build([*BYTES, b"ab", b"abcd"])
     for compile in (True, False):

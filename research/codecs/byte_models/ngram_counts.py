@@ -102,9 +102,7 @@ def count(
             break
         counts_RxA = np.zeros((len(row_nodes), 256), np.uint32)
         ended_R = np.zeros(len(row_nodes), np.int64)
-        compiled(_count_level)(
-            data, starts, limits, rows, moves_RxA, length, counts_RxA, ended_R
-        )
+        compiled(_count_level)(data, starts, limits, rows, moves_RxA, length, counts_RxA, ended_R)
         tally = np.zeros(5, np.int64)
         kept = compiled(_tally)(counts_RxA, max(1, min_count), tally)
         once.append(tally[1:].tolist())
