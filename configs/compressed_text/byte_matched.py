@@ -60,13 +60,13 @@ def rows(window: int) -> tuple[CodecConfig, ...]:
 
 
 def cpu() -> Config:
-    """Two shapes of sequence, so two compiled steps."""
+    """Three shapes of step."""
     return Config(
         corpus=BUILTIN,
         m1=M1Config(order=5, beta=12),
         codecs=rows(12),
         lengths=(128, 64, 128),
-        m2=M2Config(size="mini", padded_vocab_size=4224, steps=300),
+        m2=M2Config(size="mini", steps=300),
         train_bytes=2_200_000,
         valid_bytes=100_000,
     )

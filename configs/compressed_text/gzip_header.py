@@ -42,12 +42,12 @@ def rows(narrow: int, wide: int) -> tuple[CodecConfig, ...]:
 
 
 def cpu() -> TrainedTable:
-    """Four rows, one compiled step."""
+    """Four rows, one compiled step for each width."""
     return TrainedTable(
         corpus=BUILTIN,
         m1=M1Config(),
         codecs=rows(8, 12),
-        m2=M2Config(size="mini", padded_vocab_size=4224),
+        m2=M2Config(size="mini"),
         train_bytes=3_000_000,
         valid_bytes=100_000,
     )

@@ -52,7 +52,7 @@ def cpu() -> TrainedTable:
         corpus=BUILTIN,
         m1=M1Config(order=5, beta=12),
         codecs=rows(12, (6, 12)),
-        m2=M2Config(size="mini", padded_vocab_size=4224),
+        m2=M2Config(size="mini"),
         train_bytes=1_200_000,
         valid_bytes=100_000,
     )

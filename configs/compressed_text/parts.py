@@ -72,7 +72,7 @@ class M2Config:
     Attributes:
       size: a name of `research.models.sizes.SIZES`; mini and small are for two cores.
       length, batch_size, steps: tokens of a sequence, sequences of a step, steps.
-      padded_vocab_size: rows of the tables, one value for all rows of a table so that they share
+      padded_vocab_size: rows of M2's tables, one value for all rows of a table so that they share
         one compiled step; 0: what each codec needs.
       optimizer: and its schedule.
       parallelism: how a step is spread over devices.

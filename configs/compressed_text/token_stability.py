@@ -6,7 +6,8 @@ Many words, each put before the same sentence; Levenshtein distance between the 
 every two. The sentence is the paper's about elephants (it does not name Figure 8's).
 
 cpu: builtin corpus, 300 words, M1 = byte 5-gram, W = 12 (beta 12), tokens of 12 bits, SentencePiece
-  and BPE with 4,096 entries. 2 cores: EXPECTED_CPU
+  and BPE with 4,096 entries. 2 cores, busy with other work: 15 to 75 s. Share of tokens
+  changed: SentencePiece .024, BPE .033, EqualInfo .07, AC 1.00. Exact for Python 3.11.7.
 gpu: text in $FREEVOCAB_DATA, 500 words, W = 16, V = 65,536. No accelerator is used. Not yet run.
 paper: C4, 3m Transformer, 500 words, T5's vocabulary size. The paper (a figure without numbers,
   distances from 0 to 25): SentencePiece always low, AC high, EqualInfo between. Not run here.

@@ -49,7 +49,7 @@ def cpu() -> TrainedTable:
         corpus=BUILTIN,
         m1=M1Config(order=5, beta=12),
         codecs=rows((12, 24, 48, 96), (6, 12)),
-        m2=M2Config(size="mini", padded_vocab_size=4224, steps=120),
+        m2=M2Config(size="mini", steps=120),
         train_bytes=1_200_000,
         valid_bytes=100_000,
     )

@@ -133,7 +133,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     """Is the first token's meaning plain and the second's not; does a code have one text?"""
     share = {row["item"]: row["share"] for row in rows if row["part"] == "position"}
     lines = [wording.statement(
-        "a token says how its window begins in first position, and nothing in second",
+        "a token tells how its window begins in first position, far less in second",
         share["position 1"] > 2 * share["position 2"],
         f"share of the commonest two bytes: any token {share['any']:.2f}, first position"
         f" {share['position 1']:.2f}, second {share['position 2']:.2f}",
