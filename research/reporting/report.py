@@ -75,19 +75,21 @@ def summary(section: Section) -> str:
     rows = [row for each in section.ours.values() for row in each]
     bits = [name for name in section.columns if name in plots.BITS_PER_BYTE]
     value = next(name for name in (*bits, *section.columns) if _number(rows, name))
-    paper_rows, paper = section.paper_rows, "paper"
-    sizes = [row["size"] for row in paper_rows if "size" in row]
-    if sizes:
-        paper_rows = [row for row in paper_rows if row["size"] == sizes[0]]
-        paper = f"paper, {sizes[0]}"
+    paper, paper_rows = tables.smallest_size(section.paper_rows)
     shown = [scale for scale in section.scales if scale != "paper" or scale in section.results]
     lines = []
-    for method in dict.fromkeys(row.get(key) for row in [*rows, *paper_rows]):
-        line = {key: method, paper: _values(paper_rows, key, method, value)}
+    names: dict[Any, Any] = {}
+    for row in [*rows, *paper_rows]:
+        names.setdefault(tables.group(section.columns, row), row.get(key))
+    for group, name in names.items():
+
+        def values(some, group=group):
+            return _values([r for r in some if tables.group(section.columns, r) == group], value)
+
+        line = {key: name, paper: values(paper_rows)}
         for scale in shown:
             result = section.results.get(scale)
-            measured = _values(result.rows, key, method, value) if result else "not yet run"
-            line[f"ours, {scale}"] = measured
+            line[f"ours, {scale}"] = values(result.rows) if result else "not yet run"
         lines.append(line)
     columns = [key, *(f"ours, {scale}" for scale in shown), paper]
     title = f"{section.title}: {tables.heading(value)}"
@@ -141,10 +143,9 @@ def _origin(result: Result) -> str:
     return f"{minutes} on {machine}, {seeds}, JAX {jax}, {result.date}, commit {commit}"
 
 
-def _values(rows: Sequence[Mapping[str, Any]], key: str, method: Any, value: str) -> str | None:
-    """The value of each of a method's rows, side by side; the first and last of many."""
-    found = [row[value] for row in rows if row.get(key) == method and row.get(value) is not None]
-    shown = [tables.cell(each) for each in found]
+def _values(rows: Sequence[Mapping[str, Any]], value: str) -> str | None:
+    """The value of each row, side by side; the first and last of many."""
+    shown = [tables.cell(row[value]) for row in rows if row.get(value) is not None]
     if len(shown) > 4:
         return f"{shown[0]} to {shown[-1]}"
     return " / ".join(shown) or None

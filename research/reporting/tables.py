@@ -15,8 +15,7 @@ def merge(
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """Puts the paper's rows beside ours.
 
-    Rows with the same first column (the method, in most tables) come together, ours first; a
-    column `source` says which is which.
+    Rows of the same `group` come together, ours first; a column `source` says which is which.
 
     Args:
       columns: of both.
@@ -30,9 +29,28 @@ def merge(
     labelled += [dict(row) | {SOURCE: PAPER} for row in paper_rows]
     groups: dict[Any, list[dict[str, Any]]] = {}
     for row in labelled:
-        groups.setdefault(row.get(columns[0]), []).append(row)
+        groups.setdefault(group(columns, row), []).append(row)
     merged = [columns[0], SOURCE, *columns[1:]] if SOURCE not in columns else list(columns)
     return merged, [row for group in groups.values() for row in group]
+
+
+def group(columns: Sequence[str], row: Row) -> Any:
+    """What a row stands for: its entry "group", which is no column, else its first column.
+
+    At another scale a method may have another name (a window of 12 bits for one of 16).
+    """
+    return row.get("group", row.get(columns[0]))
+
+
+def smallest_size(paper_rows: Sequence[Row]) -> tuple[str, list[Row]]:
+    """The paper's rows to show beside a small model: (label, rows).
+
+    Where they have a column `size`, only those of the first size are kept.
+    """
+    sizes = [row["size"] for row in paper_rows if "size" in row]
+    if not sizes:
+        return PAPER, list(paper_rows)
+    return f"{PAPER}, {sizes[0]}", [row for row in paper_rows if row.get("size") == sizes[0]]
 
 
 def heading(name: str) -> str:
@@ -88,7 +106,7 @@ def terminal(title: str, columns: Sequence[str], rows: Sequence[Row]):
         side = "right" if name in numeric else "left"
         table.add_column(heading(name), justify=side, overflow="fold")
     for index, row in enumerate(rows):
-        last = index + 1 == len(rows) or rows[index + 1].get(columns[0]) != row.get(columns[0])
+        last = index + 1 == len(rows) or group(columns, rows[index + 1]) != group(columns, row)
         table.add_row(
             *(cell(row.get(name)) for name in columns),
             style="dim" if row.get(SOURCE) == PAPER else "",

@@ -81,3 +81,16 @@ def test_the_terminal_table_shows_every_cell():
     text = out.getvalue()
     assert "A title" in text
     assert all(tables.cell(row.get(name)) in text for row in rows for name in columns)
+
+
+def test_a_group_brings_rows_of_different_names_together():
+    ours = [{"method": "W=12", "group": "W", "ratio": 3.0}, {"method": "Bytes", "ratio": 1.0}]
+    paper = [{"method": "W=16", "group": "W", "ratio": 5.3}]
+    _, rows = tables.merge(("method", "ratio"), {"ours": ours}, paper)
+    assert [row["method"] for row in rows] == ["W=12", "W=16", "Bytes"]
+
+
+def test_the_papers_smallest_size_is_shown_beside_a_small_model():
+    sized = [{"method": "Bytes", "size": size} for size in ("25m", "2b")]
+    assert tables.smallest_size(sized) == ("paper, 25m", sized[:1])
+    assert tables.smallest_size([{"method": "Bytes"}]) == ("paper", [{"method": "Bytes"}])
