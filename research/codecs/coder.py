@@ -124,13 +124,16 @@ def open_reader(words_BxG: jax.Array) -> Reader:
     return Reader(first, jnp.full_like(first, FIRST_RANGE), jnp.zeros(first.shape, jnp.int32))
 
 
-def locate(reader: Reader, cumulative: Cumulative, beta: int, symbols: int) -> Found:
+def locate(
+    reader: Reader, cumulative: Cumulative, beta: int, symbols: int, unroll: bool = False
+) -> Found:
     """The next symbol of each message. `cumulative`: index -> sum of the frequencies below it."""
 
     def starts_above(value):
         return _part(reader.range, value, beta) > reader.offset
 
-    return search(starts_above, cumulative, jnp.zeros_like(reader.offset), beta, symbols)
+    zero = jnp.zeros_like(reader.offset)
+    return search(starts_above, cumulative, zero, beta, symbols, unroll)
 
 
 def decode_step(
@@ -159,7 +162,7 @@ def decode(words_BxG: jax.Array, cumulative_BxTxA: jax.Array, beta: int) -> jax.
             here = cumulative_BxTxA.at[rows, t, index]
             return here.get(mode="promise_in_bounds").astype(jnp.uint32)
 
-        found = locate(reader, cumulative, beta, symbols)
+        found = locate(reader, cumulative, beta, symbols, unroll=True)
         reader = decode_step(reader, found.lower, found.upper, words_BxG, beta)
         return reader, found.symbol.astype(jnp.int32)
 

@@ -136,6 +136,8 @@ def _turn(params, rows, output, work, step, beta, example_bytes) -> tuple[Rows, 
 
     interval, emission = coder.encode_step(rows.interval, lower, upper, beta)
     reader = coder.decode_step(rows.reader, lower, upper, work.words, beta)
+    # Without the barrier the compiler computes these anew wherever they are used.
+    interval, emission, reader = jax.lax.optimization_barrier((interval, emission, reader))
     byte = symbol.astype(jnp.int32)
     slot = jnp.where(active, output.count, turns)
     output = Output(

@@ -171,6 +171,8 @@ def _turn(params, rows, output, work, step, rules, context) -> tuple[Rows, Outpu
     found = windows.locate(rows.interval, target, cumulative, beta, 256)
     byte = jnp.where(work.decode, found.symbol, given)
     child = windows.narrow(rows.interval, cumulative(byte), _at(sums_BxA, byte), beta)
+    # Without the barrier the compiler computes the child anew in everything that looks at it.
+    child = jax.lax.optimization_barrier(child)
 
     # Encoding: does the byte still fit, and is anything longer worth a look?
     fits = windows.has_cell(child) if rules.closing == "dyadic" else windows.has_point(child)

@@ -111,6 +111,7 @@ def search(
     zero: jax.Array,
     beta: int,
     symbols: int,
+    unroll: bool = False,
 ) -> Found:
     """The last symbol that does not start above the point looked for, for every element.
 
@@ -121,20 +122,24 @@ def search(
       starts_above: a cumulative frequency -> whether its point lies above; False for 0.
       cumulative: index below `symbols` -> sum of the frequencies below it.
       zero: uint32 zeros, of the elements' shape.
+      unroll: quicker to run, slower to compile.
     """
-    found = Found(zero, zero, zero + jnp.uint32(1 << beta))
-    for bit in reversed(range((symbols - 1).bit_length())):
-        trial = found.symbol + jnp.uint32(1 << bit)
+    turns = (symbols - 1).bit_length()
+
+    def probe(turn, found):
+        trial = found.symbol + (jnp.uint32(1 << (turns - 1)) >> jnp.asarray(turn, jnp.uint32))
         exists = trial < symbols
         value = cumulative(jnp.minimum(trial, symbols - 1))
         above = starts_above(value)
         keep = exists & ~above
-        found = Found(
+        return Found(
             jnp.where(keep, trial, found.symbol),
             jnp.where(keep, value, found.lower),
             jnp.where(exists & above, value, found.upper),
         )
-    return found
+
+    first = Found(zero, zero, zero + jnp.uint32(1 << beta))
+    return jax.lax.fori_loop(0, turns, probe, first, unroll=unroll)
 
 
 def _ceiling(value: Digits) -> Digits:
