@@ -14,7 +14,7 @@ from research.corpora import Corpus
 from research.errors import UsageError
 from research.models import language_model, saved
 from research.models.language_model import LanguageModelConfig
-from research.training import batches, evaluation, parallelism, token_store
+from research.training import batches, distributed, evaluation, parallelism, token_store
 from research.training.command_configs import TrainM1, TrainM2
 from research.training.config import ParallelismConfig, TrainConfig
 from research.training.evaluation import Sums
@@ -23,6 +23,11 @@ from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]
+
+
+def first_process(log: Log) -> Log:
+    """`log` on process 0, silence on the others."""
+    return log if jax.process_index() == 0 else lambda line: None
 
 
 def loss_fn(model: LanguageModelConfig, z_loss: float, chunk_size: int | None = None):
@@ -93,14 +98,15 @@ def store_builder(
     """(split, codec) -> its store under `workdir`, announced by a line."""
 
     def build(split: str, codec: Codec) -> TokenStore:
-        store = token_store.build(
-            corpus,
-            split,
-            codec,
-            workdir / "stores",
-            max_bytes=max_bytes if split == "train" else valid_bytes,
-            progress=progress_of(split, codec, log),
-        )
+        with distributed.process_zero_first(f"store {split} {codec.fingerprint()}"):
+            store = token_store.build(
+                corpus,
+                split,
+                codec,
+                workdir / "stores",
+                max_bytes=max_bytes if split == "train" else valid_bytes,
+                progress=progress_of(split, codec, log),
+            )
         log(
             f"{split}: {quantity(store.num_bytes, 'B')} of {corpus.name} in "
             f"{store.num_documents} documents, {quantity(store.num_tokens)} ids of {codec.name}"

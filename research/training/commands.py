@@ -45,6 +45,7 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
     from research.codecs.byte_models.transformer import TransformerModel
 
     distributed.initialize(options.distributed)
+    log = parts.first_process(log)
     parts.check_out(options.out)
     if options.regime == "window" and options.codec is None:
         raise UsageError("regime window needs --codec, whose windows to train on: english-b16, say")
@@ -58,7 +59,8 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
 
     def starts_of(split, store):
         coded = build(split, window_codec)
-        return byte_windows.window_starts(store, coded, window_codec, workdir)
+        with distributed.process_zero_first(f"starts {split}"):
+            return byte_windows.window_starts(store, coded, window_codec, workdir)
 
     rows, length = options.batch_size, options.length
     if options.regime == "window":
@@ -110,6 +112,7 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
 def train_m2(options: TrainM2, log: Log = print) -> Sums:
     """Trains a language model over a codec's ids, saves it, and returns its validation sums."""
     distributed.initialize(options.distributed)
+    log = parts.first_process(log)
     parts.check_out(options.out)
     share = parts.share(parallelism.make_mesh(options.parallelism))
     workdir = Path(options.workdir or f"{options.out}.work")
@@ -163,21 +166,25 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
 def evaluate(options: Evaluate, log: Log = print) -> Sums:
     """Bits per byte of a saved model over every byte of a split."""
     distributed.initialize(options.distributed)
+    log = parts.first_process(log)
     params, model, codec, meta = saved.load(options.model)
     corpus = corpora.load(options.corpus)
     progress = parts.progress_of(options.split, codec, log)
-    store = token_store.build(
-        corpus, options.split, codec, options.stores, max_bytes=options.max_bytes, progress=progress
-    )
+    with distributed.process_zero_first("store"):
+        store = token_store.build(
+            corpus,
+            options.split,
+            codec,
+            options.stores,
+            max_bytes=options.max_bytes,
+            progress=progress,
+        )
     length = options.length or int(meta.get("length", 512))
     evaluate_ = parts.evaluation_of(model, options.parallelism, store, options.batch_size, length)
     sums = evaluate_(params)
-    if jax.process_index() == 0:
-        lost = 0.0
-        if not codec.lossless:
-            lost = _lost_share(codec, corpus, options)
-        for line in _report(options, codec, store, sums, lost):
-            log(line)
+    lost = 0.0 if codec.lossless else _lost_share(codec, corpus, options)
+    for line in _report(options, codec, store, sums, lost):
+        log(line)
     return sums
 
 

@@ -1,11 +1,17 @@
 """Several processes as one machine."""
 
+import contextlib
+from collections.abc import Iterator
+
 import jax
 
 from research.errors import FreevocabError, UsageError
 from research.training.config import DistributedConfig
 
-__all__ = ["DistributedConfig", "initialize"]
+__all__ = ["DistributedConfig", "initialize", "process_zero_first"]
+
+# Process 0 may be encoding a corpus for hours while the others wait.
+_PATIENCE_MS = 48 * 3600 * 1000
 
 
 def initialize(config: DistributedConfig) -> None:
@@ -38,3 +44,28 @@ def initialize(config: DistributedConfig) -> None:
         raise FreevocabError(
             f"process {config.process_id} could not join {config.coordinator}: {first}"
         ) from error
+
+
+@contextlib.contextmanager
+def process_zero_first(key: str) -> Iterator[None]:
+    """Runs the block on process 0, then on the others, and goes on when all are done.
+
+    For files that the processes share: process 0 writes them, the others find them. Where they do
+    not share a disk, each writes its own.
+
+    Args:
+      key: names this block; not to be used twice by one process.
+    """
+    if jax.process_count() == 1:
+        yield
+        return
+    # The coordination service's barrier, not a collective: collectives give up after 30 s.
+    from orbax.checkpoint import multihost
+
+    barrier = multihost.get_barrier_sync_fn()
+    if jax.process_index() != 0:
+        barrier(key=f"{key} first", timeout_ms=_PATIENCE_MS)
+    yield
+    if jax.process_index() == 0:
+        barrier(key=f"{key} first", timeout_ms=_PATIENCE_MS)
+    barrier(key=f"{key} done", timeout_ms=_PATIENCE_MS)
