@@ -57,7 +57,13 @@ config = TrainConfig(
     optimizer=OptimizerConfig(learning_rate=1e-3),
     parallelism=parallel,
 )
-result = loop.train(model.loss, model.init, share, config, folder)
+prepared = loop.prepare(model.loss, model.init, share(0), config)
+# On a busy machine one process may be far ahead here, and gloo does not wait for long.
+order = Path(folder, "order")
+with distributed.process_zero_first("compiled"):
+    assert order.exists() == (index == 1)
+    order.touch()
+result = loop.train(model.loss, model.init, share, config, folder, prepared=prepared)
 params = multihost_utils.process_allgather(result.params, tiled=True)
 if int(process) == 0:
     rows = [[row["loss"], row["grad_norm"]] for row in result.history]
