@@ -27,7 +27,6 @@ from research.codecs.codebook import CodebookCodec
 from research.codecs.codebook_build import compile_codebook
 from research.codecs.codebook_training import train_codebook
 from research.codecs.dictionary import build_dictionary, train_dictionary
-from research.errors import UsageError
 from research.reporting import results
 
 SHIPPED = Path(__file__).resolve().parents[2] / "research" / "codecs" / "shipped"
@@ -95,8 +94,8 @@ class Text:
             for name, texts in self.held_out.items()
         }
         longest = max(map(len, codec.token_bytes()))
-        facts = {"train_bytes": self.size, "strings": codec.vocab_size, "longest": longest}
-        return columns | facts | held_out | {"seconds": seconds}
+        sizes = {"train_bytes": self.size, "strings": codec.vocab_size, "longest": longest}
+        return columns | sizes | held_out | {"seconds": seconds}
 
 
 def read(data: Path) -> tuple[Text, dict[str, object]]:
@@ -221,7 +220,7 @@ def main() -> None:
     parser.add_argument("--candidates", action="store_true", help="measure the alternatives too")
     options = parser.parse_args()
     if options.data is None:
-        raise UsageError("where is the text? give --data DIR or set FREEVOCAB_DATA")
+        parser.error("where is the text? give --data DIR or set FREEVOCAB_DATA")
     began, config = time.monotonic(), Config()
     text, corpus_facts = read(options.data)
     rows: list[Row] = []

@@ -1,15 +1,7 @@
 """Greedy longest match in a fixed set of byte strings.
 
 A `Trie` holds the strings twice: as a plain list of edges (parent, label, child), which numpy
-walks for all positions at once, and, where numba is available, as a double array (Aoe 1989): the
-child of a node by byte b is in cell `base + b` if that cell's label is b. No two nodes have the
-same base, so the label is check enough and a cell fits 64 bits:
-
-    bits 0-8    label; 256 in an empty cell
-    bits 9-33   1 + the id of the string that ends here; 0: none
-    bits 34-62  base of the children; 0: none
-
-With 65,536 strings that is about 1 MB: a step is one look into the second-level cache.
+walks for all positions at once, and, where numba is available, as a double array.
 Both ways give equal ids.
 """
 
@@ -19,12 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from research.codecs import double_array
 from research.codecs.compiled import available, compiled
 from research.errors import FreevocabError
-
-_ID, _BASE = 9, 34
-_ID_MASK = ((1 << 25) - 1) << _ID
-_EMPTY = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +33,9 @@ class Trie:
     depths_S: np.ndarray
 
     @functools.cached_property
-    def double_array(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def packed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The cells (int64), the cell after two bytes (int64 [65536], 0: none), ids of bytes."""
-        return _double_array(self)
+        return double_array.pack(self.parents_S, self.labels_S, self.ids_S, self.depths_S)
 
     @functools.cached_property
     def edges(self) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +66,7 @@ class Trie:
         counts = np.zeros(len(offsets) - 1, np.int64)
         if compile and available():
             ids = np.empty(len(data), np.int32)
-            total = compiled(_match_loop)(data, offsets, *self.double_array, ids, counts)
+            total = compiled(double_array.match)(data, offsets, *self.packed, ids, counts)
             return ids[:total].copy(), counts
         lengths_L, ids_L = _match_everywhere(self, data, offsets)
         steps, ids_of = lengths_L.tolist(), []
@@ -94,7 +83,7 @@ class Trie:
         if not available():
             return _match_everywhere(self, data, offsets)[0]
         lengths_L = np.empty(len(data), np.int32)
-        compiled(_match_lengths)(data, offsets, *self.double_array[:2], lengths_L)
+        compiled(double_array.match_lengths)(data, offsets, *self.packed[:2], lengths_L)
         return lengths_L
 
 
@@ -168,117 +157,6 @@ def _fill_nodes(blob, lengths_V, order_V, path, parents_S, labels_S, ids_S, dept
         ids_S[path[lengths_V[v]]] = order_V[v]
         before = start
         start += lengths_V[v]
-
-
-def _double_array(trie: Trie):
-    """Places the nodes with the most children first: they fit worst."""
-    parents = trie.parents_S[1:].astype(np.int64)
-    counts_S = np.bincount(parents, minlength=len(trie.parents_S))
-    by_parent = np.argsort(parents, kind="stable") + 1
-    firsts_S = np.concatenate([[0], np.cumsum(counts_S)])
-    inner = np.flatnonzero(counts_S)
-    inner = inner[np.argsort(-counts_S[inner], kind="stable")]
-    bases_S = np.zeros(len(counts_S), np.int64)
-    capacity, used = len(parents) + 1024, -1
-    while used < 0:
-        capacity *= 2
-        taken = np.zeros((2, capacity), np.bool_)
-        used = compiled(_place)(inner, firsts_S, by_parent, trie.labels_S, taken, bases_S)
-    cells_S = bases_S[parents] + trie.labels_S[1:]
-    packed_S = (bases_S << _BASE) | (trie.ids_S.astype(np.int64) + 1 << _ID) | trie.labels_S
-    cells = np.full(used + 256, _EMPTY, np.int64)
-    cells[cells_S] = packed_S[1:]
-    pairs = np.zeros(65536, np.int64)
-    depth2 = np.flatnonzero(trie.depths_S == 2)
-    above = trie.labels_S[trie.parents_S[depth2]].astype(np.int64)
-    pairs[above * 256 + trie.labels_S[depth2]] = packed_S[depth2]
-    singles = np.zeros(256, np.int32)
-    depth1 = np.flatnonzero(trie.depths_S == 1)
-    singles[trie.labels_S[depth1]] = trie.ids_S[depth1]
-    return cells, pairs, singles
-
-
-def _place(inner, firsts_S, by_parent, labels_S, taken, bases_S):
-    """First fit; the number of cells used, or -1 if `taken` (cells, bases) is too short."""
-    used, lowest, hint, siblings = 0, 1, 1, 257
-    for n in range(len(inner)):
-        begin, end = firsts_S[inner[n]], firsts_S[inner[n] + 1]
-        while taken[0, lowest]:
-            lowest += 1
-        if end - begin < siblings:
-            siblings, hint = end - begin, lowest
-        first = max(1, max(lowest, hint) - labels_S[by_parent[begin]])
-        base = first
-        while True:
-            if base + 512 > taken.shape[1]:
-                return -1
-            fits = not taken[1, base]
-            for k in range(begin, end):
-                if taken[0, base + labels_S[by_parent[k]]]:
-                    fits = False
-                    break
-            if fits:
-                break
-            base += 1
-        if base - first > 64:  # what was too full for this one is so for the next of its size
-            hint = base + labels_S[by_parent[begin]]
-        bases_S[inner[n]] = base
-        taken[1, base] = True
-        for k in range(begin, end):
-            cell = base + labels_S[by_parent[k]]
-            taken[0, cell] = True
-            used = max(used, cell)
-    return used + 1
-
-
-def _match_loop(data, offsets, cells, pairs, singles, ids, counts):
-    total = 0
-    for text in range(len(offsets) - 1):
-        position, end, before = offsets[text], offsets[text + 1], total
-        while position < end - 1:
-            byte = data[position]
-            cell = pairs[(np.uint64(byte) << np.uint64(8)) | np.uint64(data[position + 1])]
-            best, stop = np.int64(singles[byte]), position + 1
-            here = position + 2
-            if cell & _ID_MASK:
-                best, stop = ((cell & _ID_MASK) >> _ID) - 1, here
-            while cell >> _BASE and here < end:
-                byte = data[here]
-                cell = cells[np.uint64(cell >> _BASE) + np.uint64(byte)]
-                if cell & 511 != byte:
-                    break
-                here += 1
-                if cell & _ID_MASK:
-                    best, stop = ((cell & _ID_MASK) >> _ID) - 1, here
-            ids[total] = best
-            total += 1
-            position = stop
-        if position < end:
-            ids[total] = singles[data[position]]
-            total += 1
-        counts[text] = total - before
-    return total
-
-
-def _match_lengths(data, offsets, cells, pairs, lengths_L):
-    for text in range(len(offsets) - 1):
-        end = offsets[text + 1]
-        for position in range(offsets[text], end):
-            stop = position + 1
-            if stop < end:
-                pair = (np.uint64(data[position]) << np.uint64(8)) | np.uint64(data[stop])
-                cell, here = pairs[pair], position + 2
-                if cell & _ID_MASK:
-                    stop = here
-                while cell >> _BASE and here < end:
-                    byte = data[here]
-                    cell = cells[np.uint64(cell >> _BASE) + np.uint64(byte)]
-                    if cell & 511 != byte:
-                        break
-                    here += 1
-                    if cell & _ID_MASK:
-                        stop = here
-            lengths_L[position] = stop - position
 
 
 def _match_everywhere(trie: Trie, data: np.ndarray, offsets: np.ndarray):
