@@ -25,7 +25,7 @@ def pack(parents_S, labels_S, ids_S, depths_S) -> tuple[np.ndarray, np.ndarray, 
     Nodes with the most children are placed first: they fit worst.
 
     Returns:
-      (cells int64, the cell after two bytes int64 [65536] with 0 for none, ids of bytes int32 [256])
+      (cells int64; the cell after two bytes, 0 for none, int64 [65536]; ids of bytes, int32 [256])
     """
     parents = parents_S[1:].astype(np.int64)
     counts_S = np.bincount(parents, minlength=len(parents_S))
