@@ -27,8 +27,8 @@ def run(options: List) -> None:
                 continue
             last = measured.get((table.paper, table.name, scale))
             seconds = progress.expected_seconds(table, scale, measured)
-            row[scale] = f"{progress.duration(seconds)}" if seconds is not None else "?"
-            row[scale] += f", {last.date}" if last else ", not yet run"
+            when = last.date if last else "not yet run"
+            row[scale] = f"{progress.duration(seconds)}, {when}" if seconds is not None else when
         rows.append(row)
     columns = ["table", "what", *catalog.SCALES]
     progress.console().print(tables.terminal("", columns, rows))
