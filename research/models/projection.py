@@ -1,5 +1,6 @@
 """The trunk's two parameterised primitives: a projection without bias, and RMSNorm."""
 
+import functools
 import math
 
 import flax.linen as nn
@@ -25,8 +26,36 @@ class Projection(nn.Module):
         inputs = x.shape[x.ndim - self.axes :]
         initializer = truncated_normal(self.gain / math.sqrt(math.prod(inputs)))
         kernel = self.param("kernel", initializer, (*inputs, *self.features), jnp.float32)
-        dtype = jnp.dtype(self.dtype)
-        return jnp.tensordot(x.astype(dtype), kernel.astype(dtype), self.axes)
+        return multiply(x.astype(jnp.dtype(self.dtype)), kernel, self.axes)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def multiply(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
+    """Contracts the last `axes` axes of x with the first of the kernel, in the dtype of x.
+
+    The kernel's gradient is x^T g, written so that no transpose follows, and keeps float32
+    sums. (The gradient that JAX derives is (g^T x)^T, which a CPU runs at a third of the speed.)
+    """
+    return jnp.tensordot(x, kernel.astype(x.dtype), axes)
+
+
+def _multiply_forward(x, kernel, axes):
+    return multiply(x, kernel, axes), (x, kernel)
+
+
+def _multiply_backward(axes, residuals, slope):
+    x, kernel = residuals
+    outputs = kernel.ndim - axes
+    batch = tuple(range(x.ndim - axes))
+    back = (tuple(range(slope.ndim - outputs, slope.ndim)), tuple(range(axes, kernel.ndim)))
+    x_slope = jax.lax.dot_general(slope, kernel.astype(x.dtype), (back, ((), ())))
+    kernel_slope = jax.lax.dot_general(
+        x, slope, ((batch, batch), ((), ())), preferred_element_type=kernel.dtype
+    )
+    return x_slope, kernel_slope
+
+
+multiply.defvjp(_multiply_forward, _multiply_backward)
 
 
 def truncated_normal(stddev: float) -> jax.nn.initializers.Initializer:
