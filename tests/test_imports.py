@@ -18,7 +18,7 @@ ALLOWED = {
     "codecs": ("corpora", "models", "vocabularies"),
     "vocabularies": (),
     "models": ("vocabularies", "codecs"),
-    "training": (*STANDING_ALONE, "evaluation"),
+    "training": (*STANDING_ALONE, "evaluation", "reporting"),
     "evaluation": (*STANDING_ALONE,),
     "reporting": (),
     "testing": (*STANDING_ALONE, "training"),

@@ -109,7 +109,8 @@ def test_committed_results_belong_to_tables():
         assert result.columns == list(experiment.COLUMNS)
         assert result.rows and result.seconds > 0 and result.commit and result.seeds
         assert result.notes == [str(note) for note in experiment.remarks(result.rows)]
-        assert all(set(row) <= {*result.columns, "group"} for row in result.rows)
+        # A row may hold more than is shown (its corpus, a longer series), never less than its name.
+        assert all(row.get(result.columns[0]) is not None for row in result.rows)
         numbers = [v for row in result.rows for v in row.values() if isinstance(v, float)]
         assert all(math.isfinite(number) for number in numbers)
         # A committed result names no place of the machine that it was measured on.
