@@ -7,7 +7,7 @@ A text and its ids in one sequence, loss only on the second half: the text given
 language model of the same size and steps, which any reading of the ids has to beat).
 
 cpu: builtin corpus, texts of 64 bytes, M1 = byte 5-gram, tokens of 6 bits, W = 12 (beta 12); M2
-  "mini", 200 steps of 32 sequences. 2 cores: EXPECTED_CPU
+  "mini", 150 steps of 32 sequences. 2 cores: EXPECTED_CPU
 gpu: text in $FREEVOCAB_DATA, texts of 256 bytes, W = 16, tokens of 8 bits, M2 25m, 1,000 steps of
   64. Not yet run.
 paper: C4, 3m Transformer, texts of 1,024 bytes, 113m. The paper: decompressing AC 76.98 % against
@@ -73,9 +73,9 @@ def cpu() -> Config:
         corpus=BUILTIN,
         m1=M1Config(order=5, beta=12),
         codecs=rows(12, 6),
-        m2=M2Config(size="mini", length=128, batch_size=32, steps=200),
+        m2=M2Config(size="mini", length=128, batch_size=32, steps=150),
         text_bytes=64,
-        num_texts=6_400,
+        num_texts=4_800,
         valid_texts=512,
         train_bytes=10_000_000,
     )

@@ -3,7 +3,7 @@
     freevocab reproduce compressed_text/window_size [--scale gpu|paper]
 
 cpu: builtin corpus, M1 = byte 5-gram, W = 12, 24, 48, 96 (beta 12) for the paper's 16, 32, 64,
-  128, tokens of 6 and 12 bits for 8 and 16; M2 "mini", 120 steps of 16 x 128.
+  128, tokens of 6 and 12 bits for 8 and 16; M2 "mini", 90 steps of 16 x 128.
   2 cores: EXPECTED_CPU
 gpu: text in $FREEVOCAB_DATA, W = 16, 24, 32, 64, 128, M2 25m, 300 steps of 64 x 512. Not yet run.
 paper: C4, 3m Transformer, 403m (and 25m, 113m, 2b by --set m2.size=25m), 200,000 steps of
@@ -49,8 +49,8 @@ def cpu() -> TrainedTable:
         corpus=BUILTIN,
         m1=M1Config(order=5, beta=12),
         codecs=rows((12, 24, 48, 96), (6, 12)),
-        m2=M2Config(size="mini", steps=120),
-        train_bytes=1_200_000,
+        m2=M2Config(size="mini", steps=90),
+        train_bytes=1_000_000,
         valid_bytes=100_000,
     )
 

@@ -85,7 +85,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         )
     for row in rows:
         log(f"{row['method']} {row['learned']}: {row['bytes_per_window']:.3f} bytes a window")
-    return rows
+    return setting.with_corpus(rows, corpus)
 
 
 def bytes_per_window(codec: CodebookCodec, texts: Sequence[bytes]) -> float:
@@ -126,7 +126,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         f"most bytes a window: {best['method']} that learned {best['learned']}; the models did "
         "not see the same amount of text (train_bytes)"
     )
-    return wording.compact(*lines)
+    return wording.compact(*lines, wording.text(rows))
 
 
 def _count(config, train: Sequence[bytes], rounds: int) -> tuple[CodebookCodec, ByteModel]:

@@ -97,7 +97,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     if lossy:
         names = ", ".join(dict.fromkeys(row["method"] for row in lossy))
         lines.append(f"encode only, nothing can be read back: {names} (the paper's rule)")
-    return wording.compact(*lines)
+    return wording.compact(*lines, wording.text(rows))
 
 
 def _of_size(size: str, rows: list[dict[str, Any]]) -> list[str | None]:
