@@ -28,8 +28,8 @@ reproduce: $(STAMP)  ## the papers' main tables at SCALE (cpu), ours beside the 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
-colabs: $(STAMP)  ## every notebook, in full, top to bottom
-	$(BIN)/python -m pytest -q tests/test_colabs.py --full $(ARGS)
+colabs: $(STAMP)  ## every notebook, in full, top to bottom, saved with what it prints
+	$(BIN)/python -m colabs.run $(ARGS)
 
 report: $(STAMP)
 	$(BIN)/freevocab report --workdir $(WORKDIR) $(ARGS)

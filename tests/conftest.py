@@ -23,6 +23,3 @@ def pytest_addoption(parser):
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite the files under tests/golden"
     )
-    parser.addoption(
-        "--full", action="store_true", help="run the notebooks in full, not in quick mode"
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("research", "experiments", "configs", "tests")
+FOLDERS = ("research", "experiments", "configs", "colabs", "tests")
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 LIBRARY = [path for path in SOURCES if path.relative_to(ROOT).parts[0] != "tests"]
 
