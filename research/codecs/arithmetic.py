@@ -14,7 +14,7 @@ import numpy as np
 
 from research.codecs import bits, coded_model, host_coder
 from research.codecs.byte_models.protocol import ByteModel
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import as_bytes, each_as_bytes
 from research.codecs.walks import Rows, run
 from research.errors import UsageError
 
@@ -82,7 +82,7 @@ class ArithmeticCodec:
 
     def messages(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """The bits of each text's message, uint8 of 0/1, before they are cut into ids."""
-        raw = [as_bytes(text) for text in texts]
+        raw = list(each_as_bytes(texts))
         if self._live:
             return self._live.encode(raw)
         return [host_coder.encode(*self._symbol_intervals(text), self.beta) for text in raw]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from research.errors import FreevocabError, UsageError
+from research.codecs.static_vocabulary import checked_row
+from research.errors import UsageError
 
 MAX_BITS_PER_TOKEN = 24
 
@@ -40,12 +41,10 @@ def ids_to_bits(ids: np.ndarray, n: int) -> np.ndarray:
     """The bits of each id, uint8 [len(ids) * n].
 
     Raises:
-      FreevocabError: an id is not in [0, 2**n).
+      FreevocabError: not a 1-d array of integers, or an id outside [0, 2**n).
     """
     check_bits_per_token(n)
-    ids = np.asarray(ids)
-    if ids.size and (ids.min() < 0 or ids.max() >= 1 << n):
-        raise FreevocabError(f"an id is outside 0..{(1 << n) - 1}: not ids of this codec")
+    ids = checked_row(ids, 1 << n)
     shifts = np.arange(n - 1, -1, -1, dtype=np.int64)
     return ((ids.astype(np.int64).reshape(-1, 1) >> shifts) & 1).astype(np.uint8).reshape(-1)
 

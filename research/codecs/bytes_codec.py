@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from research.codecs import saved
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import each_as_bytes
 from research.codecs.static_vocabulary import StaticVocabulary
 
 
@@ -24,7 +24,7 @@ class BytesCodec(StaticVocabulary):
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array per text, as long as the text has bytes."""
-        return [np.frombuffer(as_bytes(text), np.uint8).astype(np.int32) for text in texts]
+        return [np.frombuffer(t, np.uint8).astype(np.int32) for t in each_as_bytes(texts)]
 
     def fingerprint(self) -> str:
         """Hex digest; there is nothing to vary."""

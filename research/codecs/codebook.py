@@ -16,7 +16,7 @@ import numpy as np
 from research.codecs import codebook_file, saved
 from research.codecs import trie as tries
 from research.codecs.compiled import available, compiled
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import each_as_bytes
 from research.codecs.static_vocabulary import StaticVocabulary
 from research.errors import FreevocabError
 
@@ -61,9 +61,9 @@ class CodebookCodec(StaticVocabulary):
         encoded: list[np.ndarray] = []
         group: list[bytes] = []
         size = 0
-        for text in texts:
-            group.append(as_bytes(text))
-            size += len(group[-1])
+        for text in each_as_bytes(texts):
+            group.append(text)
+            size += len(text)
             if size >= _CHUNK_BYTES:
                 encoded += self._encode(group)
                 group, size = [], 0

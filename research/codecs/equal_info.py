@@ -15,7 +15,7 @@ import numpy as np
 
 from research.codecs import bits, coded_model
 from research.codecs.byte_models.protocol import ByteModel
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import each_as_bytes
 from research.codecs.window_rules import WindowRules, Windows
 from research.errors import EncodeOnlyError, UsageError
 
@@ -82,7 +82,7 @@ class EqualInfoCodec:
 
     def windows(self, texts: Sequence[bytes | str]) -> list[Windows]:
         """Codes and byte lengths of each text's windows."""
-        return self._engine.encode([as_bytes(text) for text in texts])
+        return self._engine.encode(list(each_as_bytes(texts)))
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array; any ids in range decode.

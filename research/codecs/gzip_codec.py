@@ -11,7 +11,7 @@ import numpy as np
 
 from research.codecs import saved
 from research.codecs.bits import bits_to_ids, bytes_to_bits, check_bits_per_token, ids_to_bits
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import each_as_bytes
 from research.codecs.static_vocabulary import checked
 from research.errors import UsageError
 
@@ -49,7 +49,7 @@ class GZipCodec:
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array per text; an empty text has ids too (an empty stream is some bytes)."""
-        return [self._encode(as_bytes(text)) for text in texts]
+        return [self._encode(text) for text in each_as_bytes(texts)]
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array: the longest valid prefix (see `decode_prefix`)."""
@@ -61,7 +61,7 @@ class GZipCodec:
         Complete means: the end was reached, with a right checksum where there is one, and
         nothing but zero padding follows.
         """
-        stream = np.packbits(ids_to_bits(checked(ids, self.vocab_size), self.bits_per_token))
+        stream = np.packbits(ids_to_bits(ids, self.bits_per_token))
         text, rest = _inflate(stream.tobytes(), zlib.MAX_WBITS if self.header else RAW_DEFLATE)
         return text, rest is not None and not rest.strip(b"\0")
 

@@ -1,12 +1,12 @@
 """What every codec offers: text to ids and back."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from research.errors import FreevocabError
+from research.errors import FreevocabError, UsageError
 
 
 @runtime_checkable
@@ -24,14 +24,18 @@ class Codec(Protocol):
     vocab_size: int
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
-        """One int32 array of ids per text; a `str` is taken as UTF-8."""
+        """One int32 array of ids per text; a `str` is taken as UTF-8.
+
+        Raises:
+          UsageError: if `texts` is one text instead of a list, or holds something else.
+        """
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array. Any ids in range decode if the codec is lossless.
 
         Raises:
           EncodeOnlyError: if the codec cannot be decoded.
-          FreevocabError: if an id is out of range.
+          FreevocabError: if an id is out of range or no integer, or an array not 1-d.
         """
 
     def token_bytes(self) -> list[bytes] | None:
@@ -51,14 +55,28 @@ class Codec(Protocol):
         """Writes a folder that `codecs.load` opens: codec.json and what it names."""
 
 
+def each_as_bytes(texts: Iterable[bytes | str]) -> Iterator[bytes]:
+    """`as_bytes` of every text.
+
+    Raises:
+      UsageError: if `texts` is a single text, which would be taken apart letter by letter.
+    """
+    if isinstance(texts, str | bytes | bytearray | memoryview):
+        raise UsageError("a list of texts is wanted, not one text: write [text]")
+    return map(as_bytes, texts)
+
+
 def as_bytes(text: bytes | str) -> bytes:
     """`str` as UTF-8 (escaped bytes of undecodable input come back), bytes as they are.
 
     Raises:
+      UsageError: if it is neither.
       FreevocabError: if the text holds a lone surrogate, which has no UTF-8.
     """
-    if not isinstance(text, str):
+    if isinstance(text, bytes | bytearray | memoryview):
         return bytes(text)
+    if not isinstance(text, str):
+        raise UsageError(f"a text is bytes or str, not {type(text).__name__}")
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:

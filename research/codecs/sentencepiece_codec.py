@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from research.codecs import saved, sentencepiece_model
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import each_as_bytes
 from research.codecs.static_vocabulary import StaticVocabulary
 from research.codecs.text_spans import cut, encode_spans, training_pieces
 from research.codecs.unrecoverable import unrecoverable_share
@@ -131,7 +131,7 @@ class SentencePieceCodec(StaticVocabulary):
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text."""
-        return [self._encode(as_bytes(text)) for text in texts]
+        return [self._encode(text) for text in each_as_bytes(texts)]
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array; the space that a lossy model puts in front is removed."""

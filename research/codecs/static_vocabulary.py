@@ -25,7 +25,7 @@ class StaticVocabulary:
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array: the ids' strings, joined."""
-        return [self._join(checked(one, self.vocab_size)) for one in ids]
+        return [self._join(checked_row(one, self.vocab_size)) for one in ids]
 
     def token_bytes(self) -> list[bytes]:
         """The byte string of each id."""
@@ -50,7 +50,10 @@ def checked(ids: np.ndarray, vocab_size: int) -> np.ndarray:
     Raises:
       FreevocabError: not integers, or one outside [0, vocab_size).
     """
-    array = np.asarray(ids)
+    try:
+        array = np.asarray(ids)
+    except ValueError as error:  # lists of different lengths
+        raise FreevocabError("ids must be an array of integers") from error
     if array.size == 0:
         return array.astype(np.int32)
     if not np.issubdtype(array.dtype, np.integer):
@@ -59,4 +62,18 @@ def checked(ids: np.ndarray, vocab_size: int) -> np.ndarray:
     if low < 0 or high >= vocab_size:
         wrong = low if low < 0 else high
         raise FreevocabError(f"id {wrong} is outside the codec's vocabulary of {vocab_size}")
+    return array
+
+
+def checked_row(ids: np.ndarray, vocab_size: int) -> np.ndarray:
+    """`ids` as a 1-d integer array: one message.
+
+    Raises:
+      FreevocabError: as `checked`, or of another shape.
+    """
+    array = checked(ids, vocab_size)
+    if array.ndim != 1:
+        raise FreevocabError(
+            f"decode takes a list of 1-d arrays of ids, and was given one of shape {array.shape}"
+        )
     return array

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import each_as_bytes
 
 
 def spans(data: bytes, reserved: str = "") -> Iterator[str | bytes]:
@@ -77,8 +77,8 @@ def training_pieces(
     `max_bytes` bytes.
     """
     left = max_bytes
-    for text in texts:
-        data = as_bytes(text)[:left]
+    for text in each_as_bytes(texts):
+        data = text[:left]
         for span in spans(data, reserved):
             if isinstance(span, str):
                 for line in re.split(r"(?<!\n)(?=\n)", span):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from research.codecs import saved
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import each_as_bytes
 from research.codecs.static_vocabulary import StaticVocabulary
 
 STRINGS = (b"the ", b"and ", b"ing", b"th", b"er", b"in", b"e ", b", ")
@@ -37,8 +37,8 @@ class TinyCodec(StaticVocabulary):
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text."""
         return [
-            np.array([self._ids[part] for part in self._pattern.findall(as_bytes(text))], np.int32)
-            for text in texts
+            np.array([self._ids[part] for part in self._pattern.findall(text)], np.int32)
+            for text in each_as_bytes(texts)
         ]
 
     def fingerprint(self) -> str:

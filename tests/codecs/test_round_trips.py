@@ -16,6 +16,7 @@ from research.codecs.codebook_build import compile_codebook
 from research.codecs.equal_info import EqualInfoCodec
 from research.codecs.gzip_codec import GZipCodec
 from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 
 TOPICS = "".join(text for _, text in sorted(pydoc_data.topics.topics.items()))
@@ -153,6 +154,29 @@ def test_token_bytes_are_what_decoding_gives(name):
     else:
         assert len(tokens) == codec.vocab_size
         assert codec.decode(np.arange(codec.vocab_size).reshape(-1, 1)) == tokens
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_is_no_list_of_texts_or_of_ids_is_refused(name):
+    codec = made(name)
+    for single in ("text", b"text", bytearray(b"text")):
+        with pytest.raises(UsageError, match=r"write \[text\]"):
+            codec.encode(single)
+    for other in (None, 5, [1, 2], np.arange(3)):
+        with pytest.raises(UsageError, match="bytes or str"):
+            codec.encode([other])
+    for wrong in ([1.0], ["a"], [None], [[1], [2, 3]], [[1, 2], [3, 4]], 1, [codec.vocab_size]):
+        with pytest.raises(FreevocabError, match="id"):
+            codec.decode([wrong])
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_arrays_that_cannot_be_written_to_or_lie_apart_decode(name):
+    codec = made(name)
+    (ids,) = codec.encode(["the same text"])
+    apart = np.repeat(ids, 2)[::2]
+    apart.flags.writeable = False
+    assert codec.decode([apart]) == [b"the same text"]
 
 
 def test_every_kind_of_codec_is_tried():

@@ -10,7 +10,7 @@ import numpy as np
 
 from research.codecs import byte_models
 from research.codecs.frequencies import frequencies_from_counts
-from research.codecs.protocol import as_bytes
+from research.codecs.protocol import each_as_bytes
 from research.errors import UsageError
 from research.files import atomic_path, write_json
 
@@ -42,8 +42,8 @@ class UnigramModel:
     ) -> "UnigramModel":
         """Counts `texts`, each with one end."""
         counts = np.zeros(257, np.int64)
-        for text in texts:
-            counts[:256] += np.bincount(np.frombuffer(as_bytes(text), np.uint8), minlength=256)
+        for text in each_as_bytes(texts):
+            counts[:256] += np.bincount(np.frombuffer(text, np.uint8), minlength=256)
             counts[256] += 1
         if not counts[:256].any():
             raise UsageError("a unigram model needs some text: these texts are empty")
