@@ -171,6 +171,22 @@ def decode(words_BxG: jax.Array, cumulative_BxTxA: jax.Array, beta: int) -> jax.
     return symbols_TxB.T
 
 
+def cumulate(frequencies_BxTxA: jax.Array) -> jax.Array:
+    """Sums of the frequencies *below* each symbol, uint32; A = 256 and rows sum to at most 2^16.
+
+    By two matrix products over 16 blocks of 16, exact in float32 (all sums are below 2^24) and on a
+    CPU twice as fast as a cumulative sum.
+    """
+    # Plain two-dimensional products: batched small ones are an order slower.
+    blocks = frequencies_BxTxA.astype(jnp.float32).reshape(-1, 16)
+    before = jnp.triu(jnp.ones((16, 16), jnp.float32), 1)
+    exact = jax.lax.Precision.HIGHEST
+    within = jnp.matmul(blocks, before, precision=exact)
+    totals = (within[:, -1] + blocks[:, -1]).reshape(-1, 16)
+    starts = jnp.matmul(totals, before, precision=exact).reshape(-1, 1)
+    return (within + starts).astype(jnp.uint32).reshape(frequencies_BxTxA.shape)
+
+
 def _part(range_: jax.Array, cumulative: jax.Array, beta: int) -> jax.Array:
     """floor(range * cumulative / 2^beta): a 48-bit product in two limbs."""
     low = (range_ & 0xFFFF) * cumulative
