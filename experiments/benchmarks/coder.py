@@ -72,20 +72,38 @@ def _ours(frequencies: np.ndarray, symbols: np.ndarray) -> dict[tuple[str, str],
     at = symbols[..., None]
     top = jnp.asarray(np.take_along_axis(upper, at, 2)[..., 0])
     size = jnp.asarray(np.take_along_axis(frequencies, at, 2)[..., 0])
-    table, chosen = jnp.asarray(frequencies, jnp.uint16), jnp.asarray(symbols, jnp.int32)
+    table = jnp.asarray(np.swapaxes(frequencies, 0, 1), jnp.uint16)
+    chosen = jnp.asarray(symbols, jnp.int32)
     words = symbols.shape[1] * 18 // 32 + 1
     encode = jax.jit(functools.partial(coder.encode, beta=BETA, num_words=words))
     decode = jax.jit(functools.partial(coder.decode, beta=BETA))
 
+    lane = jnp.arange(symbols.shape[0], dtype=jnp.uint32)
+
+    # One time step after the other, so that the sums stay in the cache.
     @jax.jit
-    def encode_all(table, chosen):
-        lower = jnp.take_along_axis(coder.cumulate(table), chosen[..., None], axis=2)[..., 0]
-        own = jnp.take_along_axis(table, chosen[..., None], axis=2)[..., 0]
-        return coder.encode(lower, lower + own, BETA, words)
+    def encode_all(frequencies_TxBxA, chosen):
+        def look_up(step):
+            row_BxA, symbol = step
+            lower = coder.cumulate(row_BxA)[lane, symbol]
+            return lower, lower + row_BxA[lane, symbol]
+
+        lower, upper = jax.lax.map(look_up, (frequencies_TxBxA, chosen.T))
+        return coder.encode(lower.T, upper.T, BETA, words)
 
     @jax.jit
-    def decode_all(message, table):
-        return coder.decode(message, coder.cumulate(table).astype(jnp.uint16), BETA)
+    def decode_all(message, frequencies_TxBxA):
+        def step(reader, row_BxA):
+            below_BxA = coder.cumulate(row_BxA)
+
+            def cumulative(index):
+                return below_BxA.at[lane, index].get(mode="promise_in_bounds")
+
+            found = coder.locate(reader, cumulative, BETA, ALPHABET, unroll=True)
+            reader = coder.decode_step(reader, found.lower, found.upper, message, BETA)
+            return reader, found.symbol
+
+        return jax.lax.scan(step, coder.open_reader(message), frequencies_TxBxA)[1].T
 
     @jax.jit
     def decode_by_comparing(message, below):
