@@ -3,7 +3,7 @@
     freevocab reproduce compressed_text/gzip_header [--scale gpu|paper]
 
 cpu: builtin corpus, M2 "mini" (524 k kernels), 150 steps of 16 x 128 tokens of 8 and 12 bits.
-  2 cores: EXPECTED_CPU
+  Not yet run.
 gpu: text in $FREEVOCAB_DATA, M2 25m, 500 steps of 64 x 512, tokens of 8 and 16 bits. Not yet run.
 paper: C4, 25m, 200,000 steps of 256 x 512. The paper: ratio 2.24 / 2.23 and 2.35 / 2.33 bits/byte
   without / with header at v=256; 4.47 / 4.46 and 2.92 / 2.91 at v=65,536. Not run here.
