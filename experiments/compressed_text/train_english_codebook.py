@@ -98,7 +98,7 @@ class Text:
         return columns | sizes | held_out | {"seconds": seconds}
 
 
-def read(data: Path) -> tuple[Text, dict[str, object]]:
+def read(data: Path) -> tuple[Text, dict[str, dict]]:
     """The text under `data`, and what a reader of the results should know of it."""
     specs = {
         "enwiki": f"text:{data}/enwiki-2015/train-*.txt;valid={data}/enwiki-2015/valid.txt",
@@ -238,8 +238,12 @@ def main() -> None:
             keep(row)
     for row in _dictionary(text, config, "lookahead", made):
         keep(row)
+    trained_on = {
+        name: {"corpus_digest": part["digest"], **part["train"]}
+        for name, part in corpus_facts.items()
+    }
     for codec in made[1:]:
-        notes = codec.notes | {"trained_on": corpus_facts}
+        notes = codec.notes | {"trained_on": trained_on}
         CodebookCodec(codec.token_bytes(), name=codec.name, notes=notes).save(
             options.shipped / codec.name
         )

@@ -14,7 +14,8 @@ the dictionary, counts again, and chooses again, a few times.
 A longer match is not always better for what follows it: `lookahead` counts the tokens up to the end
 of the text instead of the bytes of the match. On held-out English a 65,536-string dictionary makes
 tokens of 5.1 to 5.4 bytes by probability (the most probable strings, with every prefix of a good
-one among them), 5.6 to 5.9 by coverage, 5.9 to 6.3 by lookahead.
+one among them), 5.4 to 5.8 by coverage, 5.7 to 6.2 by lookahead (trained on
+10 MB; 6.1 to 6.4 on 173 MB).
 """
 
 import heapq

@@ -283,7 +283,7 @@ def test_the_shipped_codebook_is_small_and_says_how_it_was_made():
     assert codec.vocab_size == 65536
     assert codec.lossless
     assert codec.notes["closing"] == "point+delay"
-    assert codec.notes["trained_on"]["enwiki"]["train"]["bytes"] > 10**8
+    assert codec.notes["trained_on"]["enwiki"]["bytes"] > 10**8
     text = b"The three currently living species are: African savanna elephants."
     pieces = codec.encode([text])[0]
     assert len(text) / len(pieces) > 4
