@@ -19,6 +19,8 @@ from research.models.sampling import sample
 from research.vocabularies import learned
 from research.vocabularies.table import embed
 
+LARGEST = 2**31 - 1  # steps and top_k are int32 on the device
+
 
 def step_logits(
     params: dict[str, Any], config: LanguageModelConfig, ids_B: jax.Array, cache: Cache
@@ -102,9 +104,11 @@ def generate(
     prompt = np.asarray(prompt_ids, np.int64).reshape(-1)
     if prompt.size and not (0 <= prompt.min() and prompt.max() < config.bos_id):
         raise UsageError(f"prompt ids must lie in [0, {config.bos_id})")
-    if max_tokens < 0 or temperature < 0 or top_k < 0 or not 0 < top_p <= 1:
+    counts = 0 <= max_tokens <= LARGEST and 0 <= top_k <= LARGEST
+    if not (counts and temperature >= 0 and 0 < top_p <= 1):  # so that NaN fails
         raise UsageError(
-            "generation needs max_tokens >= 0, temperature >= 0, top_k >= 0 and 0 < top_p <= 1"
+            "generation needs max_tokens >= 0, temperature >= 0, top_k >= 0 and 0 < top_p <= 1,"
+            f" counts at most {LARGEST}"
         )
     if context is not None and context < 2:
         raise UsageError(f"context must be at least 2, not {context}")

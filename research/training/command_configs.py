@@ -3,7 +3,13 @@
 import dataclasses
 from typing import Literal
 
-from research.training.config import DistributedConfig, OptimizerConfig, ParallelismConfig
+from research.training.config import (
+    DistributedConfig,
+    OptimizerConfig,
+    ParallelismConfig,
+    check_least,
+    check_seed,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +62,12 @@ class TrainM1:
     """Devices."""
     distributed: DistributedConfig = DistributedConfig()
     """Several processes."""
+
+    def __post_init__(self):
+        counts = ("length", "window_bytes", "batch_size", "steps", "max_bytes", "valid_bytes")
+        check_least(self, **dict.fromkeys(counts, 1), z_loss=0)
+        check_least(self, log_every=1, save_every=0, eval_every=0)
+        check_seed(self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +123,12 @@ class TrainM2:
     distributed: DistributedConfig = DistributedConfig()
     """Several processes."""
 
+    def __post_init__(self):
+        counts = ("length", "batch_size", "steps", "max_bytes", "valid_bytes", "chunk_size")
+        check_least(self, **dict.fromkeys(counts, 1), z_loss=0)
+        check_least(self, log_every=1, save_every=0, eval_every=0)
+        check_seed(self.seed)
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
@@ -135,6 +153,9 @@ class Evaluate:
     distributed: DistributedConfig = DistributedConfig()
     """Several processes."""
 
+    def __post_init__(self):
+        check_least(self, max_bytes=1, batch_size=1, length=1)
+
 
 @dataclasses.dataclass(frozen=True)
 class Generate:
@@ -156,3 +177,6 @@ class Generate:
     """The same seed, prompt and settings give the same text."""
     raw: bool = False
     """Write the bytes as they are; otherwise what is not UTF-8 is shown as a replacement sign."""
+
+    def __post_init__(self):
+        check_seed(self.seed)

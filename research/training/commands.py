@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from research import codecs, corpora
-from research.codecs import bytes_codec
+from research.codecs import bytes_codec, frequencies
 from research.codecs.protocol import Codec
 from research.errors import UsageError
 from research.evaluation.bits_per_byte import with_lost_bytes
@@ -47,6 +47,7 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
     parts.check_out(options.out)
+    frequencies.check(256, options.beta)
     if options.regime == "window" and options.codec is None:
         raise UsageError("regime window needs --codec, whose windows to train on: english-b16, say")
     mesh = parallelism.make_mesh(options.parallelism)

@@ -1,7 +1,26 @@
 """What can be set about a training run. Plain data: importing this module does not import JAX."""
 
 import dataclasses
-from typing import Literal
+import math
+from typing import Any, Literal
+
+from research.errors import UsageError
+
+SEEDS = 2**32  # JAX would take a seed modulo this
+
+
+def check_least(config: Any, **least: float) -> None:
+    """Raises UsageError for a field of `config` below its least value, or NaN or infinite."""
+    for name, low in least.items():
+        value = getattr(config, name)
+        if value is not None and not low <= value < math.inf:
+            raise UsageError(f"{name} must be at least {low}, not {value}")
+
+
+def check_seed(seed: int) -> None:
+    """Raises UsageError unless `seed` is one of JAX's 2^32."""
+    if not 0 <= seed < SEEDS:
+        raise UsageError(f"seed must lie in 0..{SEEDS - 1}, not {seed}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +86,10 @@ class OptimizerConfig:
     momentum: float = 0.95
     """Muon: decay of the momentum."""
 
+    def __post_init__(self):
+        names = ("learning_rate", "warmup_steps", "decay_steps", "clip_norm", "weight_decay")
+        check_least(self, **dict.fromkeys(names, 0))
+
     @classmethod
     def paper_adafactor(cls, warmup_steps: int = 10_000) -> "OptimizerConfig":
         """Adafactor with lr(t) = 1 / sqrt(max(t, 10,000)) (arXiv 2404.03626, section 3.3)."""
@@ -101,3 +124,7 @@ class TrainConfig:
     """Steps between evaluations; 0: only at the end."""
     checkpoint: str | None = None
     """A checkpoint directory of another run, to go on from (weights, optimizer and step)."""
+
+    def __post_init__(self):
+        check_least(self, steps=0, log_every=1, save_every=0, keep=1, eval_every=0)
+        check_seed(self.seed)

@@ -113,9 +113,13 @@ def test_wrong_requests_fail_at_the_call():
         {"prompt": [config.bos_id]},
         {"prompt": [-1]},
         {"max_tokens": -1},
+        {"max_tokens": 2**40},
         {"temperature": -0.5},
+        {"temperature": float("nan")},
         {"top_p": 0.0},
+        {"top_p": float("nan")},
         {"top_k": -2},
+        {"top_k": 2**40},
         {"context": 1},
     ):
         settings = {"prompt": PROMPT, "max_tokens": 2} | settings

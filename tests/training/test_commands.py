@@ -179,6 +179,12 @@ def test_train_m1_both_ways(tmp_path, monkeypatch):
         assert settings["batch"] == ([8, 16] if regime == "text" else [16, 8])
 
 
+def test_a_beta_out_of_range_is_refused_before_the_training(tmp_path):
+    with pytest.raises(UsageError, match="beta must lie"):
+        commands.train_m1(TrainM1(out=str(tmp_path / "m1"), beta=17), log=[].append)
+    assert not list(tmp_path.iterdir())
+
+
 def test_regime_window_needs_a_codec(tmp_path):
     with pytest.raises(UsageError, match="needs --codec"):
         commands.train_m1(TrainM1(**TINY, out=str(tmp_path / "m"), regime="window"), str)
