@@ -7,6 +7,10 @@ same base, so the label is check enough and a cell fits 64 bits:
     bits 9-33   1 + the id of the string that ends here; 0: none
     bits 34-62  base of the children; 0: none
 
+Bases are at least 1, so the cell `0 + b` never has the label b: a node without children needs no
+test of its own. A table of all byte pairs takes the first two steps at once; its entries are cells
+too, with the best match so far: its id, and its length (1 or 2) in place of the label.
+
 With 65,536 strings that is about 1 MB: a step is one look into the second-level cache.
 """
 
@@ -25,7 +29,7 @@ def pack(parents_S, labels_S, ids_S, depths_S) -> tuple[np.ndarray, np.ndarray, 
     Nodes with the most children are placed first: they fit worst.
 
     Returns:
-      (cells int64; the cell after two bytes, 0 for none, int64 [65536]; ids of bytes, int32 [256])
+      (cells int64; cells of pairs, int64 [65536]; ids of bytes, int32 [256])
     """
     parents = parents_S[1:].astype(np.int64)
     counts_S = np.bincount(parents, minlength=len(parents_S))
@@ -43,13 +47,15 @@ def pack(parents_S, labels_S, ids_S, depths_S) -> tuple[np.ndarray, np.ndarray, 
     packed_S = (bases_S << _BASE) | (ids_S.astype(np.int64) + 1 << _ID) | labels_S
     cells = np.full(used + 256, _EMPTY, np.int64)
     cells[cells_S] = packed_S[1:]
-    pairs = np.zeros(65536, np.int64)
-    depth2 = np.flatnonzero(depths_S == 2)
-    above = labels_S[parents_S[depth2]].astype(np.int64)
-    pairs[above * 256 + labels_S[depth2]] = packed_S[depth2]
     singles = np.zeros(256, np.int32)
     depth1 = np.flatnonzero(depths_S == 1)
     singles[labels_S[depth1]] = ids_S[depth1]
+    pairs = np.repeat((singles.astype(np.int64) + 1 << _ID) | 1, 256)
+    depth2 = np.flatnonzero(depths_S == 2)
+    at = labels_S[parents_S[depth2]].astype(np.int64) * 256 + labels_S[depth2]
+    ends = ids_S[depth2] >= 0
+    best = np.where(ends, (ids_S[depth2].astype(np.int64) + 1 << _ID) | 2, pairs[at])
+    pairs[at] = (bases_S[depth2] << _BASE) | best
     return cells, pairs, singles
 
 
@@ -87,25 +93,23 @@ def _place(inner, firsts_S, by_parent, labels_S, taken, bases_S):
 
 
 def match(data, offsets, cells, pairs, singles, ids, counts):
+    """Fills `ids` and, per text, `counts`; returns how many ids there are."""
     total = 0
     for text in range(len(offsets) - 1):
         position, end, before = offsets[text], offsets[text + 1], total
         while position < end - 1:
-            byte = data[position]
-            cell = pairs[(np.uint64(byte) << np.uint64(8)) | np.uint64(data[position + 1])]
-            best, stop = np.int64(singles[byte]), position + 1
-            here = position + 2
-            if cell & _ID_MASK:
-                best, stop = ((cell & _ID_MASK) >> _ID) - 1, here
-            while cell >> _BASE and here < end:
+            pair = (np.uint64(data[position]) << np.uint64(8)) | np.uint64(data[position + 1])
+            cell = pairs[pair]
+            best, stop, here = cell, position + (cell & 511), position + 2
+            while here < end:
                 byte = data[here]
                 cell = cells[np.uint64(cell >> _BASE) + np.uint64(byte)]
                 if cell & 511 != byte:
                     break
                 here += 1
                 if cell & _ID_MASK:
-                    best, stop = ((cell & _ID_MASK) >> _ID) - 1, here
-            ids[total] = best
+                    best, stop = cell, here
+            ids[total] = ((best & _ID_MASK) >> _ID) - 1
             total += 1
             position = stop
         if position < end:
@@ -116,6 +120,7 @@ def match(data, offsets, cells, pairs, singles, ids, counts):
 
 
 def match_lengths(data, offsets, cells, pairs, lengths_L):
+    """Fills `lengths_L`: bytes of the longest match at every position of the texts."""
     for text in range(len(offsets) - 1):
         end = offsets[text + 1]
         for position in range(offsets[text], end):
@@ -123,9 +128,8 @@ def match_lengths(data, offsets, cells, pairs, lengths_L):
             if stop < end:
                 pair = (np.uint64(data[position]) << np.uint64(8)) | np.uint64(data[stop])
                 cell, here = pairs[pair], position + 2
-                if cell & _ID_MASK:
-                    stop = here
-                while cell >> _BASE and here < end:
+                stop = position + (cell & 511)
+                while here < end:
                     byte = data[here]
                     cell = cells[np.uint64(cell >> _BASE) + np.uint64(byte)]
                     if cell & 511 != byte:

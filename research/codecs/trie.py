@@ -34,7 +34,7 @@ class Trie:
 
     @functools.cached_property
     def packed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The cells (int64), the cell after two bytes (int64 [65536], 0: none), ids of bytes."""
+        """What `double_array.pack` gives: cells, cells of byte pairs, ids of single bytes."""
         return double_array.pack(self.parents_S, self.labels_S, self.ids_S, self.depths_S)
 
     @functools.cached_property
