@@ -25,9 +25,7 @@ def atomic_path(path: str | os.PathLike, *, directory: bool = False) -> Iterator
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(temporary, (0o777 if directory else 0o666) & ~umask)
+    share(temporary)
     try:
         yield temporary
         if directory and path.is_dir():
@@ -38,6 +36,13 @@ def atomic_path(path: str | os.PathLike, *, directory: bool = False) -> Iterator
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def share(path: str | os.PathLike) -> None:
+    """Gives a file or folder the permissions of a new one; temporary ones are private."""
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(path, (0o777 if os.path.isdir(path) else 0o666) & ~umask)
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:

@@ -2,10 +2,11 @@
 
 Every command is a frozen dataclass of arguments and a function that takes it. Both are named here
 and imported only when the command is called, so that `freevocab --help` answers at once.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Set FREEVOCAB_TRACEBACK=1 to see where
-an error came from.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated. Set
+FREEVOCAB_TRACEBACK=1 to see where an error came from.
 """
 
+import contextlib
 import importlib
 import os
 import signal
@@ -90,7 +91,15 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
-    sys.exit(call(sys.argv[1:] if argv is None else argv))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    code = call(sys.argv[1:] if argv is None else argv)
+    if code > 128 and not _among_others():
+        # A compilation may still run in a thread, and would crash as Python is taken down.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def call(argv: Sequence[str]) -> int:
@@ -180,6 +189,17 @@ def _split(argv: list[str]) -> tuple[str | None, list[str]]:
 
 def _first_words() -> list[str]:
     return list(dict.fromkeys(name.split()[0] for name in COMMANDS))
+
+
+def _among_others() -> bool:
+    """Is this one of several processes, which have to take leave of each other?"""
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()
+
+
+def _terminate(number: int, frame: object) -> None:
+    """Ends the program like an error, so that what is half-written is removed."""
+    raise SystemExit(128 + number)
 
 
 def _load(name: str) -> Callable:

@@ -17,7 +17,7 @@ import numpy as np
 
 from research import codecs
 from research.errors import FreevocabError, UsageError
-from research.files import atomic_path, write_json
+from research.files import atomic_path, share, write_json
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
@@ -50,6 +50,7 @@ def save(
             for name, array in flatten(params).items()
         }
         save_file(arrays, temporary / "params.safetensors")
+        share(temporary / "params.safetensors")  # safetensors lets only the owner read it
         codec.save(temporary / "codec")
         description = {
             "format": FORMAT,
@@ -80,7 +81,7 @@ def load(
             f"{directory}: codec/ is not the codec that the model was trained with; "
             "restore the folder or train again"
         )
-    return jax.tree.map(jnp.asarray, params), config, codec, description.get("meta", {})
+    return jax.tree.map(jnp.asarray, params), config, codec, description["meta"]
 
 
 def flatten(params: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +131,9 @@ def _description(directory: Path) -> dict[str, Any]:
             f"{path} has version {description.get('version')}, this program reads {VERSION}; "
             "update freevocab"
         )
+    meta = description.setdefault("meta", {})
+    if not isinstance(meta, dict) or type(meta.get("length", 1)) is not int:
+        raise FreevocabError(f"{path} is damaged: its meta is {meta!r:.80}")
     return description
 
 

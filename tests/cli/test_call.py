@@ -138,5 +138,51 @@ def test_interrupting_is_one_line_and_exit_130():
         assert process.wait(timeout=60) == 130
 
 
+def test_being_terminated_leaves_nothing_half_written(tmp_path):
+    program = (
+        "import research.cli as c, research.files as f, time\n"
+        "def slow(argv):\n"
+        f"    with f.atomic_path({str(tmp_path / 'file')!r}):\n"
+        "        print('started', flush=True)\n"
+        "        time.sleep(60)\n"
+        "c.dispatch = slow\n"
+        "c.main(['list'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"started\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.terminate()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupting_a_compilation_is_no_crash():
+    program = (
+        "import research.cli as c, threading, time\n"
+        "import jax, jax.numpy as jnp\n"
+        "def loops(x):\n"
+        "    for _ in range(300):\n"
+        "        x = jnp.sin(x @ x) + x\n"
+        "    return x\n"
+        "def slow(argv):\n"
+        "    compiled = jax.jit(loops).lower(jnp.ones((8, 8)))\n"
+        "    threading.Thread(target=compiled.compile, daemon=True).start()\n"
+        "    print('started', flush=True)\n"
+        "    time.sleep(60)\n"
+        "c.dispatch = slow\n"
+        "c.main(['list'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"started\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b"freevocab: interrupted\n"
+        assert process.wait(timeout=60) == 130
+
+
 def test_the_module_runs_as_a_program():
     assert python("-m", "research.cli", "--version").stdout == f"freevocab {__version__}\n"

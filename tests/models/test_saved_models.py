@@ -94,6 +94,8 @@ DAMAGE = {
     "newer": (lambda path: edit(path, version=2), "update freevocab"),
     "no config": (lambda path: edit(path, config=None), "no usable config"),
     "unknown field": (lambda path: edit(path, config={"trunk": {"depth": 3}}), "no usable config"),
+    "meta of another kind": (lambda path: edit(path, meta=[1]), "its meta is"),
+    "length of another kind": (lambda path: edit(path, meta={"length": "x"}), "its meta is"),
     "cut parameters": (cut, "is damaged"),
     "no parameters": (lambda path: (path / "params.safetensors").unlink(), "is missing"),
     "other shapes": (reshape, "mlp/down/kernel is float32"),
@@ -112,6 +114,11 @@ def test_damage_is_one_clear_line(folder, tmp_path, kind):
     with pytest.raises(FreevocabError, match=words) as caught:
         saved.load(copy)
     assert "\n" not in str(caught.value)
+
+
+def test_everyone_may_read_what_they_may_read_beside_it(folder):
+    modes = {path.stat().st_mode & 0o777 for path in folder[0].iterdir() if path.is_file()}
+    assert len(modes) == 1
 
 
 def test_no_folder(tmp_path):
