@@ -8,6 +8,7 @@ FREEVOCAB_TRACEBACK=1 to see where an error came from.
 
 import contextlib
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -79,6 +80,8 @@ COMMANDS = {
     ),
 }
 
+_OUT_OF_MEMORY = "out of memory: use a smaller batch, length or model"
+
 EXAMPLES = """\
 examples:
   freevocab reproduce                                       the papers' main tables, on this CPU
@@ -93,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
+    if not _tracebacks_wanted():
+        _quieten_threads()
     code = call(sys.argv[1:] if argv is None else argv)
     if code > 128 and not _among_others():
         # A compilation may still run in a thread, and would crash as Python is taken down.
@@ -122,8 +127,10 @@ def call(argv: Sequence[str]) -> int:
         reason = error.strerror or str(error)
         return _explain(f"{error.filename}: {reason}" if error.filename else reason, 1, error)
     except MemoryError as error:
-        return _explain("out of memory: use a smaller batch, length or model", 1, error)
+        return _explain(_OUT_OF_MEMORY, 1, error)
     except Exception as error:
+        if "RESOURCE_EXHAUSTED" in str(error):  # the device's memory, as XLA says it
+            return _explain(_OUT_OF_MEMORY, 1, error)
         line = f"{type(error).__name__}: {first_line(error)}"
         return _explain(f"{line} (FREEVOCAB_TRACEBACK=1 shows where)", 1, error)
 
@@ -134,6 +141,8 @@ def dispatch(argv: list[str]) -> None:
     Raises:
       UsageError: if there is no such command or its arguments are wrong.
     """
+    if sys.stdin is None or sys.stdout is None:
+        raise UsageError("standard input or output is closed: leave it open, or use /dev/null")
     if argv in (["-h"], ["--help"], ["help"]):
         print(overview())
         return
@@ -197,6 +206,17 @@ def _among_others() -> bool:
     return jax is not None and jax.distributed.is_initialized()
 
 
+def _quieten_threads() -> None:
+    """Where a checkpoint cannot be written, Orbax's and tensorstore's threads print hundreds of
+    lines before the error comes back to us, which is all that there is to say."""
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    sys.unraisablehook = lambda unraisable: None
+
+
+def _tracebacks_wanted() -> bool:
+    return os.environ.get("FREEVOCAB_TRACEBACK") == "1"
+
+
 def _terminate(number: int, frame: object) -> None:
     """Ends the program like an error, so that what is half-written is removed."""
     raise SystemExit(128 + number)
@@ -208,7 +228,7 @@ def _load(name: str) -> Callable:
 
 
 def _explain(line: str, code: int, error: BaseException) -> int:
-    if os.environ.get("FREEVOCAB_TRACEBACK") == "1":
+    if _tracebacks_wanted():
         traceback.print_exception(error)
     print(f"freevocab: {line}", file=sys.stderr)
     return code

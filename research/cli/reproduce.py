@@ -70,6 +70,8 @@ def run(options: Reproduce) -> None:
     for table, config in zip(selected, configs, strict=True):
         try:
             _run_one(table, config, scale, options)
+        except BrokenPipeError:
+            raise  # nobody reads on
         except Exception as error:
             failed.append(table.path)
             print(f"{table.path} failed: {_reason(error, table, scale, options)}", file=sys.stderr)
@@ -124,6 +126,8 @@ def _seeds(config) -> list[int]:
 def _reason(error: Exception, table: catalog.Table, scale: str, options: Reproduce) -> str:
     """One line for the failure; what is not an expected error leaves its traceback in a file."""
     if isinstance(error, FreevocabError):
+        return str(error)
+    if isinstance(error, OSError):  # a full disk, say: there may be no room for a traceback either
         return str(error)
     if os.environ.get("FREEVOCAB_TRACEBACK") == "1":
         traceback.print_exception(error)

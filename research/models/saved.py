@@ -37,7 +37,11 @@ def save(
 
     Args:
       extra: facts about the training (JSON values), returned as `meta` by `load`.
+
+    Raises:
+      FreevocabError: if the codec is not the model's, or the disk is full.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     if codec.vocab_size + 2 != config.vocab_size:
@@ -49,7 +53,10 @@ def save(
             name: np.ascontiguousarray(jax.device_get(array))
             for name, array in flatten(params).items()
         }
-        save_file(arrays, temporary / "params.safetensors")
+        try:
+            save_file(arrays, temporary / "params.safetensors")
+        except SafetensorError as error:
+            raise FreevocabError(f"cannot write {directory}: {error}") from None
         share(temporary / "params.safetensors")  # safetensors lets only the owner read it
         codec.save(temporary / "codec")
         description = {

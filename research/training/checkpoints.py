@@ -5,6 +5,7 @@ clock). The data position is the step, because batch = f(seed, step). Arrays are
 a checkpoint opens on any number of devices.
 """
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -149,4 +150,8 @@ def differences(ours: Any, theirs: Any, name: str = "") -> list[str]:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
+    # Orbax and tensorstore tell it at the end of a very long line.
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if text and os.strerror(number) in text[0]:
+            return os.strerror(number)
     return text[0][:300] if text else type(error).__name__

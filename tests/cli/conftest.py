@@ -6,7 +6,7 @@ import textwrap
 import pytest
 
 CONFIGS = {
-    "__init__": 'MAIN = ("adding",)\nTABLES = ("adding", "failing", "broken", "absent")\n',
+    "__init__": 'MAIN = ("adding",)\nTABLES = ("adding", "failing", "broken", "full", "absent")\n',
     "adding": """
         import dataclasses
 
@@ -32,7 +32,7 @@ CONFIGS = {
             return Config(terms=1)
         """,
 }
-CONFIGS |= {name: "from configs.toy.adding import cpu, quick" for name in ("failing", "broken")}
+CONFIGS |= {name: "from configs.toy.adding import cpu, quick" for name in ("failing", "broken", "full")}
 
 EXPERIMENTS = {
     "__init__": "",
@@ -65,12 +65,20 @@ EXPERIMENTS = {
         def run(config, *, workdir, log):
             return 1 / 0
         """,
+    "full": """
+        import errno
+
+        from experiments.toy.adding import COLUMNS, PAPER_ROWS, TITLE, remarks
+
+        def run(config, *, workdir, log):
+            raise OSError(errno.ENOSPC, "No space left on device", "big.bin")
+        """,
 }
 
 
 @pytest.fixture
 def toy_paper(tmp_path, monkeypatch):
-    """A paper `toy` with the tables adding (its main one), failing and broken; in an empty cwd."""
+    """A paper `toy` with the tables adding (its main one), failing, broken and full; in an empty cwd."""
     import configs
     import experiments
 

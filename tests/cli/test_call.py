@@ -91,6 +91,7 @@ def test_wrong_usage_is_one_line_and_exit_2(freevocab, argv, words):
         (UsageError("no such thing"), 2, "no such thing"),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), 1, "a.txt: No such file"),
         (MemoryError(), 1, "out of memory"),
+        (RuntimeError("RESOURCE_EXHAUSTED: 9 bytes"), 1, "out of memory: use a smaller batch"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (ValueError("first\nsecond"), 1, "ValueError: first (FREEVOCAB_TRACEBACK=1"),
         (ZeroDivisionError(), 1, "ZeroDivisionError: no message"),
@@ -106,6 +107,12 @@ def test_errors_are_one_line(freevocab, monkeypatch, error, code, line):
     assert err.startswith(f"freevocab: {line}") and err.count("\n") == 1
     monkeypatch.setenv("FREEVOCAB_TRACEBACK", "1")
     assert "Traceback" in freevocab("list")[2]
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout"])
+def test_a_closed_stream_is_one_line(freevocab, monkeypatch, stream):
+    monkeypatch.setattr(cli.sys, stream, None)
+    assert cli.call(["list"]) == 2
 
 
 def test_a_reader_that_goes_away_is_no_error():

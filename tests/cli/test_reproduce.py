@@ -50,7 +50,8 @@ def test_a_failed_table_does_not_stop_the_others(toy_paper, freevocab):
     assert code == 1
     assert "toy/failing failed: the sum ran away: use fewer terms" in err
     assert "ZeroDivisionError: division by zero (see runs/toy/broken-cpu-traceback.txt)" in err
-    assert err.splitlines()[-1] == "freevocab: failed: toy/failing, toy/broken"
+    assert err.splitlines()[-1] == "freevocab: failed: toy/failing, toy/broken, toy/full"
+    assert "toy/full failed: [Errno 28] No space left on device: 'big.bin'\n" in err
     assert "Traceback" not in err
     assert "return 1 / 0" in (toy_paper / "runs/toy/broken-cpu-traceback.txt").read_text()
     assert (toy_paper / "runs/results/toy/adding/cpu.json").exists()
@@ -95,7 +96,7 @@ def test_list_shows_scales_times_and_results(toy_paper, freevocab):
 def test_report_overlays_runs_over_committed_results(toy_paper, freevocab):
     freevocab("reproduce", "toy/adding")
     code, out, _ = freevocab("report", "--out", "page")
-    assert code == 0 and "3 tables, 1 results" in out
+    assert code == 0 and "4 tables, 1 results" in out
     text = (toy_paper / "page/report.md").read_text()
     assert "## toy/adding: Sums | of terms" in text
     assert "- gpu: not yet run (`freevocab reproduce toy/adding --scale gpu`)" in text

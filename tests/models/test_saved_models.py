@@ -121,6 +121,20 @@ def test_everyone_may_read_what_they_may_read_beside_it(folder):
     assert len(modes) == 1
 
 
+def test_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+    from safetensors import numpy as safetensors
+
+    def full(arrays, path):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(safetensors, "save_file", full)
+    _, params, config = folder
+    with pytest.raises(FreevocabError, match="cannot write .*model: No space left"):
+        saved.save(tmp_path / "model", params, config, codecs.load("bytes"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(UsageError, match="no model folder"):
         saved.load(tmp_path / "nowhere")

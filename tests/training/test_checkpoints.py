@@ -135,3 +135,9 @@ def test_a_given_checkpoint_must_exist(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UsageError, match="no checkpoint in"):
         checkpoints.open_given(tmp_path)
+
+
+def test_a_full_disk_is_said_first():
+    long = "RESOURCE_EXHAUSTED: Error writing " + "x" * 400 + ": No space left on device [14]"
+    assert checkpoints._first_line(ValueError(long)) == "No space left on device"
+    assert checkpoints._first_line(ValueError("other\nlines")) == "other"
