@@ -88,8 +88,10 @@ def execute(notebook: NotebookNode, folder: Path, *, quick: bool = False) -> Not
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
-    # A notebook runs on the machine's own devices, not on those that tests pretend to have.
+    # What is saved is what two cores give: not the many devices that tests pretend to have, and
+    # no accelerator (nor JAX's complaint about one that it cannot use) unless it is asked for.
     environment.pop("JAX_NUM_CPU_DEVICES", None)
+    environment.setdefault("JAX_PLATFORMS", "cpu")
     client = NotebookClient(
         nbformat.from_dict(notebook),
         timeout=1800,
