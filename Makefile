@@ -34,7 +34,8 @@ colabs: $(STAMP)  ## every notebook, in full, top to bottom, saved with what it 
 report: $(STAMP)
 	$(BIN)/freevocab report --workdir $(WORKDIR) $(ARGS)
 
-benchmarks: $(STAMP)
+benchmarks: $(STAMP)  ## ratios against peers in the same run
+	@$(PIP) --editable '.[test,benchmarks]'
 	$(BIN)/python -m experiments.benchmarks $(ARGS)
 
 test-peers: $(PEERS)

@@ -1,0 +1,43 @@
+"""Every benchmark, one after another, each in a process of its own.
+
+    python -m experiments.benchmarks [--out DIR] [--quick]
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = {
+    # name -> arguments of a run that takes seconds and whose figures mean nothing
+    "coder": ["--lanes", "64", "--length", "8", "--repeats", "1"],
+    "codebook": ["--corpus", "builtin:topics", "--megabytes", "0.2", "--repeats", "1"],
+    "live_windows": ["--batch", "4", "--document", "32", "--naive", "8", "--repeats", "1"],
+    "training_step": [
+        "--size", "tiny", "--vocab-size", "512", "--batch-size", "2", "--length", "16",
+        "--steps", "2", "--peak-size", "256",
+    ],
+}
+
+
+def main() -> int:
+    """Runs them all; 1 if one of them fails."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="write DIR/<name>.json for each", metavar="DIR")
+    parser.add_argument("--quick", action="store_true", help="seconds; the figures mean nothing")
+    options = parser.parse_args()
+    failed = []
+    for name, quick in BENCHMARKS.items():
+        command = [sys.executable, "-m", f"experiments.benchmarks.{name}"]
+        command += quick if options.quick else []
+        command += ["--out", str(options.out / f"{name}.json")] if options.out else []
+        print(f"\n{name}", flush=True)
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
