@@ -90,7 +90,7 @@ def cpu() -> Config:
             CodecConfig("codebook", window_bits=12, bits_per_token=12),
         ),
         m2=M2Config(padded_vocab_size=4224),
-        train_bytes=1_500_000,
+        train_bytes=2_000_000,
         valid_bytes=200_000,
         sizes=("small",),
     )
