@@ -32,7 +32,8 @@ CONFIGS = {
             return Config(terms=1)
         """,
 }
-CONFIGS |= {name: "from configs.toy.adding import cpu, quick" for name in ("failing", "broken", "full")}
+FAIL = ("failing", "broken", "full")
+CONFIGS |= {name: "from configs.toy.adding import cpu, quick" for name in FAIL}
 
 EXPERIMENTS = {
     "__init__": "",
@@ -78,7 +79,7 @@ EXPERIMENTS = {
 
 @pytest.fixture
 def toy_paper(tmp_path, monkeypatch):
-    """A paper `toy` with the tables adding (its main one), failing, broken and full; in an empty cwd."""
+    """A paper `toy` with a main table, adding, and three that fail; in an empty cwd."""
     import configs
     import experiments
 
