@@ -20,8 +20,8 @@ class Compress:
     """A shipped codec (english-b16, english-dictionary, gzip, bytes) or a saved one's folder."""
     block_bytes: int | None = None
     """Bytes of text in a block; by default what suits the codec. Memory grows with it."""
-    verify: bool = True
-    """Decode every block and compare before it is written."""
+    no_verify: bool = False
+    """Do not decode every block and compare it before it is written; faster."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def compress(options: Compress) -> None:
         options.output,
         options.codec,
         block_bytes=options.block_bytes,
-        verify=options.verify,
+        verify=not options.no_verify,
     )
     if options.output != PIPE:
         print(summary)

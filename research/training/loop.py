@@ -22,7 +22,7 @@ import numpy as np
 from research.errors import FreevocabError
 from research.training import checkpoints as ckpt
 from research.training import metrics as reports
-from research.training import parallelism
+from research.training import parallelism, workdir_lock
 from research.training import step as steps
 from research.training.checkpoints import Checkpoints
 from research.training.config import TrainConfig
@@ -81,7 +81,7 @@ def train(
 
     Raises:
       FreevocabError: if the loss is not finite (the last good checkpoint stays), or the workdir
-        belongs to another run.
+        belongs to another run, or one is in it.
       Interrupted: after Ctrl-C, once the state is saved.
     """
     log = log if jax.process_index() == 0 else lambda line: None
@@ -94,6 +94,7 @@ def train(
     with contextlib.ExitStack() as stack:
         saved = None
         if workdir is not None:
+            stack.enter_context(workdir_lock.held(Path(workdir)))
             directory = Path(workdir) / "checkpoints"
             saved = stack.enter_context(Checkpoints(directory, keep=config.keep))
         identity = _identity(config, description)

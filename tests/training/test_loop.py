@@ -184,7 +184,7 @@ def test_given_weights_are_not_used_up(train, bigram, compare):
 
 def test_a_workdir_that_cannot_be_gets_one_line(train, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FreevocabError, match="cannot use .* for checkpoints") as caught:
+    with pytest.raises(FreevocabError, match="cannot use .* as a workdir") as caught:
         train(tmp_path / "file")
     assert "\n" not in str(caught.value)
 
