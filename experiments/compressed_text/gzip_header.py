@@ -40,5 +40,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     pairs = sorted((row["vocabulary"], row["bits_per_byte"]) for row in rows
                    if row["method"] == "GZip")
     return wording.compact(*lines, wording.ordering(
-        "wider tokens make GZip harder to learn", [(f"V = {v}", bits) for v, bits in pairs]
+        "wider tokens make GZip harder to learn",
+        [(f"V = {v}", bits) for v, bits in pairs],
+        margin=wording.SEEDS,
     ), wording.text(rows))

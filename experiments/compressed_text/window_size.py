@@ -57,5 +57,6 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         lines.append(wording.ordering(
             f"wider tokens help {method}",
             [(f"V = {row['vocabulary']}", row["bits_per_byte"]) for row in found if row],
+            margin=wording.SEEDS,
         ))
     return wording.compact(*lines, wording.text(rows))

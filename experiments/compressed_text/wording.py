@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Row = dict[str, Any]
+SEEDS = 0.01  # bits/byte: twice the paper's widest standard deviation between seeds, about .006
 
 
 def pick(rows: Sequence[Row], **where: Any) -> Row | None:
@@ -14,12 +15,15 @@ def pick(rows: Sequence[Row], **where: Any) -> Row | None:
     return None
 
 
-def ordering(claim: str, values: Sequence[tuple[str, float | None]]) -> str | None:
-    """Says whether `values` rise strictly from first to last, which is what `claim` states.
+def ordering(
+    claim: str, values: Sequence[tuple[str, float | None]], *, margin: float = 0.0
+) -> str | None:
+    """Says whether `values` rise from first to last, which is what `claim` states.
 
     Args:
       claim: the paper's statement, e.g. "shorter windows are more learnable".
       values: (name, figure) in the order that the claim predicts; None if the row is not there.
+      margin: each step must exceed it; SEEDS for figures of one trained model each.
 
     Returns:
       One line, or None if a figure is not there or there is nothing to compare.
@@ -27,7 +31,7 @@ def ordering(claim: str, values: Sequence[tuple[str, float | None]]) -> str | No
     known = [(name, value) for name, value in values if value is not None]
     if len(known) < max(2, len(values)):
         return None
-    rises = all(a < b for (_, a), (_, b) in zip(known, known[1:], strict=False))
+    rises = all(b - a > margin for (_, a), (_, b) in zip(known, known[1:], strict=False))
     shown = ", ".join(f"{name} {value:.4g}" for name, value in known)
     return f"{'reproduced' if rises else 'not shown at this scale'}: {claim} ({shown})"
 
