@@ -9,9 +9,10 @@ cpu: builtin corpus, M1 = byte 5-gram counted on its train split, M2 of 1.05 M k
   point+delay) 2 to 3 bits/byte, AC at its own rate, StaticAC at the unigram rate; which of the
   learnable rows wins after so few steps is not a statement about the methods.
 gpu: the text in $FREEVOCAB_DATA, codecs of 65,536 entries (and tokens of 8 bits for the paper's
-  v=256), 25m M2, 500 steps of 64 x 512 tokens, with the rows that the paper lacks: Unigram and
-  BPE of the same size with and without pre-tokenization, point+delay and `dictionary`. One
-  H100/H200-class device, at most 5 minutes. Not yet run.
+  v=256, of 1 bit for its V = 2), 25m M2, 250 steps of 64 x 512 tokens, with the rows that the paper
+  lacks: Unigram and BPE of the same size with and without pre-tokenization, point+delay and
+  `dictionary`. 17 rows of 4.5 PFLOPs each: sized for 5 minutes of one H100/H200-class device. Not
+  yet run.
 paper: C4, 25m to 2b, 200,000 steps of 256 x 512 tokens; the paper's figures at 25m: Bytes 1.29,
   SentencePiece 1.12, AC 1.46, EqualInfo W=16 1.47 (v=256) and 1.25 (v=65k), GZip 2.34 and 2.92;
   standard deviation over seeds at most .0061. Not run here.
@@ -106,9 +107,10 @@ def gpu() -> Config:
             CodecConfig("sentencepiece", vocab_size=32_000),
             *coded_rows(8, 16),
             *coded_rows(16, 16),
+            CodecConfig("ac", bits_per_token=1),
             *fair_rows(65_536, 16),
         ),
-        m2=replace(GPU_M2, padded_vocab_size=65_664),
+        m2=replace(GPU_M2, padded_vocab_size=65_664, steps=250),
         train_bytes=100_000_000,
         valid_bytes=1_000_000,
         sizes=("25m",),
@@ -125,6 +127,7 @@ def paper() -> Config:
             CodecConfig("sentencepiece", vocab_size=32_000),
             *coded_rows(8, 16),
             *coded_rows(16, 16),
+            CodecConfig("ac", bits_per_token=1),  # section 5.1: is the tokenization in the way?
         ),
         m2=PAPER_M2,
         train_bytes=300_000_000_000,
