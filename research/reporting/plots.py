@@ -4,15 +4,17 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from research import files
-from research.reporting.tables import heading
+from research.reporting.tables import group, heading
 
 Row = Mapping[str, Any]
 BITS_PER_BYTE = ("bits/byte", "bits_per_byte", "bpb")
 MARKERS = "os^Dv<>P"
+DASHES = ("--", ":", "-.")
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,21 @@ def save(
 
     groups = {label: _points(axes, rows) for label, rows in ours.items()}
     theirs = _points(axes, paper_rows)
-    names = list(dict.fromkeys(name for group in [*groups.values(), theirs] for name in group))
+    names = list(dict.fromkeys(name for curves in [*groups.values(), theirs] for name, _ in curves))
     if not names:
         return False
     palette = colormaps["tab20" if len(names) > 10 else "tab10"].colors
     colours = {name: palette[index % len(palette)] for index, name in enumerate(names)}
+    dashes = dict(zip(dict.fromkeys(variant for _, variant in theirs), cycle(DASHES), strict=False))
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     plot = figure.subplots()
-    for name, points in theirs.items():
-        style = {"marker": "o", "markersize": 4, "markerfacecolor": "white"}
-        plot.plot(*zip(*points, strict=True), "--", color=colours[name], linewidth=1, **style)
+    for (name, variant), points in theirs.items():
+        style = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "linewidth": 1}
+        xs, ys = zip(*points, strict=True)
+        plot.plot(xs, ys, dashes[variant], color=colours[name], **style)
     markers = dict(zip(groups, MARKERS[1:], strict=False))
-    for label, group in groups.items():
-        for name, points in group.items():
+    for label, curves in groups.items():
+        for (name, _), points in curves.items():
             xs, ys = zip(*points, strict=True)
             plot.scatter(xs, ys, color=colours[name], marker=markers[label], s=45, zorder=3)
     if axes.log_x:
@@ -90,12 +94,13 @@ def save(
     plot.set(title=title, xlabel=heading(axes.x), ylabel=heading(axes.y))
     plot.grid(alpha=0.3, which="both")
     keys = [Line2D([], [], color=colours[name], linewidth=3, label=name) for name in names]
-    for label, group in groups.items():
-        if group:
+    for label, curves in groups.items():
+        if curves:
             mark = {"marker": markers[label], "linestyle": "none"}
             keys.append(Line2D([], [], color="black", label=label, **mark))
-    if theirs:
-        keys.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label="paper"))
+    for variant, dash in dashes.items():
+        text = ", ".join(part for part in ("paper", variant) if part)
+        keys.append(Line2D([], [], color="black", linestyle=dash, linewidth=1, label=text))
     figure.legend(handles=keys, loc="outside right upper", fontsize="small", frameon=False)
     with files.atomic_path(path) as temporary:
         # Without the software's version in it, the same rows give the same file.
@@ -103,15 +108,24 @@ def save(
     return True
 
 
-def _points(axes: Axes, rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
-    """Series -> (x, y), in the order of x; rows that lack either are left out."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def _points(axes: Axes, rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """(what a row stands for, its variant) -> (x, y), in the order of x.
+
+    The first series column names the curve (or the row's `group`, see `tables.group`), the others
+    its variant. Rows that lack x or y are left out.
+    """
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in rows:
         x, y = row.get(axes.x), row.get(axes.y)
         if isinstance(x, int | float) and isinstance(y, int | float):
-            names = [str(row[name]) for name in axes.series if row.get(name) is not None]
-            found.setdefault(", ".join(names), []).append((x, y))
-    return {name: sorted(points) for name, points in found.items()}
+            variant = [
+                heading(name) + f" {row[name]:,}" if isinstance(row[name], int) else str(row[name])
+                for name in axes.series[1:]
+                if row.get(name) is not None
+            ]
+            key = (str(group(axes.series, row)), ", ".join(variant))
+            found.setdefault(key, []).append((x, y))
+    return {key: sorted(points) for key, points in found.items()}
 
 
 def path_of(directory: Path, paper: str, table: str) -> Path:
