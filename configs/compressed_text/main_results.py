@@ -5,7 +5,7 @@
 cpu: builtin corpus, M1 = byte 5-gram counted on its train split, M2 of 1.05 M kernels for 150
   steps of 16 x 128 tokens. Windows and tokens are three quarters of the paper's width (W = 12,
   beta = 12, V = 4,096), SentencePiece and BPE have 4,096 entries, so that one compiled step
-  serves every row. 2 cores: about 6 minutes. Expected: text-like ids (BPE, SentencePiece,
+  serves every row. 2 cores: 7 to 8 minutes. Expected: text-like ids (BPE, SentencePiece,
   point+delay) 2 to 3 bits/byte, AC at its own rate, StaticAC at the unigram rate; which of the
   learnable rows wins after so few steps is not a statement about the methods.
 gpu: the text in $FREEVOCAB_DATA, codecs of 65,536 entries (and tokens of 8 bits for the paper's
