@@ -85,7 +85,7 @@ def _ours(frequencies: np.ndarray, symbols: np.ndarray) -> dict[tuple[str, str],
     def encode_all(frequencies_TxBxA, chosen):
         def look_up(step):
             row_BxA, symbol = step
-            lower = coder.cumulate(row_BxA)[lane, symbol]
+            lower = coder.sum_below(row_BxA, symbol)
             return lower, lower + row_BxA[lane, symbol]
 
         lower, upper = jax.lax.map(look_up, (frequencies_TxBxA, chosen.T))
@@ -94,12 +94,7 @@ def _ours(frequencies: np.ndarray, symbols: np.ndarray) -> dict[tuple[str, str],
     @jax.jit
     def decode_all(message, frequencies_TxBxA):
         def step(reader, row_BxA):
-            below_BxA = coder.cumulate(row_BxA)
-
-            def cumulative(index):
-                return below_BxA.at[lane, index].get(mode="promise_in_bounds")
-
-            found = coder.locate(reader, cumulative, BETA, ALPHABET, unroll=True)
+            found = coder.locate_in(reader, row_BxA, BETA)
             reader = coder.decode_step(reader, found.lower, found.upper, message, BETA)
             return reader, found.symbol
 

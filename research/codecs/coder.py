@@ -171,20 +171,42 @@ def decode(words_BxG: jax.Array, cumulative_BxTxA: jax.Array, beta: int) -> jax.
     return symbols_TxB.T
 
 
-def cumulate(frequencies_BxTxA: jax.Array) -> jax.Array:
-    """Sums of the frequencies *below* each symbol, uint32; A = 256 and rows sum to at most 2^16.
+def sum_below(frequencies_BxA: jax.Array, symbol_B: jax.Array) -> jax.Array:
+    """Sum of the frequencies below one symbol of each row, uint32 [B]; reads each row once."""
+    ids = jax.lax.broadcasted_iota(jnp.int32, frequencies_BxA.shape, 1)
+    counted = jnp.where(ids < symbol_B.astype(jnp.int32)[:, None], frequencies_BxA, 0)
+    return jnp.sum(counted, axis=1, dtype=jnp.uint32)
 
-    By two matrix products over 16 blocks of 16, exact in float32 (all sums are below 2^24) and on a
-    CPU twice as fast as a cumulative sum.
+
+def locate_in(reader: Reader, frequencies_BxA: jax.Array, beta: int) -> Found:
+    """`locate` from frequencies, A = 256, each at least 1: reads each row once.
+
+    The sums of 16 blocks of 16 symbols say in which block the symbol lies, and only that block is
+    summed up symbol by symbol.
     """
-    # Plain two-dimensional products: batched small ones are an order slower.
-    blocks = frequencies_BxTxA.astype(jnp.float32).reshape(-1, 16)
+    batch = frequencies_BxA.shape[0]
+    blocks_Bx16x16 = frequencies_BxA.reshape(batch, 16, 16)
+    block_B, base_B, _ = _last_start(reader, jnp.sum(blocks_Bx16x16, 2, dtype=jnp.uint32), 0, beta)
+    inside_Bx16 = jnp.take_along_axis(blocks_Bx16x16, block_B[:, None, None], 1)[:, 0]
+    symbol_B, lower_B, size_B = _last_start(
+        reader, inside_Bx16.astype(jnp.uint32), base_B[:, None], beta
+    )
+    symbol = (16 * block_B + symbol_B).astype(jnp.uint32)
+    return Found(symbol, lower_B, lower_B + size_B)
+
+
+def _last_start(reader: Reader, sizes_BxN: jax.Array, base, beta: int):
+    """The last of N neighbours that does not start above the reader's value: index int32, its
+    start (the first one's is `base`) and its size, each [B]."""
+    # A product with a triangle of ones is quicker than a cumulative sum, and exact below 2^24.
     before = jnp.triu(jnp.ones((16, 16), jnp.float32), 1)
-    exact = jax.lax.Precision.HIGHEST
-    within = jnp.matmul(blocks, before, precision=exact)
-    totals = (within[:, -1] + blocks[:, -1]).reshape(-1, 16)
-    starts = jnp.matmul(totals, before, precision=exact).reshape(-1, 1)
-    return (within + starts).astype(jnp.uint32).reshape(frequencies_BxTxA.shape)
+    sums_BxN = jnp.matmul(sizes_BxN.astype(jnp.float32), before, precision="highest")
+    starts_BxN = sums_BxN.astype(jnp.uint32) + base
+    above_BxN = _part(reader.range[:, None], starts_BxN, beta) > reader.offset[:, None]
+    index_B = jnp.sum(~above_BxN, axis=1, dtype=jnp.int32) - 1
+    chosen_BxN = jax.lax.broadcasted_iota(jnp.int32, sizes_BxN.shape, 1) == index_B[:, None]
+    start_B = jnp.sum(jnp.where(chosen_BxN, starts_BxN, 0), axis=1, dtype=jnp.uint32)
+    return index_B, start_B, jnp.sum(jnp.where(chosen_BxN, sizes_BxN, 0), axis=1, dtype=jnp.uint32)
 
 
 def _part(range_: jax.Array, cumulative: jax.Array, beta: int) -> jax.Array:

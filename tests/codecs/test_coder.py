@@ -22,6 +22,9 @@ _spec.loader.exec_module(reference)
 BATCH, LENGTH, WORDS = 6, 40, 24
 encode = jax.jit(functools.partial(coder.encode, num_words=WORDS), static_argnums=2)
 decode = jax.jit(coder.decode, static_argnums=2)
+decode_step = jax.jit(coder.decode_step, static_argnums=4)
+locate_in = jax.jit(coder.locate_in, static_argnums=2)
+sum_below = jax.jit(coder.sum_below)
 
 
 def _tables(seed: int, symbols: int, beta: int) -> np.ndarray:
@@ -78,9 +81,25 @@ def test_lanes_and_host_give_the_reference_message_and_decode_it(seed, shape):
         information = LENGTH * beta - np.log2((upper - lower)[row]).sum()
         assert len(message) <= information * 1.001 + 2
     below = np.cumsum(frequencies, 2) - frequencies
-    if symbols == 256:
-        assert np.array_equal(coder.cumulate(jnp.asarray(frequencies)), below)
     assert np.array_equal(decode(words, jnp.asarray(below, jnp.uint32), beta), chosen)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.sampled_from([np.uint16, np.uint32]))
+def test_the_ways_from_frequencies_equal_those_from_their_sums(seed, dtype):
+    frequencies = _tables(seed, 256, 14)
+    chosen = _choose(frequencies, seed)
+    lower, upper = _intervals(frequencies, chosen)
+    words, _ = encode(jnp.asarray(lower), jnp.asarray(upper), 14)
+    reader = coder.open_reader(words)
+    for t in range(LENGTH):
+        row = jnp.asarray(frequencies[:, t], dtype)
+        assert np.array_equal(sum_below(row, jnp.asarray(chosen[:, t])), lower[:, t])
+        found = locate_in(reader, row, 14)
+        assert np.array_equal(found.symbol, chosen[:, t])
+        assert np.array_equal(found.lower, lower[:, t])
+        assert np.array_equal(found.upper, upper[:, t])
+        reader = decode_step(reader, found.lower, found.upper, words, 14)
 
 
 def test_a_carry_runs_through_any_number_of_ones():
