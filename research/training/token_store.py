@@ -219,13 +219,14 @@ def _encode(
     documents: Iterable[bytes], codec: Codec, writer: "_Writer", progress: Progress | None
 ) -> None:
     began = reported = time.monotonic()
+    reported_bytes = -1
     for group in _grouped(documents):
         writer.add(codec.encode(group), [len(document) for document in group])
         now = time.monotonic()
         if progress and now - reported >= 0.5:
             progress(writer.num_bytes, writer.num_bytes / (now - began))
-            reported = now
-    if progress:
+            reported, reported_bytes = now, writer.num_bytes
+    if progress and reported_bytes != writer.num_bytes:
         progress(writer.num_bytes, writer.num_bytes / max(time.monotonic() - began, 1e-9))
 
 
