@@ -1,11 +1,12 @@
 """A language model as a folder: model.json, params.safetensors, codec/.
 
 model.json: {"format": "freevocab-model", "version": 1, "config": {...}, "codec": fingerprint,
-"meta": {...}}. params.safetensors: float32 arrays named by their path, e.g.
+"params": SHA-256, "meta": {...}}. params.safetensors: float32 arrays named by their path, e.g.
 trunk/layers/mlp/up/kernel. codec/: what `codec.save` wrote.
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -64,6 +65,7 @@ def save(
             "version": VERSION,
             "config": dataclasses.asdict(config),
             "codec": codec.fingerprint(),
+            "params": _digest(temporary / "params.safetensors"),
             "meta": extra or {},
         }
         write_json(temporary / "model.json", description)
@@ -82,6 +84,11 @@ def load(
     description = _description(directory)
     config = config_from_dict(description.get("config"), directory)
     params = _params(directory / "params.safetensors", config)
+    if _digest(directory / "params.safetensors") != description.get("params"):
+        raise FreevocabError(
+            f"{directory}: params.safetensors is damaged (not what model.json was written with); "
+            "restore the folder or train again"
+        )
     codec = codecs.load(directory / "codec")
     if codec.fingerprint() != description.get("codec"):
         raise FreevocabError(
@@ -142,6 +149,11 @@ def _description(directory: Path) -> dict[str, Any]:
     if not isinstance(meta, dict) or type(meta.get("length", 1)) is not int:
         raise FreevocabError(f"{path} is damaged: its meta is {meta!r:.80}")
     return description
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _params(path: Path, config: LanguageModelConfig) -> dict[str, Any]:

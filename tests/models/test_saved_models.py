@@ -85,7 +85,15 @@ def rotate_off(path):
     edit(path, config=config)
 
 
+def flip(path):
+    params = path / "params.safetensors"
+    content = bytearray(params.read_bytes())
+    content[-5] ^= 1
+    params.write_bytes(content)
+
+
 DAMAGE = {
+    "one bit of a weight": (flip, "is damaged"),
     "no model.json": (lambda path: (path / "model.json").unlink(), "no model folder"),
     "half a json": (lambda path: (path / "model.json").write_text('{"fo'), "is damaged"),
     "not an object": (lambda path: (path / "model.json").write_text("[]"), "does not describe"),
