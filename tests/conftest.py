@@ -1,6 +1,7 @@
 """Eight fake CPU devices, strict JAX, and one compilation cache for all test processes."""
 
 import os
+import signal
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -10,6 +11,10 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".jax_cache")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("FREEVOCAB_DATA", None)
+
+# A run that was started in the background ignores Ctrl-C, and so would the programs it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import jax  # noqa: E402  (the environment above is read when jax is imported)
 
