@@ -21,8 +21,9 @@ ALLOWED = {
     "training": (*STANDING_ALONE, "evaluation", "reporting"),
     "evaluation": (*STANDING_ALONE,),
     "reporting": (),
+    "lexinvariance": (*STANDING_ALONE, "training", "evaluation", "reporting"),
     "testing": (*STANDING_ALONE, "training"),
-    "cli": (*STANDING_ALONE, "training", "evaluation", "reporting"),
+    "cli": (*STANDING_ALONE, "training", "evaluation", "reporting", "lexinvariance"),
 }
 BELOW_ALL = ("errors", "files")
 

@@ -41,7 +41,7 @@ def embed(table: Table, ids_BxL: jax.Array) -> jax.Array:
 def readout(table: Table, x_BxLxD: jax.Array) -> jax.Array:
     """Logits [B, L, V] in float32; rows are cast to the dtype of x, sums are float32.
 
-    Training uses `research.models.cross_entropy`, which never holds this array.
+    Training uses `research.vocabularies.cross_entropy`, which never holds this array.
     """
     rows = table.readout_VxD.astype(x_BxLxD.dtype)
     equation = "bld,bvd->blv" if rows.ndim == 3 else "...d,vd->...v"

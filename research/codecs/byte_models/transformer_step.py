@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from research.models import positions
-from research.models.cross_entropy import masked_logits
+from research.vocabularies.cross_entropy import masked_logits
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.vocabularies import learned
