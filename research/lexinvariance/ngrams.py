@@ -89,7 +89,7 @@ def distributions(
             np.pad(table[:, :-1], ((0, 0), (0, vocab_size - num_seen))),
             table[:, -1:],
         )
-    return np.take_along_axis(by_rank_BxLxV, _rank_of_id(ids_BxL, ranks_BxL, vocab_size), axis=2)
+    return np.take_along_axis(by_rank_BxLxV, rank_of_id(ids_BxL, ranks_BxL, vocab_size), axis=2)
 
 
 def context_counts(ids_BxL: np.ndarray, order: int) -> Counts:
@@ -123,6 +123,13 @@ def first_occurrence(ids_BxL: np.ndarray) -> tuple[np.ndarray, int]:
         _, first, inverse = np.unique(ids_L, return_index=True, return_inverse=True)
         ranks_BxL[row] = np.argsort(np.argsort(first))[inverse]
     return ranks_BxL, int(ranks_BxL.max(initial=-1)) + 1
+
+
+def rank_of_id(ids_BxL: np.ndarray, ranks_BxL: np.ndarray, vocab_size: int) -> np.ndarray:
+    """The rank of every id of V, int64 [B, 1, V]; those that a row lacks come last, all alike."""
+    ranks_BxV = np.full((len(ids_BxL), vocab_size), vocab_size - 1)
+    np.put_along_axis(ranks_BxV, ids_BxL, ranks_BxL, axis=1)
+    return ranks_BxV[:, None]
 
 
 def _mixed(counts: Counts, vocab_size: int) -> np.ndarray:
@@ -180,14 +187,6 @@ def _count(ranks, num_seen, total, types, hits):
             for n in range(order - 1, -1, -1):
                 total[n, row, position] += total[n + 1, row, position]
                 hits[n, row, position] += hits[n + 1, row, position]
-
-
-def _rank_of_id(ids_BxL, ranks_BxL, vocab_size) -> np.ndarray:
-    """The rank of every id, int64 [B, 1, V]; those that do not occur come last, all alike."""
-    batch = len(ids_BxL)
-    ranks_BxV = np.full((batch, vocab_size), vocab_size - 1)
-    np.put_along_axis(ranks_BxV, ids_BxL, ranks_BxL, axis=1)
-    return ranks_BxV[:, None]
 
 
 def _checked(ids_BxL, vocab_size: int, order: int) -> np.ndarray:
