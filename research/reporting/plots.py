@@ -15,6 +15,7 @@ Row = Mapping[str, Any]
 BITS_PER_BYTE = ("bits/byte", "bits_per_byte", "bpb")
 MARKERS = "os^Dv<>P"
 DASHES = ("--", ":", "-.")
+_PANELS_ACROSS = 3
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Axes:
       x, y: columns with numbers.
       series: the columns that together name a curve.
       log_x, log_y: logarithmic axes.
+      across: if set, a row is a whole curve: the columns named `across` and a number hold y at
+        that x ("start 25"), and `x` and `y` are names for the axes only.
+      lines: join our points too.
+      panels: a column; each of its values has a panel of its own, three abreast.
+      thin: a column; where it is true, our points are a thin line without markers.
     """
 
     x: str
@@ -32,6 +38,10 @@ class Axes:
     series: tuple[str, ...]
     log_x: bool = False
     log_y: bool = False
+    across: str = ""
+    lines: bool = False
+    panels: str = ""
+    thin: str = ""
 
 
 def axes_of(columns: Sequence[str], declared: Mapping[str, Any] | None) -> Axes | None:
@@ -66,41 +76,55 @@ def save(
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
-    groups = {label: _points(axes, rows) for label, rows in ours.items()}
-    theirs = _points(axes, paper_rows)
-    names = list(dict.fromkeys(name for curves in [*groups.values(), theirs] for name, _ in curves))
+    every = [row for rows in (*ours.values(), paper_rows) for row in rows]
+    panels = [None]
+    if axes.panels:
+        in_order = [*paper_rows, *every]
+        drawn = [row.get(axes.panels) for row in in_order if _points(axes, [row])]
+        panels = list(dict.fromkeys(drawn))
+    names = list(dict.fromkeys(name for name, _ in _points(axes, every)))
     if not names:
         return False
     palette = colormaps["tab20" if len(names) > 10 else "tab10"].colors
     colours = {name: palette[index % len(palette)] for index, name in enumerate(names)}
-    dashes = dict(zip(dict.fromkeys(variant for _, variant in theirs), cycle(DASHES), strict=False))
-    figure = Figure(figsize=(9, 5.5), layout="constrained")
-    plot = figure.subplots()
-    for (name, variant), points in theirs.items():
-        style = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "linewidth": 1}
-        xs, ys = zip(*points, strict=True)
-        plot.plot(xs, ys, dashes[variant], color=colours[name], **style)
-    markers = dict(zip(groups, MARKERS[1:], strict=False))
-    for label, curves in groups.items():
-        for (name, _), points in curves.items():
+    variants = dict.fromkeys(variant for _, variant in _points(axes, paper_rows))
+    dashes = dict(zip(variants, cycle(DASHES), strict=False))
+    markers = dict(zip(ours, MARKERS[1:], strict=False))
+    columns = min(_PANELS_ACROSS, len(panels))
+    lines = -(-len(panels) // columns)
+    size = (5.5 + 3.5 * columns, 5.5 if lines == 1 else 4 * lines)
+    figure = Figure(figsize=size, layout="constrained")
+    plots = figure.subplots(lines, columns, sharey="row", squeeze=False)
+    for plot in plots.flat[len(panels) :]:
+        plot.set_axis_off()
+    for plot, panel in zip(plots.flat, panels, strict=False):
+        for (name, variant), points in _points(axes, _of(axes, panel, paper_rows)).items():
+            style = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "linewidth": 1}
             xs, ys = zip(*points, strict=True)
-            plot.scatter(xs, ys, color=colours[name], marker=markers[label], s=45, zorder=3)
-    if axes.log_x:
-        plot.set_xscale("log")
-    if axes.log_y:
-        plot.set_yscale("log")
-    plot.set(title=title, xlabel=heading(axes.x), ylabel=heading(axes.y))
-    plot.grid(alpha=0.3, which="both")
-    keys = [Line2D([], [], color=colours[name], linewidth=3, label=name) for name in names]
-    for label, curves in groups.items():
-        if curves:
-            mark = {"marker": markers[label], "linestyle": "none"}
-            keys.append(Line2D([], [], color="black", label=label, **mark))
-    for variant, dash in dashes.items():
-        text = ", ".join(part for part in ("paper", variant) if part)
-        keys.append(Line2D([], [], color="black", linestyle=dash, linewidth=1, label=text))
+            plot.plot(xs, ys, dashes[variant], color=colours[name], **style)
+        for label, rows in ours.items():
+            for row_points, thin in _our_curves(axes, _of(axes, panel, rows)):
+                for (name, _), points in row_points.items():
+                    xs, ys = zip(*points, strict=True)
+                    style = {"color": colours[name], "linestyle": "none"}
+                    if axes.lines:
+                        style |= {"linestyle": "-", "linewidth": 0.8 if thin else 1.5}
+                    if not thin:
+                        style |= {"marker": markers[label], "markersize": 6.5, "zorder": 3}
+                    plot.plot(xs, ys, **style)
+        if axes.log_x:
+            plot.set_xscale("log")
+        if axes.log_y:
+            plot.set_yscale("log")
+        plot.set(title=title if panel is None else panel, xlabel=heading(axes.x))
+        plot.grid(alpha=0.3, which="both")
+    for plot in plots[:, 0]:
+        plot.set_ylabel(heading(axes.y))
+    if axes.panels:
+        figure.suptitle(title)
+    drawn = [label for label, rows in ours.items() if _points(axes, rows)]
+    keys = _legend(colours, {label: markers[label] for label in drawn}, dashes)
     figure.legend(handles=keys, loc="outside right upper", fontsize="small", frameon=False)
     with files.atomic_path(path) as temporary:
         # Without the software's version in it, the same rows give the same file.
@@ -108,24 +132,58 @@ def save(
     return True
 
 
+def _of(axes: Axes, panel: Any, rows: Sequence[Row]) -> list[Row]:
+    """The rows of a panel."""
+    return [row for row in rows if not axes.panels or row.get(axes.panels) == panel]
+
+
+def _our_curves(axes: Axes, rows: Sequence[Row]):
+    """(points by curve, whether they are thin), thin ones first, so that they lie below."""
+    for thin in (True, False):
+        chosen = [row for row in rows if bool(axes.thin and row.get(axes.thin)) == thin]
+        yield _points(axes, chosen), thin
+
+
+def _legend(colours, markers, dashes) -> list:
+    """A key for each curve, each of our labels, and each kind of the paper's lines."""
+    from matplotlib.lines import Line2D
+
+    keys = [Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in
+            colours.items()]
+    for label, marker in markers.items():
+        keys.append(Line2D([], [], color="black", marker=marker, linestyle="none", label=label))
+    for variant, dash in dashes.items():
+        text = ", ".join(part for part in ("paper", variant) if part)
+        keys.append(Line2D([], [], color="black", linestyle=dash, linewidth=1, label=text))
+    return keys
+
+
 def _points(axes: Axes, rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple[float, float]]]:
     """(what a row stands for, its variant) -> (x, y), in the order of x.
 
     The first series column names the curve (or the row's `group`, see `tables.group`), the others
-    its variant. Rows that lack x or y are left out.
+    its variant. What lacks x or y is left out.
     """
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in rows:
-        x, y = row.get(axes.x), row.get(axes.y)
-        if isinstance(x, int | float) and isinstance(y, int | float):
-            variant = [
-                heading(name) + f" {row[name]:,}" if isinstance(row[name], int) else str(row[name])
-                for name in axes.series[1:]
-                if row.get(name) is not None
-            ]
-            key = (str(group(axes.series, row)), ", ".join(variant))
-            found.setdefault(key, []).append((x, y))
+        variant = [
+            heading(name) + f" {row[name]:,}" if isinstance(row[name], int) else str(row[name])
+            for name in axes.series[1:]
+            if row.get(name) is not None
+        ]
+        key = (str(group(axes.series, row)), ", ".join(variant))
+        for x, y in _pairs(axes, row):
+            if isinstance(x, int | float) and isinstance(y, int | float):
+                found.setdefault(key, []).append((x, y))
     return {key: sorted(points) for key, points in found.items()}
+
+
+def _pairs(axes: Axes, row: Row) -> list[tuple[Any, Any]]:
+    """The row's (x, y), or those that stand in it side by side."""
+    if not axes.across:
+        return [(row.get(axes.x), row.get(axes.y))]
+    pattern = re.compile(re.escape(axes.across) + r"(\d+)")
+    return [(int(match[1]), row[name]) for name in row if (match := pattern.fullmatch(name))]
 
 
 def path_of(directory: Path, paper: str, table: str) -> Path:

@@ -31,6 +31,19 @@ def test_a_plot_is_a_picture_and_the_same_every_time(tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_curves_side_by_side_in_a_row_and_in_panels(tmp_path):
+    axes = plots.Axes(
+        "start", "perplexity", ("model",), across="start ", lines=True, panels="text", thin="floor"
+    )
+    rows = [
+        {"model": "a", "text": text, "start 1": 9.0, "start 25": 3.0, "start x": 1, "floor": floor}
+        for text, floor in (("code", False), ("prose", True), ("verse", True), ("lists", None))
+    ]
+    assert plots._points(axes, rows[:1]) == {("a", ""): [(1, 9.0), (25, 3.0)]}
+    assert plots.save(tmp_path / "1.png", "Title", axes, {"ours, cpu": rows}, rows[:1])
+    assert not plots.save(tmp_path / "2.png", "Title", axes, {}, [{"model": "a", "start x": 1.0}])
+
+
 def test_nothing_to_draw_writes_nothing(tmp_path):
     path = tmp_path / "1.png"
     assert not plots.save(path, "Title", AXES, {"ours, cpu": [{"method": "x"}]}, [])
