@@ -5,6 +5,7 @@ Exact: the nats are those of the whole sequence (a test).
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -41,19 +42,27 @@ def option_nats(
       batch_size: prompts that run together.
     """
     found: list[np.ndarray | None] = [None] * len(choices)
-    widest = _power_of_two(max(len(ids) for choice in choices for ids in choice.options), 2)
-    order = sorted(range(len(choices)), key=lambda index: len(choices[index].prompt))
-    for start in range(0, len(order), batch_size):
-        members = order[start : start + batch_size]
-        group = [choices[index] for index in members]
-        nats_BxO = _group_nats(params, config, group, batch_size, widest)
-        for index, choice, nats_O in zip(members, group, nats_BxO, strict=False):
-            found[index] = nats_O[: len(choice.options)]
+    # Alike in shape first, then in their number of options: little is padded.
+    shapes = [(*_shape(choice), len(choice.options)) for choice in choices]
+    order = sorted(range(len(choices)), key=shapes.__getitem__)
+    for (longest, widest), alike in itertools.groupby(order, lambda index: shapes[index][:2]):
+        members = list(alike)
+        for start in range(0, len(members), batch_size):
+            batch = members[start : start + batch_size]
+            group = [choices[index] for index in batch]
+            nats_BxO = _group_nats(params, config, group, batch_size, longest, widest)
+            for index, choice, nats_O in zip(batch, group, nats_BxO, strict=False):
+                found[index] = nats_O[: len(choice.options)]
     return found
 
 
-def _group_nats(params, config, group, batch_size, widest):
-    longest = _power_of_two(max(len(choice.prompt) for choice in group), _SHORTEST)
+def _shape(choice: Choice) -> tuple[int, int]:
+    """The padded lengths of a choice's prompt and options."""
+    widest = max(len(ids) for ids in choice.options)
+    return _power_of_two(len(choice.prompt), _SHORTEST), _power_of_two(widest, 2)
+
+
+def _group_nats(params, config, group, batch_size, longest, widest):
     ids_BxL = np.zeros((batch_size, longest), np.int32)
     length_B = np.ones(batch_size, np.int32)
     for row, choice in enumerate(group):
