@@ -12,11 +12,11 @@ import numpy as np
 from research.errors import UsageError
 from research.models import trunk
 from research.models.cache import Cache
-from research.vocabularies.cross_entropy import masked_logits
 from research.models.language_model import LanguageModelConfig
 from research.models.rows import one_by_one
 from research.models.sampling import sample
 from research.vocabularies import learned
+from research.vocabularies.cross_entropy import masked_logits
 from research.vocabularies.table import embed
 
 LARGEST = 2**31 - 1  # steps and top_k are int32 on the device
@@ -99,8 +99,13 @@ def generate(
         Of a longer prompt the end is used.
 
     Raises:
-      UsageError: if an id or a setting is out of range (at the call, not at the first id).
+      UsageError: if an id or a setting is out of range (at the call, not at the first id), or the
+        vocabulary is not a learned one.
     """
+    if config.vocabulary.kind != "learned":
+        raise UsageError(
+            f"generation needs a learned vocabulary; this model's is {config.vocabulary.kind}"
+        )
     prompt = np.asarray(prompt_ids, np.int64).reshape(-1)
     if prompt.size and not (0 <= prompt.min() and prompt.max() < config.bos_id):
         raise UsageError(f"prompt ids must lie in [0, {config.bos_id})")

@@ -1,6 +1,7 @@
-"""A language model: a vocabulary's table around a trunk.
+"""A language model: a vocabulary around a trunk.
 
-Parameters: {'trunk': ..., 'vocabulary': {'input_VxD', 'output_VxD' if untied}}; see `trunk.py`.
+Parameters: {'trunk': see `trunk.py`, 'vocabulary': see the vocabulary's `init`}. A learned
+vocabulary has 'input_VxD' and, untied, 'output_VxD'.
 """
 
 import dataclasses
@@ -10,10 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from research.errors import UsageError
-from research.models import cross_entropy, trunk
+from research.models import trunk
 from research.models.sizes import TrunkConfig
-from research.vocabularies import learned
-from research.vocabularies.table import Table, embed
+from research.vocabularies import cross_entropy
+from research.vocabularies.learned import Learned
+from research.vocabularies.protocol import Readout, Vocabulary
+from research.vocabularies.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +28,14 @@ class LanguageModelConfig:
       vocab_size: ids in all: the codec's, then BOS, then EOS.
       padded_vocab_size: rows of the tables, at least `vocab_size`; None: the next multiple of 128,
         so that the table divides over devices. Ids from vocab_size on have probability zero.
-      tied: the readout uses the input table.
+      vocabulary: what turns ids into vectors and vectors into logits; see
+        `research.vocabularies`.
     """
 
     trunk: TrunkConfig
     vocab_size: int
     padded_vocab_size: int | None = None
-    tied: bool = False
+    vocabulary: Vocabulary = Learned()
 
     def __post_init__(self):
         if self.vocab_size < 3:
@@ -62,9 +66,7 @@ def init(key: jax.Array, config: LanguageModelConfig) -> dict[str, Any]:
     trunk_key, vocabulary_key = jax.random.split(key)
     return {
         "trunk": trunk.init(trunk_key, config.trunk),
-        "vocabulary": learned.init(
-            vocabulary_key, config.rows, config.trunk.d_model, tied=config.tied
-        ),
+        "vocabulary": config.vocabulary.init(vocabulary_key, config.rows, config.trunk.d_model),
     }
 
 
@@ -75,12 +77,18 @@ def hidden(
     segments_BxL: jax.Array | None = None,
     positions_BxL: jax.Array | None = None,
     *,
+    keys_Bx2: jax.Array | None = None,
     table: Table | None = None,
 ) -> jax.Array:
-    """What the readout sees, [B, L, D]. `table` stands in for the learned vocabulary."""
-    table = learned.table(params["vocabulary"]) if table is None else table
-    x_BxLxD = embed(table, ids_BxL)
-    return trunk.apply(params["trunk"], config.trunk, x_BxLxD, segments_BxL, positions_BxL)
+    """What the readout sees, [B, L, D].
+
+    Args:
+      keys_Bx2: uint32, decides what the vocabulary draws for each sequence
+        (`vocabularies.sequence_keys`); learned and canonical ones need none.
+      table: stands in for the vocabulary's.
+    """
+    vocabulary, table = _vocabulary(params, config, ids_BxL, keys_Bx2, table, config.vocab_size)
+    return _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL)
 
 
 def logits(
@@ -90,12 +98,13 @@ def logits(
     segments_BxL: jax.Array | None = None,
     positions_BxL: jax.Array | None = None,
     *,
+    keys_Bx2: jax.Array | None = None,
     table: Table | None = None,
 ) -> jax.Array:
-    """Float32 [B, L, V]: entry l scores the id at l + 1; padded ids are -inf."""
-    table = learned.table(params["vocabulary"]) if table is None else table
-    x_BxLxD = hidden(params, config, ids_BxL, segments_BxL, positions_BxL, table=table)
-    return cross_entropy.masked_logits(table, x_BxLxD, config.vocab_size)
+    """Float32 [B, L, V]: entry l scores the id at l + 1; padded ids are -inf. See `hidden`."""
+    vocabulary, table = _vocabulary(params, config, ids_BxL, keys_Bx2, table, config.vocab_size)
+    x_BxLxD = _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL)
+    return vocabulary.readout(table, x_BxLxD, config.vocab_size)
 
 
 def token_losses(
@@ -108,14 +117,14 @@ def token_losses(
 ) -> cross_entropy.TokenLosses:
     """Nats, log Z and correctness of every position of a batch, each [B, L], unweighted.
 
-    A batch holds inputs_BxL, targets_BxL and may hold segments_BxL, positions_BxL and
-    vocab_size_B (int32, all equal): the number of real ids where the config's is only an upper
-    bound, so that codecs of different sizes share one compiled step.
+    A batch holds inputs_BxL, targets_BxL and may hold segments_BxL, positions_BxL, keys_Bx2
+    (uint32, for vocabularies that draw) and vocab_size_B (int32, all equal): the number of real
+    ids where the config's is only an upper bound, so that codecs of different sizes share one
+    compiled step.
     """
-    table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
-    return cross_entropy.token_losses(
-        table, x_BxLxD, batch["targets_BxL"], vocab_size=vocab_size, chunk_size=chunk_size
-    )
+    vocabulary, table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
+    how = Readout(vocab_size, chunk_size)
+    return vocabulary.losses(table, x_BxLxD, batch["targets_BxL"], how)
 
 
 def loss(
@@ -141,19 +150,13 @@ def loss(
       nats + z_loss * log(Z)^2 summed (float32; divide by tokens), and sums {'nats', 'tokens',
       'z_loss' (its term), 'correct'}; bits per byte come from 'nats' alone.
     """
-    table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
+    vocabulary, table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
     weights_BxL = batch.get("weights_BxL")
     if weights_BxL is None:
         weights_BxL = jnp.ones(x_BxLxD.shape[:2], jnp.float32)
-    total, losses = cross_entropy.summed_loss(
-        table,
-        x_BxLxD,
-        batch["targets_BxL"],
-        weights_BxL,
-        vocab_size=vocab_size,
-        z_loss=z_loss,
-        chunk_size=chunk_size,
-        data_shards=data_shards,
+    how = Readout(vocab_size, chunk_size, z_loss, data_shards)
+    total, losses = vocabulary.objective(
+        table, x_BxLxD, batch["targets_BxL"], weights_BxL.astype(jnp.float32), how
     )
     sums = {
         "nats": jnp.sum(weights_BxL * losses.nats_BxL),
@@ -165,11 +168,36 @@ def loss(
 
 
 def _readout_inputs(params, config, batch, table):
-    """The table, what its readout sees, and the number of real ids."""
-    table = learned.table(params["vocabulary"]) if table is None else table
-    ids_BxL, segments_BxL = batch["inputs_BxL"], batch.get("segments_BxL")
-    positions_BxL = batch.get("positions_BxL")
-    x_BxLxD = hidden(params, config, ids_BxL, segments_BxL, positions_BxL, table=table)
+    """The vocabulary, its table, what its readout sees, and the number of real ids."""
+    ids_BxL = batch["inputs_BxL"]
+    vocab_size = config.vocab_size
     if "vocab_size_B" in batch:
-        return table, x_BxLxD, jnp.max(batch["vocab_size_B"])
-    return table, x_BxLxD, config.vocab_size
+        vocab_size = jnp.max(batch["vocab_size_B"])
+    vocabulary, table = _vocabulary(
+        params, config, ids_BxL, batch.get("keys_Bx2"), table, vocab_size
+    )
+    x_BxLxD = _trunk(
+        params,
+        config,
+        vocabulary,
+        table,
+        ids_BxL,
+        batch.get("segments_BxL"),
+        batch.get("positions_BxL"),
+    )
+    return vocabulary, table, x_BxLxD, vocab_size
+
+
+def _vocabulary(params, config, ids_BxL, keys_Bx2, table, vocab_size):
+    """The vocabulary to use and its table for these ids; a table that was given is as learned."""
+    if table is not None:
+        return Learned(), table
+    made = config.vocabulary.table(
+        params["vocabulary"], ids_BxL, keys_Bx2, rows=config.rows, vocab_size=vocab_size
+    )
+    return config.vocabulary, made
+
+
+def _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL):
+    x_BxLxD = vocabulary.embed(table, ids_BxL)
+    return trunk.apply(params["trunk"], config.trunk, x_BxLxD, segments_BxL, positions_BxL)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research import codecs
+from research import codecs, vocabularies
 from research.errors import FreevocabError, UsageError
 from research.files import atomic_path, share, write_json
 from research.models import language_model
@@ -125,7 +125,12 @@ def config_from_dict(fields: Any, where: str | os.PathLike) -> LanguageModelConf
     """The config of `dataclasses.asdict`; unknown or missing fields are damage."""
     try:
         fields = dict(fields)
-        return LanguageModelConfig(trunk=TrunkConfig(**fields.pop("trunk")), **fields)
+        trunk = TrunkConfig(**fields.pop("trunk"))
+        # Folders from before there were other vocabularies say `tied` alone.
+        if "vocabulary" not in fields:
+            fields["vocabulary"] = {"kind": "learned", "tied": fields.pop("tied")}
+        vocabulary = vocabularies.from_dict(fields.pop("vocabulary"))
+        return LanguageModelConfig(trunk=trunk, vocabulary=vocabulary, **fields)
     except (TypeError, ValueError, KeyError, UsageError) as error:
         raise FreevocabError(f"{where}: model.json has no usable config ({error})") from None
 

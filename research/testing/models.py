@@ -5,6 +5,8 @@ from typing import Any
 
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
+from research.vocabularies.learned import Learned
+from research.vocabularies.protocol import Vocabulary
 
 
 def tiny_trunk_config(**changes: Any) -> TrunkConfig:
@@ -13,10 +15,16 @@ def tiny_trunk_config(**changes: Any) -> TrunkConfig:
     return dataclasses.replace(config, **changes)
 
 
-def tiny_config(vocab_size: int = 34, tied: bool = False, **changes: Any) -> LanguageModelConfig:
-    """A language model of `vocab_size` ids (BOS and EOS among them) on a tiny trunk."""
+def tiny_config(
+    vocab_size: int = 34, tied: bool = False, vocabulary: Vocabulary | None = None, **changes: Any
+) -> LanguageModelConfig:
+    """A language model of `vocab_size` ids (BOS and EOS among them) on a tiny trunk.
+
+    Its vocabulary is learned, tied or not, unless another is given.
+    """
     rows = -(-vocab_size // 8) * 8
-    return LanguageModelConfig(tiny_trunk_config(**changes), vocab_size, rows, tied)
+    vocabulary = Learned(tied) if vocabulary is None else vocabulary
+    return LanguageModelConfig(tiny_trunk_config(**changes), vocab_size, rows, vocabulary)
 
 
 def tiny_model(seed: int = 0, **changes: Any) -> tuple[dict[str, Any], LanguageModelConfig]:

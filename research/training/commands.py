@@ -32,6 +32,7 @@ from research.training import (
 from research.training.command_configs import Evaluate, Generate, TrainM1, TrainM2
 from research.training.evaluation import Sums
 from research.training.token_store import TokenStore
+from research.vocabularies.learned import Learned
 
 Log = Callable[[str], None]
 
@@ -123,7 +124,7 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     build = parts.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
     train, valid = build("train", codec), build("valid", codec)
     trunk = sizes.size(options.size, dtype=options.dtype, remat=options.remat)
-    model = LanguageModelConfig(trunk, train.vocab_size, tied=options.tied)
+    model = LanguageModelConfig(trunk, train.vocab_size, vocabulary=Learned(options.tied))
     description = {
         "model": dataclasses.asdict(model),
         "data": train.meta["source"],

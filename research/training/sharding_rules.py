@@ -58,6 +58,10 @@ LANGUAGE_MODEL_RULES = (
     Rule(r"trunk/final_norm/scale", ("-",)),
     Rule(r"vocabulary/(input|output)_VxD", ("in/model", "out/zero")),
     Rule(r"vocabulary/bias_V", ("-/model",)),
+    # Rows of slots, of BOS and EOS: few, and every device needs them.
+    Rule(r"vocabulary/((input|output)_NxD|specials_SxD)", ("in", "out")),
+    Rule(r"vocabulary/(scale|bias|shared)_D", ("-",)),
+    Rule(r"vocabulary/log_scale", ()),
 )
 
 

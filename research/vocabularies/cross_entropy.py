@@ -13,6 +13,7 @@ pass while the logits are there: three matrix products of the readout's size, no
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -67,12 +68,30 @@ def token_losses(
       vocab_size: number of real ids; may be traced, so that one compiled step serves several.
       chunk_size: positions of each sequence at once; None: `default_chunk_size`.
     """
-    chunks = _Chunks(x_BxLxD.shape, table.readout_VxD.shape[-2], chunk_size)
+    return chunked_losses(
+        lambda x_BxCxD: masked_logits(table, x_BxCxD, vocab_size),
+        x_BxLxD,
+        targets_BxL,
+        rows=table.readout_VxD.shape[-2],
+        chunk_size=chunk_size,
+    )
 
-    # The table is closed over, not carried: a carry would be kept once per chunk.
+
+def chunked_losses(
+    logits_of: Callable[[jax.Array], jax.Array],
+    x_BxLxD: jax.Array,
+    targets_BxL: jax.Array,
+    *,
+    rows: int,
+    chunk_size: int | None = None,
+) -> TokenLosses:
+    """`token_losses` of any readout: logits_of takes [B, C, D] to float32 [B, C, rows]."""
+    chunks = _Chunks(x_BxLxD.shape, rows, chunk_size)
+
+    # What logits_of reads is closed over, not carried: a carry would be kept once per chunk.
     def body(_, piece):
         x_BxCxD, targets_BxC = piece
-        return None, _chunk_losses(masked_logits(table, x_BxCxD, vocab_size), targets_BxC)
+        return None, _chunk_losses(logits_of(x_BxCxD), targets_BxC)
 
     pieces = (chunks.split(x_BxLxD), chunks.split(targets_BxL))
     _, losses = jax.lax.scan(jax.checkpoint(body, prevent_cse=False), None, pieces)

@@ -76,7 +76,7 @@ def reshape(path):
 
 def untie(path):
     config = json.loads((path / "model.json").read_text())["config"]
-    edit(path, config=config | {"tied": False})
+    edit(path, config=config | {"vocabulary": {"kind": "learned", "tied": False}})
 
 
 def rotate_off(path):

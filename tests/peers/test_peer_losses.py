@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from research.models import cross_entropy, sampling
+from research.models import sampling
+from research.vocabularies import cross_entropy
 from research.vocabularies.table import Table
 
 BATCH, LENGTH, D_MODEL, ROWS, VOCAB = 2, 7, 12, 40, 37

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from research.models import cross_entropy, language_model
+from research.models import language_model
 from research.testing.models import tiny_config
+from research.vocabularies import cross_entropy
 from research.vocabularies.table import Table
 
 BATCH, LENGTH, WIDTH, ROWS, REAL = 2, 7, 8, 24, 21

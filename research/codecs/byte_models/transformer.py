@@ -22,9 +22,9 @@ from research.codecs.byte_models import transformer_step
 from research.codecs.bytes_codec import BytesCodec
 from research.codecs.frequencies import check, integer_frequencies
 from research.errors import UsageError
-from research.models import cross_entropy, language_model, saved
+from research.models import language_model, saved
 from research.models.language_model import LanguageModelConfig
-from research.vocabularies import learned
+from research.vocabularies import cross_entropy, learned
 
 BYTES = 256
 START = 256  # the symbol before the first byte of a context (BOS)

@@ -1,0 +1,253 @@
+"""Vocabularies whose rows are drawn anew for every sequence: gaussian, sphere, hypercube.
+
+Memory. While B x V x D entries are at most `dense_limit`, the batch's tables are drawn once, as
+[B, V, D]. Above it no such array exists, whatever V is:
+
+    embed       rows of the positions only: [B, L, D] drawn
+    objective   rows of the types in the sequence: [B, 2 L, D] drawn; the undrawn types enter the
+                normaliser by the logarithm of their expected sum, an upper bound on the expected
+                loss (Jensen), so the trained loss is a bound
+    losses      exact: all V rows in blocks, [B, block, D] at a time; draws B V D numbers
+    readout     exact, in blocks; holds [B, L, V], because that is its result
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from research.vocabularies import cross_entropy, random_rows
+from research.vocabularies.cross_entropy import TokenLosses
+from research.vocabularies.protocol import SPECIALS, Readout, specials, typed_keys, weighted
+
+_BLOCK_ELEMENTS = 2**24  # of a block of rows, [B, block, D]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class DrawnTable:
+    """What decides the rows of a batch.
+
+    Attributes:
+      params: see the vocabulary.
+      keys_B: typed keys, one for each sequence.
+      rows_BxVxD: what was drawn for every id, where that is little enough; else None.
+      first_special: id of BOS; EOS follows.
+      inputs_BxL: the trunk's ids.
+      num_rows: V.
+    """
+
+    params: dict[str, jax.Array]
+    keys_B: jax.Array
+    rows_BxVxD: jax.Array | None
+    first_special: jax.Array
+    inputs_BxL: jax.Array
+    num_rows: int = dataclasses.field(metadata={"static": True})
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """E(x) drawn for each sequence, readout tied (arXiv 2305.16349, section 2.3).
+
+    The embedding's output is scaled and shifted by learned vectors [D] (appendix B); the readout
+    uses the rows as drawn, and logits are y . E(x) / sqrt(D), by the rows' variance 1/D.
+
+    Attributes:
+      kind: 'gaussian', 'sphere' or 'hypercube', the distribution of a row.
+      dense_limit: entries of [B, V, D] up to which it is held.
+    """
+
+    kind: str = "gaussian"
+    dense_limit: int = 2**26
+    draws: bool = dataclasses.field(default=True, init=False)
+
+    def init(self, key, rows, d_model):
+        """Parameters: specials_SxD, N(0, 1/D); scale_D, ones; bias_D, zeros."""
+        return {
+            "specials_SxD": jax.random.normal(key, (SPECIALS, d_model)) * d_model**-0.5,
+            "scale_D": jnp.ones((d_model,), jnp.float32),
+            "bias_D": jnp.zeros((d_model,), jnp.float32),
+        }
+
+    def table(self, params, ids_BxL, keys_Bx2, *, rows, vocab_size) -> DrawnTable:
+        """Draws the tables, or leaves it to who needs a row."""
+        keys_B = typed_keys(keys_Bx2)
+        batch, d_model = ids_BxL.shape[0], params["specials_SxD"].shape[1]
+        dense = None
+        if batch * rows * d_model <= self.dense_limit:
+            ids_BxV = jnp.broadcast_to(jnp.arange(rows)[None], (batch, rows))
+            dense = self._random(keys_B, ids_BxV, d_model)
+        first = jnp.asarray(vocab_size - SPECIALS, jnp.int32)
+        return DrawnTable(params, keys_B, dense, first, ids_BxL, rows)
+
+    def embed(self, table: DrawnTable, ids_BxL):
+        """Scaled and shifted rows."""
+        params = table.params
+        rows_BxLxD = self._rows(table, ids_BxL)
+        return rows_BxLxD * params["scale_D"][None, None] + params["bias_D"][None, None]
+
+    def readout(self, table: DrawnTable, x_BxLxD, vocab_size):
+        """Exact logits [B, L, V]."""
+        if table.rows_BxVxD is not None:
+            return self._logits(table, table.rows_BxVxD, x_BxLxD, vocab_size)
+        blocks_NxM = self._blocks(table)
+        parts = jax.lax.map(
+            lambda ids_M: self._block_logits(table, x_BxLxD, ids_M, vocab_size), blocks_NxM
+        )
+        logits_BxLxV = jnp.moveaxis(parts, 0, 2).reshape(*x_BxLxD.shape[:2], -1)
+        return logits_BxLxV[:, :, : table.num_rows]
+
+    def losses(self, table: DrawnTable, x_BxLxD, targets_BxL, how: Readout) -> TokenLosses:
+        """Exact, from the whole tables or block by block."""
+        if table.rows_BxVxD is not None:
+            return cross_entropy.chunked_losses(
+                lambda x: self._logits(table, table.rows_BxVxD, x, how.vocab_size),
+                x_BxLxD,
+                targets_BxL,
+                rows=table.num_rows,
+                chunk_size=how.chunk_size,
+            )
+        target_BxL = self._products(table, x_BxLxD, self._rows(table, targets_BxL))
+
+        def add(carry, ids_M):
+            log_z_BxL, best_BxL = carry
+            logits_BxLxM = self._block_logits(table, x_BxLxD, ids_M, how.vocab_size)
+            log_z_BxL = jnp.logaddexp(log_z_BxL, jax.nn.logsumexp(logits_BxLxM, axis=-1))
+            return (log_z_BxL, jnp.maximum(best_BxL, jnp.max(logits_BxLxM, axis=-1))), None
+
+        start = jnp.full(x_BxLxD.shape[:2], -jnp.inf, jnp.float32)
+        (log_z_BxL, best_BxL), _ = jax.lax.scan(
+            jax.checkpoint(add), (start, start), self._blocks(table)
+        )
+        # A block sums in another order than a single product: leave the last bits out.
+        correct_BxL = target_BxL >= best_BxL - 1e-5 * (1.0 + jnp.abs(best_BxL))
+        return TokenLosses(log_z_BxL - target_BxL, log_z_BxL, correct_BxL.astype(jnp.float32))
+
+    def objective(self, table: DrawnTable, x_BxLxD, targets_BxL, weights_BxL, how: Readout):
+        """The exact losses where tables are held, else the bound of the module's docstring."""
+        if table.rows_BxVxD is not None:
+            losses = self.losses(table, x_BxLxD, targets_BxL, how)
+        else:
+            losses = self.bounds(table, x_BxLxD, targets_BxL, how)
+        return weighted(losses, weights_BxL, how.z_loss)
+
+    def bounds(self, table: DrawnTable, x_BxLxD, targets_BxL, how: Readout) -> TokenLosses:
+        """Losses with the undrawn types' sum replaced by its expectation.
+
+        log Z = logsumexp(logits of the k drawn types, ln(V - k) + log E exp(an undrawn logit));
+        for gaussian rows the last is |y|^2 / (2 D). The relative variance of the undrawn sum is
+        (exp(|y|^2 / D) - 1) / (V - k). `correct` counts against drawn types alone.
+        """
+        ids_BxN = jnp.concatenate([table.inputs_BxL, targets_BxL], axis=1)
+        length = ids_BxN.shape[1]
+        new_BxN = jax.vmap(_first_occurrences)(ids_BxN)
+        special_BxN = specials(ids_BxN, table.first_special + SPECIALS)
+        known_B = jnp.sum(new_BxN & ~special_BxN, axis=1)
+        # Of the specials both stand at the end, once.
+        kept_BxN = new_BxN & ~special_BxN
+        drawn_BxNxD = self._random(table.keys_B, ids_BxN, x_BxLxD.shape[-1])
+        left_B = jnp.maximum(table.first_special - known_B, 0).astype(jnp.float32)
+        target_ids_BxL = targets_BxL
+
+        def logits_of(x_BxCxD):
+            drawn = self._products_all(table, x_BxCxD, drawn_BxNxD)
+            drawn = jnp.where(kept_BxN[:, None], drawn, -jnp.inf)
+            rest_BxC = jnp.log(left_B)[:, None] + self._log_mean_exp(table, x_BxCxD)
+            special = self._special_logits(table, x_BxCxD)
+            return jnp.concatenate([drawn, special, rest_BxC[:, :, None]], axis=-1)
+
+        is_special_BxL = specials(target_ids_BxL, table.first_special + SPECIALS)
+        where_BxL = jax.vmap(_places)(ids_BxN, target_ids_BxL)
+        where_BxL = jnp.where(
+            is_special_BxL, length + target_ids_BxL - table.first_special, where_BxL
+        )
+        return cross_entropy.chunked_losses(
+            logits_of, x_BxLxD, where_BxL, rows=length + 3, chunk_size=how.chunk_size
+        )
+
+    def _random(self, keys_B, ids_BxN, d_model):
+        return random_rows.rows(self.kind, keys_B, ids_BxN, d_model)
+
+    def _rows(self, table, ids_BxL):
+        """The rows of ids, the specials' learned ones among them."""
+        if table.rows_BxVxD is not None:
+            drawn = jnp.take_along_axis(table.rows_BxVxD, ids_BxL[:, :, None], axis=1)
+        else:
+            drawn = self._random(table.keys_B, ids_BxL, table.params["specials_SxD"].shape[1])
+        drawn = self._whole(table.params, drawn)
+        special_BxL = specials(ids_BxL, table.first_special + SPECIALS)
+        place_BxL = jnp.clip(ids_BxL - table.first_special, 0, SPECIALS - 1)
+        own = table.params["specials_SxD"][place_BxL]
+        return jnp.where(special_BxL[:, :, None], own, drawn)
+
+    def _whole(self, params, drawn):
+        """A row of what was drawn for it."""
+        return drawn
+
+    def _readout_input(self, table, x):
+        return x
+
+    def _products_all(self, table, x_BxCxD, drawn_BxNxD):
+        """Logits [B, C, N] of drawn rows."""
+        rows_BxNxD = self._whole(table.params, drawn_BxNxD).astype(x_BxCxD.dtype)
+        x_BxCxD = self._readout_input(table, x_BxCxD)
+        return jnp.einsum("bcd,bnd->bcn", x_BxCxD, rows_BxNxD, preferred_element_type=jnp.float32)
+
+    def _products(self, table, x_BxLxD, rows_BxLxD):
+        """The logit of one row at each position, [B, L]."""
+        x_BxLxD = self._readout_input(table, x_BxLxD)
+        rows_BxLxD = rows_BxLxD.astype(x_BxLxD.dtype)
+        return jnp.einsum("bld,bld->bl", x_BxLxD, rows_BxLxD, preferred_element_type=jnp.float32)
+
+    def _special_logits(self, table, x_BxCxD):
+        rows_SxD = table.params["specials_SxD"].astype(x_BxCxD.dtype)
+        x_BxCxD = self._readout_input(table, x_BxCxD)
+        return jnp.einsum("bcd,sd->bcs", x_BxCxD, rows_SxD, preferred_element_type=jnp.float32)
+
+    def _log_mean_exp(self, table, x_BxCxD):
+        """log E exp(logit of an undrawn type), [B, C]: exact for gaussian rows, from above else."""
+        x_BxCxD = x_BxCxD.astype(jnp.float32)
+        return jnp.sum(jnp.square(x_BxCxD), axis=-1) / (2 * x_BxCxD.shape[-1])
+
+    def _logits(self, table, drawn_BxVxD, x_BxCxD, vocab_size):
+        """Logits of all V, with the specials' columns from their own rows."""
+        logits = self._products_all(table, x_BxCxD, drawn_BxVxD)
+        ids = jnp.arange(logits.shape[-1])[None, None]
+        special = self._special_logits(table, x_BxCxD)
+        for place in range(SPECIALS):
+            here = ids == table.first_special + place
+            logits = jnp.where(here, special[:, :, place : place + 1], logits)
+        return jnp.where(ids < vocab_size, logits, -jnp.inf)
+
+    def _blocks(self, table):
+        """Ids 0, 1, ... in blocks [N, M]; the last goes on beyond V, where logits are -inf."""
+        batch, _ = table.inputs_BxL.shape
+        total, d_model = table.num_rows, table.params["specials_SxD"].shape[1]
+        size = max(1, min(total, _BLOCK_ELEMENTS // max(1, batch * d_model)))
+        count = -(-total // size)
+        return jnp.arange(count * size, dtype=jnp.int32).reshape(count, size)
+
+    def _block_logits(self, table, x_BxLxD, ids_M, vocab_size):
+        batch = x_BxLxD.shape[0]
+        ids_BxM = jnp.broadcast_to(ids_M[None], (batch, len(ids_M)))
+        drawn_BxMxD = self._random(table.keys_B, ids_BxM, x_BxLxD.shape[-1])
+        logits = self._products_all(table, x_BxLxD, drawn_BxMxD)
+        special = self._special_logits(table, x_BxLxD)
+        for place in range(SPECIALS):
+            here = ids_M[None, None] == table.first_special + place
+            logits = jnp.where(here, special[:, :, place : place + 1], logits)
+        return jnp.where(ids_M[None, None] < vocab_size, logits, -jnp.inf)
+
+
+def _first_occurrences(ids_N):
+    """Where an id stands for the first time, bool [N]."""
+    order = jnp.argsort(ids_N, stable=True)
+    sorted_N = ids_N[order]
+    new_N = jnp.concatenate([jnp.ones((1,), bool), sorted_N[1:] != sorted_N[:-1]])
+    return jnp.zeros_like(new_N).at[order].set(new_N)
+
+
+def _places(ids_N, wanted_L):
+    """The first place in ids_N of each wanted id, int32 [L]; all of them are there."""
+    order = jnp.argsort(ids_N, stable=True)
+    return order[jnp.searchsorted(ids_N[order], wanted_L, side="left")].astype(jnp.int32)

@@ -1,0 +1,132 @@
+"""What a vocabulary is: ids to vectors and back, for one batch.
+
+A vocabulary is a frozen dataclass of settings (hashable, so it can be static under `jax.jit`) with
+pure methods. What it learns lies in a dict of arrays; what it draws is decided by one key for each
+sequence. `table` makes both into a table for a batch, which the other methods take:
+
+    params = vocabulary.init(key, rows, d_model)
+    table = vocabulary.table(params, ids_BxL, keys_Bx2, rows=rows, vocab_size=vocab_size)
+    x_BxLxD = vocabulary.embed(table, ids_BxL)
+    logits_BxLxV = vocabulary.readout(table, y_BxLxD)
+
+The last two ids below `vocab_size` are BOS and EOS. They are no symbols of the text: they keep
+learned rows of their own and are never permuted, drawn or renumbered.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research.vocabularies.cross_entropy import TokenLosses
+
+SPECIALS = 2  # BOS and EOS
+
+
+class Readout(NamedTuple):
+    """How a loss is to be computed.
+
+    Attributes:
+      vocab_size: number of real ids; may be traced.
+      chunk_size: positions of each sequence in the readout at once; None: by memory.
+      z_loss: weight of log(Z)^2.
+      data_shards: devices among which the batch axis is divided; see `cross_entropy.summed_loss`.
+    """
+
+    vocab_size: Any
+    chunk_size: int | None = None
+    z_loss: float = 0.0
+    data_shards: int = 1
+
+
+class Vocabulary(Protocol):
+    """See the module's docstring. `kind` names the class in saved models; `draws` says whether
+    keys are needed."""
+
+    kind: str
+    draws: bool
+
+    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
+        """Fresh float32 parameters for tables of `rows` ids."""
+        ...
+
+    def table(
+        self,
+        params: dict[str, jax.Array],
+        ids_BxL: jax.Array,
+        keys_Bx2: jax.Array | None,
+        *,
+        rows: int,
+        vocab_size: int | jax.Array,
+    ) -> Any:
+        """The table for a batch, a pytree.
+
+        Args:
+          ids_BxL: the trunk's input ids: what a sequence's table may depend on.
+          keys_Bx2: uint32 key data of each sequence (`sequence_keys`); None where nothing is drawn.
+          rows: V, the padded number of ids.
+          vocab_size: number of real ids; may be traced.
+        """
+        ...
+
+    def embed(self, table: Any, ids_BxL: jax.Array) -> jax.Array:
+        """[B, L] -> [B, L, D] with entries of variance about 1/D."""
+        ...
+
+    def readout(self, table: Any, x_BxLxD: jax.Array, vocab_size: int | jax.Array) -> jax.Array:
+        """Float32 logits [B, L, V], -inf from vocab_size on. For evaluation and drawing: V wide."""
+        ...
+
+    def losses(
+        self, table: Any, x_BxLxD: jax.Array, targets_BxL: jax.Array, how: Readout
+    ) -> TokenLosses:
+        """Exact losses of every position, [B, L]; [B, L, V] is never held."""
+        ...
+
+    def objective(
+        self,
+        table: Any,
+        x_BxLxD: jax.Array,
+        targets_BxL: jax.Array,
+        weights_BxL: jax.Array,
+        how: Readout,
+    ) -> tuple[jax.Array, TokenLosses]:
+        """What training minimises, summed over positions, and each position's losses."""
+        ...
+
+
+def weighted(
+    losses: TokenLosses, weights_BxL: jax.Array, z_loss: float
+) -> tuple[jax.Array, TokenLosses]:
+    """The objective of losses that can be differentiated as they are."""
+    terms_BxL = losses.nats_BxL + z_loss * jnp.square(losses.log_z_BxL)
+    return jnp.sum(weights_BxL * terms_BxL), losses
+
+
+def sequence_keys(seed: int, count: int, *, step: int = 0) -> np.ndarray:
+    """Key data for the draws of `count` sequences, uint32 [count, 2]; a function of (seed, step).
+
+    Raw words of Philox, whose values are the same on every machine and version. The keys of a
+    longer list begin with those of a shorter one.
+    """
+    words = np.random.Philox(key=seed, counter=[0, 0, 1, step]).random_raw(max(1, count))
+    return words[:count].astype("<u8").view("<u4").astype(np.uint32).reshape(count, 2)
+
+
+def typed_keys(keys_Bx2: jax.Array | None) -> jax.Array:
+    """Typed keys [B] of key data [B, 2].
+
+    Raises:
+      ValueError: if there is none.
+    """
+    if keys_Bx2 is None:
+        raise ValueError(
+            "this vocabulary draws a table for each sequence: give keys_Bx2 (sequence_keys)"
+        )
+    return jax.random.wrap_key_data(jnp.asarray(keys_Bx2, jnp.uint32), impl="threefry2x32")
+
+
+def specials(ids: jax.Array, vocab_size: int | jax.Array) -> jax.Array:
+    """Which ids are BOS or EOS, bool of the same shape."""
+    return (ids >= vocab_size - SPECIALS) & (ids < vocab_size)
