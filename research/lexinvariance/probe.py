@@ -1,0 +1,114 @@
+"""Reads a cipher's key off a frozen lexinvariant model (arXiv 2305.16349, section 3.3).
+
+The probe is a two-layer MLP on the final hidden state, and a learned, fixed matrix E' with one row
+for each plain symbol, which stands in for the table that the model itself never has:
+
+    logits_n = E' (W2 gelu(W1 h_n + b1))      ->  log P(plain symbol at n | x_1 .. x_n)
+
+h_n has seen the enciphered x_1 to x_n and nothing later. Since x_n stands for one plain symbol,
+each position gives one row of the key. Parameters, all float32:
+
+    probe/up/kernel [D, F]   probe/up/bias [F]   probe/down/kernel [F, D]   probe/output_AxD [A, D]
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from research.models import language_model
+from research.models.language_model import LanguageModelConfig
+from research.training.sharding_rules import Rule
+
+PROBE_RULES = (
+    Rule(r"probe/up/kernel", ("in", "out"), kernel=True),
+    Rule(r"probe/up/bias", ("-",)),
+    Rule(r"probe/down/kernel", ("in", "out"), kernel=True),
+    Rule(r"probe/output_AxD", ("in", "out")),
+)
+
+
+class Frozen(NamedTuple):
+    """A trained language model, which the probe reads and never changes."""
+
+    params: Any
+    config: LanguageModelConfig
+
+
+def init(key: jax.Array, *, d_model: int, mlp_dim: int, alphabet: int) -> dict[str, Any]:
+    """Fresh parameters: kernels of variance 1 / inputs, rows of E' N(0, 1/D).
+
+    Args:
+      d_model: D of the model that is read.
+      mlp_dim: F.
+      alphabet: A, plain symbols.
+    """
+    up, down, output = jax.random.split(key, 3)
+    kernel = jax.nn.initializers.lecun_normal()
+    return {
+        "probe": {
+            "up": {
+                "kernel": kernel(up, (d_model, mlp_dim)),
+                "bias": jnp.zeros((mlp_dim,)),
+            },
+            "down": {"kernel": kernel(down, (mlp_dim, d_model))},
+            "output_AxD": jax.random.normal(output, (alphabet, d_model)) * d_model**-0.5,
+        }
+    }
+
+
+def log_probabilities(params: dict[str, Any], h_BxLxD: jax.Array) -> jax.Array:
+    """Hidden states of any float dtype -> float32 log-probabilities [B, L, A] in nats."""
+    probe = params["probe"]
+    h_BxLxD = h_BxLxD.astype(jnp.float32)
+    inner_BxLxF = h_BxLxD @ probe["up"]["kernel"] + probe["up"]["bias"].reshape(1, 1, -1)
+    y_BxLxD = jax.nn.gelu(inner_BxLxF) @ probe["down"]["kernel"]
+    return jax.nn.log_softmax(y_BxLxD @ probe["output_AxD"].T, axis=-1)
+
+
+def posterior(
+    params: dict[str, Any], lm: Frozen, ids_BxL: jax.Array, keys_Bx2: jax.Array | None = None
+) -> jax.Array:
+    """log P(plain symbol at n | x_1 .. x_n) of every position, float32 [B, L, A] in nats.
+
+    Args:
+      params: the probe's.
+      ids_BxL: int32, enciphered ids, without BOS, which is put before them.
+      keys_Bx2: what a vocabulary that draws needs (`vocabularies.sequence_keys`).
+    """
+    bos_Bx1 = jnp.full((ids_BxL.shape[0], 1), lm.config.bos_id, jnp.int32)
+    inputs_BxL = jnp.concatenate([bos_Bx1, jnp.asarray(ids_BxL, jnp.int32)], axis=1)
+    h_BxLxD = language_model.hidden(lm.params, lm.config, inputs_BxL, keys_Bx2=keys_Bx2)
+    return log_probabilities(params, h_BxLxD[:, 1:])
+
+
+def loss(
+    params: dict[str, Any], batch: dict[str, jax.Array], *, lm: Frozen
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Nats of the plain symbols of a batch, for `research.training.loop`; lm is a constant.
+
+    Args:
+      batch: inputs_BxL (BOS and enciphered ids), plain_BxL (int32, what each input stands for;
+        anything where the weight is 0), weights_BxL, and keys_Bx2 where the vocabulary draws.
+
+    Returns:
+      The sum, and sums {'tokens', 'correct'}.
+    """
+    h_BxLxD = language_model.hidden(
+        lm.params, lm.config, batch["inputs_BxL"], keys_Bx2=batch.get("keys_Bx2")
+    )
+    logs_BxLxA = log_probabilities(params, jax.lax.stop_gradient(h_BxLxD))
+    return summed_nats(logs_BxLxA, batch["plain_BxL"], batch["weights_BxL"])
+
+
+def summed_nats(
+    logs_BxLxA: jax.Array, plain_BxL: jax.Array, weights_BxL: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """-log P of the plain symbols summed, and sums {'tokens', 'correct'}; see `loss`."""
+    right_BxLx1 = jnp.take_along_axis(logs_BxLxA, plain_BxL[:, :, None], axis=-1)
+    correct_BxL = right_BxLx1[:, :, 0] >= jax.lax.stop_gradient(jnp.max(logs_BxLxA, axis=-1))
+    sums = {
+        "tokens": jnp.sum(weights_BxL),
+        "correct": jnp.sum(weights_BxL * correct_BxL),
+    }
+    return -jnp.sum(weights_BxL * right_BxLx1[:, :, 0]), jax.lax.stop_gradient(sums)
