@@ -1,0 +1,251 @@
+"""Every kind of vocabulary: one meaning of readout, losses and objective; memory; draws."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from research import vocabularies
+from research.errors import UsageError
+from research.models import language_model
+from research.testing.models import tiny_model
+from research.training import sharding_rules
+from research.vocabularies import permuted, random_rows
+from research.vocabularies.protocol import Readout, typed_keys
+
+VOCAB, ROWS = 34, 40
+KEYS = vocabularies.sequence_keys(7, 2)
+EXACT = ("learned", "gaussian", "sphere", "hypercube", "dual", "permuted", "canonical")
+
+
+def batch_of(seed=0, length=12):
+    ids = np.random.default_rng(seed).integers(0, VOCAB - 2, (2, length)).astype(np.int32)
+    ids[0, 5] = ids[0, 2]  # something known and something special among the targets
+    ids[1, 7] = VOCAB - 1
+    inputs = np.concatenate([np.full((2, 1), VOCAB - 2, np.int32), ids[:, :-1]], axis=1)
+    return {"inputs_BxL": inputs, "targets_BxL": ids, "keys_Bx2": KEYS}
+
+
+def model(kind, **options):
+    return tiny_model(vocabulary=vocabularies.make(kind, **options))
+
+
+def lazily(kind, **options):
+    return model(kind, dense_limit=0, **options)
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_losses_are_those_of_the_readout(kind):
+    params, config = model(kind)
+    sharding_rules.match(params)
+    batch = batch_of()
+    logits = language_model.logits(params, config, batch["inputs_BxL"], keys_Bx2=KEYS)
+    assert logits.shape == (2, 12, ROWS) and np.isneginf(logits[:, :, VOCAB:]).all()
+    log_p = jax.nn.log_softmax(logits)
+    want = -np.take_along_axis(np.asarray(log_p), batch["targets_BxL"][:, :, None], -1)[:, :, 0]
+    losses = language_model.token_losses(params, config, batch)
+    np.testing.assert_allclose(losses.nats_BxL, want, atol=2e-5)
+    target = np.take_along_axis(np.asarray(logits), batch["targets_BxL"][:, :, None], -1)[:, :, 0]
+    np.testing.assert_array_equal(losses.correct_BxL, target >= np.asarray(logits).max(-1))
+    total, sums = language_model.loss(params, config, batch, z_loss=0.0)
+    np.testing.assert_allclose(total, want.sum(), rtol=1e-5)
+    np.testing.assert_allclose(sums["nats"], want.sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_the_future_changes_nothing(kind):
+    params, config = model(kind)
+    logits = jax.jit(language_model.logits, static_argnums=1)
+    ids = batch_of()["inputs_BxL"]
+    other = ids.copy()
+    other[:, 8:] = (other[:, 8:] + 11) % (VOCAB - 2)
+    here = logits(params, config, ids, keys_Bx2=KEYS)
+    there = logits(params, config, other, keys_Bx2=KEYS)
+    np.testing.assert_array_equal(here[:, :8], there[:, :8])
+    assert not np.array_equal(here[:, 8:], there[:, 8:])
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "sphere", "hypercube", "dual"])
+def test_rows_drawn_when_needed_are_the_rows_of_the_whole_table(kind):
+    params, dense = model(kind)
+    _, lazy = lazily(kind)
+    batch = batch_of()
+    ids = batch["inputs_BxL"]
+    tables = [
+        config.vocabulary.table(params["vocabulary"], ids, KEYS, rows=ROWS, vocab_size=VOCAB)
+        for config in (dense, lazy)
+    ]
+    assert tables[0].rows_BxVxD.shape[:2] == (2, ROWS) and tables[1].rows_BxVxD is None
+    embedded = [c.vocabulary.embed(t, ids) for c, t in zip((dense, lazy), tables, strict=True)]
+    if kind == "dual":  # what is drawn is the same; the parts are put together in another order
+        np.testing.assert_allclose(*embedded, rtol=1e-6)
+    else:
+        np.testing.assert_array_equal(*embedded)
+    logits = [language_model.logits(params, c, ids, keys_Bx2=KEYS) for c in (dense, lazy)]
+    np.testing.assert_allclose(*logits, atol=1e-5)
+    losses = [language_model.token_losses(params, c, batch) for c in (dense, lazy)]
+    for whole, blocks in zip(*losses, strict=True):
+        np.testing.assert_allclose(whole, blocks, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "sphere", "hypercube", "dual"])
+def test_the_training_bound_lies_above_the_expected_loss(kind):
+    """With the drawn rows held, the other rows' draws average to no more than the bound."""
+    params, lazy = lazily(kind)
+    batch = batch_of()
+    vocabulary, ids = lazy.vocabulary, batch["inputs_BxL"]
+    y_BxLxD = jax.random.normal(jax.random.key(1), (2, 12, 16))
+    how = Readout(VOCAB)
+    table = vocabulary.table(params["vocabulary"], ids, KEYS, rows=ROWS, vocab_size=VOCAB)
+    bound = vocabulary.bounds(table, y_BxLxD, batch["targets_BxL"], how)
+    drawn = np.zeros((2, ROWS), bool)
+    for row in range(2):
+        drawn[row, ids[row]] = drawn[row, batch["targets_BxL"][row]] = True
+    held = vocabularies.make(kind)
+    dense = held.table(params["vocabulary"], ids, KEYS, rows=ROWS, vocab_size=VOCAB)
+
+    def nats(key):
+        keys = jax.random.split(key, 2)
+        everything = jnp.broadcast_to(jnp.arange(ROWS)[None], (2, ROWS))
+        fresh = held._random(keys, everything, 16)
+        rows = jnp.where(drawn[:, :, None], dense.rows_BxVxD, fresh)
+        other = dataclasses.replace(dense, rows_BxVxD=rows)
+        return held.losses(other, y_BxLxD, batch["targets_BxL"], how).nats_BxL
+
+    draws = jax.vmap(nats)(jax.random.split(jax.random.key(2), 2000))
+    mean, error = np.mean(draws, axis=0), np.std(draws, axis=0) / 2000**0.5
+    assert (bound.nats_BxL >= mean - 4 * error).all()
+    # And not far above it: the bound replaces the sum by its mean, not by its largest value.
+    log_mean = np.log(np.mean(np.exp(np.asarray(draws, np.float64)), axis=0))
+    assert (bound.nats_BxL <= log_mean + 0.2).all() or kind != "gaussian"
+
+
+def test_a_large_vocabulary_never_holds_a_table_for_each_sequence():
+    vocabulary = vocabularies.make("gaussian")
+    batch, length, rows, width = 64, 8, 32_128, 1024
+    params = jax.eval_shape(lambda key: vocabulary.init(key, rows, width), jax.random.key(0))
+    ids = jax.ShapeDtypeStruct((batch, length), jnp.int32)
+    y = jax.ShapeDtypeStruct((batch, length, width), jnp.float32)
+    keys = jax.ShapeDtypeStruct((batch, 2), jnp.uint32)
+
+    def step(params, ids, keys, y, which):
+        table = vocabulary.table(params, ids, keys, rows=rows, vocab_size=rows - 28)
+        embedded = vocabulary.embed(table, ids)
+        how = Readout(rows - 28)
+        if which == "losses":
+            return embedded, vocabulary.losses(table, y, ids, how)
+        return embedded, vocabulary.objective(table, y, ids, jnp.ones(ids.shape), how)
+
+    for which in ("losses", "objective"):
+        jaxpr = jax.make_jaxpr(lambda *a, which=which: step(*a, which))(params, ids, keys, y)
+        assert largest(jaxpr.jaxpr) <= 2**24 < batch * rows * width
+
+
+def largest(jaxpr):
+    """Entries of the largest array inside a program."""
+    found = [0]
+    for equation in jaxpr.eqns:
+        found += [np.prod(out.aval.shape, dtype=np.int64) for out in equation.outvars]
+        for value in jax.tree.leaves(equation.params, is_leaf=lambda v: hasattr(v, "jaxpr")):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                found.append(largest(inner))
+    return max(found)
+
+
+def test_rows_have_their_distribution():
+    keys = typed_keys(vocabularies.sequence_keys(0, 50))
+    ids = jnp.broadcast_to(jnp.arange(40)[None], (50, 40))
+    drawn = {
+        kind: np.asarray(random_rows.rows(kind, keys, ids, 16))
+        for kind in random_rows.DISTRIBUTIONS
+    }
+    assert scipy.stats.kstest(drawn["gaussian"].ravel() * 4, "norm").pvalue > 1e-3
+    np.testing.assert_allclose(np.linalg.norm(drawn["sphere"], axis=-1), 1, rtol=1e-5)
+    assert set(np.unique(drawn["hypercube"])) == {-0.25, 0.25}
+    for rows in drawn.values():
+        assert abs(np.mean(rows)) < 0.01 and np.var(rows) == pytest.approx(1 / 16, rel=0.02)
+
+
+def test_permutations_are_uniform_and_leave_the_rest_alone():
+    chosen = np.zeros(10, bool)
+    chosen[[1, 4, 6]] = True
+    chosen[8] = True  # BOS of ten ids
+    keys = jax.random.split(jax.random.key(0), 3000)
+    images = np.asarray(jax.vmap(lambda key: permuted.permutation(key, chosen, 10))(keys))
+    still = [0, 2, 3, 5, 7, 8, 9]
+    np.testing.assert_array_equal(images[:, still], np.broadcast_to(still, (3000, 7)))
+    _, counts = np.unique(images[:, [1, 4, 6]], axis=0, return_counts=True)
+    assert len(counts) == 6 and scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("per", ["type", "occurrence"])
+def test_partial_randomises_its_share(per):
+    vocabulary = vocabularies.make("partial", p=0.25, per=per, keep=4)
+    params, _ = model("learned", tied=True)
+    ids = np.random.default_rng(0).integers(0, VOCAB, (64, 200)).astype(np.int32)
+    keys = vocabularies.sequence_keys(0, 64)
+    table = vocabulary.table(params["vocabulary"], ids, keys, rows=ROWS, vocab_size=VOCAB)
+    inputs, targets = (np.asarray(vocabulary._replaced(table, ids, shift)) for shift in (0, 1))
+    kept = (ids < 4) | (ids >= VOCAB - 2)
+    np.testing.assert_array_equal(inputs[kept], ids[kept])
+    # Input l + 1 and target l are the same occurrence; the map below has no `shift` to hide behind.
+    again = np.asarray(vocabulary._replaced(table, ids[:, 1:], 1))
+    np.testing.assert_array_equal(again, inputs[:, 1:])
+    share = np.mean(inputs[~kept] != ids[~kept])
+    # A chosen type may be mapped to itself: in 28 types, one in about 7 (type) or 28 of them.
+    assert share == pytest.approx(0.25, abs=0.05)
+    assert targets.shape == ids.shape
+
+
+@pytest.mark.parametrize("base", ["permuted", "gaussian"])
+@pytest.mark.parametrize("per", ["type", "occurrence"])
+def test_partial_with_nothing_chosen_is_learned(base, per):
+    params, config = tiny_model(vocabulary=vocabularies.make("partial", p=0.0, base=base, per=per))
+    batch = batch_of()
+    want = language_model.token_losses(
+        params, dataclasses.replace(config, vocabulary=config.vocabulary.clean), batch
+    )
+    got = language_model.token_losses(params, config, batch)
+    np.testing.assert_allclose(got.nats_BxL, want.nats_BxL, atol=1e-5)
+
+
+def test_random_rows_have_the_norm_of_the_learned_ones():
+    vocabulary = vocabularies.make("partial", p=1.0, base="gaussian", per="type")
+    params, _ = model("learned", tied=True)
+    large = jax.tree.map(lambda rows: 5.0 * rows, params["vocabulary"])
+    ids = batch_of()["inputs_BxL"]
+    table = vocabulary.table(large, ids, KEYS, rows=ROWS, vocab_size=VOCAB)
+    norms = np.linalg.norm(table.rows_BxVxD[:, : VOCAB - 2], axis=-1)
+    want = np.linalg.norm(large["input_VxD"][: VOCAB - 2], axis=-1)
+    assert norms.mean() == pytest.approx(want.mean(), rel=0.1)
+
+
+def test_dual_rows_share_a_part():
+    vocabulary = vocabularies.make("dual", share=0.25)
+    params, _ = tiny_model(vocabulary=vocabulary)
+    ids = batch_of()["inputs_BxL"]
+    table = vocabulary.table(params["vocabulary"], ids, KEYS, rows=ROWS, vocab_size=VOCAB)
+    rows = np.asarray(vocabulary._rows(table, jnp.broadcast_to(jnp.arange(32)[None], (2, 32))))
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(rows[:, :, :4], np.broadcast_to(rows[0, 0, :4], (2, 32, 4)))
+    np.testing.assert_allclose(np.linalg.norm(rows[:, :, :4], axis=-1), 0.5**0.5, rtol=1e-5)
+
+
+def test_wrong_kinds_and_options_are_refused():
+    with pytest.raises(UsageError, match="unknown vocabulary 'gausian'"):
+        vocabularies.make("gausian")
+    with pytest.raises(UsageError, match="no option scale; it has slots, tied"):
+        vocabularies.make("canonical", scale=2)
+    with pytest.raises(UsageError, match="probability"):
+        vocabularies.make("partial", p=2.0)
+    params, config = model("canonical", slots=4)
+    with pytest.raises(ValueError, match="more types than the 4 slots"):
+        language_model.logits(params, config, batch_of()["inputs_BxL"])
+    for kind in vocabularies.KINDS:
+        vocabulary = vocabularies.make(kind)
+        assert vocabularies.from_dict(dataclasses.asdict(vocabulary)) == vocabulary
+        assert vocabulary.kind == kind
