@@ -1,0 +1,222 @@
+"""Trains the shipped reader of English ciphers (`research.lexinvariance.reader`), and records it.
+
+    python -m experiments.lexinvariant.train_english_decipherer --data DIR --workdir RUN
+
+DIR (default: $FREEVOCAB_DATA) holds enwiki-2015/train-*.txt and valid.txt, and english-novels-100
+with its SPLIT.tsv. Interrupt it (Ctrl-C) and the same command goes on. Texts of 12 to 256 letters
+from the train splits, a third each with clear spaces, enciphered spaces and none. Nothing of a
+valid split is trained on; the rows are measured on it.
+"""
+
+import argparse
+import dataclasses
+import functools
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from research import corpora
+from research.lexinvariance import probe, reader
+from research.lexinvariance.reader import Reader
+from research.reporting import results
+from research.training import loop
+from research.training.config import OptimizerConfig, TrainConfig
+from research.training.sharding_rules import LANGUAGE_MODEL_RULES
+
+SHIPPED = (
+    Path(__file__).resolve().parents[2] / "research" / "lexinvariance" / "shipped" / "reader"
+)
+CONDITIONS = ("spaces clear", "spaces enciphered", "no spaces")
+COLUMNS = ("spaces", "letters", "texts", "symbol_error_rate", "key_precision")
+_LETTERS = np.full(256, reader.SPACE, np.uint8)
+_LETTERS[np.arange(ord("a"), ord("z") + 1)] = np.arange(26)
+_LETTERS[np.arange(ord("A"), ord("Z") + 1)] = np.arange(26)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The shipped reader.
+
+    Attributes:
+      batch_size, length, steps: rows of a step, letters of a row, steps.
+      shortest: letters of the shortest text; a row is filled with texts up to its own length, the
+        logarithm of their lengths uniform.
+      train_bytes: read of each corpus.
+      d_model, num_layers, mlp_dim: of the trunk.
+      optimizer: and its schedule.
+      seed: initial weights, texts and keys.
+    """
+
+    batch_size: int = 16
+    length: int = 256
+    steps: int = 2_800
+    shortest: int = 12
+    train_bytes: int = 60_000_000
+    d_model: int = 192
+    num_layers: int = 4
+    mlp_dim: int = 384
+    optimizer: OptimizerConfig = OptimizerConfig(
+        name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=100
+    )
+    seed: int = 0
+
+
+def plain_symbols(text: bytes) -> np.ndarray:
+    """Letters as 0 to 25 and everything else between them as one SPACE each; uint8 [N].
+
+    Apostrophes vanish (don't is dont), so does what is not ASCII.
+    """
+    letters_N = np.frombuffer(text, np.uint8)
+    letters_N = _LETTERS[letters_N[(letters_N != ord("'")) & (letters_N < 128)]]
+    space_N = letters_N == reader.SPACE
+    return letters_N[~(space_N & np.roll(space_N, 1))]
+
+
+def read(data: Path, max_bytes: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict]:
+    """Plain symbols of the train and the valid split of each corpus, and digests."""
+    specs = {
+        "enwiki": f"text:{data}/enwiki-2015/train-*.txt;valid={data}/enwiki-2015/valid.txt",
+        "novels": f"text:{data}/english-novels-100/corpus/*.txt",
+    }
+    train, valid, facts = {}, {}, {}
+    for name, spec in specs.items():
+        corpus = corpora.load(spec)
+        for split, into in (("train", train), ("valid", valid)):
+            parts, size = [], 0
+            for document in corpus.documents(split):
+                parts.append(plain_symbols(document))
+                size += len(document)
+                if size >= max_bytes:
+                    break
+            into[name] = np.concatenate(parts)
+        facts[name] = {"digest": corpus.digest, "train_symbols": len(train[name])}
+    return train, valid, facts
+
+
+def sample(text_N: np.ndarray, length: int, condition: int, rng: np.random.Generator):
+    """A text of `length` symbols from the start of a word: (ids, plain, weights), each [length]."""
+    start = int(rng.integers(0, len(text_N) - 3 * length - 100))
+    start += int(np.argmax(text_N[start : start + 100] == reader.SPACE)) + 1
+    piece = text_N[start : start + 3 * length]
+    if condition == 2:
+        piece = piece[piece != reader.SPACE]
+    plain = piece[:length].astype(np.int32)
+    clear = reader.SPACE if condition == 0 else None
+    ids = reader.ranked(plain, clear)
+    return ids, plain, (ids < reader.RANKS).astype(np.float32)
+
+
+def batch(texts: list[np.ndarray], config: Config, step: int) -> dict[str, np.ndarray]:
+    """Rows full of texts of many lengths, a function of (seed, step)."""
+    rng = np.random.Generator(np.random.Philox(key=config.seed, counter=[0, 0, 3, step]))
+    shape = (config.batch_size, config.length)
+    ids_BxL, plain_BxL = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    segments_BxL, weights_BxL = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+    for row in range(config.batch_size):
+        at = segment = 0
+        while at < config.length:
+            spread = np.log([config.shortest, config.length])
+            size = min(int(np.exp(rng.uniform(*spread))), config.length - at)
+            text_N = texts[int(rng.integers(len(texts)))]
+            here = np.s_[row, at : at + size]
+            ids_BxL[here], plain_BxL[here], weights_BxL[here] = sample(
+                text_N, size, int(rng.integers(3)), rng
+            )
+            segments_BxL[here] = segment
+            at, segment = at + size, segment + 1
+    return {
+        "inputs_BxL": ids_BxL,
+        "segments_BxL": segments_BxL,
+        "plain_BxL": plain_BxL,
+        "weights_BxL": weights_BxL,
+    }
+
+
+def train(config: Config, texts: list[np.ndarray], workdir: Path) -> Reader:
+    """The reader after config.steps steps, from wherever the workdir has got to."""
+    model = reader.make_config(config.d_model, config.num_layers, config.mlp_dim)
+    result = loop.train(
+        functools.partial(reader.loss, config=model),
+        lambda key: reader.init(key, model),
+        lambda step: batch(texts, config, step),
+        TrainConfig(
+            steps=config.steps, seed=config.seed, optimizer=config.optimizer,
+            log_every=50, save_every=500, keep=1,
+        ),  # fmt: skip
+        workdir,
+        rules=(*LANGUAGE_MODEL_RULES, *probe.PROBE_RULES),
+    )
+    return Reader(result.params, model)
+
+
+def measure(made: Reader, valid: dict[str, np.ndarray], texts: int, seed: int) -> list[dict]:
+    """Error rates on held-out text by condition and length, the likeliest letter of each symbol."""
+    run = jax.jit(reader.log_probabilities, static_argnums=1)
+    rows = []
+    for condition, name in enumerate(CONDITIONS):
+        for length in (16, 32, 64, 128, 256, 512):
+            rng = np.random.default_rng([seed, condition, length])
+            drawn = [
+                sample(list(valid.values())[n % len(valid)], length, condition, rng)
+                for n in range(texts)
+            ]
+            ids, plain, weights = (np.stack(each) for each in zip(*drawn, strict=True))
+            wrong = np.argmax(run(made.params, made.config, ids), axis=-1) != plain
+            first = [
+                np.intersect1d(np.unique(row, return_index=True)[1], np.flatnonzero(weight))
+                for row, weight in zip(ids, weights, strict=True)
+            ]
+            keys = [1 - wrong[n][places].mean() for n, places in enumerate(first)]
+            rows.append(
+                {
+                    "spaces": name,
+                    "letters": length,
+                    "texts": texts,
+                    "symbol_error_rate": float((wrong * weights).sum() / weights.sum()),
+                    "key_precision": float(np.mean(keys)),
+                }
+            )
+    return rows
+
+
+def main() -> None:
+    """Trains, measures, saves and writes the record."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", default=os.environ.get("FREEVOCAB_DATA"), type=Path)
+    parser.add_argument("--workdir", required=True, type=Path, help="checkpoints, to go on from")
+    parser.add_argument("--shipped", default=SHIPPED, type=Path, help="where the reader goes")
+    parser.add_argument("--results", default=results.COMMITTED, type=Path)
+    parser.add_argument("--steps", default=Config.steps, type=int)
+    parser.add_argument("--texts", default=100, type=int, help="held-out texts of each row")
+    options = parser.parse_args()
+    if options.data is None:
+        parser.error("where is the text? give --data DIR or set FREEVOCAB_DATA")
+    began, config = time.monotonic(), Config(steps=options.steps)
+    texts, valid, facts = read(options.data, config.train_bytes)
+    made = train(config, list(texts.values()), options.workdir)
+    count = sum(leaf.size for leaf in jax.tree.leaves(made.params))
+    meta: dict[str, Any] = {"corpora": facts, "steps": config.steps, "parameters": count}
+    reader.save(options.shipped, made, meta)
+    rows = measure(reader.load(options.shipped), valid, options.texts, config.seed)
+    for row in rows:
+        print(row, flush=True)
+    results.record(
+        "lexinvariant",
+        "english_decipherer",
+        "cpu",
+        rows,
+        dataclasses.asdict(config) | {"corpora": facts, "parameters": count},
+        [config.seed],
+        time.monotonic() - began,
+        ("One pass, no search: the likeliest letter of each symbol, on held-out text.",),
+        options.results,
+        columns=COLUMNS,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""The shipped reader of English ciphers: a whole text in, a posterior of the key out, in one pass.
+
+Cipher symbols are replaced by their rank in frequency, ties by first occurrence (as in Aldarrab and
+May, arXiv 2012.15229), so the result is the same to the bit under any permutation of the symbols.
+A clear space is not ranked: it has an id of its own. A trunk that sees both ways makes a vector of
+each position; those of one symbol are averaged; the probe's MLP and E' (`probe.py`) make
+log P(plain letter | text) of each mean. Plain symbols are a to z and the space.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research.errors import FreevocabError
+from research.files import atomic_path, share, write_json
+from research.lexinvariance import probe
+from research.models import language_model, saved
+from research.models.language_model import LanguageModelConfig
+from research.models.sizes import TrunkConfig
+from research.vocabularies.learned import Learned
+
+PLAIN = 27  # a to z, and the space
+SPACE = 26
+RANKS = 128  # symbols that a text may have
+LONGEST = 512  # letters that are read at once
+FORMAT = "freevocab-reader"
+
+
+class Reader(NamedTuple):
+    """Parameters (a model's and a probe's in one dict), and the model's shape."""
+
+    params: dict[str, Any]
+    config: LanguageModelConfig
+
+
+def make_config(
+    d_model: int = 192, num_layers: int = 4, mlp_dim: int = 384, head_dim: int = 32
+) -> LanguageModelConfig:
+    """A trunk that sees both ways, over RANKS ids, the clear space and one that is not used."""
+    trunk = TrunkConfig(
+        d_model,
+        d_model // head_dim,
+        head_dim,
+        num_layers,
+        mlp_dim,
+        causal=False,
+        scan_layers=False,
+    )
+    return LanguageModelConfig(trunk, RANKS + 2, RANKS + 2, Learned(tied=True))
+
+
+def init(key: jax.Array, config: LanguageModelConfig, mlp_dim: int = 256) -> dict[str, Any]:
+    """Fresh parameters: {'trunk', 'vocabulary', 'probe'}."""
+    first, second = jax.random.split(key)
+    d_model = config.trunk.d_model
+    of_probe = probe.init(second, d_model=d_model, mlp_dim=mlp_dim, alphabet=PLAIN)
+    return language_model.init(first, config) | of_probe
+
+
+def ranked(symbols_L: np.ndarray, clear: int | None = None) -> np.ndarray:
+    """Ids for the reader, int32 [L]: 0 for the most frequent symbol, and so on.
+
+    Args:
+      symbols_L: int, any values, at most RANKS different ones.
+      clear: the value that stands for a clear space, if there is one.
+    """
+    _, first_S, which_L, counts_S = np.unique(
+        symbols_L, return_index=True, return_inverse=True, return_counts=True
+    )
+    counts_S = counts_S.astype(np.int64)
+    order_S = np.lexsort((first_S, -counts_S))
+    if clear is not None:
+        order_S = order_S[symbols_L[first_S[order_S]] != clear]
+    rank_S = np.full(len(first_S), RANKS, np.int32)
+    rank_S[order_S] = np.arange(len(order_S))
+    return rank_S[which_L]
+
+
+def log_probabilities(
+    params: dict[str, Any],
+    config: LanguageModelConfig,
+    ids_BxL: jax.Array,
+    segments_BxL: jax.Array | None = None,
+) -> jax.Array:
+    """log P(plain symbol | text), float32 [B, L, PLAIN] in nats; equal where a symbol recurs.
+
+    Args:
+      ids_BxL: of `ranked`.
+      segments_BxL: int; texts in one row do not see each other. None: one text a row.
+    """
+    h_BxLxD = language_model.hidden(params, config, ids_BxL, segments_BxL)
+    same_BxLxL = ids_BxL[:, :, None] == ids_BxL[:, None, :]
+    if segments_BxL is not None:
+        same_BxLxL &= segments_BxL[:, :, None] == segments_BxL[:, None, :]
+    share_BxLxL = same_BxLxL / jnp.sum(same_BxLxL, axis=-1, keepdims=True)
+    return probe.log_probabilities(params, share_BxLxL @ h_BxLxD)
+
+
+def loss(
+    params: dict[str, Any], batch: dict[str, jax.Array], *, config: LanguageModelConfig
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Nats of the plain symbols of a batch, summed over enciphered positions; see `probe.loss`."""
+    logs_BxLxA = log_probabilities(params, config, batch["inputs_BxL"], batch["segments_BxL"])
+    return probe.summed_nats(logs_BxLxA, batch["plain_BxL"], batch["weights_BxL"])
+
+
+def save(directory: str | os.PathLike, reader: Reader, meta: dict[str, Any]) -> None:
+    """Writes reader.json and params.safetensors (float16) whole or not at all."""
+    from safetensors.numpy import save_file
+
+    with atomic_path(directory, directory=True) as temporary:
+        flat = saved.flatten(jax.device_get(reader.params))
+        arrays = {name: np.asarray(array).astype(np.float16) for name, array in flat.items()}
+        save_file(arrays, temporary / "params.safetensors")
+        share(temporary / "params.safetensors")
+        trunk = reader.config.trunk
+        shape = {
+            name: getattr(trunk, name) for name in ("d_model", "num_layers", "mlp_dim", "head_dim")
+        }
+        write_json(temporary / "reader.json", {"format": FORMAT, "shape": shape, "meta": meta})
+
+
+def load(directory: str | os.PathLike) -> Reader:
+    """Opens what `save` wrote.
+
+    Raises:
+      FreevocabError: if a file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    directory = Path(directory)
+    try:
+        description = json.loads((directory / "reader.json").read_text("utf-8"))
+        config = make_config(**description["shape"])
+        arrays = load_file(directory / "params.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise FreevocabError(f"{directory} holds no usable reader: {error}") from None
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    wanted = saved.flatten(jax.eval_shape(lambda key: init(key, config), jax.random.key(0)))
+    if {n: a.shape for n, a in arrays.items()} != {n: a.shape for n, a in wanted.items()}:
+        raise FreevocabError(f"{directory}: params.safetensors is not what reader.json describes")
+    return Reader(jax.tree.map(jnp.asarray, saved.unflatten(arrays)), config)
