@@ -16,6 +16,7 @@ __all__ = ["KINDS", "Codec", "load", "names"]
 # A kind that is not listed and contains ':' is itself an import path, "package.module:Class".
 KINDS = {
     "bytes": "research.codecs.bytes_codec:BytesCodec",
+    "characters": "research.codecs.characters:CharactersCodec",
     "gzip": "research.codecs.gzip_codec:GZipCodec",
     "sentencepiece": "research.codecs.sentencepiece_codec:SentencePieceCodec",
     "bpe": "research.codecs.bpe_codec:BPECodec",
@@ -24,7 +25,7 @@ KINDS = {
     "codebook": "research.codecs.codebook:CodebookCodec",
 }
 
-_WITHOUT_FILES = ("bytes", "gzip")
+_WITHOUT_FILES = ("bytes", "characters", "gzip")
 _SHIPPED = Path(__file__).parent / "shipped"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from research.errors import UsageError
 from research.training.token_store import TokenStore
+from research.vocabularies import sequence_keys
 
 _ROUNDS = 8
 
@@ -86,6 +87,22 @@ def evaluation_batches(
     rows = _rows(batch_size, process_index, process_count)
     for start in range(0, num_sequences(store, length), batch_size):
         yield _gather(store, start + rows, length)
+
+
+def with_keys(
+    batch: dict[str, np.ndarray],
+    seed: int,
+    step: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> dict[str, np.ndarray]:
+    """The batch with keys_Bx2: what a vocabulary draws for each sequence, from (seed, step).
+
+    The keys of all processes, in order, are those that a single process would get.
+    """
+    count = len(batch["inputs_BxL"])
+    keys_Bx2 = sequence_keys(seed, count * process_count, step=step)
+    return {**batch, "keys_Bx2": keys_Bx2[process_index * count :][:count]}
 
 
 def permuted(indices_N: np.ndarray, count: int, *, seed: int, stream: int) -> np.ndarray:

@@ -31,7 +31,11 @@ def unigram():
 
 
 MAKERS = {
-    **{name: functools.partial(codecs.load, name) for name in codecs.names()},
+    **{
+        name: functools.partial(codecs.load, name)
+        for name in codecs.names()
+        if codecs.load(name).lossless
+    },
     "tiny": TinyCodec,
     "gzip, 16 bits, raw": lambda: GZipCodec(16, header=False),
     "gzip, 5 bits": lambda: GZipCodec(5),

@@ -1,0 +1,134 @@
+"""What the tables' configs are made of: a text, a model on it, and their scales.
+
+At cpu scale the three main tables share their models: documentation in characters, with a learned,
+a gaussian and a canonical vocabulary (CPU_MODELS; 1.2 M characters each, about 80 s on two cores;
+other kinds of text would not fit the ten minutes of the three tables). A model is trained by the
+first table that needs it, kept below the work directory, and opened by the others.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from research.training.config import OptimizerConfig, ParallelismConfig
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """A kind of text.
+
+    Attributes:
+      name: what rows call it.
+      corpus: a spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in.
+      train_bytes, valid_bytes: of the two splits that are used.
+    """
+
+    name: str
+    corpus: str
+    train_bytes: int
+    valid_bytes: int
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A language model, and how it is trained.
+
+    Attributes:
+      vocabulary: a kind of `research.vocabularies`.
+      options: of the vocabulary, as pairs: (("p", 0.2),).
+      ids: 'characters', 'bytes', 'unigram' (trained on the text), or a codec's name or folder.
+      vocab_size: entries of the unigram vocabulary.
+      size: a name of `research.models.sizes.SIZES`.
+      length, batch_size, steps: ids of a sequence, sequences of a step, steps.
+      optimizer: and its schedule.
+      parallelism: how a step is spread over devices.
+      dtype: of activations.
+      z_loss: weight of log(Z)^2.
+      remat: recompute blocks in the backward pass.
+      save_every: steps between checkpoints; 0: none.
+    """
+
+    vocabulary: str = "gaussian"
+    options: tuple[tuple[str, int | float | str | bool], ...] = ()
+    ids: str = "characters"
+    vocab_size: int = 32_000
+    size: str = "mini"
+    length: int = 256
+    batch_size: int = 8
+    steps: int = 600
+    optimizer: OptimizerConfig = OptimizerConfig(
+        name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=40
+    )
+    parallelism: ParallelismConfig = ParallelismConfig()
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    z_loss: float = 0.0
+    remat: bool = False
+    save_every: int = 0
+
+
+DOCUMENTATION = TextConfig("documentation", "builtin:docstrings", 10_000_000, 48_000)
+CODE = TextConfig("code", "builtin:code", 4_000_000, 48_000)
+
+NOVELS = TextConfig(
+    "novels",
+    "text:$FREEVOCAB_DATA/novels/train*;valid=$FREEVOCAB_DATA/novels/valid*",
+    50_000_000,
+    1_000_000,
+)
+ENCYCLOPAEDIA = TextConfig(
+    "encyclopaedia",
+    "text:$FREEVOCAB_DATA/enwiki/train*;valid=$FREEVOCAB_DATA/enwiki/valid*",
+    200_000_000,
+    1_000_000,
+)
+GPU_CODE = TextConfig("code", "builtin:code", 50_000_000, 380_000)
+
+PILE = TextConfig(
+    "the Pile", "text:pile/train/*.jsonl.zst;valid=pile/val.jsonl.zst", 10**12, 30_000_000
+)
+WIKI40B = TextConfig("Wiki-40B", "tfds:wiki40b/en", 10**12, 30_000_000)
+GITHUB = TextConfig(
+    "GitHub", "text:github/train/*.jsonl.zst;valid=github/val.jsonl.zst", 10**12, 30_000_000
+)
+
+QUICK_TEXT = TextConfig("made up", "synthetic:60000", 30_000, 4_000)
+QUICK_MODEL = ModelConfig(
+    size="tiny",
+    length=32,
+    batch_size=8,
+    steps=2,
+    optimizer=OptimizerConfig(name="adamw", learning_rate=3e-3, schedule="constant"),
+)
+
+CPU_MODEL = ModelConfig()
+CPU_MODELS = tuple(
+    replace(CPU_MODEL, vocabulary=kind) for kind in ("learned", "gaussian", "canonical")
+)
+GPU_MODEL = ModelConfig(
+    size="25m",
+    length=512,
+    batch_size=64,
+    steps=1_500,
+    optimizer=OptimizerConfig(
+        name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=100
+    ),
+    dtype="bfloat16",
+)
+# Section 3.1 and appendix H: Adafactor, cosine from .01 to .001, 250,000 steps of 64 x 512. The
+# warm-up of 1,000 steps is that of the code base that the paper's settings point to.
+PAPER_MODEL = ModelConfig(
+    size="151m",
+    length=512,
+    batch_size=64,
+    steps=250_000,
+    optimizer=OptimizerConfig(
+        name="adafactor",
+        learning_rate=0.01,
+        schedule="cosine",
+        warmup_steps=1_000,
+        final_fraction=0.1,
+        clip_norm=0.0,
+    ),
+    parallelism=ParallelismConfig(kind="mesh"),
+    dtype="bfloat16",
+    save_every=5_000,
+)

@@ -1,0 +1,241 @@
+"""The language models of the tables: trained once for each work directory, opened after that."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from configs.lexinvariant.parts import ModelConfig, TextConfig
+from research import codecs, corpora, vocabularies
+from research.codecs.protocol import Codec
+from research.corpora import Corpus
+from research.errors import UsageError
+from research.models import language_model, saved, sizes
+from research.models.language_model import LanguageModelConfig
+from research.training import batches, evaluation, loop, parallelism, preparation, token_store
+from research.training.config import TrainConfig
+from research.training.token_store import TokenStore
+
+Log = Callable[[str], None]
+Batch = dict[str, np.ndarray]
+_EVALUATION_SEED = 1_000_003  # draws of the evaluation, unlike those of any training
+
+
+class Trained(NamedTuple):
+    """A model and its text.
+
+    Attributes:
+      params, config: of the language model.
+      codec: text to ids.
+      train, valid: the ids.
+      seconds: the training took, when it was done.
+    """
+
+    params: Any
+    config: LanguageModelConfig
+    codec: Codec
+    train: TokenStore
+    valid: TokenStore
+    seconds: float
+
+
+def load_corpus(text: TextConfig) -> Corpus:
+    """The corpus of a text.
+
+    Raises:
+      UsageError: if it lies in $FREEVOCAB_DATA and that is not set, or the spec is wrong.
+    """
+    spec = os.path.expandvars(text.corpus)
+    if "$FREEVOCAB_DATA" in spec:
+        raise UsageError(
+            "this scale reads novels/, enwiki/ and code/ in the folder $FREEVOCAB_DATA, which is "
+            "not set: set it (see the README), or run --scale cpu"
+        )
+    return corpora.load(spec)
+
+
+def codec_of(
+    model: ModelConfig, text: TextConfig, corpus: Corpus, workdir: Path, log: Log = print
+) -> Codec:
+    """The codec that `model.ids` names; a unigram vocabulary is trained on the train split."""
+    if model.ids != "unigram":
+        return codecs.load(model.ids)
+    from configs.compressed_text.parts import CodecConfig, M1Config
+    from experiments.compressed_text import compressors
+
+    config = CodecConfig("sentencepiece", vocab_size=model.vocab_size, label="Unigram")
+    return compressors.build_codec(config, M1Config(), corpus, workdir, log)
+
+
+def trained(
+    model: ModelConfig,
+    text: TextConfig,
+    *,
+    seed: int,
+    workdir: Path,
+    log: Log,
+    codec: Codec | None = None,
+) -> Trained:
+    """Trains a model on a text, or opens it if an earlier table has.
+
+    Args:
+      codec: ids of another kind than `model.ids` names.
+
+    Raises:
+      FreevocabError: if the loss is not finite.
+    """
+    corpus = load_corpus(text)
+    codec = codec_of(model, text, corpus, workdir, log) if codec is None else codec
+    build = functools.partial(token_store.build, corpus, codec=codec, directory=workdir / "tokens")
+    train = build("train", max_bytes=text.train_bytes)
+    valid = build("valid", max_bytes=text.valid_bytes)
+    config = model_config(model, train.vocab_size)
+    directory = workdir / "models" / _folder(model, text, seed, corpus, codec)
+    if (directory / "model.json").is_file():
+        params, kept, _, meta = saved.load(directory)
+        if kept == config:
+            return Trained(params, config, codec, train, valid, meta["seconds"])
+    started = time.monotonic()
+    what = f"{text.name}, {model.vocabulary}, {codec.name}"
+    log(f"{what}: training {model.steps} steps of {model.batch_size} x {model.length}")
+    result = loop.train(
+        loss_fn(model, config),
+        init_fn(config),
+        training_batches(model, train, seed),
+        train_config(model, seed),
+        workdir / "runs" / directory.name if model.save_every else None,
+        prepared=prepared(model, config),
+        log=lambda line: log(f"{what}: {line}"),
+    )
+    seconds = round(time.monotonic() - started, 1)
+    params = jax.device_get(result.params)
+    facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name}
+    saved.save(directory, params, config, codec, {**facts, "seconds": seconds})
+    return Trained(params, config, codec, train, valid, seconds)
+
+
+def model_config(model: ModelConfig, vocab_size: int) -> LanguageModelConfig:
+    """The language model of `vocab_size` ids, BOS and EOS among them."""
+    trunk = sizes.size(model.size, dtype=model.dtype, remat=model.remat)
+    options = dict(model.options)
+    if model.vocabulary == "canonical":
+        options.setdefault("slots", model.length)
+    vocabulary = vocabularies.make(model.vocabulary, **options)
+    return LanguageModelConfig(trunk, vocab_size, vocabulary=vocabulary)
+
+
+def loss_fn(model: ModelConfig, config: LanguageModelConfig):
+    """What a training step minimises."""
+    return functools.partial(_loss, config=config, z_loss=model.z_loss)
+
+
+def _loss(params, batch, *, config, z_loss):
+    return language_model.loss(params, config, batch, z_loss=z_loss)
+
+
+def init_fn(config: LanguageModelConfig) -> Callable[[jax.Array], Any]:
+    """Typed key -> fresh parameters."""
+    return functools.partial(language_model.init, config=config)
+
+
+def train_config(model: ModelConfig, seed: int = 0) -> TrainConfig:
+    """The loop's settings."""
+    return TrainConfig(
+        steps=model.steps,
+        seed=seed,
+        optimizer=model.optimizer,
+        parallelism=model.parallelism,
+        log_every=max(1, model.steps // 4),
+        save_every=model.save_every,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def prepared(model: ModelConfig, config: LanguageModelConfig) -> preparation.Prepared:
+    """The compiled training step; made once for all texts and seeds."""
+    shape = (model.batch_size // _share(model)["process_count"], model.length)
+    batch = {
+        "inputs_BxL": np.zeros(shape, np.int32),
+        "targets_BxL": np.zeros(shape, np.int32),
+        "weights_BxL": np.zeros(shape, np.float32),
+        "keys_Bx2": np.zeros((shape[0], 2), np.uint32),
+    }
+    return preparation.prepare(loss_fn(model, config), init_fn(config), batch, train_config(model))
+
+
+def training_batches(model: ModelConfig, store: TokenStore, seed: int) -> Callable[[int], Batch]:
+    """step -> this process's share of a batch, with the keys of its draws."""
+    share = _share(model)
+
+    def batch_fn(step: int) -> Batch:
+        batch = batches.sequence_batch(
+            store,
+            seed=seed,
+            step=step,
+            batch_size=model.batch_size,
+            length=model.length,
+            **share,
+        )
+        return batches.with_keys(batch, seed, step, **share)
+
+    return batch_fn
+
+
+def evaluation_batches(
+    model: ModelConfig, store: TokenStore, batch_size: int = 16
+) -> Iterator[Batch]:
+    """Every token of a store as a target once, with one draw for each sequence."""
+    share = _share(model)
+    stream = batches.evaluation_batches(
+        store, batch_size=batch_size, length=model.length, **share
+    )
+    for step, batch in enumerate(stream):
+        yield batches.with_keys(batch, _EVALUATION_SEED, step, **share)
+
+
+@functools.lru_cache(maxsize=4)
+def evaluator(model: ModelConfig, config: LanguageModelConfig) -> evaluation.Evaluator:
+    """(params, batches, bytes) -> sums; compiled once."""
+    params = jax.eval_shape(init_fn(config), jax.random.key(0))
+    mesh = parallelism.make_mesh(model.parallelism)
+    exact = functools.partial(_exact_loss, config=config)
+    return evaluation.make_evaluator(exact, model.parallelism, mesh, params)
+
+
+def _exact_loss(params, batch, *, config):
+    losses = language_model.token_losses(params, config, batch)
+    weights_BxL = batch["weights_BxL"]
+    nats = (weights_BxL * losses.nats_BxL).sum()
+    correct = (weights_BxL * losses.correct_BxL).sum()
+    return nats, {"nats": nats, "correct": correct, "tokens": weights_BxL.sum()}
+
+
+def evaluate(model: ModelConfig, found: Trained) -> evaluation.Sums:
+    """Exact sums over the validation text: bits per byte, accuracy."""
+    stream = evaluation_batches(model, found.valid)
+    return evaluator(model, found.config)(found.params, stream, found.valid.num_bytes)
+
+
+def _share(model: ModelConfig) -> dict[str, int]:
+    index, count = parallelism.batch_share(parallelism.make_mesh(model.parallelism))
+    return {"process_index": index, "process_count": count}
+
+
+def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:
+    facts = [
+        dataclasses.asdict(model),
+        dataclasses.asdict(text),
+        seed,
+        corpus.digest,
+        codec.fingerprint(),
+    ]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+    return f"{text.name.replace(' ', '-').lower()}-{model.vocabulary}-{codec.name}-{digest}"
