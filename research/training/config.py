@@ -101,6 +101,46 @@ class OptimizerConfig:
             clip_norm=0.0,
         )
 
+    @classmethod
+    def lexinvariant_paper(cls) -> "OptimizerConfig":
+        """Adafactor, cosine from .01 to .001 (arXiv 2305.16349, appendix H).
+
+        The warm-up is that of the code base which the paper's settings point to.
+        """
+        return cls(
+            name="adafactor",
+            learning_rate=0.01,
+            schedule="cosine",
+            warmup_steps=1_000,
+            final_fraction=0.1,
+            clip_norm=0.0,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ForgettingConfig:
+    """When rows of a learned vocabulary are drawn anew; AdamW only. The defaults never do it."""
+
+    every: int = 0
+    """Updates between two resets; 0: no reset."""
+    until: int = 0
+    """The last reset comes after at most so many updates (temporary); 0: no end (active)."""
+    share: float = 1.0
+    """Each reset chooses every id with this probability (below 1: probabilistic)."""
+    keep: tuple[int, ...] = ()
+    """Ids whose rows are never reset."""
+
+    def __post_init__(self):
+        check_least(self, every=0, until=0, share=0.0)
+        if self.share > 1.0:
+            raise UsageError(f"share must be at most 1, not {self.share}")
+
+    def due(self, updates: int) -> bool:
+        """Whether rows are reset before the next update, `updates` having been done."""
+        if not self.every or not updates or (self.until and updates > self.until):
+            return False
+        return updates % self.every == 0
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -124,6 +164,8 @@ class TrainConfig:
     """Steps between evaluations; 0: only at the end."""
     checkpoint: str | None = None
     """A checkpoint directory of another run, to go on from (weights, optimizer and step)."""
+    forgetting: ForgettingConfig | None = None
+    """Resets of the vocabulary's rows; None: AdamW does not count by row."""
 
     def __post_init__(self):
         check_least(self, steps=0, log_every=1, save_every=0, keep=1, eval_every=0)

@@ -139,7 +139,8 @@ def _first_state(prepared, config, saved, identity, initial_params, log):
 
 def _compiled_part(config: TrainConfig) -> Any:
     optimizer = dataclasses.replace(config.optimizer, decay_steps=_decay_steps(config))
-    return optimizer, config.parallelism
+    forgetting = config.forgetting
+    return optimizer, config.parallelism, None if forgetting is None else forgetting.keep
 
 
 def _decay_steps(config: TrainConfig) -> int:
@@ -151,6 +152,8 @@ def _identity(config: TrainConfig, description: Mapping[str, Any] | None) -> dic
     """What must be equal for a run to go on. How it is spread over devices need not be."""
     optimizer = dataclasses.asdict(config.optimizer) | {"decay_steps": _decay_steps(config)}
     values = {"seed": config.seed, "optimizer": optimizer, **(description or {})}
+    if config.forgetting is not None:
+        values["forgetting"] = dataclasses.asdict(config.forgetting)
     return json.loads(json.dumps(values))
 
 
@@ -187,6 +190,8 @@ class _Run:
         with Interrupts() as interrupts:
             for index in range(start, config.steps):
                 batch = parallelism.put_batch(config.parallelism, prepared.mesh, batch_fn(index))
+                if config.forgetting is not None and config.forgetting.due(index):
+                    state = prepared.forget(state, config.forgetting, config.seed)
                 # What is left inside must be on the devices already.
                 with jax.transfer_guard("disallow"):
                     state, metrics = prepared.step(state, batch)

@@ -9,7 +9,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from research.errors import UsageError
-from research.training import sharding_rules
+from research.training import adam_by_row, sharding_rules
 from research.training.adafactor import adafactor
 from research.training.config import OptimizerConfig
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
@@ -49,11 +49,25 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
 
 
 def make_optimizer(
-    config: OptimizerConfig, steps: int, rules: Sequence[Rule] = LANGUAGE_MODEL_RULES
+    config: OptimizerConfig,
+    steps: int,
+    rules: Sequence[Rule] = LANGUAGE_MODEL_RULES,
+    *,
+    by_row: bool = False,
 ) -> optax.GradientTransformation:
-    """The optimizer for parameters that `rules` describe, with clipping by global norm first."""
+    """The optimizer for parameters that `rules` describe, with clipping by global norm first.
+
+    Args:
+      by_row: AdamW counts the steps of every row of a table, so that rows can be forgotten.
+
+    Raises:
+      UsageError: if another optimizer is to count by row.
+    """
+    if by_row and config.name != "adamw":
+        raise UsageError(f"forgetting needs the optimizer adamw, not {config.name}")
     rate = learning_rate(config, steps)
-    transform = {"adamw": _adamw, "adafactor": _adafactor, "muon": _muon}[config.name]
+    transforms = {"adamw": _adamw, "adafactor": _adafactor, "muon": _muon}
+    transform = _adamw_by_row if by_row else transforms[config.name]
     parts = [transform(config, rate, rules)]
     if config.clip_norm > 0:
         parts.insert(0, optax.clip_by_global_norm(config.clip_norm))
@@ -75,6 +89,14 @@ def _adamw(config, rate, rules):
         eps=config.epsilon,
         weight_decay=config.weight_decay,
         mask=_kernels(rules),
+    )
+
+
+def _adamw_by_row(config, rate, rules):
+    return optax.chain(
+        adam_by_row.scale_by_adam(config.beta1, config.beta2, config.epsilon),
+        optax.add_decayed_weights(config.weight_decay, _kernels(rules)),
+        optax.scale_by_learning_rate(rate),
     )
 
 

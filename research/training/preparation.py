@@ -11,9 +11,9 @@ from jax.sharding import Mesh
 
 from research.errors import FreevocabError
 from research.training import estimate as estimates
-from research.training import parallelism, sharding_rules
+from research.training import forgetting, parallelism, sharding_rules
 from research.training import step as steps
-from research.training.config import TrainConfig
+from research.training.config import ForgettingConfig, TrainConfig
 from research.training.optimizers import make_optimizer
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import TrainState
@@ -31,6 +31,8 @@ class Prepared:
       step: (state, batch) -> (state, metrics), compiled; see `research.training.step`.
       estimate: memory and FLOPs of a step.
       config: what it was made for.
+      forget: (state, forgetting config, seed) -> state; see `research.training.forgetting`. None
+        without forgetting.
     """
 
     mesh: Mesh
@@ -41,6 +43,7 @@ class Prepared:
     step: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
     estimate: estimates.Estimate
     config: TrainConfig
+    forget: Callable[[TrainState, ForgettingConfig, int], TrainState] | None = None
 
 
 def prepare(
@@ -58,7 +61,8 @@ def prepare(
       FreevocabError: if a parameter has no sharding rule.
     """
     mesh = parallelism.make_mesh(config.parallelism)
-    optimizer = make_optimizer(config.optimizer, config.steps, rules)
+    by_row = config.forgetting is not None
+    optimizer = make_optimizer(config.optimizer, config.steps, rules, by_row=by_row)
 
     def fresh(key):
         return steps.init_state(key, init_fn, optimizer)
@@ -108,6 +112,7 @@ def prepare(
         step=compiled,
         estimate=estimate,
         config=config,
+        forget=forgetting.compiled(init_fn, config.forgetting, shardings) if by_row else None,
     )
 
 
