@@ -113,21 +113,13 @@ GPU_MODEL = ModelConfig(
     ),
     dtype="bfloat16",
 )
-# Section 3.1 and appendix H: Adafactor, cosine from .01 to .001, 250,000 steps of 64 x 512. The
-# warm-up of 1,000 steps is that of the code base that the paper's settings point to.
+# Section 3.1 and appendix H: 250,000 steps of 64 x 512.
 PAPER_MODEL = ModelConfig(
     size="151m",
     length=512,
     batch_size=64,
     steps=250_000,
-    optimizer=OptimizerConfig(
-        name="adafactor",
-        learning_rate=0.01,
-        schedule="cosine",
-        warmup_steps=1_000,
-        final_fraction=0.1,
-        clip_norm=0.0,
-    ),
+    optimizer=OptimizerConfig.lexinvariant_paper(),
     parallelism=ParallelismConfig(kind="mesh"),
     dtype="bfloat16",
     save_every=5_000,

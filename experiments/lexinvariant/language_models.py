@@ -206,16 +206,11 @@ def evaluator(model: ModelConfig, config: LanguageModelConfig) -> evaluation.Eva
     """(params, batches, bytes) -> sums; compiled once."""
     params = jax.eval_shape(init_fn(config), jax.random.key(0))
     mesh = parallelism.make_mesh(model.parallelism)
-    exact = functools.partial(_exact_loss, config=config)
+
+    def exact(params, batch):
+        return language_model.exact_loss(params, config, batch)
+
     return evaluation.make_evaluator(exact, model.parallelism, mesh, params)
-
-
-def _exact_loss(params, batch, *, config):
-    losses = language_model.token_losses(params, config, batch)
-    weights_BxL = batch["weights_BxL"]
-    nats = (weights_BxL * losses.nats_BxL).sum()
-    correct = (weights_BxL * losses.correct_BxL).sum()
-    return nats, {"nats": nats, "correct": correct, "tokens": weights_BxL.sum()}
 
 
 def evaluate(model: ModelConfig, found: Trained) -> evaluation.Sums:

@@ -68,6 +68,11 @@ COMMANDS = {
         "research.training.commands:train_m2",
         "train a language model over a codec's ids",
     ),
+    "train lexinvariant": Command(
+        "research.training.command_configs:TrainLexinvariant",
+        "research.training.commands:train_m2",
+        "train a language model whose ids mean nothing",
+    ),
     "evaluate": Command(
         "research.training.command_configs:Evaluate",
         "research.training.commands:evaluate",

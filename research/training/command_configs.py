@@ -131,11 +131,44 @@ class TrainM2:
 
 
 @dataclasses.dataclass(frozen=True)
+class TrainLexinvariant(TrainM2):
+    """Train a language model whose ids mean nothing: a vocabulary drawn anew for each sequence."""
+
+    codec: str = "characters"
+    """A shipped codec's name (characters: 7-bit ASCII) or a folder that a codec was saved to."""
+    out: str = "runs/lexinvariant"
+    """Folder for the finished model."""
+    vocabulary: Literal[
+        "gaussian", "sphere", "hypercube", "dual", "permuted", "canonical", "partial", "learned"
+    ] = "gaussian"
+    """gaussian: the paper's random rows. canonical: ids numbered by first occurrence, which learns
+    fastest. permuted: for large vocabularies. partial: a share --p of the ids made random."""
+    p: float = 0.2
+    """Of partial: the probability that an id is made random."""
+    per: Literal["type", "occurrence"] = "type"
+    """Of partial: whether each type or each occurrence is chosen."""
+    size: str = "151m"
+    """Shape of the trunk: the paper's 151m; tiny, mini, small, 3m, 25m for less."""
+    batch_size: int = 64
+    """Sequences in a step, over all devices and processes."""
+    steps: int = 250_000
+    """Updates; the paper's number, far more than a trial needs."""
+    z_loss: float = 0.0
+    """Weight of the squared log-normaliser."""
+    optimizer: OptimizerConfig = OptimizerConfig.lexinvariant_paper()
+    """Optimizer and learning rate; the paper's by default."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_least(self, p=0)
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluate:
     """Bits per byte of a saved model on a corpus, over every byte of the text."""
 
     model: str
-    """A folder that `train m2` or `reproduce` wrote."""
+    """A folder that `train m2`, `train lexinvariant` or `reproduce` wrote."""
     corpus: str = "builtin"
     """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
     split: Literal["train", "valid", "test"] = "valid"

@@ -8,14 +8,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from research import codecs
+from research import codecs, vocabularies
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
 from research.models import language_model, saved
 from research.models.language_model import LanguageModelConfig
 from research.training import batches, distributed, evaluation, parallelism, token_store
-from research.training.command_configs import TrainM1, TrainM2
+from research.training.command_configs import TrainLexinvariant, TrainM1, TrainM2
 from research.training.config import ParallelismConfig, TrainConfig
 from research.training.evaluation import Sums
 from research.training.metrics import quantity
@@ -23,6 +23,7 @@ from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]
+_EVALUATION_SEED = 1_000_003  # draws unlike those of any training
 
 
 def first_process(log: Log) -> Log:
@@ -39,6 +40,24 @@ def _loss(params, batch, *, config, z_loss, chunk_size):
     return language_model.loss(params, config, batch, z_loss=z_loss, chunk_size=chunk_size)
 
 
+def vocabulary_of(options: TrainM2):
+    """The vocabulary that a command's arguments describe.
+
+    Raises:
+      UsageError: if they do not fit together.
+    """
+    if not isinstance(options, TrainLexinvariant):
+        return vocabularies.make("learned", tied=options.tied)
+    more: dict[str, Any] = {}
+    if options.vocabulary == "canonical":
+        more = {"slots": options.length, "tied": options.tied}
+    elif options.vocabulary == "learned":
+        more = {"tied": options.tied}
+    elif options.vocabulary == "partial":
+        more = {"p": options.p, "per": options.per}
+    return vocabularies.make(options.vocabulary, **more)
+
+
 def train_config(options: TrainM1 | TrainM2) -> TrainConfig:
     """The loop's part of a command's arguments."""
     names = ("steps", "seed", "optimizer", "parallelism", "log_every", "save_every", "eval_every")
@@ -51,13 +70,22 @@ def share(mesh: jax.sharding.Mesh) -> dict[str, int]:
     return {"process_index": index, "process_count": count}
 
 
-def sequences(store: TokenStore, seed: int, rows: int, length: int, share: dict[str, int]):
-    """step -> this process's share of the batch."""
+def sequences(
+    store: TokenStore,
+    seed: int,
+    rows: int,
+    length: int,
+    share: dict[str, int],
+    *,
+    draws: bool = False,
+) -> Callable[[int], Batch]:
+    """step -> this process's share of the batch, with keys if the vocabulary draws."""
 
     def batch_fn(step: int) -> Batch:
-        return batches.sequence_batch(
+        batch = batches.sequence_batch(
             store, seed=seed, step=step, batch_size=rows, length=length, **share
         )
+        return batches.with_keys(batch, seed, step, **share) if draws else batch
 
     return batch_fn
 
@@ -65,10 +93,14 @@ def sequences(store: TokenStore, seed: int, rows: int, length: int, share: dict[
 def evaluator(
     model: LanguageModelConfig, config: ParallelismConfig
 ) -> Callable[[Any, Iterable[Batch], int], Sums]:
-    """(params, batches, bytes) -> sums. Its z-loss is 0: bits per byte are of nats alone."""
+    """(params, batches, bytes) -> sums of exact nats alone."""
     shapes = jax.eval_shape(lambda key: language_model.init(key, model), jax.random.key(0))
     mesh = parallelism.make_mesh(config)
-    return evaluation.make_evaluator(loss_fn(model, 0.0), config, mesh, shapes)
+
+    def exact(params, batch):
+        return language_model.exact_loss(params, model, batch)
+
+    return evaluation.make_evaluator(exact, config, mesh, shapes)
 
 
 def evaluation_rows(mesh: jax.sharding.Mesh, rows: int) -> int:
@@ -87,6 +119,11 @@ def evaluation_of(
 
     def evaluate_store(params: Any) -> Sums:
         stream = batches.evaluation_batches(store, batch_size=rows, length=length, **part)
+        if model.vocabulary.draws:
+            stream = (
+                batches.with_keys(batch, _EVALUATION_SEED, step, **part)
+                for step, batch in enumerate(stream)
+            )
         return evaluate(params, stream, store.num_bytes)
 
     return evaluate_store

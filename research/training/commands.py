@@ -32,7 +32,6 @@ from research.training import (
 from research.training.command_configs import Evaluate, Generate, TrainM1, TrainM2
 from research.training.evaluation import Sums
 from research.training.token_store import TokenStore
-from research.vocabularies.learned import Learned
 
 Log = Callable[[str], None]
 
@@ -112,10 +111,14 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
 
 
 def train_m2(options: TrainM2, log: Log = print) -> Sums:
-    """Trains a language model over a codec's ids, saves it, and returns its validation sums."""
+    """Trains a language model over a codec's ids, saves it, and returns its validation sums.
+
+    With `TrainLexinvariant` its vocabulary is drawn for each sequence, or canonical.
+    """
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
     parts.check_out(options.out)
+    vocabulary = parts.vocabulary_of(options)
     share = parts.share(parallelism.make_mesh(options.parallelism))
     workdir = Path(options.workdir or f"{options.out}.work")
     codec = codecs.load(options.codec)
@@ -124,7 +127,9 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     build = parts.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
     train, valid = build("train", codec), build("valid", codec)
     trunk = sizes.size(options.size, dtype=options.dtype, remat=options.remat)
-    model = LanguageModelConfig(trunk, train.vocab_size, vocabulary=Learned(options.tied))
+    model = LanguageModelConfig(trunk, train.vocab_size, vocabulary=vocabulary)
+    # A partly random vocabulary trains as such; what is evaluated and kept is the learned one.
+    clean = dataclasses.replace(model, vocabulary=getattr(vocabulary, "clean", vocabulary))
     description = {
         "model": dataclasses.asdict(model),
         "data": train.meta["source"],
@@ -134,7 +139,7 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     evaluations = _Evaluations(
         {
             "": parts.evaluation_of(
-                model, options.parallelism, valid, options.batch_size, options.length
+                clean, options.parallelism, valid, options.batch_size, options.length
             )
         }
     )
@@ -142,7 +147,14 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     result = loop.train(
         parts.loss_fn(model, options.z_loss, options.chunk_size),
         functools.partial(language_model.init, config=model),
-        parts.sequences(train, options.seed, options.batch_size, options.length, share),
+        parts.sequences(
+            train,
+            options.seed,
+            options.batch_size,
+            options.length,
+            share,
+            draws=vocabulary.draws,
+        ),
         config,
         workdir,
         eval_fn=evaluations,
@@ -160,8 +172,9 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
             "bits_per_byte": sums.bits_per_byte,
             "arguments": json.loads(json.dumps(dataclasses.asdict(options))),
         }
-        saved.save(options.out, params, model, codec, facts)
-        log(f"saved the model to {options.out}; freevocab generate --model {options.out}")
+        saved.save(options.out, params, clean, codec, facts)
+        next_ = "generate" if clean.vocabulary.kind == "learned" else "evaluate"
+        log(f"saved the model to {options.out}; freevocab {next_} --model {options.out}")
     return sums
 
 

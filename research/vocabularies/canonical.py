@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from research.errors import UsageError
 from research.vocabularies import cross_entropy
 from research.vocabularies.cross_entropy import TokenLosses
 from research.vocabularies.protocol import SPECIALS, Readout, specials, weighted
@@ -66,12 +67,12 @@ class Canonical:
         """Numbers the types of each sequence.
 
         Raises:
-          ValueError: if a sequence could have more types than there are slots.
+          UsageError: if a sequence could have more types than there are slots.
         """
         batch, length = ids_BxL.shape
         slots = params["input_NxD"].shape[0] - _FIRST_SLOT
         if min(length, rows) > slots:
-            raise ValueError(
+            raise UsageError(
                 f"a sequence of {length} may have more types than the {slots} slots; "
                 "use shorter sequences or a vocabulary with more slots"
             )

@@ -243,7 +243,7 @@ def test_wrong_kinds_and_options_are_refused():
     with pytest.raises(UsageError, match="probability"):
         vocabularies.make("partial", p=2.0)
     params, config = model("canonical", slots=4)
-    with pytest.raises(ValueError, match="more types than the 4 slots"):
+    with pytest.raises(UsageError, match="more types than the 4 slots"):
         language_model.logits(params, config, batch_of()["inputs_BxL"])
     for kind in vocabularies.KINDS:
         vocabulary = vocabularies.make(kind)

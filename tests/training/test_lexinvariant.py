@@ -1,0 +1,117 @@
+"""Models whose vocabulary is drawn or numbered train alike everywhere, and can be kept."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from research import vocabularies
+from research.errors import UsageError
+from research.models import language_model, saved, sizes
+from research.testing import models
+from research.training import batches, commands, parallelism
+from research.training.command_configs import Evaluate, Generate, TrainLexinvariant
+from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+from research.training.loop import prepare
+
+KINDS = {
+    "single": ParallelismConfig(),
+    "4x2": ParallelismConfig("mesh", data=4, model=2),
+    "pmap": ParallelismConfig("pmap"),
+}
+
+
+def five_steps(vocabulary, parallel, make_batch):
+    config = models.tiny_config(
+        vocab_size=60, num_heads=4, head_dim=4, num_layers=1, vocabulary=vocabulary
+    )
+
+    def batch_fn(number):
+        return batches.with_keys(make_batch(number), 3, number)
+
+    prepared = prepare(
+        lambda params, batch: language_model.loss(params, config, batch, z_loss=1e-4),
+        functools.partial(language_model.init, config=config),
+        batch_fn(0),
+        TrainConfig(steps=5, optimizer=OptimizerConfig(learning_rate=1e-2), parallelism=parallel),
+    )
+    state, losses = prepared.init(0), []
+    for number in range(5):
+        placed = parallelism.put_batch(parallel, prepared.mesh, batch_fn(number))
+        state, metrics = prepared.step(state, placed)
+        losses.append(float(metrics["nats"]) / float(metrics["tokens"]))
+    return losses, jax.device_get(state.params)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "canonical", "permuted"])
+def test_one_and_eight_devices_train_alike(kind, bigram):
+    vocabulary = vocabularies.make(kind)
+    losses, params = five_steps(vocabulary, KINDS["single"], bigram.batch)
+    assert losses[-1] < losses[0]
+    for name in ("4x2", "pmap"):
+        others, moved = five_steps(vocabulary, KINDS[name], bigram.batch)
+        np.testing.assert_allclose(others, losses, rtol=1e-5)
+        jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-5), moved, params)
+
+
+def test_a_bound_trains_as_the_exact_loss_does(bigram):
+    """With no table held: the objective is an upper bound, and steps lower the exact loss too."""
+    lazy = vocabularies.make("gaussian", dense_limit=0)
+    config = models.tiny_config(vocab_size=60, num_layers=1, vocabulary=lazy)
+    loss = functools.partial(language_model.loss, config=config)
+    exact = functools.partial(language_model.exact_loss, config=config)
+    prepared = prepare(
+        lambda params, batch: loss(params, batch=batch),
+        functools.partial(language_model.init, config=config),
+        batches.with_keys(bigram.batch(0), 0, 0),
+        TrainConfig(steps=30, optimizer=OptimizerConfig(learning_rate=1e-2)),
+    )
+    state = prepared.init(0)
+    held_out = batches.with_keys(bigram.batch(999), 1, 0)
+    before = float(exact(jax.device_get(state.params), batch=held_out)[0])
+    for number in range(30):
+        state, _ = prepared.step(state, batches.with_keys(bigram.batch(number), 0, number))
+    assert float(exact(jax.device_get(state.params), batch=held_out)[0]) < before
+
+
+def test_each_process_draws_the_rows_of_its_sequences(bigram):
+    whole = batches.with_keys(bigram.batch(0), 5, 2)["keys_Bx2"]
+    half = {name: value[:8] for name, value in bigram.batch(0).items()}
+    parts = [batches.with_keys(half, 5, 2, index, 2)["keys_Bx2"] for index in range(2)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("vocabulary", ["gaussian", "canonical", "partial"])
+def test_the_command_trains_saves_and_evaluates(vocabulary, tmp_path, monkeypatch):
+    monkeypatch.setitem(sizes.SIZES, "tiny", models.tiny_trunk_config())
+    options = TrainLexinvariant(
+        corpus="synthetic:40000",
+        size="tiny",
+        vocabulary=vocabulary,
+        length=16,
+        batch_size=8,
+        steps=2,
+        valid_bytes=1500,
+        out=str(tmp_path / "model"),
+        optimizer=OptimizerConfig(learning_rate=1e-2),
+    )
+    lines = []
+    sums = commands.train_m2(options, lines.append)
+    params, config, codec, meta = saved.load(options.out)
+    assert (codec.name, meta["length"]) == ("characters", 16)
+    assert config.vocabulary.kind == ("learned" if vocabulary == "partial" else vocabulary)
+    again = commands.evaluate(
+        Evaluate(
+            options.out,
+            corpus=options.corpus,
+            max_bytes=1500,
+            batch_size=8,
+            stores=str(tmp_path / "stores"),
+        ),
+        lines.append,
+    )
+    np.testing.assert_allclose(again.nats, sums.nats, rtol=1e-5)
+    if vocabulary != "partial":
+        with pytest.raises(UsageError, match="needs a learned vocabulary"):
+            commands.generate(Generate(options.out, max_tokens=2))
