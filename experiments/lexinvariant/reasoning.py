@@ -1,0 +1,316 @@
+"""LookUp and Permutation, symbols drawn uniformly and by frequency (Tables 1 and 2)."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.compressed_text import setting, wording
+from experiments.compressed_text.setting import Clock
+from experiments.lexinvariant import language_models, symbol_tasks
+from experiments.lexinvariant.symbol_tasks import SAMPLINGS
+from research.evaluation import bootstrap
+from research.lexinvariance import tasks
+
+TITLE = "Tasks that only the context can solve: LookUp and Permutation (Tables 1 and 2)"
+COLUMNS = (
+    "task",
+    "symbols",
+    "text",
+    "ids",
+    "model",
+    "accuracy",
+    "interval",
+    "gain",
+    "gain_interval",
+    "above_standard",
+    "ratio",
+    "ratio_interval",
+    "n=1",
+    "n=2",
+    "n=8",
+    "seconds",
+)
+"""accuracy: % of answers right with four demonstrations; n=...: with so many. symbols: how they are
+drawn. gain and ratio: to the standard model on the same prompts. Intervals: 95 %, bootstrap over
+prompts, paired; above_standard: the whole interval of the gain is above 0 (or below: no); empty:
+neither. Rows "both": over all cells of a sampling."""
+
+STANDARD = "standard"
+MAIN_COUNT, OTHER_COUNTS = 4, (1, 2, 8)
+CHANCE, COPYING = "chance, any id", "chance, copying"
+RATIO_OF_MEANS, MEAN_OF_RATIOS = "ratio of means", "mean of ratios"
+
+
+def _group(task: str, symbols: str) -> str:
+    return f"{task}, {symbols}"
+
+
+def _paper(symbols: str, cells: Sequence[tuple]) -> list[dict[str, Any]]:
+    """A table's cells as rows: (text, ids, LookUp standard and paper's, Permutation likewise)."""
+    rows = []
+    for index, task in enumerate(tasks.TASKS):
+        for text, ids, *figures in cells:
+            standard, ours = figures[2 * index : 2 * index + 2]
+            shared = {
+                "group": _group(task, symbols),
+                "task": task,
+                "symbols": symbols,
+                "text": text,
+                "ids": ids,
+            }
+            rows.append(shared | {"model": STANDARD, "accuracy": standard})
+            rows.append(
+                shared
+                | {
+                    "model": "gaussian",
+                    "accuracy": ours,
+                    "gain": round(ours - standard, 2),
+                    "ratio": ours / standard,
+                }
+            )
+    found = [row for row in rows if row["model"] == "gaussian"]
+    theirs = np.array([[row["accuracy"], row["accuracy"] / row["ratio"]] for row in found])
+    for name, value in _ratios(theirs[:, 0], theirs[:, 1]).items():
+        rows.append(_summary(name, symbols, "gaussian") | {"ratio": float(value)})
+    return rows
+
+
+def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
+    """What names a row over all cells."""
+    return {
+        "group": _group("both", symbols),
+        "task": f"both, {name}",
+        "symbols": symbols,
+        "model": model,
+    }
+
+
+def _ratios(theirs: np.ndarray, standard: np.ndarray) -> dict[str, Any]:
+    """Both ways to say how many times better; cells on the first axis."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            RATIO_OF_MEANS: theirs.mean(axis=0) / standard.mean(axis=0),
+            MEAN_OF_RATIOS: (theirs / standard).mean(axis=0),
+        }
+
+
+PAPER_ROWS: list[dict[str, Any]] = [
+    *_paper(
+        "uniform",
+        (
+            ("Pile", "characters", 48.50, 91.80, 27.66, 59.35),
+            ("Pile", "unigram", 21.45, 92.10, 22.84, 55.63),
+            ("Wiki-40B", "characters", 38.25, 59.70, 20.77, 60.51),
+            ("Wiki-40B", "unigram", 8.75, 59.35, 9.94, 50.91),
+            ("GitHub", "characters", 42.40, 86.65, 21.03, 71.59),
+            ("GitHub", "unigram", 4.25, 80.20, 8.59, 67.39),
+        ),
+    ),
+    *_paper(
+        "by frequency",
+        (
+            ("Pile", "characters", 72.80, 90.95, 40.63, 60.47),
+            ("Pile", "unigram", 61.20, 90.95, 40.55, 54.55),
+            ("Wiki-40B", "characters", 75.55, 63.45, 42.71, 59.86),
+            ("Wiki-40B", "unigram", 41.05, 57.95, 26.81, 51.86),
+            ("GitHub", "characters", 66.00, 86.75, 36.62, 70.77),
+            ("GitHub", "unigram", 59.25, 78.45, 37.46, 65.04),
+        ),
+    ),
+]
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Rows of each model and of chance, by task and sampling, then the ratios over all cells."""
+    cells: dict[tuple, dict[str, np.ndarray]] = {}
+    rows: list[dict[str, Any]] = []
+    for text in config.texts:
+        for ids in dict.fromkeys(model.ids for model in config.models):
+            rows += _of_text(config, text, ids, cells, workdir, log)
+    rows.sort(key=lambda row: (tasks.TASKS.index(row["task"]), SAMPLINGS.index(row["symbols"])))
+    return rows + _over_cells(config, cells, log)
+
+
+def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
+    """The rows of one kind of text and ids; per-prompt scores are left in `cells`."""
+    rows, standard = [], {}
+    for model in (model for model in config.models if model.ids == ids):
+        clock = Clock()
+        trained = language_models.trained(model, text, seed=config.seed, workdir=workdir, log=log)
+        name = STANDARD if model.vocabulary == "learned" else model.vocabulary
+        marks = tasks.separators(trained.codec)
+        sets = symbol_tasks.symbol_sets(trained.codec, trained.train.ids)
+        first = not standard
+        for task in tasks.TASKS:
+            for symbols in SAMPLINGS:
+                where = {"task": task, "symbols": symbols, "text": text.name, "ids": ids}
+                where = {"group": _group(task, symbols), **where}
+                found = {
+                    n: _scores(config, trained, task, sets[symbols], marks, n)
+                    for n in (MAIN_COUNT, *OTHER_COUNTS)
+                }
+                key = (task, symbols, text.name, ids)
+                cells.setdefault(key, {})[name] = found[MAIN_COUNT]
+                if name == STANDARD:
+                    standard[task, symbols] = found[MAIN_COUNT]
+                row = where | {"model": name} | _accuracies(found)
+                row |= _compared(config, found[MAIN_COUNT], standard.get((task, symbols)), name)
+                rows.append(row | {"seconds": clock.seconds()})
+                log(f"{text.name}, {ids}, {name}: {task}, {symbols}: {row['accuracy']:.1f} %")
+                if first:
+                    rows += _chances(where, task, sets[symbols], trained.codec.vocab_size + 2)
+    # Models in the config's order, chance last.
+    rows.sort(key=lambda row: row["model"] in (CHANCE, COPYING))
+    return setting.with_corpus(rows, language_models.load_corpus(text))
+
+
+def _scores(config, trained, task, symbols, marks, n) -> np.ndarray:
+    prompts = tasks.prompts(task, config.seed, symbols, marks, count=config.examples, n=n)
+    return symbol_tasks.scores(
+        trained.params,
+        trained.config,
+        prompts,
+        marks,
+        # One length for all prompts of a task, so that they share one compiled pass.
+        length=tasks.length(task, marks, max(MAIN_COUNT, *OTHER_COUNTS)),
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
+
+
+def _accuracies(found: dict[int, np.ndarray]) -> dict[str, float]:
+    values = {n: 100 * float(scores.mean()) for n, scores in found.items()}
+    return {"accuracy": values.pop(MAIN_COUNT)} | {f"n={n}": v for n, v in values.items()}
+
+
+def _chances(where, task, symbols, vocab_size) -> list[dict[str, Any]]:
+    """The rows of two guesses: over all ids, and among what may be copied."""
+    any_id = 100 * tasks.chance(vocab_size)
+    copied = {n: 100 * tasks.copying_chance(task, symbols, n) for n in (MAIN_COUNT, *OTHER_COUNTS)}
+    return [
+        where | {"model": CHANCE, "accuracy": any_id} | {f"n={n}": any_id for n in OTHER_COUNTS},
+        where
+        | {"model": COPYING, "accuracy": copied[MAIN_COUNT]}
+        | {f"n={n}": copied[n] for n in OTHER_COUNTS},
+    ]
+
+
+def _compared(config, scores_N, standard_N, name) -> dict[str, Any]:
+    """Interval of a model's accuracy, and its gain and ratio over the standard model."""
+    both = standard_N is not None and name != STANDARD
+    columns = [scores_N, standard_N] if both else [scores_N]
+    means = 100 * bootstrap.resampled_means(
+        np.stack(columns, axis=1), resamples=config.resamples, seed=config.seed
+    )
+    row: dict[str, Any] = {"interval": _interval(means[:, 0])}
+    if both:
+        gains = means[:, 0] - means[:, 1]
+        low, high = bootstrap.interval(gains)
+        gain = 100 * float(scores_N.mean() - standard_N.mean())
+        row |= {"gain": gain, "gain_interval": _interval(gains)}
+        row["above_standard"] = True if low > 0 else False if high < 0 else None
+        if standard_N.any():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratios = means[:, 0] / means[:, 1]
+            row["ratio"] = float(scores_N.mean() / standard_N.mean())
+            row["ratio_interval"] = _interval(ratios)
+    return row
+
+
+def _over_cells(config, cells, log) -> list[dict[str, Any]]:
+    """Ratio of means and mean of ratios, by sampling and model, over texts, ids and tasks."""
+    rows = []
+    names = dict.fromkeys(name for found in cells.values() for name in found)
+    for symbols in SAMPLINGS:
+        for name in names:
+            members = [
+                found for key, found in cells.items()
+                if key[1] == symbols and {name, STANDARD} <= set(found)
+            ]
+            if name == STANDARD or not members:
+                continue
+            resampled = np.stack([
+                bootstrap.resampled_means(
+                    np.stack([found[name], found[STANDARD]], axis=1),
+                    resamples=config.resamples,
+                    seed=config.seed + cell,
+                )
+                for cell, found in enumerate(members)
+            ])
+            means = np.array([[f[name].mean(), f[STANDARD].mean()] for f in members])
+            exact = _ratios(means[:, 0], means[:, 1])
+            spread = _ratios(resampled[..., 0], resampled[..., 1])
+            for kind, value in exact.items():
+                if math.isfinite(value):
+                    figures = {"ratio": float(value), "ratio_interval": _interval(spread[kind])}
+                    rows.append(_summary(kind, symbols, name) | figures)
+                    log(f"{symbols}, {name}: {kind} {value:.2f}, {figures['ratio_interval']}")
+    return rows
+
+
+def _interval(values_R: np.ndarray) -> str:
+    """The middle 95 % as text; an undefined value (0 / 0) counts as the largest."""
+    low, high = bootstrap.interval(np.where(np.isnan(values_R), np.inf, values_R))
+    digits = 2 if math.isfinite(high) and high < 10 else 1
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Is lexinvariant above standard, for each task and sampling; what becomes of "4X"."""
+    lines: list[str | None] = []
+    compared = [row for row in rows if row.get("gain") is not None]
+    for name in dict.fromkeys(row["model"] for row in compared):
+        for symbols in SAMPLINGS:
+            for task in tasks.TASKS:
+                cells = [
+                    row for row in compared
+                    if (row["model"], row["symbols"], row["task"]) == (name, symbols, task)
+                ]
+                if cells:
+                    lines.append(_above(name, symbols, task, cells))
+    for kind in (RATIO_OF_MEANS, MEAN_OF_RATIOS):
+        lines.append(_times(rows, kind))
+    guesses = {row["task"]: row["accuracy"] for row in rows if row["model"] == COPYING}
+    if guesses:
+        shown = ", ".join(f"{task} {value:.1f} %" for task, value in guesses.items())
+        lines.append(
+            f"who copies a candidate at random (by frequency) has {shown}: only what is above that"
+            " says that the right one was found"
+        )
+    return wording.compact(*lines, wording.text(rows))
+
+
+def _above(name, symbols, task, cells) -> str:
+    theirs = [
+        row for row in PAPER_ROWS
+        if (row["symbols"], row["task"]) == (symbols, task) and row.get("gain") is not None
+    ]
+    paper = f"the paper: {sum(row['gain'] > 0 for row in theirs)} of {len(theirs)} cells"
+    shown = "; ".join(
+        f"{row['accuracy']:.1f} %, {row['gain']:+.1f} [{row['gain_interval']}] points"
+        for row in cells
+    )
+    return wording.statement(
+        f"{name} above standard in {task}, symbols {symbols} ({paper})",
+        all(row["above_standard"] is True for row in cells),
+        shown,
+    )
+
+
+def _times(rows, kind) -> str | None:
+    """One line on a kind of ratio under both samplings."""
+    parts = []
+    for symbols in SAMPLINGS:
+        where = {"task": f"both, {kind}", "symbols": symbols}
+        paper = wording.pick(PAPER_ROWS, **where)
+        ours = [row for row in rows if all(row.get(key) == where[key] for key in where)]
+        if ours:
+            shown = ", ".join(
+                f"{row['model']} {row['ratio']:.2f} [{row['ratio_interval']}]" for row in ours
+            )
+            parts.append(f"symbols {symbols} {shown} (the paper's cells {paper['ratio']:.2f})")
+    title = f'the paper\'s "4X on average", as {kind} over all cells'
+    return f"{title}: {'; '.join(parts)}" if parts else None

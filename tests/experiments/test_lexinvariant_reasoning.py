@@ -1,0 +1,89 @@
+"""The table `reasoning`: it runs, its figures are the paper's, its intervals are paired."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from configs.lexinvariant import reasoning as configs
+from experiments.compressed_text import wording
+from experiments.lexinvariant import reasoning
+from research.reporting import results, tables
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    return reasoning.run(
+        configs.quick(), workdir=tmp_path_factory.mktemp("reasoning"), log=lambda line: None
+    )
+
+
+def test_the_quick_configuration_runs(rows):
+    for row in rows:
+        assert set(row) <= {*reasoning.COLUMNS, "group", "corpus"}
+        for value in results.plain(row).values():
+            assert value is None or isinstance(value, bool | int | float | str)
+            assert not isinstance(value, float) or math.isfinite(value)
+    cells = [row for row in rows if row["model"] == "canonical" and "accuracy" in row]
+    assert [(row["task"], row["symbols"]) for row in cells] == [
+        (task, symbols)
+        for task in ("LookUp", "Permutation")
+        for symbols in ("uniform", "by frequency")
+    ]
+    chances = [row for row in rows if row["model"] == reasoning.CHANCE]
+    assert len(chances) == 4 and all(row["accuracy"] == 100 / 130 for row in chances)
+    columns, merged = tables.merge(reasoning.COLUMNS, {"ours": rows}, reasoning.PAPER_ROWS)
+    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
+    for remark in reasoning.remarks(rows):
+        assert remark and "\n" not in remark
+
+
+def test_the_papers_rows_have_our_columns_and_its_ratios():
+    for row in reasoning.PAPER_ROWS:
+        assert set(row) <= {*reasoning.COLUMNS, "group"}
+    ratios = {
+        (symbols, kind): wording.pick(
+            reasoning.PAPER_ROWS, task=f"both, {kind}", symbols=symbols
+        )["ratio"]
+        for symbols in ("uniform", "by frequency")
+        for kind in (reasoning.RATIO_OF_MEANS, reasoning.MEAN_OF_RATIOS)
+    }
+    assert ratios["uniform", reasoning.RATIO_OF_MEANS] == pytest.approx(3.04, abs=0.005)
+    assert ratios["uniform", reasoning.MEAN_OF_RATIOS] == pytest.approx(4.94, abs=0.005)
+    assert ratios["by frequency", reasoning.RATIO_OF_MEANS] == pytest.approx(1.38, abs=0.005)
+    lost = [row for row in reasoning.PAPER_ROWS if row.get("gain", 0) < 0]
+    assert [(row["text"], row["task"]) for row in lost] == [("Wiki-40B", "LookUp")]
+    assert "EXPECTED" not in configs.__doc__
+
+
+def test_gains_are_paired():
+    """A model that is right where the standard is, and on one prompt more, is surely above it."""
+    config = dataclasses.replace(configs.quick(), resamples=2000)
+    standard = np.arange(400) % 2.0
+    better = np.maximum(standard, np.arange(400) < 20)
+    row = reasoning._compared(config, better, standard, "gaussian")
+    assert row["gain"] == pytest.approx(2.5) and row["above_standard"] is True
+    low, high = map(float, row["gain_interval"].split(" to "))
+    assert 0.9 < low < 2.0 and 3.0 < high < 4.6  # unpaired: -4.4 to 9.4
+    assert row["ratio"] == pytest.approx(1.05)
+    shuffled = np.random.default_rng(0).permutation(better)
+    assert reasoning._compared(config, shuffled, standard, "x")["above_standard"] is None
+    assert reasoning._compared(config, standard, better, "x")["above_standard"] is False
+    none = reasoning._compared(config, better, np.zeros(400), "x")
+    assert "ratio" not in none and none["above_standard"] is True
+
+
+def test_remarks_follow_the_rows(rows):
+    where = {"task": "LookUp", "symbols": "uniform", "model": "canonical"}
+    (index,) = (
+        i for i, row in enumerate(rows) if all(row.get(key) == where[key] for key in where)
+    )
+    for above, begins in ((True, "reproduced: "), (None, "not shown"), (False, "not shown")):
+        changed = [*rows]
+        changed[index] = rows[index] | {"above_standard": above}
+        (line,) = (
+            line for line in reasoning.remarks(changed)
+            if "canonical above standard in LookUp, symbols uniform" in line
+        )
+        assert line.startswith(begins)
