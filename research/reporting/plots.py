@@ -15,7 +15,6 @@ Row = Mapping[str, Any]
 BITS_PER_BYTE = ("bits/byte", "bits_per_byte", "bpb")
 MARKERS = "os^Dv<>P"
 DASHES = ("--", ":", "-.")
-_PANELS_ACROSS = 3
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,8 @@ class Axes:
       across: if set, a row is a whole curve: the columns named `across` and a number hold y at
         that x ("start 25"), and `x` and `y` are names for the axes only.
       lines: join our points too.
-      panels: a column; each of its values has a panel of its own, three abreast.
+      panels: a column; each of its values has a panel of its own.
+      abreast: panels in a line.
       thin: a column; where it is true, our points are a thin line without markers.
     """
 
@@ -41,6 +41,7 @@ class Axes:
     across: str = ""
     lines: bool = False
     panels: str = ""
+    abreast: int = 3
     thin: str = ""
 
 
@@ -91,7 +92,7 @@ def save(
     variants = dict.fromkeys(variant for _, variant in _points(axes, paper_rows))
     dashes = dict(zip(variants, cycle(DASHES), strict=False))
     markers = dict(zip(ours, MARKERS[1:], strict=False))
-    columns = min(_PANELS_ACROSS, len(panels))
+    columns = min(axes.abreast, len(panels))
     lines = -(-len(panels) // columns)
     size = (5.5 + 3.5 * columns, 5.5 if lines == 1 else 4 * lines)
     figure = Figure(figsize=size, layout="constrained")
