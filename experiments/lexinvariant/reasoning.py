@@ -9,7 +9,8 @@ import numpy as np
 
 from experiments.compressed_text import setting, wording
 from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import language_models, symbol_tasks
+from experiments.lexinvariant import comparisons, language_models, symbol_tasks
+from experiments.lexinvariant.comparisons import MEAN_OF_RATIOS, RATIO_OF_MEANS
 from experiments.lexinvariant.symbol_tasks import SAMPLINGS
 from research.evaluation import bootstrap
 from research.lexinvariance import tasks
@@ -41,7 +42,6 @@ neither. Rows "both": over all cells of a sampling."""
 STANDARD = "standard"
 MAIN_COUNT, OTHER_COUNTS = 4, (1, 2, 8)
 CHANCE, COPYING = "chance, any id", "chance, copying"
-RATIO_OF_MEANS, MEAN_OF_RATIOS = "ratio of means", "mean of ratios"
 
 
 def _group(task: str, symbols: str) -> str:
@@ -73,7 +73,7 @@ def _paper(symbols: str, cells: Sequence[tuple]) -> list[dict[str, Any]]:
             )
     found = [row for row in rows if row["model"] == "gaussian"]
     theirs = np.array([[row["accuracy"], row["accuracy"] / row["ratio"]] for row in found])
-    for name, value in _ratios(theirs[:, 0], theirs[:, 1]).items():
+    for name, value in comparisons.ratios(theirs[:, 0], theirs[:, 1]).items():
         rows.append(_summary(name, symbols, "gaussian") | {"ratio": float(value)})
     return rows
 
@@ -86,15 +86,6 @@ def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
         "symbols": symbols,
         "model": model,
     }
-
-
-def _ratios(theirs: np.ndarray, standard: np.ndarray) -> dict[str, Any]:
-    """Both ways to say how many times better; cells on the first axis."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return {
-            RATIO_OF_MEANS: theirs.mean(axis=0) / standard.mean(axis=0),
-            MEAN_OF_RATIOS: (theirs / standard).mean(axis=0),
-        }
 
 
 PAPER_ROWS: list[dict[str, Any]] = [
@@ -157,7 +148,12 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
                 if name == STANDARD:
                     standard[task, symbols] = found[MAIN_COUNT]
                 row = where | {"model": name} | _accuracies(found)
-                row |= _compared(config, found[MAIN_COUNT], standard.get((task, symbols)), name)
+                row |= comparisons.compared(
+                    found[MAIN_COUNT],
+                    standard[task, symbols] if name != STANDARD else None,
+                    resamples=config.resamples,
+                    seed=config.seed,
+                )
                 rows.append(row | {"seconds": clock.seconds()})
                 log(f"{text.name}, {ids}, {name}: {task}, {symbols}: {row['accuracy']:.1f} %")
                 if first:
@@ -198,28 +194,6 @@ def _chances(where, task, symbols, vocab_size) -> list[dict[str, Any]]:
     ]
 
 
-def _compared(config, scores_N, standard_N, name) -> dict[str, Any]:
-    """Interval of a model's accuracy, and its gain and ratio over the standard model."""
-    both = standard_N is not None and name != STANDARD
-    columns = [scores_N, standard_N] if both else [scores_N]
-    means = 100 * bootstrap.resampled_means(
-        np.stack(columns, axis=1), resamples=config.resamples, seed=config.seed
-    )
-    row: dict[str, Any] = {"interval": _interval(means[:, 0])}
-    if both:
-        gains = means[:, 0] - means[:, 1]
-        low, high = bootstrap.interval(gains)
-        gain = 100 * float(scores_N.mean() - standard_N.mean())
-        row |= {"gain": gain, "gain_interval": _interval(gains)}
-        row["above_standard"] = True if low > 0 else False if high < 0 else None
-        if standard_N.any():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratios = means[:, 0] / means[:, 1]
-            row["ratio"] = float(scores_N.mean() / standard_N.mean())
-            row["ratio_interval"] = _interval(ratios)
-    return row
-
-
 def _over_cells(config, cells, log) -> list[dict[str, Any]]:
     """Ratio of means and mean of ratios, by sampling and model, over texts, ids and tasks."""
     rows = []
@@ -241,21 +215,15 @@ def _over_cells(config, cells, log) -> list[dict[str, Any]]:
                 for cell, found in enumerate(members)
             ])
             means = np.array([[f[name].mean(), f[STANDARD].mean()] for f in members])
-            exact = _ratios(means[:, 0], means[:, 1])
-            spread = _ratios(resampled[..., 0], resampled[..., 1])
+            exact = comparisons.ratios(means[:, 0], means[:, 1])
+            spread = comparisons.ratios(resampled[..., 0], resampled[..., 1])
             for kind, value in exact.items():
                 if math.isfinite(value):
-                    figures = {"ratio": float(value), "ratio_interval": _interval(spread[kind])}
+                    text = comparisons.interval(spread[kind])
+                    figures = {"ratio": float(value), "ratio_interval": text}
                     rows.append(_summary(kind, symbols, name) | figures)
-                    log(f"{symbols}, {name}: {kind} {value:.2f}, {figures['ratio_interval']}")
+                    log(f"{symbols}, {name}: {kind} {value:.2f}, {text}")
     return rows
-
-
-def _interval(values_R: np.ndarray) -> str:
-    """The middle 95 % as text; an undefined value (0 / 0) counts as the largest."""
-    low, high = bootstrap.interval(np.where(np.isnan(values_R), np.inf, values_R))
-    digits = 2 if math.isfinite(high) and high < 10 else 1
-    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

@@ -9,9 +9,8 @@ import numpy as np
 
 from experiments.compressed_text import setting, wording
 from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import choices, language_models, symbol_tasks
+from experiments.lexinvariant import choices, comparisons, language_models, symbol_tasks
 from experiments.lexinvariant.choices import PER_BYTE, SUMMED
-from research.evaluation import bootstrap
 from research.lexinvariance import tasks
 
 TITLE = "Lexinvariance as regularization (section 3.6, Figure 8)"
@@ -135,10 +134,9 @@ def _as_model(config, trained, clean) -> dict[str, Any]:
             batch_size=config.batch_size,
             seed=config.seed,
         )
-        means_R = 100 * bootstrap.resampled_means(scores_N[:, None], seed=config.seed)[:, 0]
-        low, high = bootstrap.interval(means_R)
+        found = comparisons.compared(scores_N, None, resamples=2_000, seed=config.seed)
         row[task.lower()] = 100 * float(scores_N.mean())
-        row[f"{task.lower()}_interval"] = f"{low:.1f} to {high:.1f}"
+        row[f"{task.lower()}_interval"] = found["interval"]
     return row
 
 

@@ -1,6 +1,6 @@
 """The table `reasoning`: it runs, its figures are the paper's, its intervals are paired."""
 
-import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 from configs.lexinvariant import reasoning as configs
 from experiments.compressed_text import wording
-from experiments.lexinvariant import reasoning
+from experiments.lexinvariant import comparisons, reasoning
 from research.reporting import results, tables
 
 
@@ -58,20 +58,21 @@ def test_the_papers_rows_have_our_columns_and_its_ratios():
 
 
 def test_gains_are_paired():
-    """A model that is right where the standard is, and on one prompt more, is surely above it."""
-    config = dataclasses.replace(configs.quick(), resamples=2000)
+    """A model that is right where the standard is, and on ten prompts more, is surely above it."""
+    compared = functools.partial(comparisons.compared, resamples=2000, seed=0)
     standard = np.arange(400) % 2.0
     better = np.maximum(standard, np.arange(400) < 20)
-    row = reasoning._compared(config, better, standard, "gaussian")
+    row = compared(better, standard)
     assert row["gain"] == pytest.approx(2.5) and row["above_standard"] is True
     low, high = map(float, row["gain_interval"].split(" to "))
     assert 0.9 < low < 2.0 and 3.0 < high < 4.6  # unpaired: -4.4 to 9.4
     assert row["ratio"] == pytest.approx(1.05)
     shuffled = np.random.default_rng(0).permutation(better)
-    assert reasoning._compared(config, shuffled, standard, "x")["above_standard"] is None
-    assert reasoning._compared(config, standard, better, "x")["above_standard"] is False
-    none = reasoning._compared(config, better, np.zeros(400), "x")
+    assert compared(shuffled, standard)["above_standard"] is None
+    assert compared(standard, better)["above_standard"] is False
+    none = compared(better, np.zeros(400))
     assert "ratio" not in none and none["above_standard"] is True
+    assert set(compared(better, None)) == {"interval"}
 
 
 def test_remarks_follow_the_rows(rows):
