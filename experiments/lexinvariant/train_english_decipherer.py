@@ -3,7 +3,7 @@
     python -m experiments.lexinvariant.train_english_decipherer --data DIR --workdir RUN
 
 DIR (default: $FREEVOCAB_DATA) holds enwiki-2015/train-*.txt and valid.txt, and english-novels-100
-with its SPLIT.tsv. Interrupt it (Ctrl-C) and the same command goes on. Texts of 12 to 256 letters
+with its SPLIT.tsv. Interrupt it (Ctrl-C) and the same command goes on. Texts of 12 to 128 letters
 from the train splits, a third each with clear spaces, enciphered spaces and none. Nothing of a
 valid split is trained on; the rows are measured on it.
 """
@@ -51,16 +51,16 @@ class Config:
       seed: initial weights, texts and keys.
     """
 
-    batch_size: int = 16
-    length: int = 256
-    steps: int = 2_800
+    batch_size: int = 32
+    length: int = 128
+    steps: int = 2_400
     shortest: int = 12
     train_bytes: int = 60_000_000
-    d_model: int = 192
-    num_layers: int = 4
+    d_model: int = 128
+    num_layers: int = 2
     mlp_dim: int = 384
     optimizer: OptimizerConfig = OptimizerConfig(
-        name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=100
+        name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=100
     )
     seed: int = 0
 

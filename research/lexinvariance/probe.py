@@ -24,7 +24,7 @@ PROBE_RULES = (
     Rule(r"probe/up/kernel", ("in", "out"), kernel=True),
     Rule(r"probe/up/bias", ("-",)),
     Rule(r"probe/down/kernel", ("in", "out"), kernel=True),
-    Rule(r"probe/output_AxD", ("in", "out")),
+    Rule(r"probe/(input|output)_AxD", ("in", "out")),
 )
 
 

@@ -4,7 +4,9 @@ Cipher symbols are replaced by their rank in frequency, ties by first occurrence
 May, arXiv 2012.15229), so the result is the same to the bit under any permutation of the symbols.
 A clear space is not ranked: it has an id of its own. A trunk that sees both ways makes a vector of
 each position; those of one symbol are averaged; the probe's MLP and E' (`probe.py`) make
-log P(plain letter | text) of each mean. Plain symbols are a to z and the space.
+log P(plain letter | text) of each mean. The next pass of the same trunk sees these means and
+guesses at every position, beside the ranks, and does better: a word half read helps to read its
+other half. Training counts the guesses of every pass. Plain symbols are a to z and the space.
 """
 
 import json
@@ -19,14 +21,17 @@ import numpy as np
 from research.errors import FreevocabError
 from research.files import atomic_path, share, write_json
 from research.lexinvariance import probe
-from research.models import language_model, saved
+from research.models import language_model, saved, trunk
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
+from research.vocabularies import learned
 from research.vocabularies.learned import Learned
+from research.vocabularies.table import embed
 
 PLAIN = 27  # a to z, and the space
 SPACE = 26
 RANKS = 128  # symbols that a text may have
+PASSES = 3
 LONGEST = 512  # letters that are read at once
 FORMAT = "freevocab-reader"
 
@@ -39,10 +44,10 @@ class Reader(NamedTuple):
 
 
 def make_config(
-    d_model: int = 192, num_layers: int = 4, mlp_dim: int = 384, head_dim: int = 32
+    d_model: int = 128, num_layers: int = 2, mlp_dim: int = 384, head_dim: int = 32
 ) -> LanguageModelConfig:
     """A trunk that sees both ways, over RANKS ids, the clear space and one that is not used."""
-    trunk = TrunkConfig(
+    shape = TrunkConfig(
         d_model,
         d_model // head_dim,
         head_dim,
@@ -51,15 +56,16 @@ def make_config(
         causal=False,
         scan_layers=False,
     )
-    return LanguageModelConfig(trunk, RANKS + 2, RANKS + 2, Learned(tied=True))
+    return LanguageModelConfig(shape, RANKS + 2, RANKS + 2, Learned(tied=True))
 
 
 def init(key: jax.Array, config: LanguageModelConfig, mlp_dim: int = 256) -> dict[str, Any]:
-    """Fresh parameters: {'trunk', 'vocabulary', 'probe'}."""
-    first, second = jax.random.split(key)
+    """Fresh parameters: {'trunk', 'vocabulary', 'probe'}; probe/input_AxD takes guesses in."""
+    first, second, third = jax.random.split(key, 3)
     d_model = config.trunk.d_model
-    of_probe = probe.init(second, d_model=d_model, mlp_dim=mlp_dim, alphabet=PLAIN)
-    return language_model.init(first, config) | of_probe
+    params = probe.init(second, d_model=d_model, mlp_dim=mlp_dim, alphabet=PLAIN)
+    params["probe"]["input_AxD"] = jax.random.normal(third, (PLAIN, d_model)) * d_model**-0.5
+    return language_model.init(first, config) | params
 
 
 def ranked(symbols_L: np.ndarray, clear: int | None = None) -> np.ndarray:
@@ -93,20 +99,39 @@ def log_probabilities(
       ids_BxL: of `ranked`.
       segments_BxL: int; texts in one row do not see each other. None: one text a row.
     """
-    h_BxLxD = language_model.hidden(params, config, ids_BxL, segments_BxL)
+    return _passes(params, config, ids_BxL, segments_BxL)[-1]
+
+
+def _passes(params, config, ids_BxL, segments_BxL) -> list[jax.Array]:
+    """The log-probabilities after each pass."""
     same_BxLxL = ids_BxL[:, :, None] == ids_BxL[:, None, :]
     if segments_BxL is not None:
         same_BxLxL &= segments_BxL[:, :, None] == segments_BxL[:, None, :]
     share_BxLxL = same_BxLxL / jnp.sum(same_BxLxL, axis=-1, keepdims=True)
-    return probe.log_probabilities(params, share_BxLxL @ h_BxLxD)
+    ranks_BxLxD = embed(learned.table(params["vocabulary"]), ids_BxL)
+    clear_BxLx1 = (ids_BxL == RANKS)[:, :, None]
+    x_BxLxD, found = ranks_BxLxD, []
+    for _ in range(PASSES):
+        h_BxLxD = trunk.apply(params["trunk"], config.trunk, x_BxLxD, segments_BxL)
+        h_BxLxD = share_BxLxL @ h_BxLxD
+        found.append(probe.log_probabilities(params, h_BxLxD))
+        guess_BxLxD = jnp.exp(found[-1]) @ params["probe"]["input_AxD"]
+        # The trunk multiplies its inputs by sqrt(D); h has entries of about 1 already.
+        seen_BxLxD = guess_BxLxD + h_BxLxD * config.trunk.d_model**-0.5
+        x_BxLxD = ranks_BxLxD + jnp.where(clear_BxLx1, 0.0, seen_BxLxD)
+    return found
 
 
 def loss(
     params: dict[str, Any], batch: dict[str, jax.Array], *, config: LanguageModelConfig
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Nats of the plain symbols of a batch, summed over enciphered positions; see `probe.loss`."""
-    logs_BxLxA = log_probabilities(params, config, batch["inputs_BxL"], batch["segments_BxL"])
-    return probe.summed_nats(logs_BxLxA, batch["plain_BxL"], batch["weights_BxL"])
+    """Nats of the plain symbols, mean over passes; sums {'nats' (last pass), ...} of `probe`."""
+    found = _passes(params, config, batch["inputs_BxL"], batch["segments_BxL"])
+    of_passes = [
+        probe.summed_nats(logs, batch["plain_BxL"], batch["weights_BxL"]) for logs in found
+    ]
+    sums = of_passes[-1][1] | {"nats": jax.lax.stop_gradient(of_passes[-1][0])}
+    return sum(nats for nats, _ in of_passes) / PASSES, sums
 
 
 def save(directory: str | os.PathLike, reader: Reader, meta: dict[str, Any]) -> None:
@@ -118,9 +143,9 @@ def save(directory: str | os.PathLike, reader: Reader, meta: dict[str, Any]) -> 
         arrays = {name: np.asarray(array).astype(np.float16) for name, array in flat.items()}
         save_file(arrays, temporary / "params.safetensors")
         share(temporary / "params.safetensors")
-        trunk = reader.config.trunk
         shape = {
-            name: getattr(trunk, name) for name in ("d_model", "num_layers", "mlp_dim", "head_dim")
+            name: getattr(reader.config.trunk, name)
+            for name in ("d_model", "num_layers", "mlp_dim", "head_dim")
         }
         write_json(temporary / "reader.json", {"format": FORMAT, "shape": shape, "meta": meta})
 
