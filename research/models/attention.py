@@ -19,12 +19,14 @@ class Surroundings(NamedTuple):
       relative_BxTxS: int32 key minus query position, or None where it is simply j - i.
       mask_Bx1xTxS: bool, True = may be seen, beside causality; or None.
       slot_B: int32, the cache slot that this step writes; None for a whole sequence.
+      matches_BxTxS: int8, what n-gram heads need to know about the ids; None without them.
     """
 
     positions_BxT: jax.Array
     relative_BxTxS: jax.Array | None = None
     mask_Bx1xTxS: jax.Array | None = None
     slot_B: jax.Array | None = None
+    matches_BxTxS: jax.Array | None = None
 
 
 class Attention(nn.Module):

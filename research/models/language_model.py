@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from research.errors import UsageError
-from research.models import trunk
+from research.models import ngram_heads, trunk
 from research.models.sizes import TrunkConfig
 from research.vocabularies import cross_entropy
 from research.vocabularies.learned import Learned
@@ -220,4 +220,9 @@ def _vocabulary(params, config, ids_BxL, keys_Bx2, table, vocab_size):
 
 def _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL):
     x_BxLxD = vocabulary.embed(table, ids_BxL)
-    return trunk.apply(params["trunk"], config.trunk, x_BxLxD, segments_BxL, positions_BxL)
+    matches_BxLxL = None
+    if orders := config.trunk.ngram_heads:
+        matches_BxLxL = ngram_heads.matches(ids_BxL, max(orders), segments_BxL)
+    return trunk.apply(
+        params["trunk"], config.trunk, x_BxLxD, segments_BxL, positions_BxL, matches_BxLxL
+    )

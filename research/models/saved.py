@@ -63,7 +63,7 @@ def save(
         description = {
             "format": FORMAT,
             "version": VERSION,
-            "config": dataclasses.asdict(config),
+            "config": config_as_dict(config),
             "codec": codec.fingerprint(),
             "params": _digest(temporary / "params.safetensors"),
             "meta": extra or {},
@@ -121,8 +121,16 @@ def unflatten(flat: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
+def config_as_dict(config: LanguageModelConfig) -> dict[str, Any]:
+    """`dataclasses.asdict`, without what older versions do not know where it is not used."""
+    fields = dataclasses.asdict(config)
+    if not config.trunk.ngram_heads:
+        del fields["trunk"]["ngram_heads"]
+    return fields
+
+
 def config_from_dict(fields: Any, where: str | os.PathLike) -> LanguageModelConfig:
-    """The config of `dataclasses.asdict`; unknown or missing fields are damage."""
+    """The config of `config_as_dict`; unknown or missing fields are damage."""
     try:
         fields = dict(fields)
         trunk = TrunkConfig(**fields.pop("trunk"))

@@ -36,6 +36,8 @@ class TrunkConfig:
         a little faster to run). The parameters are the same either way: stacked, layer first.
       row_invariant: decode rows one after another, so that a row's numbers depend on nothing but
         that row, whatever the batch and its size; slow, see `research.models.rows`.
+      ngram_heads: orders of the n-gram heads of every block, see `research.models.ngram_heads`;
+        whole sequences only, no decoding.
     """
 
     d_model: int
@@ -57,8 +59,10 @@ class TrunkConfig:
     remat: bool = False
     scan_layers: bool = True
     row_invariant: bool = False
+    ngram_heads: tuple[int, ...] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "ngram_heads", tuple(self.ngram_heads))  # JSON has lists
         for name in ("d_model", "num_heads", "head_dim", "num_layers", "mlp_dim", "kv_heads"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -78,6 +82,9 @@ class TrunkConfig:
             raise UsageError(
                 f"max_distance={self.max_distance} must exceed num_buckets={self.num_buckets}"
             )
+        orders = self.ngram_heads
+        if len(set(orders)) < len(orders) or not all(1 <= order <= 100 for order in orders):
+            raise UsageError(f"ngram_heads must be different orders from 1 to 100, not {orders}")
         if self.dtype not in ("float32", "bfloat16"):
             raise UsageError(f"dtype must be float32 or bfloat16, not {self.dtype!r}")
 
@@ -132,7 +139,8 @@ def kernel_count(config: TrunkConfig) -> int:
     keys = config.kv_heads * config.head_dim
     attention = 2 * config.d_model * (queries + keys)
     mlp = (3 if config.gated else 2) * config.d_model * config.mlp_dim
-    return config.num_layers * (attention + mlp)
+    ngram_heads = (len(config.ngram_heads) + 1) * config.d_model**2 if config.ngram_heads else 0
+    return config.num_layers * (attention + mlp + ngram_heads)
 
 
 def residual_gain(config: TrunkConfig) -> float:

@@ -9,6 +9,7 @@ Parameters (layer axis N first in everything under layers/, whether scanned or n
     layers/attention/out/kernel [N, H, K, D]    final_norm/scale [D]
     layers/attention/position_bias [N, H, buckets]  (T5 positions)
     layers/attention/{query,key}_norm/scale [N, K]  (QK-norm)
+    layers/ngram_heads/averages/kernel [N, orders, D, D]  layers/ngram_heads/own/kernel [N, D, D]
 
 with H' the key-value heads. All are float32. Kernels start from truncated normals of variance
 1 / inputs, `out` and `down` divided by 2 N as well, norms at one, position biases at N(0, .04):
@@ -25,6 +26,7 @@ import jax.numpy as jnp
 from research.models.attention import Attention, Surroundings
 from research.models.cache import Cache, from_prompt, init_cache, reset_rows, slot_distances
 from research.models.mlp import MLP
+from research.models.ngram_heads import NGramHeads
 from research.models.placement import split_batch
 from research.models.projection import RMSNorm
 from research.models.rows import one_by_one
@@ -45,6 +47,8 @@ class Block(nn.Module):
         normed = RMSNorm(config.norm_epsilon, name="attention_norm")(x_BxTxD)
         attended, kept = Attention(config, name="attention")(normed, surroundings, cached)
         x_BxTxD += attended
+        if config.ngram_heads:
+            x_BxTxD += NGramHeads(config, name="ngram_heads")(normed, surroundings.matches_BxTxS)
         normed = RMSNorm(config.norm_epsilon, name="mlp_norm")(x_BxTxD)
         x_BxTxD += MLP(config, name="mlp")(normed)
         x_BxTxD = split_batch(x_BxTxD)
@@ -62,6 +66,7 @@ class Trunk(nn.Module):
         x_BxLxD: jax.Array,
         segments_BxL: jax.Array | None = None,
         positions_BxL: jax.Array | None = None,
+        matches_BxLxL: jax.Array | None = None,
         *,
         keep_cache: bool = False,
     ):
@@ -72,9 +77,17 @@ class Trunk(nn.Module):
           segments_BxL: int; a position sees only its own segment. None: one segment.
           positions_BxL: int32, where each vector stands, for the T5 bias and rotary; None: its
             index. Causality always follows the order in the array.
+          matches_BxLxL: `ngram_heads.matches`, if the config has n-gram heads.
           keep_cache: also return the keys and values, each [layers, B, L, kv heads, K].
+
+        Raises:
+          ValueError: if there are n-gram heads and no matches.
         """
-        surroundings = _sequence_surroundings(x_BxLxD.shape[1], segments_BxL, positions_BxL)
+        if self.config.ngram_heads and matches_BxLxL is None:
+            raise ValueError("a trunk with n-gram heads needs the matches of the ids")
+        surroundings = _sequence_surroundings(
+            x_BxLxD.shape[1], segments_BxL, positions_BxL, matches_BxLxL
+        )
         y_BxLxD, kept = self._layers(x_BxLxD, surroundings, None, keep_cache)
         return (y_BxLxD, kept) if keep_cache else y_BxLxD
 
@@ -115,20 +128,22 @@ class _Step(Trunk):
         return y_Bx1xD[:, 0], Cache(keys, values, cache.length_B + 1)
 
 
-def _sequence_surroundings(length, segments_BxL, positions_BxL) -> Surroundings:
+def _sequence_surroundings(length, segments_BxL, positions_BxL, matches_BxLxL) -> Surroundings:
     mask = relative = None
     if segments_BxL is not None:
         mask = (segments_BxL[:, :, None] == segments_BxL[:, None, :])[:, None]
     if positions_BxL is None:
-        return Surroundings(jnp.arange(length, dtype=jnp.int32)[None], None, mask)
-    relative = positions_BxL[:, None, :] - positions_BxL[:, :, None]
-    return Surroundings(positions_BxL, relative, mask)
+        positions_BxL = jnp.arange(length, dtype=jnp.int32)[None]
+    else:
+        relative = positions_BxL[:, None, :] - positions_BxL[:, :, None]
+    return Surroundings(positions_BxL, relative, mask, matches_BxTxS=matches_BxLxL)
 
 
 def init(key: jax.Array, config: TrunkConfig) -> dict[str, Any]:
     """Fresh parameters, the tree in this module's docstring."""
     x_BxLxD = jnp.zeros((1, 2, config.d_model), jnp.float32)
-    return Trunk(config).init(key, x_BxLxD)["params"]
+    matches_BxLxL = jnp.zeros((1, 2, 2), jnp.int8)
+    return Trunk(config).init(key, x_BxLxD, matches_BxLxL=matches_BxLxL)["params"]
 
 
 def apply(
@@ -137,9 +152,11 @@ def apply(
     x_BxLxD: jax.Array,
     segments_BxL: jax.Array | None = None,
     positions_BxL: jax.Array | None = None,
+    matches_BxLxL: jax.Array | None = None,
 ) -> jax.Array:
     """`Trunk` as a pure function: [B, L, D] -> [B, L, D]."""
-    return Trunk(config).apply({"params": params}, x_BxLxD, segments_BxL, positions_BxL)
+    variables = {"params": params}
+    return Trunk(config).apply(variables, x_BxLxD, segments_BxL, positions_BxL, matches_BxLxL)
 
 
 def prefill(
@@ -158,12 +175,11 @@ def prefill(
       Outputs [B, L, D] (those of the padding mean nothing), cache.
 
     Raises:
-      ValueError: if L exceeds cache_length or the trunk is not causal.
+      ValueError: if L exceeds cache_length, or the trunk is not causal or has n-gram heads.
     """
     if x_BxLxD.shape[1] > cache_length:
         raise ValueError(f"a prompt of {x_BxLxD.shape[1]} does not fit {cache_length} cache slots")
-    if not config.causal:
-        raise ValueError("prefill needs a causal trunk")
+    _check_decoding(config, "prefill")
     variables = {"params": params}
     y_BxLxD, (keys, values) = Trunk(config).apply(variables, x_BxLxD, keep_cache=True)
     return y_BxLxD, from_prompt(keys, values, length_B, cache_length)
@@ -178,10 +194,14 @@ def decode_step(
     more, the result is that of the whole sequence. Needs a causal config. With
     `config.row_invariant` each row is run by itself.
     """
-    if not config.causal:
-        raise ValueError("decode_step needs a causal trunk")
+    _check_decoding(config, "decode_step")
 
     def step(x_BxD, cache):
         return _Step(config).apply({"params": params}, x_BxD, cache)
 
     return one_by_one(step, x_BxD, cache) if config.row_invariant else step(x_BxD, cache)
+
+
+def _check_decoding(config: TrunkConfig, what: str) -> None:
+    if not config.causal or config.ngram_heads:
+        raise ValueError(f"{what} needs a causal trunk without n-gram heads")

@@ -52,6 +52,10 @@ LANGUAGE_MODEL_RULES = (
     _kernel(r"trunk/layers/attention/out/kernel", "layer", "in/model", "in", "out/data"),
     _kernel(r"trunk/layers/mlp/(gate|up)/kernel", "layer", "in/data", "out/model"),
     _kernel(r"trunk/layers/mlp/down/kernel", "layer", "in/model", "out/data"),
+    _kernel(
+        r"trunk/layers/ngram_heads/averages/kernel", "layer", "in", "in/model", "out/data"
+    ),
+    _kernel(r"trunk/layers/ngram_heads/own/kernel", "layer", "in/model", "out/data"),
     Rule(r"trunk/layers/attention/position_bias", ("layer", "-/model", "-")),
     Rule(r"trunk/layers/attention/(query|key)_norm/scale", ("layer", "-")),
     Rule(r"trunk/layers/(attention|mlp)_norm/scale", ("layer", "-")),

@@ -6,7 +6,6 @@ loop. The two round differently in the last bits, so a codec uses one of them fo
 encoder and its decoder run the same compiled program at the same fixed shape.
 """
 
-import dataclasses
 import functools
 import hashlib
 import os
@@ -123,7 +122,7 @@ class TransformerModel:
 
     def fingerprint(self) -> str:
         """Hex digest of the parameters, the shape, beta and what bounds a context."""
-        facts = [dataclasses.asdict(self.config), self.beta, self.context, self.batch_size]
+        facts = [saved.config_as_dict(self.config), self.beta, self.context, self.batch_size]
         state = hashlib.sha256(repr(facts).encode())
         for name, array in saved.flatten(self.params).items():
             state.update(name.encode())
