@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 
 from research.models import positions
-from research.vocabularies.cross_entropy import masked_logits
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.vocabularies import learned
+from research.vocabularies.cross_entropy import masked_logits
 from research.vocabularies.table import embed
 
 _ACTIVATIONS = {"gelu": jax.nn.gelu, "silu": jax.nn.silu, "relu": jax.nn.relu}
