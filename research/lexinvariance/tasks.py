@@ -5,8 +5,9 @@
 
 A prompt is ids, not text: BOS, then symbols and separators. A symbol is one id that occurs in the
 training text and is no separator. The separators `->` and ` ` are what the codec makes of each of
-them by itself: two ids and one for characters; for a Unigram vocabulary whatever pieces it has
-for them, so that a symbol is never merged with what stands beside it.
+them by itself: two ids and one for characters; for a Unigram vocabulary the pieces that it has for
+them (a normaliser that drops a lone space leaves none). A symbol is never merged with what stands
+beside it.
 
 Definitions. LookUp: n distinct keys, values drawn independently of them and of each other (a value
 may repeat, and may equal a key), then one of the keys. Permutation: one of the six ordered pairs of
@@ -66,8 +67,14 @@ class Prompts(NamedTuple):
 
 
 def separators(codec: Codec) -> Separators:
-    """The separators as a codec encodes them; BOS is its vocab_size, as in a token store."""
+    """The separators as a codec encodes them; BOS is its vocab_size, as in a token store.
+
+    Raises:
+      UsageError: if the codec has no ids for `->`.
+    """
     arrow, space = (tuple(int(id_) for id_ in ids) for ids in codec.encode(["->", " "]))
+    if not arrow:
+        raise UsageError(f"codec {codec.name} has no ids for '->': LookUp cannot be written in it")
     return Separators(codec.vocab_size, arrow, space)
 
 
@@ -172,7 +179,7 @@ def right(predict: Predict, prompts: Prompts, separators: Separators) -> np.ndar
     second, right or wrong; what it has not written yet is not there.
     """
     ids_NxL = prompts.ids_NxL.copy()
-    ids_NxL[:, prompts.answers] = separators.space[0]
+    ids_NxL[:, prompts.answers] = separators.bos
     found = []
     for at in prompts.answers:
         ids_NxL[:, at] = predict(ids_NxL, at)

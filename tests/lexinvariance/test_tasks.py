@@ -7,12 +7,14 @@ import pytest
 from scipy import stats
 
 from research.codecs.bytes_codec import BytesCodec
+from research.codecs.sentencepiece_codec import SentencePieceCodec
 from research.errors import UsageError
 from research.lexinvariance import tasks
 from research.lexinvariance.tasks import Separators, Symbols
 
 MARKS = Separators(bos=60, arrow=(50, 51), space=(52,))
 SKEWED = Symbols(np.array([3, 7, 8, 20, 41], np.int32), np.array([0.5, 0.2, 0.15, 0.1, 0.05]))
+WORDS = ["bird", "table", "cloud", "river", "stone"]
 UNIFORM = Symbols(np.arange(40, dtype=np.int32), np.full(40, 1 / 40))
 
 
@@ -98,6 +100,29 @@ def test_the_symbols_of_a_text():
         tasks.prompts("Permutation", 0, uniform, marks, count=1, n=1)
 
 
+def test_symbols_of_a_unigram_vocabulary_are_single_pieces():
+    """Nothing is merged across a border: the ids are those of the parts, one after the other."""
+    text = " ".join(f"the {word} of a {word}->{i}" for i, word in enumerate(WORDS * 40))
+    codec = SentencePieceCodec.train([text.encode()], 300)
+    marks = tasks.separators(codec)
+    pieces = codec.token_bytes()
+    assert [b"".join(pieces[id_] for id_ in ids) for ids in marks[1:]] == [b"->", b" "]
+    train_ids = codec.encode([text.encode()])[0]
+    symbols = tasks.symbols(train_ids, marks, by_frequency=True)
+    assert any(len(pieces[id_]) > 1 for id_ in symbols.ids_A)
+    assert not set(symbols.ids_A.tolist()) & {*marks.arrow, *marks.space}
+    assert set(symbols.ids_A.tolist()) <= set(train_ids.tolist())
+    prompts = tasks.prompts("LookUp", 0, symbols, marks, count=50, n=2)
+    assert prompts.ids_NxL.shape[1] == tasks.length("LookUp", marks, 2)
+    row = prompts.ids_NxL[0].tolist()
+    arrow, space = len(marks.arrow), len(marks.space)
+    assert b"".join(pieces[id_] for id_ in row[1:]) == b"".join(
+        (pieces[row[1]], b"->", pieces[row[2 + arrow]], b" ", pieces[row[3 + arrow + space]])
+        + (b"->", pieces[row[4 + 2 * arrow + space]], b" ", pieces[row[-2 - arrow]])
+        + (b"->", pieces[row[-1]])
+    )
+
+
 def successive(symbols, distinct):
     """Probability of each ordered draw without replacement."""
     shares = dict(zip(symbols.ids_A.tolist(), symbols.shares_A.tolist(), strict=True))
@@ -152,7 +177,7 @@ def test_a_model_never_sees_an_answer_before_it_gives_it():
     right = tasks.right(predict, prompts, MARKS)
     first, second = prompts.answers
     assert [at for at, _ in seen] == [first, second]
-    assert (seen[0][1][:, [first, second]] == MARKS.space[0]).all()
+    assert (seen[0][1][:, [first, second]] == MARKS.bos).all()
     assert (seen[1][1][:, first] == 39).all()  # its own symbol, right or wrong
     assert (right == (prompts.ids_NxL[:, [first, second]] == 39)).all()
 
