@@ -32,7 +32,7 @@ def run(options: Report) -> None:
         print(f"{options.readme}: {'as before' if new == old else 'updated'}")
         return
     out = options.out or options.workdir / "report"
-    shown = sections(results.load_all(results.COMMITTED, options.workdir / "results"))
+    shown = sections(results.COMMITTED, options.workdir / "results")
     written = report.write(out, shown)
     measured = sum(len(section.results) for section in shown)
     print(f"{len(shown)} tables, {measured} results; {len(written)} files, first {written[0]}")
@@ -41,12 +41,13 @@ def run(options: Report) -> None:
 def main_sections() -> list[report.Section]:
     """The main tables with their committed results."""
     main = {table.path for table in catalog.select(None)}
-    shown = sections(results.load_all(results.COMMITTED))
+    shown = sections(results.COMMITTED)
     return [section for section in shown if f"{section.paper}/{section.table}" in main]
 
 
-def sections(measured: dict[tuple[str, str, str], results.Result]) -> list[report.Section]:
-    """One section for every table, with what was measured of it."""
+def sections(*directories: Path) -> list[report.Section]:
+    """One section for every table, with what the directories hold of it; a later one wins."""
+    measured = results.load_all(*directories)
     found = []
     for table in catalog.tables():
         experiment, configuration = table.experiment(), table.configuration()
@@ -62,6 +63,18 @@ def sections(measured: dict[tuple[str, str, str], results.Result]) -> list[repor
                 scales=scales,
                 results={s: measured[key] for s, key in keys.items() if key in measured},
                 plot=getattr(experiment, "PLOT", None),
+                pictures=[
+                    picture
+                    for key in keys.values()
+                    if key in measured
+                    for picture in results.pictures(_last(directories, *key))
+                ],
             )
         )
     return found
+
+
+def _last(directories: tuple[Path, ...], paper: str, table: str, scale: str) -> Path:
+    """The result file that `results.load_all` took."""
+    paths = [directory / paper / table / f"{scale}.json" for directory in directories]
+    return [path for path in paths if path.is_file()][-1]

@@ -107,6 +107,7 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
             root,
             columns=experiment.COLUMNS,
         )
+        results.keep_pictures(directory / "pictures" / table.name, path)
     label = f"ours, {scale}"
     _, paper_rows = tables.smallest_size(experiment.PAPER_ROWS)
     columns, merged = tables.merge(experiment.COLUMNS, {label: rows}, paper_rows)

@@ -23,6 +23,7 @@ class Section:
       results: scale -> what was measured; an absent scale has not been run.
       scales: that the table can be run at.
       plot: what the experiment says about its plot, or None.
+      pictures: PNG files that runs left beside their results.
     """
 
     paper: str
@@ -33,6 +34,7 @@ class Section:
     scales: Sequence[str]
     results: Mapping[str, Result] = field(default_factory=dict)
     plot: Mapping[str, Any] | None = None
+    pictures: Sequence[Path] = ()
 
     @property
     def ours(self) -> dict[str, list[dict[str, Any]]]:
@@ -58,7 +60,13 @@ def write(directory: Path, sections: Sequence[Section]) -> list[Path]:
         )
         if drawn:
             written.append(picture)
-        parts.append(_markdown(section, columns, rows, picture.relative_to(directory), drawn))
+        shown = [picture] * drawn
+        for source in section.pictures:
+            shown.append(picture.with_name(f"{section.table}-{source.name}"))
+            files.write_bytes(shown[-1], source.read_bytes())
+            written.append(shown[-1])
+        shown = [path.relative_to(directory) for path in shown]
+        parts.append(_markdown(section, columns, rows, shown))
     page = directory / "report.md"
     files.write_text(page, "\n".join(parts))
     return [page, *written]
@@ -116,7 +124,7 @@ def update_readme(text: str, sections: Sequence[Section]) -> str:
     return f"{before}{BEGIN}\n\n{body}\n{END}{after}"
 
 
-def _markdown(section, columns, rows, picture: Path, drawn: bool) -> str:
+def _markdown(section, columns, rows, pictures: Sequence[Path]) -> str:
     lines = [f"## {section.paper}/{section.table}: {section.title}\n"]
     command = f"freevocab reproduce {section.paper}/{section.table} --scale"
     for scale in section.scales:
@@ -128,7 +136,7 @@ def _markdown(section, columns, rows, picture: Path, drawn: bool) -> str:
         lines += [f"  - {note}" for note in result.notes]
     if rows:
         lines.append("\n" + tables.markdown(columns, rows).rstrip())
-    if drawn:
+    for picture in pictures:
         lines.append(f"\n![{section.title}]({picture.as_posix()})")
     return "\n".join(lines) + "\n"
 

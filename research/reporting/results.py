@@ -157,6 +157,25 @@ def load_all(*directories: str | Path) -> dict[tuple[str, str, str], Result]:
     return found
 
 
+def keep_pictures(made: Path, result: Path) -> list[Path]:
+    """Copies the PNG files that a run left in the folder `made` beside its result file.
+
+    cpu.json gets cpu-NAME.png. Those of an earlier run of the scale are removed.
+    """
+    for old in pictures(result):
+        old.unlink()
+    kept = []
+    for picture in sorted(made.glob("*.png")):
+        kept.append(result.parent / f"{result.stem}-{picture.name}")
+        files.write_bytes(kept[-1], picture.read_bytes())
+    return kept
+
+
+def pictures(result: Path) -> list[Path]:
+    """The PNG files that `keep_pictures` put beside a result file."""
+    return sorted(result.parent.glob(f"{result.stem}-*.png"))
+
+
 def plain(value: Any) -> Any:
     """`value` as JSON can hold it: numpy scalars become numbers, paths strings, NaN null."""
     if isinstance(value, Mapping):

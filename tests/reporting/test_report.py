@@ -100,6 +100,18 @@ def test_the_summary_shows_scales_beside_the_papers_smallest_model():
     ]
 
 
+def test_pictures_that_a_run_left_are_shown(tmp_path):
+    source = tmp_path / "cpu-keys.png"
+    source.write_bytes(b"a picture")
+    section = report.Section(
+        paper="p", table="t", title="T", columns=("n",), paper_rows=[], scales=("cpu",),
+        pictures=[source],
+    )  # fmt: skip
+    written = report.write(tmp_path / "report", [section])
+    assert written[-1].read_bytes() == b"a picture"
+    assert f"![T](p/{written[-1].name})" in written[0].read_text(encoding="utf-8")
+
+
 class FakeResult(NamedTuple):
     """Of a result, what a summary reads."""
 

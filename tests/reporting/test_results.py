@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.compressed_text import train_english_codebook
+from experiments.lexinvariant import train_english_decipherer
 from research.cli import catalog
 from research.errors import FreevocabError
 from research.reporting import environment, results
@@ -102,8 +103,11 @@ def test_the_fields_checked_are_the_fields_there_are():
 COMMITTED = results.load_all(results.COMMITTED)
 
 
-# How a shipped codebook was trained, recorded by its script: no table of the paper, no seeds.
-TRAINING = {("compressed_text", "english_b16"): train_english_codebook}
+# How something shipped was trained, recorded by its script: no table of a paper.
+TRAINING = {
+    ("compressed_text", "english_b16"): train_english_codebook,
+    ("lexinvariant", "english_decipherer"): train_english_decipherer,
+}
 
 
 def test_committed_results_belong_to_tables():
@@ -124,3 +128,18 @@ def test_committed_results_belong_to_tables():
         assert all(math.isfinite(number) for number in numbers)
         # A committed result names no place of the machine that it was measured on.
         assert not any(f'"{root}' in json.dumps(result.config) for root in ("/", "text:/", "C:"))
+
+
+def test_pictures_lie_beside_their_result_and_are_replaced(tmp_path):
+    made, result = tmp_path / "made", tmp_path / "p" / "t" / "cpu.json"
+    for name in ("a", "b"):
+        made.mkdir(exist_ok=True)
+        (made / f"{name}.png").write_bytes(name.encode())
+    result.parent.mkdir(parents=True)
+    kept = results.keep_pictures(made, result)
+    assert [path.name for path in kept] == ["cpu-a.png", "cpu-b.png"]
+    (result.parent / "gpu-a.png").write_bytes(b"of another scale")
+    (made / "b.png").unlink()
+    assert results.keep_pictures(made, result) == results.pictures(result) == kept[:1]
+    assert (result.parent / "gpu-a.png").is_file()
+    assert results.keep_pictures(tmp_path / "absent", result) == []

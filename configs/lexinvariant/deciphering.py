@@ -1,0 +1,137 @@
+"""Reading a cipher's key with a probe, by position (Figures 4 and 5, section 3.3).
+
+    freevocab reproduce lexinvariant/deciphering [--scale gpu|paper]
+
+A two-layer MLP on the frozen hidden states of a lexinvariant model predicts the plain symbol of
+each position. Held-out text under held-out keys: every symbol but the space is replaced, one to
+one, by an arbitrary one. From the posteriors of a window of 100 positions a key is read in four
+ways; its precision is the share of the window's cipher symbols that stand for a letter a to z and
+are read right.
+
+cpu: RECORD
+gpu: novels, the two 25m models of perplexity_by_position, 1,500 probe steps of 64 x 512,
+  1,000 texts. Not yet run.
+paper: the Pile, 151m, 10,000 probe steps, 1,000 texts. Not run here.
+The paper (Gaussian, majority vote): precision .630 in the window at 0, .933 at 100, .996 at 400.
+Expected at cpu scale: canonical above gaussian, which hardly begins to learn in 600 steps.
+"""
+
+from dataclasses import dataclass, replace
+
+from configs.lexinvariant.parts import (
+    CPU_MODELS,
+    DOCUMENTATION,
+    GPU_MODEL,
+    NOVELS,
+    PAPER_MODEL,
+    PILE,
+    QUICK_MODEL,
+    QUICK_TEXT,
+    ModelConfig,
+    TextConfig,
+)
+from research.training.config import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """The probe, and how it is trained: on the model's own text, in sequences of its length.
+
+    Attributes:
+      mlp_dim: F, width of the MLP (not in the paper).
+      batch_size, steps: sequences of a step, steps.
+      optimizer: and its schedule.
+    """
+
+    mlp_dim: int = 256
+    batch_size: int = 8
+    steps: int = 300
+    optimizer: OptimizerConfig = OptimizerConfig(
+        name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=20
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Models, their probes, and where keys are read.
+
+    Attributes:
+      text: what models and probes are trained on, and its held-out part is enciphered.
+      models: lexinvariant ones; each gets a probe of its own.
+      probe: of each.
+      num_sequences: enciphered texts, each under a key of its own; where the held-out text does
+        not have so many, it is used again under other keys.
+      starts: first positions of the windows.
+      window: positions of a window.
+      picture_starts, picture_window: of the matrices that are drawn.
+      seed: keys, initial weights of the probes and the order of their text.
+    """
+
+    text: TextConfig
+    models: tuple[ModelConfig, ...]
+    probe: ProbeConfig
+    num_sequences: int
+    starts: tuple[int, ...]
+    window: int = 100
+    picture_starts: tuple[int, ...] = (0, 50, 100, 200, 400)
+    picture_window: int = 50
+    seed: int = 0
+
+
+LEXINVARIANT = ("gaussian", "canonical")
+STARTS = (0, 25, 50, 75, 100, 125, 150, 175, 200, 250, 300, 350, 400)
+
+
+def cpu() -> Config:
+    """Two layers, sequences of 256."""
+    return Config(
+        text=DOCUMENTATION,
+        models=tuple(model for model in CPU_MODELS if model.vocabulary in LEXINVARIANT),
+        probe=ProbeConfig(),
+        num_sequences=200,
+        starts=(0, 25, 50, 75, 100, 125, 150),
+        picture_starts=(0, 50, 100, 150, 200),
+    )
+
+
+def gpu() -> Config:
+    """Six layers, sequences of 512."""
+    return Config(
+        text=NOVELS,
+        models=tuple(replace(GPU_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
+        probe=ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500),
+        num_sequences=1_000,
+        starts=STARTS,
+    )
+
+
+def paper() -> Config:
+    """The paper's model and number of probe steps."""
+    return Config(
+        text=PILE,
+        models=(replace(PAPER_MODEL, vocabulary="gaussian"),),
+        probe=ProbeConfig(
+            mlp_dim=4096,
+            batch_size=64,
+            steps=10_000,
+            optimizer=OptimizerConfig(
+                name="adamw", learning_rate=1e-3, schedule="cosine", warmup_steps=200
+            ),
+        ),
+        num_sequences=1_000,
+        starts=STARTS,
+    )
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return Config(
+        text=QUICK_TEXT,
+        models=tuple(replace(QUICK_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
+        probe=ProbeConfig(mlp_dim=16, steps=2, optimizer=QUICK_MODEL.optimizer),
+        num_sequences=4,
+        starts=(0, 10),
+        window=20,
+        picture_starts=(0, 10),
+        picture_window=10,
+    )
