@@ -1,0 +1,182 @@
+"""A cipher as people give it: which characters are enciphered, and where words end.
+
+Two ways to read a text (`symbols`):
+  all      every character that is no white space is a symbol; upper and lower case differ.
+  letters  letters are symbols, whatever their case; everything else is as it was (the
+           cryptograms of newspapers).
+and three kinds of spaces (`spaces`):
+  clear        white space ends words and is no symbol.
+  enciphered   one symbol stands for the space.
+  none         there are none; white space, if any, is layout (groups of five) and carries nothing.
+`candidates` lists the readings that a text allows; which one is right is for a solver to say.
+"""
+
+import dataclasses
+import unicodedata
+
+import numpy as np
+
+from research.errors import FreevocabError, UsageError
+
+MOST_SYMBOLS = 128
+SYMBOLS = ("all", "letters")
+SPACES = ("clear", "enciphered", "none")
+_LETTERS = 26
+
+
+@dataclasses.dataclass(frozen=True)
+class CipherText:
+    """One reading of a text.
+
+    Attributes:
+      text: as it was given.
+      symbols: the distinct symbols in order of first occurrence, S of them.
+      places: index in `text` of each enciphered character, L of them.
+      ids: which symbol stands there, L numbers below S.
+      breaks: for each of the L, whether a word ended before it (white space in the clear).
+      spaces, reading: see the module's docstring.
+    """
+
+    text: str
+    symbols: tuple[str, ...]
+    places: tuple[int, ...]
+    ids: tuple[int, ...]
+    breaks: tuple[bool, ...]
+    spaces: str
+    reading: str
+
+    @property
+    def letters(self) -> int:
+        """How many plain symbols there may be: the space is one if it is enciphered."""
+        return _LETTERS + (self.spaces == "enciphered")
+
+    @property
+    def untouched(self) -> int:
+        """Characters that are neither enciphered nor white space: punctuation in the clear."""
+        return sum(not each.isspace() for each in self.text) - len(self.places)
+
+    def stream(self) -> np.ndarray:
+        """What a solver reads: symbols as 0 to S - 1, each clear space as -1; int32.
+
+        A clear text begins and ends with a space, so that its first and last letter count as such.
+        """
+        found: list[int] = []
+        clear = self.spaces == "clear"
+        for id_, broken in zip(self.ids, self.breaks, strict=True):
+            if broken or (clear and not found):
+                found.append(-1)
+            found.append(id_)
+        return np.asarray([*found, *[-1] * clear], np.int32)
+
+    def plain(self, letters: str, *, unsure: str | None = None) -> str:
+        """The text with each symbol replaced by its letter; the case of `letters` texts is kept.
+
+        Args:
+          letters: the plain letter of each of the S symbols.
+          unsure: for each symbol, "1" where its letter is to stand in square brackets.
+        """
+        out = list(self.text)
+        for place, id_ in zip(self.places, self.ids, strict=True):
+            letter = letters[id_]
+            if self.reading == "letters" and self.text[place].isupper():
+                letter = letter.upper()
+            if unsure is not None and unsure[id_] == "1" and letter != " ":
+                letter = f"[{letter}]"
+            out[place] = letter
+        if self.spaces == "none":  # what layout there is keeps its lines alone
+            out = [c for c, given in zip(out, self.text, strict=True) if given not in " \t"]
+        return "".join(out)
+
+
+def decode(data: bytes) -> str:
+    """The text of a file.
+
+    Raises:
+      FreevocabError: if it is empty or no text.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FreevocabError("this is no text: it is not UTF-8") from None
+    wrong = [c for c in text if unicodedata.category(c) == "Cc" and not c.isspace()]
+    if wrong:
+        raise FreevocabError(f"this is no text: it holds the control character {wrong[0]!r}")
+    if not text.strip():
+        raise FreevocabError("there is nothing to decipher: the text is empty")
+    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").strip("\n")
+
+
+def read(text: str, spaces: str, symbols: str) -> CipherText:
+    """One reading of a text.
+
+    Raises:
+      FreevocabError: if it leaves no symbols, or more than MOST_SYMBOLS.
+      UsageError: if there is no such reading.
+    """
+    if symbols not in SYMBOLS or spaces not in SPACES:
+        raise UsageError(f"no way to read a cipher: symbols {symbols!r}, spaces {spaces!r}")
+    index: dict[str, int] = {}
+    places, ids, breaks = [], [], []
+    gap = False
+    for place, character in enumerate(text):
+        space = character.isspace()
+        blank = space and not (spaces == "enciphered" and character == " ")
+        if blank or (symbols == "letters" and not space and not character.isalpha()):
+            # A hyphen or a dash ends a word, an apostrophe does not.
+            gap |= blank or character not in "'’"
+            continue
+        symbol = character.casefold() if symbols == "letters" else character
+        places.append(place)
+        ids.append(index.setdefault(symbol, len(index)))
+        breaks.append(gap and spaces == "clear" and bool(breaks))
+        gap = False
+    if not index:
+        raise FreevocabError("there is nothing to decipher: the text has no letters")
+    if len(index) > MOST_SYMBOLS:
+        raise FreevocabError(
+            f"{len(index)} different symbols: more than {MOST_SYMBOLS} cannot be read"
+        )
+    return CipherText(
+        text, tuple(index), tuple(places), tuple(ids), tuple(breaks), spaces, symbols
+    )
+
+
+def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[CipherText]:
+    """The readings worth solving, the likelier first; `auto` leaves a choice open.
+
+    Raises:
+      FreevocabError: if there is none.
+    """
+    kinds = (symbols,) if symbols != "auto" else _kinds(text)
+    found = []
+    for kind in kinds:
+        for each in (spaces,) if spaces != "auto" else _spaces(text, kind):
+            found.append(read(text, each, kind))
+    fitting = [each for each in found if len(each.symbols) <= each.letters]
+    return fitting or found
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    """Are only letters enciphered? Open where there is anything else, or upper and lower case."""
+    solid = {c for c in text if not c.isspace()}
+    letters = {c for c in solid if c.isalpha()}
+    if not letters:
+        return ("all",)
+    one_case = len({c.casefold() for c in letters}) == len(letters)
+    if letters == solid and one_case:
+        return ("all",)
+    return SYMBOLS
+
+
+def _spaces(text: str, kind: str) -> tuple[str, ...]:
+    """Which kinds of spaces a text may have."""
+    groups = text.split()
+    lines = text.splitlines()
+    if len(groups) == len([line for line in lines if line.strip()]):
+        return ("enciphered", "none")  # no white space but the ends of lines
+    sizes = [len(group) for group in groups]
+    if len(groups) > 3 and min(sizes[:-1]) == max(sizes[:-1]) >= 3 and sizes[-1] <= sizes[0]:
+        return ("none",)  # groups of five, say
+    longest = sum(sizes) / len(sizes)
+    # Where the space is a symbol that stands for a letter, "words" are far from those of English.
+    return ("clear",) if kind == "letters" or 2 <= longest <= 9 else ("clear", "enciphered")

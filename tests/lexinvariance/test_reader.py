@@ -1,0 +1,86 @@
+"""The shipped reader's network: exactly lexinvariant, one answer for a symbol, texts apart."""
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.lexinvariant import train_english_decipherer as training
+from research.errors import FreevocabError
+from research.lexinvariance import enciphered, reader
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    config = reader.make_config(d_model=32, num_layers=1, mlp_dim=32, head_dim=16)
+    params = jax.jit(lambda key: reader.init(key, config))(jax.random.key(0))
+    run = jax.jit(lambda ids, segments: reader.log_probabilities(params, config, ids, segments))
+    return params, config, run
+
+
+def test_ranks_are_by_frequency_then_by_first_occurrence():
+    assert reader.ranked(np.array([7, 3, 3, 9, 5, 5])).tolist() == [2, 0, 0, 3, 1, 1]
+    ids = reader.ranked(np.array([7, 3, 3, 9, 3, 7]), clear=3)
+    assert ids.tolist() == [0, reader.RANKS, reader.RANKS, 1, reader.RANKS, 0]
+
+
+def test_another_key_gives_the_same_ids():
+    rng = np.random.default_rng(1)
+    text = rng.integers(0, 27, 200)
+    image = enciphered.permutations(3, 1, 27)[0]
+    for clear in (None, 26):
+        moved = None if clear is None else int(image[clear])
+        np.testing.assert_array_equal(
+            reader.ranked(text, clear), reader.ranked(image[text], moved)
+        )
+
+
+def test_a_symbol_has_one_posterior_and_texts_do_not_see_each_other(tiny):
+    _, _, run = tiny
+    rng = np.random.default_rng(2)
+    ids = rng.integers(0, 6, (2, 24)).astype(np.int32)
+    segments = np.repeat([[0, 1], [0, 1]], 12, axis=1).astype(np.int32)
+    logs = np.asarray(run(ids, segments))
+    np.testing.assert_allclose(np.exp(logs).sum(-1), 1.0, rtol=1e-5)
+    for id_ in range(6):
+        of_symbol = logs[0, :12][ids[0, :12] == id_]
+        np.testing.assert_allclose(of_symbol, of_symbol[:1].repeat(len(of_symbol), 0), atol=1e-5)
+    changed = ids.copy()
+    changed[:, 12:] = (changed[:, 12:] + 1) % 6
+    np.testing.assert_allclose(logs[:, :12], run(changed, segments)[:, :12], atol=1e-5)
+    assert np.abs(logs[:, 12:] - run(changed, segments)[:, 12:]).max() > 1e-3
+
+
+def test_what_is_saved_is_opened_and_damage_is_named(tiny, tmp_path):
+    params, config, _ = tiny
+    reader.save(tmp_path / "r", reader.Reader(params, config), {"steps": 3})
+    found = reader.load(tmp_path / "r")
+    assert found.config == config
+    for have, want in zip(
+        jax.tree.leaves(found.params), jax.tree.leaves(params), strict=True
+    ):
+        np.testing.assert_allclose(have, want, rtol=1e-3, atol=1e-6)  # float16
+    (tmp_path / "r" / "params.safetensors").write_bytes(b"no")
+    with pytest.raises(FreevocabError, match="no usable reader"):
+        reader.load(tmp_path / "r")
+
+
+def test_training_rows_are_whole_texts_under_many_keys():
+    rng = np.random.default_rng(4)
+    text = rng.integers(0, 27, 3_000).astype(np.uint8)
+    config = training.Config(batch_size=3, length=64, shortest=8)
+    batch = training.batch([text], config, step=5)
+    again = training.batch([text], config, step=5)
+    assert all(np.array_equal(batch[name], again[name]) for name in batch)
+    ids, plain, segments = (batch[n] for n in ("inputs_BxL", "plain_BxL", "segments_BxL"))
+    assert ids.shape == (3, 64) and (np.diff(segments, axis=1) >= 0).all()
+    for row in range(3):
+        for segment in np.unique(segments[row]):
+            here = segments[row] == segment
+            pairs = set(zip(ids[row][here].tolist(), plain[row][here].tolist(), strict=True))
+            assert len(pairs) == len({p for _, p in pairs}) == len({i for i, _ in pairs})
+    np.testing.assert_array_equal(batch["weights_BxL"], ids < reader.RANKS)
+
+
+def test_plain_symbols_of_text():
+    plain = training.plain_symbols(b"Don't  stop, it's 3 o'clock")
+    assert "".join("abcdefghijklmnopqrstuvwxyz "[n] for n in plain) == "dont stop its oclock"
