@@ -1,0 +1,262 @@
+"""Perplexity by position: standard against lexinvariant, with floors (Figures 3 and 7)."""
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.compressed_text import wording
+from experiments.compressed_text.setting import Clock, with_corpus
+from experiments.lexinvariant import language_models
+from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
+from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
+from research.lexinvariance import draws, floors
+from research.models import language_model
+from research.training import token_store
+from research.vocabularies import sequence_keys
+
+TITLE = "Perplexity by position, standard and lexinvariant (Figures 3 and 7)"
+COLUMNS = (
+    "model",
+    "kind",
+    "text",
+    *(f"start {start}" for start in STARTS),
+    "spread_first",
+    "spread_last",
+    "nats_last",
+    "nats",
+    "nats_seen",
+    "nats_new",
+    "excess_bits",
+    "sequences",
+    "floor",
+    "seconds",
+)
+"""start N: perplexity of the window of 100 positions that begins at N, mean over sequences;
+spread_*: its standard deviation over them in the first and in the last window. nats: mean log-loss
+of a position, in the last window, over all positions, and over those whose id has (seen) or has not
+(new) occurred before in the sequence. excess_bits: what a sequence loses over the learned model.
+floor: no trained model."""
+STANDARD = "learned"
+PLOT = {
+    "x": "start of the window",
+    "y": "perplexity",
+    "series": ("model", "text"),
+    "across": "start ",
+    "log_y": True,
+    "lines": True,
+    "panels": "kind",
+    "thin": "floor",
+}
+_KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
+KINDS = {  # of the texts that rows name
+    "documentation": "general English",
+    "novels": "general English",
+    "the Pile": "general English",
+    "Wiki-40B": "encyclopaedia",
+    "GitHub": "code",
+}
+
+
+def _paper(model: str, text: str, ids: str, values: tuple, **others) -> dict[str, Any]:
+    starts = dict(zip((f"start {start}" for start in STARTS), values, strict=True))
+    return {
+        "model": model, "kind": kind(text, ids), "text": text, **starts, "sequences": 100,
+        **others,
+    }  # fmt: skip
+
+
+def kind(text: str, ids: str) -> str:
+    """The kind of a text and of its ids: a panel of the plot."""
+    return f"{KINDS.get(text, text)}, {ids}"
+
+
+# Read off Figures 3 and 7; errors are below half a percent of the axis.
+PAPER_ROWS: list[dict[str, Any]] = [
+    _paper(
+        "learned", "the Pile", "characters",
+        (2.86, 2.59, 2.54, 2.39, 2.30, 2.26, 2.27, 2.31, 2.32, 2.25, 2.20), spread_last=0.64,
+    ),
+    _paper(
+        "gaussian", "the Pile", "characters",
+        (28.1, 16.7, 12.1, 7.71, 5.99, 5.05, 4.56, 4.51, 4.48, 4.26, 4.12),
+        spread_first=14.05, spread_last=2.62,
+    ),
+    _paper(
+        "gaussian", "Wiki-40B", "characters",
+        (19.7, 11.2, 8.05, 5.62, 4.13, 3.62, 3.34, 3.23, 3.23, 3.13, 3.12),
+    ),
+    _paper(
+        "gaussian", "GitHub", "characters",
+        (23.2, 13.4, 8.39, 4.55, 3.23, 2.68, 2.42, 2.32, 2.17, 2.19, 2.11),
+    ),
+    _paper(
+        "learned", "the Pile", "unigram",
+        (26.0, 23.5, 22.7, 21.1, 20.0, 19.5, 19.4, 19.8, 20.2, 19.3, 18.9),
+    ),
+    _paper(
+        "gaussian", "the Pile", "unigram",
+        (9840, 6694, 5384, 3830, 3486, 2981, 2589, 2545, 2592, 2516, 2288),
+    ),
+    _paper(
+        "gaussian", "Wiki-40B", "unigram",
+        (8400, 6718, 5823, 4053, 3170, 2768, 2539, 2352, 2323, 2320, 2101),
+    ),
+    _paper(
+        "gaussian", "GitHub", "unigram",
+        (2293, 1273, 689, 416, 318, 237, 300, 383, 274, 301, 237),
+    ),
+]  # fmt: skip
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """For each kind of text and ids, rows of its models and of its floors."""
+    rows = []
+    for text in config.texts:
+        for ids in dict.fromkeys(model.ids for model in config.models):
+            rows += _of_text(config, text, ids, workdir, log)
+    for text in config.floor_texts:
+        clock = Clock()
+        first = config.models[0]
+        corpus = language_models.load_corpus(text)
+        codec = language_models.codec_of(first, text, corpus, workdir, log)
+        folder = workdir / "tokens"
+        valid = token_store.build(corpus, "valid", codec, folder, max_bytes=text.valid_bytes)
+        sequences = Sequences.of(valid, codec, config, first.length)
+        found = floors_of(config, sequences)
+        own = _rows(found, sequences, None, text, first.ids, clock, log, floor=True)
+        rows += with_corpus(own, corpus)
+    return rows
+
+
+def _of_text(config, text, ids, workdir, log) -> list[dict[str, Any]]:
+    rows, standard_NxL, sequences = [], None, None
+    for model in (model for model in config.models if model.ids == ids):
+        trained = language_models.trained(model, text, seed=config.seed, workdir=workdir, log=log)
+        clock = Clock()
+        sequences = Sequences.of(trained.valid, trained.codec, config, model.length)
+        found = _model_nats(config, model, trained, sequences)
+        if model.vocabulary == STANDARD:
+            standard_NxL = found[STANDARD]
+        rows += _rows(found, sequences, standard_NxL, text, ids, clock, log)
+    clock = Clock()
+    found = floors_of(config, sequences)
+    if standard_NxL is not None:
+        key_NxL = floors.key_nats(sequences.ids_NxL, vocab_size=sequences.vocab_size)
+        found[KEY] = standard_NxL + key_NxL
+    rows += _rows(found, sequences, standard_NxL, text, ids, clock, log, floor=True)
+    return with_corpus(rows, language_models.load_corpus(text))
+
+
+def _rows(found, sequences, standard_NxL, text, ids, clock, log, *, floor=False) -> list:
+    """A row for each of `found`, name -> nats [N, L] or, of compressors, [N, windows]."""
+    rows = []
+    for name, nats in found.items():
+        row = {"model": name, "kind": kind(text.name, ids), "text": text.name}
+        row |= row_of(sequences, nats, standard_NxL)
+        rows.append(row | {"floor": floor, "seconds": clock.seconds()})
+        shown = [f"{value:.2f}" for key, value in row.items() if key.startswith("start ")]
+        log(f"{row['kind']}, {name}: perplexity {shown[0]} in the first window, {shown[-1]} last")
+    return rows
+
+
+def _model_nats(config, model, trained, sequences) -> dict[str, np.ndarray]:
+    """Row's name -> nats [N, L]; several for a vocabulary that is drawn."""
+    stream = _draws(config, trained, sequences)
+    name = model.vocabulary
+    if not trained.config.vocabulary.draws:
+        return {name: next(stream)}
+    found = {}
+    averages = draws.averaged(stream, config.draws)
+    for count, average in averages.items():
+        label = name if count == 1 else f"{name}, {count} draws"
+        found[label] = average.conditionals_BxL
+    most = max(config.draws)
+    if most > 1:
+        found[f"{name}, {most} draws jointly"] = averages[most].joint_BxL
+    return found
+
+
+def _draws(config, trained, sequences) -> Iterator[np.ndarray]:
+    """Nats [N, L] under one draw after another."""
+    evaluate = jax.jit(functools.partial(_nats, config=trained.config))
+    params = jax.tree.map(jax.numpy.asarray, trained.params)
+    count, length = sequences.ids_NxL.shape
+    size = min(config.batch_size, count)
+    # All batches have one shape: the last goes on with the first rows.
+    rows_N = np.arange(-(-count // size) * size) % count
+    targets_NxL = sequences.ids_NxL[rows_N]
+    bos_Nx1 = np.full_like(targets_NxL[:, :1], trained.config.bos_id)
+    inputs_NxL = np.concatenate([bos_Nx1, targets_NxL[:, :-1]], axis=1)
+    draw = 0
+    while True:
+        keys_Nx2 = sequence_keys(_KEYS + config.seed, len(rows_N), step=draw)
+        parts = []
+        for start in range(0, len(rows_N), size):
+            here = slice(start, start + size)
+            batch = {
+                "inputs_BxL": inputs_NxL[here],
+                "targets_BxL": targets_NxL[here],
+                "keys_Bx2": keys_Nx2[here],
+            }
+            parts.append(np.asarray(evaluate(params, batch), np.float64))
+        yield np.concatenate(parts)[:count]
+        draw += 1
+
+
+def _nats(params, batch, *, config):
+    return language_model.token_losses(params, config, batch).nats_BxL
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Does the gap close, do models beat what an n-gram learns in context, what do draws give?"""
+    lines: list[str | None] = []
+    for panel in dict.fromkeys(row["kind"] for row in rows):
+        here = {row["model"]: row for row in rows if row["kind"] == panel}
+        lines += _of_kind(panel, here)
+    texts = {row["text"]: row for row in rows}
+    return wording.compact(*lines, *(wording.text([row]) for row in texts.values()))
+
+
+def _of_kind(panel: str, rows: dict[str, dict[str, Any]]) -> list[str | None]:
+    names = [f"start {start}" for start in STARTS if f"start {start}" in next(iter(rows.values()))]
+    first, last = names[0], names[-1]
+    where = last.replace("start ", "")
+    grams = [row for name, row in rows.items() if name.startswith(ORDER)]
+    best = min(grams, key=lambda row: row[last])
+    in_context = f"the best in-context n-gram ({best['model'].removeprefix('n-gram, ')})"
+    standard = rows.get(STANDARD)
+    if standard is None:
+        figures = f"{best[first]:.1f} at 1, {best[last]:.2f} at {where}"
+        return [f"{panel}, no model: {in_context} {figures}"]
+    lines: list[str | None] = []
+    for name, row in rows.items():
+        if row["floor"] or name == STANDARD or " draws" in name:
+            continue
+        above = [row[start] / standard[start] - 1 for start in (first, last)]
+        lines.append(wording.statement(
+            f"{panel}: {name} comes nearer to standard with context (the paper, Pile: from 8.8 to"
+            " 0.9 times its perplexity above it)",
+            above[1] < above[0],
+            f"from {above[0]:.2f} to {above[1]:.2f} times",
+        ))
+        below = "below" if row[last] < best[last] else "above"
+        averaged = [other for other in rows if other.startswith(f"{name}, ")]
+        shown = "".join(f"; {other} {rows[other][last]:.2f}" for other in averaged)
+        lines.append(
+            f"{panel}, at {where}: {name} {row[last]:.2f}{shown}; {below} {in_context},"
+            f" {best[last]:.2f}"
+        )
+        lines.append(
+            f"{panel}: {name} loses {row['excess_bits']:.0f} bits a sequence over standard; the"
+            f" ideal lexinvariant model of standard at most {rows[KEY]['excess_bits']:.0f}"
+        )
+    lines.append(
+        f"{panel}: perplexities are means over sequences, above that of the mean log-loss: standard"
+        f" at {where} {standard[last]:.2f} and {math.exp(standard['nats_last']):.2f}"
+    )
+    return lines

@@ -1,0 +1,90 @@
+"""Windows of held-out sequences: perplexity, its spread, and loss by seen and new ids."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from research.codecs.protocol import Codec
+from research.errors import UsageError
+from research.lexinvariance import floors
+from research.training.token_store import TokenStore
+
+STARTS = (1, 25, 50, 100, 150, 200, 250, 300, 350, 400, 413)
+
+
+class Sequences(NamedTuple):
+    """What every model and floor is evaluated on.
+
+    Attributes:
+      ids_NxL: int32, without BOS and EOS.
+      vocab_size: ids of the codec, BOS and EOS not counted.
+      codec: gives their text.
+      starts: the first positions of windows, from 1, of STARTS those whose windows fit.
+      window: positions of a window.
+    """
+
+    ids_NxL: np.ndarray
+    vocab_size: int
+    codec: Codec
+    starts: tuple[int, ...]
+    window: int
+
+    @classmethod
+    def of(cls, store: TokenStore, codec: Codec, config, length: int) -> "Sequences":
+        """config.num_sequences of the store's text, without EOS, spread evenly over it.
+
+        Fewer, if the text has no more.
+
+        Raises:
+          UsageError: if it has not one, or the sequences are shorter than a window.
+        """
+        text_T = store.ids[store.ids < codec.vocab_size]
+        rows_NxL = text_T[: len(text_T) // length * length].reshape(-1, length)
+        if not len(rows_NxL):
+            raise UsageError(f"the validation text has no {length} ids: raise valid_bytes")
+        if length < config.window:
+            raise UsageError(f"sequences of {length} have no window of {config.window}")
+        count = min(config.num_sequences, len(rows_NxL))
+        chosen_N = np.arange(count) * len(rows_NxL) // count
+        starts = tuple(start for start in STARTS if start - 1 + config.window <= length)
+        return cls(rows_NxL[chosen_N].astype(np.int32), codec.vocab_size, codec, starts,
+                   config.window)
+
+
+def row_of(
+    sequences: Sequences, nats: np.ndarray, standard_NxL: np.ndarray | None
+) -> dict[str, Any]:
+    """A row's figures.
+
+    Args:
+      nats: of positions, [N, L]; or sums over each window, [N, windows], which say nothing of
+        single ids.
+      standard_NxL: the learned model's nats, for excess_bits.
+    """
+    starts, window = sequences.starts, sequences.window
+    by_position = nats.shape == sequences.ids_NxL.shape
+    sums_NxW = nats
+    if by_position:
+        sums_NxW = np.stack(
+            [nats[:, start - 1 : start - 1 + window].sum(axis=1) for start in starts], axis=1
+        )
+    perplexity_NxW = np.exp(sums_NxW / window)
+    row: dict[str, Any] = {
+        f"start {start}": float(perplexity_NxW[:, index].mean())
+        for index, start in enumerate(starts)
+    }
+    row["spread_first"] = float(perplexity_NxW[:, 0].std())
+    row["spread_last"] = float(perplexity_NxW[:, -1].std())
+    row["nats_last"] = float(sums_NxW[:, -1].mean() / window)
+    row["sequences"] = len(nats)
+    if not by_position:
+        return row
+    new_NxL = floors.novel(sequences.ids_NxL)
+    row["nats"] = float(nats.mean())
+    row["nats_seen"] = float(nats[~new_NxL].mean())
+    row["nats_new"] = float(nats[new_NxL].mean())
+    if standard_NxL is not None:
+        excess_N = (nats - standard_NxL).sum(axis=1) / math.log(2)
+        row["excess_bits"] = float(excess_N.mean())
+    return row
