@@ -18,8 +18,8 @@ from research.lexinvariance.solvers.problem import (
 )
 
 # Nats at the first and the last annealed proposal; chosen on training text.
-HOT, COLD = 6.0, 0.6
-PROPOSALS = 12_000
+HOT, COLD = 12.0, 1.0
+PROPOSALS = 20_000
 POLISH = 1_500  # proposals at the end that accept improvements only
 
 
@@ -29,7 +29,7 @@ def solve(
     *,
     seed: int,
     restarts: int = 40,
-    again: int = 4,
+    again: int = 3,
     order: int | None = None,
     start_SxA: np.ndarray | None = None,
     weight: float = 1.0,
@@ -57,7 +57,7 @@ def search(
     *,
     seed: int,
     restarts: int = 40,
-    again: int = 4,
+    again: int = 3,
     start_SxA: np.ndarray | None = None,
 ) -> Solution:
     """`solve` on a prepared problem."""
