@@ -1,16 +1,20 @@
-"""The shipped reader of English ciphers: a whole text in, a posterior of the key out, in one pass.
+"""The shipped reader of English ciphers: a text and what is known of its key in, the rest out.
 
 Cipher symbols are replaced by their rank in frequency, ties by first occurrence (as in Aldarrab and
 May, arXiv 2012.15229), so the result is the same to the bit under any permutation of the symbols.
-A clear space is not ranked: it has an id of its own. A trunk that sees both ways makes a vector of
-each position; those of one symbol are averaged; the probe's MLP and E' (`probe.py`) make
-log P(plain letter | text) of each mean. The next pass of the same trunk sees these means and
-guesses at every position, beside the ranks, and does better: a word half read helps to read its
-other half. Training counts the guesses of every pass. Plain symbols are a to z and the space.
+A clear space is not ranked: it has an id of its own. Beside its rank, a position shows the plain
+letter of its symbol if that is known. A trunk that sees both ways makes a vector of each position;
+those of one symbol are averaged; the probe's MLP and E' (`probe.py`) make log P(letter | text,
+known part of the key) of each mean. Plain symbols are a to z and the space.
+
+Training reveals a random part of each key, from nothing to nearly all, and asks for the rest: a
+masked language model whose masks are symbols. `read` begins with nothing, takes the surest letters
+as known, and asks again.
 """
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +24,7 @@ import numpy as np
 
 from research.errors import FreevocabError
 from research.files import atomic_path, share, write_json
-from research.lexinvariance import probe
+from research.lexinvariance import probe, readings
 from research.models import language_model, saved, trunk
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
@@ -31,8 +35,8 @@ from research.vocabularies.table import embed
 PLAIN = 27  # a to z, and the space
 SPACE = 26
 RANKS = 128  # symbols that a text may have
-PASSES = 3
-LONGEST = 512  # letters that are read at once
+UNKNOWN = PLAIN  # in place of a letter: the symbol's is not known
+ROUNDS = 8  # of `read`
 FORMAT = "freevocab-reader"
 
 
@@ -44,7 +48,7 @@ class Reader(NamedTuple):
 
 
 def make_config(
-    d_model: int = 128, num_layers: int = 2, mlp_dim: int = 384, head_dim: int = 32
+    d_model: int = 128, num_layers: int = 3, mlp_dim: int = 512, head_dim: int = 32
 ) -> LanguageModelConfig:
     """A trunk that sees both ways, over RANKS ids, the clear space and one that is not used."""
     shape = TrunkConfig(
@@ -60,11 +64,14 @@ def make_config(
 
 
 def init(key: jax.Array, config: LanguageModelConfig, mlp_dim: int = 256) -> dict[str, Any]:
-    """Fresh parameters: {'trunk', 'vocabulary', 'probe'}; probe/input_AxD takes guesses in."""
+    """Fresh parameters: {'trunk', 'vocabulary', 'probe'}; probe/input_AxD has a row for each
+    letter that may be known, and one for UNKNOWN."""
     first, second, third = jax.random.split(key, 3)
     d_model = config.trunk.d_model
     params = probe.init(second, d_model=d_model, mlp_dim=mlp_dim, alphabet=PLAIN)
-    params["probe"]["input_AxD"] = jax.random.normal(third, (PLAIN, d_model)) * d_model**-0.5
+    params["probe"]["input_AxD"] = (
+        jax.random.normal(third, (PLAIN + 1, d_model)) * d_model**-0.5
+    )
     return language_model.init(first, config) | params
 
 
@@ -91,47 +98,76 @@ def log_probabilities(
     params: dict[str, Any],
     config: LanguageModelConfig,
     ids_BxL: jax.Array,
+    known_BxL: jax.Array,
     segments_BxL: jax.Array | None = None,
 ) -> jax.Array:
-    """log P(plain symbol | text), float32 [B, L, PLAIN] in nats; equal where a symbol recurs.
+    """log P(plain symbol | text, known), float32 [B, L, PLAIN]; equal where a symbol recurs.
 
     Args:
       ids_BxL: of `ranked`.
+      known_BxL: int32, the plain symbol of each position or UNKNOWN; a clear space is known.
       segments_BxL: int; texts in one row do not see each other. None: one text a row.
     """
-    return _passes(params, config, ids_BxL, segments_BxL)[-1]
-
-
-def _passes(params, config, ids_BxL, segments_BxL) -> list[jax.Array]:
-    """The log-probabilities after each pass."""
+    x_BxLxD = embed(learned.table(params["vocabulary"]), ids_BxL)
+    x_BxLxD += jnp.take(params["probe"]["input_AxD"], known_BxL, axis=0)
+    h_BxLxD = trunk.apply(params["trunk"], config.trunk, x_BxLxD, segments_BxL)
     same_BxLxL = ids_BxL[:, :, None] == ids_BxL[:, None, :]
     if segments_BxL is not None:
         same_BxLxL &= segments_BxL[:, :, None] == segments_BxL[:, None, :]
     share_BxLxL = same_BxLxL / jnp.sum(same_BxLxL, axis=-1, keepdims=True)
-    ranks_BxLxD = embed(learned.table(params["vocabulary"]), ids_BxL)
-    clear_BxLx1 = (ids_BxL == RANKS)[:, :, None]
-    x_BxLxD, found = ranks_BxLxD, []
-    for _ in range(PASSES):
-        h_BxLxD = trunk.apply(params["trunk"], config.trunk, x_BxLxD, segments_BxL)
-        h_BxLxD = share_BxLxL @ h_BxLxD
-        found.append(probe.log_probabilities(params, h_BxLxD))
-        guess_BxLxD = jnp.exp(found[-1]) @ params["probe"]["input_AxD"]
-        # The trunk multiplies its inputs by sqrt(D); h has entries of about 1 already.
-        seen_BxLxD = guess_BxLxD + h_BxLxD * config.trunk.d_model**-0.5
-        x_BxLxD = ranks_BxLxD + jnp.where(clear_BxLx1, 0.0, seen_BxLxD)
-    return found
+    return probe.log_probabilities(params, share_BxLxL @ h_BxLxD)
 
 
 def loss(
     params: dict[str, Any], batch: dict[str, jax.Array], *, config: LanguageModelConfig
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Nats of the plain symbols, mean over passes; sums {'nats' (last pass), ...} of `probe`."""
-    found = _passes(params, config, batch["inputs_BxL"], batch["segments_BxL"])
-    of_passes = [
-        probe.summed_nats(logs, batch["plain_BxL"], batch["weights_BxL"]) for logs in found
-    ]
-    sums = of_passes[-1][1] | {"nats": jax.lax.stop_gradient(of_passes[-1][0])}
-    return sum(nats for nats, _ in of_passes) / PASSES, sums
+    """Nats of the plain symbols that are not known, summed; see `probe.loss`."""
+    logs_BxLxA = log_probabilities(
+        params, config, batch["inputs_BxL"], batch["known_BxL"], batch["segments_BxL"]
+    )
+    return probe.summed_nats(logs_BxLxA, batch["plain_BxL"], batch["weights_BxL"])
+
+
+def read(
+    run: Callable[[np.ndarray, np.ndarray], jax.Array], ids_BxL: np.ndarray, rounds: int = ROUNDS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Keys of texts of one length, letter by letter, the surest first.
+
+    Args:
+      run: (ids_BxL, known_BxL) -> `log_probabilities`.
+      ids_BxL: of `ranked`.
+      rounds: the whole key is known after so many.
+
+    Returns:
+      The plain symbol of each position, int32 [B, L], distinct for distinct symbols; and the log
+      posterior with which it was taken for known, float32 [B, L, PLAIN].
+    """
+    clear_BxL = ids_BxL == RANKS
+    known_BxL = np.where(clear_BxL, SPACE, UNKNOWN).astype(np.int32)
+    taken_BxLxA = np.zeros((*ids_BxL.shape, PLAIN), np.float32)
+    for number in range(1, rounds + 1):
+        logs_BxLxA = np.asarray(run(ids_BxL, known_BxL))
+        for ids_L, known_L, logs_LxA, taken_LxA in zip(
+            ids_BxL, known_BxL, logs_BxLxA, taken_BxLxA, strict=True
+        ):
+            _take(ids_L, known_L, logs_LxA, taken_LxA, number / rounds)
+    return known_BxL, taken_BxLxA
+
+
+def _take(ids_L, known_L, logs_LxA, taken_LxA, share: float) -> None:
+    """Takes the surest unknown symbols of a text for known, until `share` of all are; in place."""
+    _, first_S = np.unique(ids_L, return_index=True)
+    first_S = first_S[ids_L[first_S] < RANKS]
+    open_N = first_S[known_L[first_S] == UNKNOWN]
+    free_M = np.setdiff1d(np.arange(PLAIN), known_L)
+    if not open_N.size or free_M.size < open_N.size:
+        return
+    letters_N = free_M[readings.assigned(logs_LxA[open_N][:, free_M])]
+    wanted = int(np.ceil(share * len(first_S))) - (len(first_S) - len(open_N))
+    for n in np.argsort(-logs_LxA[open_N, letters_N], kind="stable")[: max(0, wanted)]:
+        here = ids_L == ids_L[open_N[n]]
+        known_L[here] = letters_N[n]
+        taken_LxA[here] = logs_LxA[open_N[n]]
 
 
 def save(directory: str | os.PathLike, reader: Reader, meta: dict[str, Any]) -> None:
