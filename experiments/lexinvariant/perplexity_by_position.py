@@ -36,6 +36,9 @@ COLUMNS = (
     "floor",
     "seconds",
 )
+BRIEF = (
+    "model", "kind", "start 1", "start 50", "start 150", "start 413", "nats", "excess_bits"
+)  # fmt: skip
 """start N: perplexity of the window of 100 positions that begins at N, mean over sequences;
 spread_*: its standard deviation over them in the first and in the last window. nats: mean log-loss
 of a position, in the last window, over all positions, and over those whose id has (seen) or has not
@@ -45,7 +48,7 @@ STANDARD = "learned"
 PLOT = {
     "x": "start of the window",
     "y": "perplexity",
-    "series": ("model", "text"),
+    "series": ("model",),
     "across": "start ",
     "log_y": True,
     "lines": True,

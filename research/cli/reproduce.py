@@ -110,11 +110,15 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
         results.keep_pictures(directory / "pictures" / table.name, path)
     label = f"ours, {scale}"
     _, paper_rows = tables.smallest_size(experiment.PAPER_ROWS)
-    columns, merged = tables.merge(experiment.COLUMNS, {label: rows}, paper_rows)
+    # A table too wide for a terminal names the columns that are shown there.
+    shown = getattr(experiment, "BRIEF", experiment.COLUMNS)
+    columns, merged = tables.merge(shown, {label: rows}, paper_rows)
     progress.console().print(tables.terminal(experiment.TITLE, columns, merged))
     for remark in remarks:
         print(f"- {remark}")
-    print(f"({progress.duration(seconds)}; written to {path})", flush=True)
+    left_out = len(experiment.COLUMNS) - len(shown)
+    more = f", with {left_out} more columns" if left_out else ""
+    print(f"({progress.duration(seconds)}; written to {path}{more})", flush=True)
 
 
 def _seeds(config) -> list[int]:

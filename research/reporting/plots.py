@@ -87,7 +87,8 @@ def save(
     names = list(dict.fromkeys(name for name, _ in _points(axes, every)))
     if not names:
         return False
-    palette = colormaps["tab20" if len(names) > 10 else "tab10"].colors
+    # The ten strong colours first; their pale ones only where there are more names.
+    palette = colormaps["tab10"].colors + colormaps["tab20"].colors[1::2]
     colours = {name: palette[index % len(palette)] for index, name in enumerate(names)}
     variants = dict.fromkeys(variant for _, variant in _points(axes, paper_rows))
     dashes = dict(zip(variants, cycle(DASHES), strict=False))
