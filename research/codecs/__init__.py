@@ -22,10 +22,11 @@ KINDS = {
     "bpe": "research.codecs.bpe_codec:BPECodec",
     "arithmetic": "research.codecs.arithmetic:ArithmeticCodec",
     "equal-info": "research.codecs.equal_info:EqualInfoCodec",
+    "letters": "research.codecs.letters_codec:LettersCodec",
     "codebook": "research.codecs.codebook:CodebookCodec",
 }
 
-_WITHOUT_FILES = ("bytes", "characters", "gzip")
+_WITHOUT_FILES = ("bytes", "characters", "gzip", "letters")
 _SHIPPED = Path(__file__).parent / "shipped"
 
 

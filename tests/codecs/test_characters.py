@@ -27,6 +27,13 @@ def test_any_bytes_encode(data):
     assert ids.dtype == np.int32 and ids.size <= len(data) and (ids < 128).all()
 
 
+def test_letters_keep_letters_and_where_words_end():
+    codec = codecs.load("letters")
+    ids = codec.encode(["It's 7 o'clock -- NOW.", "", "Ünder"])
+    assert codec.decode(ids) == [b"it s o clock now", b"", b"nder"]
+    assert codec.vocab_size == 27 and not codec.lossless
+
+
 def test_it_is_saved_and_says_that_it_is_lossy(tmp_path):
     CODEC.save(tmp_path / "codec")
     again = codecs.load(tmp_path / "codec")
