@@ -130,8 +130,8 @@ def quick() -> Config:
         models=tuple(replace(QUICK_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
         probe=ProbeConfig(mlp_dim=16, steps=2, optimizer=QUICK_MODEL.optimizer),
         num_sequences=4,
-        starts=(0, 10),
-        window=20,
+        starts=(0, 25),
+        window=6,
         picture_starts=(0, 10),
         picture_window=10,
     )

@@ -1,0 +1,95 @@
+"""The table `deciphering`: it runs, scores what it says it scores, and draws its matrices."""
+
+import math
+
+import numpy as np
+import pytest
+
+from configs.lexinvariant import deciphering as configs
+from experiments.lexinvariant import deciphering
+from research.lexinvariance import enciphered, readings
+from research.reporting import results, tables
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return tmp_path_factory.mktemp("deciphering")
+
+
+@pytest.fixture(scope="module")
+def rows(workdir):
+    return deciphering.run(configs.quick(), workdir=workdir, log=lambda line: None)
+
+
+def test_the_quick_configuration_runs(rows, workdir):
+    config = configs.quick()
+    assert [(row["model"], row["reading"]) for row in rows] == [
+        (model.vocabulary, reading) for model in config.models for reading in readings.READINGS
+    ]
+    for row in rows:
+        assert set(row) <= {*deciphering.COLUMNS, "corpus"}
+        for value in results.plain(row).values():
+            assert value is None or isinstance(value, bool | int | float | str)
+            assert not isinstance(value, float) or math.isfinite(value)
+        assert all(0 <= row[f"start {start}"] <= 1 for start in config.starts)
+    for remark in deciphering.remarks(rows):
+        assert remark and "\n" not in remark
+    pictures = sorted((workdir / "pictures" / "deciphering").iterdir())
+    assert [path.name for path in pictures] == ["canonical.png", "gaussian.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_the_papers_rows_have_our_columns(rows):
+    for row in deciphering.PAPER_ROWS:
+        assert set(row) <= set(deciphering.COLUMNS)
+    columns, merged = tables.merge(deciphering.COLUMNS, {"ours": rows}, deciphering.PAPER_ROWS)
+    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
+    for scale in (configs.cpu(), configs.gpu(), configs.paper()):
+        assert {f"start {start}" for start in scale.starts} <= set(deciphering.COLUMNS)
+        assert max(scale.starts) + scale.window <= scale.models[0].length
+
+
+LETTERS = np.arange(3, 7)  # of eight ids, four are letters
+
+
+def read(plain, wrong=()):
+    """A text whose posterior is certain, and right but at some places."""
+    plain_L = np.asarray(plain)
+    said_L = plain_L.copy()
+    said_L[list(wrong)] = (said_L[list(wrong)] + 1) % 8
+    logs_LxA = np.full((len(plain_L), 8), -20.0)
+    logs_LxA[np.arange(len(plain_L)), said_L] = 0.0
+    return deciphering.Read(plain_L, (plain_L + 5) % 8, logs_LxA)
+
+
+def test_precision_counts_letters_that_occur_once_each():
+    text = read([3, 3, 3, 4, 5, 0, 0], wrong=(0, 3, 5, 6))
+    # 3 is outvoted, 4 is wrong, 5 right, 0 is no letter.
+    assert deciphering.precision(text, "majority vote", LETTERS, np.s_[:]) == pytest.approx(2 / 3)
+    assert deciphering.precision(text, "last position", LETTERS, np.s_[:1]) == 0.0
+    assert deciphering.precision(text, "majority vote", LETTERS, np.s_[5:]) is None
+
+
+def test_keys_leave_the_space_and_are_not_those_of_training():
+    keys = deciphering._keys(0, 3, 20, 7, step=0)
+    assert (keys[:, 7] == 7).all() and (np.sort(keys, axis=1) == np.arange(20)).all()
+    assert (keys[0] != keys[1]).any()
+    assert (keys != deciphering._keys(0, 3, 20, 7, step=8)).any(axis=1).all()
+    trained = enciphered.permutations(0, 3, 19)
+    held_out = enciphered.permutations(deciphering._KEYS, 3, 19)
+    assert (trained != held_out).any(axis=1).all()
+
+
+def test_key_matrices_are_means_over_the_window():
+    texts = [read([3, 4, 3, 5], wrong=(2,)), read([4, 4, 6, 3])]
+    letters = np.arange(26) + 3  # more letters than occur
+    logs = [
+        deciphering.Read(t.plain_L, t.cipher_L, np.pad(t.logs_LxA, ((0, 0), (0, 21)),
+                                                       constant_values=-20.0))
+        for t in texts
+    ]  # fmt: skip
+    found = deciphering.key_matrices(logs, letters, (0, 2, 9), 2)
+    assert list(found) == ["positions 0 to 2", "positions 2 to 4"]
+    first, second = found.values()
+    assert first[0, 0] == 0 and first[1, 1] == 0 and np.isnan(first[2]).all()
+    assert second[0, 0] == pytest.approx(-10.0) and second[0, 1] == pytest.approx(-10.0)
