@@ -1,0 +1,111 @@
+"""The same ciphers, by length, for every way to solve them (ours; the paper has no baseline).
+
+    freevocab reproduce lexinvariant/cipher_solvers [--scale gpu|paper]
+
+Held-out text in small letters under keys never seen, 16 to 512 enciphered symbols, spaces in the
+clear (26 letters enciphered) or enciphered too (27). `model only`: a canonical lexinvariant model
+of letters and a probe on it (`research.lexinvariance.probe`), read in three ways. `n-grams only`:
+letter n-grams counted on the same training text. `both`: the probe's posterior starts and steers
+the climber. PyPI's `subbreaker` (quadgrams of its own, spaces left out, at most 200 rounds, a few
+texts from length 64 on) is a row where it is installed.
+
+cpu: RECORD
+gpu: novels; a 25m model; n-grams counted on 50 MB; 200 texts of each length. Not yet run.
+paper: as gpu with the 151m model on the Pile; the paper has no such table. Not run here.
+
+Shapes of the model on 8 devices, parameters and optimizer (a test):
+  gpu: 25,308,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.5 MB a device
+  paper: 151,027,712 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 76.4 MB a device
+"""
+
+from dataclasses import dataclass, replace
+
+from configs.lexinvariant.deciphering import ProbeConfig
+from configs.lexinvariant.parts import (
+    CPU_MODEL,
+    DOCUMENTATION,
+    GPU_MODEL,
+    NOVELS,
+    PAPER_MODEL,
+    PILE,
+    QUICK_MODEL,
+    QUICK_TEXT,
+    ModelConfig,
+    TextConfig,
+)
+from research.training.config import OptimizerConfig
+
+LENGTHS = (16, 32, 64, 128, 256, 512)
+CONDITIONS = ("clear", "enciphered")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Ciphers and solvers.
+
+    Attributes:
+      text: its train split teaches n-grams and the model, its held-out part is enciphered.
+      model: the lexinvariant model, over the ids of letters.
+      probe: on the model.
+      lengths: enciphered symbols of a text.
+      conditions: of `research.lexinvariance.ciphers`.
+      texts: of each length and condition; all solvers get the same ones.
+      orders: of the n-grams that climbing is done with.
+      beam: hypotheses of the beam search.
+      subbreaker_texts: of each length that `subbreaker` gets, where it is installed.
+      seed: texts, keys, weights, searches.
+    """
+
+    text: TextConfig
+    model: ModelConfig
+    probe: ProbeConfig
+    lengths: tuple[int, ...] = LENGTHS
+    conditions: tuple[str, ...] = CONDITIONS
+    texts: int = 24
+    orders: tuple[int, ...] = (3, 4, 5)
+    beam: int = 1_000
+    subbreaker_texts: int = 3
+    seed: int = 0
+
+
+def cpu() -> Config:
+    """Documentation, and the shape of the shared models."""
+    model = replace(CPU_MODEL, vocabulary="canonical", ids="letters")
+    return Config(DOCUMENTATION, model, ProbeConfig())
+
+
+def gpu() -> Config:
+    """English novels."""
+    model = replace(GPU_MODEL, vocabulary="canonical", ids="letters")
+    return Config(
+        NOVELS, model, ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500), texts=200
+    )
+
+
+def paper() -> Config:
+    """The paper's model and vocabulary."""
+    model = replace(PAPER_MODEL, vocabulary="gaussian", ids="letters")
+    probe = ProbeConfig(
+        mlp_dim=4096,
+        batch_size=64,
+        steps=10_000,
+        optimizer=OptimizerConfig(
+            name="adamw", learning_rate=1e-3, schedule="cosine", warmup_steps=200
+        ),
+    )
+    return Config(PILE, model, probe, texts=1_000)
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    model = replace(QUICK_MODEL, vocabulary="canonical", ids="letters")
+    return Config(
+        QUICK_TEXT,
+        model,
+        ProbeConfig(mlp_dim=16, steps=2, optimizer=QUICK_MODEL.optimizer),
+        lengths=(16, 32),
+        texts=3,
+        orders=(3,),
+        beam=20,
+        subbreaker_texts=0,
+    )

@@ -1,0 +1,92 @@
+"""The lexinvariant model and its probe as a solver of ciphers."""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.lexinvariant import language_models
+from research.lexinvariance import enciphered, probe
+from research.lexinvariance.ciphers import Cipher
+from research.lexinvariance.probe import Frozen
+from research.training.config import TrainConfig
+from research.vocabularies import sequence_keys
+
+_DRAWS = 1 << 41  # seeds of the rows that a gaussian vocabulary draws
+_LAST = 4  # occurrences of a symbol that its starting probabilities are averaged over
+
+
+class Reader(NamedTuple):
+    """A frozen model and its probe over the ids of letters."""
+
+    lm: Frozen
+    params: Any
+
+    def posteriors(self, made: Sequence[Cipher]) -> list[np.ndarray]:
+        """log P(letter | cipher text so far) of each text, float32 [L, 27]; a clear space is just
+        another symbol to the model."""
+        if not made:
+            return []
+        ordinary = self.lm.config.vocab_size - 2
+        longest = max(len(cipher.symbols_L) for cipher in made)
+        ids_BxL = np.zeros((len(made), longest), np.int32)
+        for row, cipher in zip(ids_BxL, made, strict=True):
+            # Symbols by first occurrence leave at least one id for the clear space.
+            symbols = np.where(cipher.symbols_L < 0, ordinary - 1, cipher.symbols_L)
+            row[: len(symbols)] = symbols
+        keys = sequence_keys(_DRAWS, len(made))
+        logs_BxLxA = np.asarray(jax.jit(_posterior, static_argnums=0)(
+            self.lm.config, self.params, self.lm.params, ids_BxL, keys
+        ))
+        return [
+            logs_LxA[: len(cipher.symbols_L)]
+            for logs_LxA, cipher in zip(logs_BxLxA, made, strict=True)
+        ]
+
+
+def _posterior(config, params, lm_params, ids_BxL, keys_Bx2):
+    return probe.posterior(params, Frozen(lm_params, config), ids_BxL, keys_Bx2)
+
+
+def trained(config, workdir: Path, log: Callable[[str], None]) -> Reader:
+    """The model of `config.model` on `config.text`, and the probe of `config.probe` on it."""
+    found = language_models.trained(
+        config.model, config.text, seed=config.seed, workdir=workdir, log=log
+    )
+    lm = Frozen(jax.tree.map(jax.numpy.asarray, found.params), found.config)
+    log(f"training the probe, {config.probe.steps} steps")
+    params = enciphered.train_probe(
+        lm,
+        found.train,
+        TrainConfig(
+            steps=config.probe.steps,
+            seed=config.seed,
+            optimizer=config.probe.optimizer,
+            log_every=max(1, config.probe.steps // 2),
+        ),
+        mlp_dim=config.probe.mlp_dim,
+        batch_size=config.probe.batch_size,
+        length=config.model.length,
+        log=functools.partial(_said, log),
+    )
+    return Reader(lm, params)
+
+
+def _said(log: Callable[[str], None], line: str) -> None:
+    log(f"probe: {line}")
+
+
+def start(logs_LxA: np.ndarray, cipher: Cipher) -> np.ndarray:
+    """Log-probabilities of letters for each symbol, float64 [S, A], for a climber to start from.
+
+    The mean probability over the symbol's last occurrences: each has seen all before it, so that
+    summing over all of them would count the same evidence many times.
+    """
+    rows = []
+    for symbol in range(len(cipher.key_S)):
+        places = np.flatnonzero(cipher.symbols_L == symbol)[-_LAST:]
+        rows.append(np.log(np.mean(np.exp(logs_LxA[places].astype(np.float64)), axis=0) + 1e-6))
+    return np.stack(rows) if rows else np.zeros((0, logs_LxA.shape[1]))

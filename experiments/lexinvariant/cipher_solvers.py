@@ -1,0 +1,248 @@
+"""Error rates of cipher solvers by length: n-grams, a lexinvariant model, and both."""
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.compressed_text import wording
+from experiments.compressed_text.setting import with_corpus
+from experiments.lexinvariant import cipher_probe, language_models
+from research.lexinvariance import ciphers, letters, readings
+from research.lexinvariance.ciphers import Cipher
+from research.lexinvariance.solvers import beam, climb, confidence, simple
+
+TITLE = "Solving ciphers: symbol error rate by length"
+COLUMNS = (
+    "solver", "knows", "condition", "length", "symbol_error_rate", "low", "high",
+    "key_precision", "solved", "texts", "seconds_per_text",
+)  # fmt: skip
+"""knows: what the solver has learned from: n-grams, model, both, or nothing but frequencies. low,
+high: 95 % bootstrap interval of the symbol error rate over texts. key_precision: share of the
+symbols that occur whose letter is right. solved: share of texts without an error."""
+
+
+def _anchor(solver: str, length: int, error: float, condition: str = "clear") -> dict[str, Any]:
+    return {
+        "solver": solver, "condition": condition, "length": length, "symbol_error_rate": error,
+    }  # fmt: skip
+
+
+PAPER_ROWS: list[dict[str, Any]] = [
+    # Other texts (English Wikipedia, newspapers) and far larger models and corpora.
+    _anchor("6-gram beam of 100k (Nuhn et al. 2013), from Kambhatla et al. 2018", 16, 0.61),
+    _anchor("6-gram beam of 100k (Nuhn et al. 2013), from Kambhatla et al. 2018", 32, 0.04),
+    _anchor("neural LM, beam of 100k (Kambhatla et al. 2018)", 16, 0.268),
+    _anchor("neural LM, beam of 100k (Kambhatla et al. 2018)", 32, 0.059),
+    _anchor("neural LM, beam of 100k (Kambhatla et al. 2018)", 64, 0.0007),
+    _anchor("neural LM, beam of 100k (Kambhatla et al. 2018)", 128, 0.0001),
+    _anchor("6-gram beam of 100k (Nuhn et al. 2013)", 128, 0.0005),
+]
+PLOT = {
+    "x": "length", "y": "symbol_error_rate", "series": ("solver",), "panels": "condition",
+    "log_x": True, "lines": True,
+}  # fmt: skip
+_ROUNDS = 200  # of subbreaker, whose own limit of 10,000 takes minutes for short texts
+
+
+class Answer(NamedTuple):
+    """What a solver says of a text: the letter of each symbol, and its seconds."""
+
+    key_S: np.ndarray
+    seconds: float
+
+
+Solver = Callable[[Cipher, int], np.ndarray]  # (cipher, number of the text) -> key_S
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each solver, condition and length."""
+    corpus = language_models.load_corpus(config.text)
+    reader = cipher_probe.trained(config, workdir, log)
+    train = _text(corpus, "train", config.text.train_bytes)
+    held_out = _text(corpus, "valid", config.text.valid_bytes)
+    log(f"counting letter {max(config.orders)}-grams")
+    models = {
+        alphabet: letters.count(train, alphabet, max(config.orders))
+        for alphabet in map(ciphers.alphabet, config.conditions)
+    }
+    rows = []
+    for condition in config.conditions:
+        model = models[ciphers.alphabet(condition)]
+        for length in config.lengths:
+            made = _ciphers(config, held_out, condition, length)
+            logs = reader.posteriors(made)
+            for solver, knows, solve, count in _solvers(config, model, logs, length):
+                answers = [_timed(solve, cipher, n) for n, cipher in enumerate(made[:count])]
+                if answers:
+                    rows.append(
+                        {"solver": solver, "knows": knows, "condition": condition}
+                        | {"length": length, **_scores(made, answers, config.seed)}
+                    )
+            best = min(rows[-count_of(rows, condition, length) :], key=_error)
+            log(f"{condition}, {length}: best {best['solver']}, {_error(best):.4f}")
+    return with_corpus(rows, corpus)
+
+
+def count_of(rows: list[dict[str, Any]], condition: str, length: int) -> int:
+    """Rows of a condition and length."""
+    return sum(row["condition"] == condition and row["length"] == length for row in rows)
+
+
+def _error(row: dict[str, Any]) -> float:
+    return row["symbol_error_rate"]
+
+
+def _text(corpus, split: str, max_bytes: int) -> list[str]:
+    from experiments.compressed_text import compressors
+
+    texts = compressors.documents(corpus, split, max_bytes)
+    return [text.decode("utf-8", "replace") for text in texts]
+
+
+def _ciphers(config, texts: list[str], condition: str, length: int) -> list[Cipher]:
+    """The texts of one condition and length, under keys of their own."""
+    place = ciphers.CONDITIONS.index(condition)
+    rng = np.random.default_rng([config.seed, length, place])
+    pieces = ciphers.windows(texts, length, config.texts, condition, rng)
+    return [ciphers.renamed(ciphers.make(piece, condition, rng)) for piece in pieces]
+
+
+def _solvers(config, model, logs, length) -> Iterator[tuple[str, str, Solver, int]]:
+    """(name, what it knows, the solver, number of texts)."""
+    every, seed = config.texts, config.seed
+    yield "frequency ranks", "frequencies", lambda c, n: simple.frequency(
+        c.symbols_L, model
+    ).key_S, every
+    yield "bigram Metropolis", "n-grams", lambda c, n: simple.metropolis(
+        c.symbols_L, model, seed=seed + n
+    ).key_S, every
+    for order in config.orders:
+
+        def climbed(c, n, order=order):
+            return climb.solve(c.symbols_L, model, seed=seed + n, order=order).key_S
+
+        yield f"{order}-gram climbing", "n-grams", climbed, every
+
+    def safest(c, n):
+        found = climb.solve(c.symbols_L, model, seed=seed + n)
+        sure = confidence.of_solution(c.symbols_L, model, found, seed=seed + n)
+        return confidence.safest(sure, _counts(c))
+
+    yield f"{max(config.orders)}-gram climbing, safest key", "n-grams", safest, every
+
+    def beamed(c, n):
+        return beam.solve(c.symbols_L, model, width=config.beam).key_S
+
+    yield f"{max(config.orders)}-gram beam of {config.beam:,}", "n-grams", beamed, every
+    for reading in readings.READINGS:
+
+        def read(c, n, reading=reading):
+            inside_L = c.symbols_L >= 0
+            return readings.key(reading, logs[n][inside_L], c.symbols_L[inside_L], c.occurring)
+
+        yield f"probe, {reading}", "model", read, every
+
+    def both(c, n):
+        start = cipher_probe.start(logs[n], c)
+        return climb.solve(c.symbols_L, model, seed=seed + n, start_SxA=start).key_S
+
+    yield f"probe, then {max(config.orders)}-gram climbing", "both", both, every
+    if length >= 64 and importlib.util.find_spec("subbreaker") is not None:
+        yield "subbreaker", "n-grams", _subbreaker(), min(config.subbreaker_texts, every)
+
+
+def _counts(cipher: Cipher) -> np.ndarray:
+    return np.bincount(cipher.symbols_L[cipher.symbols_L >= 0], minlength=len(cipher.key_S))
+
+
+def _subbreaker() -> Solver:
+    """PyPI's quadgram hill climber with its own English; it knows 26 letters and no spaces."""
+    import importlib.resources
+
+    from subbreaker.breaker import Breaker
+
+    folder = importlib.resources.files("subbreaker") / "quadgram" / "EN.json"
+    with folder.open(encoding="utf-8") as file:
+        breaker = Breaker(file)
+
+    def solve(cipher: Cipher, number: int) -> np.ndarray:
+        # The symbol of an enciphered space, the 27th, is told to it and left out.
+        names = [s for s in cipher.occurring if cipher.key_S[s] != ciphers.SPACE]
+        of = {int(symbol): ciphers.LETTERS[i] for i, symbol in enumerate(names)}
+        text = "".join(of[int(s)] for s in cipher.symbols_L if int(s) in of)
+        found = breaker.break_cipher(text, max_rounds=_ROUNDS)
+        key_S = cipher.key_S.copy()
+        for symbol, name in of.items():
+            key_S[symbol] = ciphers.LETTERS.index(found.alphabet[found.key.index(name)])
+        return key_S
+
+    return solve
+
+
+def _timed(solve: Solver, cipher: Cipher, number: int) -> Answer:
+    started = time.perf_counter()
+    key_S = solve(cipher, number)
+    return Answer(np.asarray(key_S), time.perf_counter() - started)
+
+
+def _scores(made: list[Cipher], answers: list[Answer], seed: int) -> dict[str, Any]:
+    errors, precisions = [], []
+    for cipher, answer in zip(made, answers, strict=False):
+        found_L = ciphers.decipher(cipher.symbols_L, answer.key_S)
+        errors.append(ciphers.symbol_error_rate(cipher, found_L))
+        precisions.append(ciphers.key_precision(cipher, answer.key_S))
+    low, high = ciphers.bootstrap_interval(errors, seed=seed)
+    return {
+        "symbol_error_rate": float(np.mean(errors)),
+        "low": low,
+        "high": high,
+        "key_precision": float(np.mean(precisions)),
+        "solved": float(np.mean(np.asarray(errors) == 0)),
+        "texts": len(errors),
+        # The first text pays for compiling the loops.
+        "seconds_per_text": float(np.median([answer.seconds for answer in answers])),
+    }
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Which kind of solver wins where."""
+    lines: list[str | None] = []
+    for condition in dict.fromkeys(row["condition"] for row in rows):
+        here = [row for row in rows if row["condition"] == condition]
+        for length in dict.fromkeys(row["length"] for row in here):
+            of_length = [row for row in here if row["length"] == length]
+            parts = []
+            for knows in ("n-grams", "model", "both"):
+                known = [
+                    row
+                    for row in of_length
+                    if row["knows"] == knows and row["solver"] != "subbreaker"
+                ]
+                if known:
+                    best = min(known, key=_error)
+                    parts.append(f"{knows} {_error(best):.4f} ({best['solver']})")
+            lines.append(f"spaces {condition}, {length} symbols, best of each: " + ", ".join(parts))
+    peers = [row for row in rows if row["solver"] == "subbreaker"]
+    for peer in peers:
+        climber = min(
+            (
+                row
+                for row in rows
+                if (row["condition"], row["length"]) == (peer["condition"], peer["length"])
+                and "climbing" in row["solver"]
+            ),
+            key=_error,
+        )
+        ratio = peer["seconds_per_text"] / climber["seconds_per_text"]
+        lines.append(
+            f"spaces {peer['condition']}, {peer['length']} symbols: {climber['solver']} takes 1/"
+            f"{ratio:.0f} of subbreaker's time, errors {_error(climber):.4f} against "
+            f"{_error(peer):.4f} on {peer['texts']} texts"
+        )
+    if not peers:
+        lines.append("subbreaker was not installed: its rows are left out (pip install subbreaker)")
+    return wording.compact(*lines, wording.text(rows))

@@ -1,0 +1,95 @@
+"""The gpu and paper configurations, lowered on eight devices without memory, as their records say.
+
+A record line reads, of the first model of the table (a character is a byte),
+
+    gpu: 25,231,872 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a device
+"""
+
+import dataclasses
+import functools
+import importlib
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from configs import lexinvariant
+from configs.lexinvariant.parts import ModelConfig
+from experiments.lexinvariant import language_models
+from research.evaluation import flops
+from research.models import sizes
+from research.training import estimate, optimizers, parallelism, sharding_rules, step
+from research.training.config import ParallelismConfig
+
+EIGHT = ParallelismConfig(kind="mesh")
+IDS = {"characters": 130, "letters": 29, "bytes": 258, "unigram": None, "english-b16": 65_538}
+
+
+def models_of(config):
+    """Every ModelConfig inside a config, in the order of its fields."""
+    if isinstance(config, ModelConfig):
+        return [config]
+    if isinstance(config, tuple):
+        return [model for each in config for model in models_of(each)]
+    if dataclasses.is_dataclass(config):
+        fields = [getattr(config, field.name) for field in dataclasses.fields(config)]
+        return [model for each in fields for model in models_of(each)]
+    return []
+
+
+def trained():
+    """(table, scale, its different models)."""
+    for name in lexinvariant.TABLES:
+        module = importlib.import_module(f"configs.lexinvariant.{name}")
+        for scale in ("gpu", "paper"):
+            if models := models_of(getattr(module, scale)()):
+                yield name, scale, tuple(dict.fromkeys(models))
+
+
+CASES = list(trained())
+
+
+@functools.cache
+def lowered(model: ModelConfig) -> dict[str, float]:
+    """Lowers the training step on eight devices; parameters, bytes a device."""
+    mesh = parallelism.make_mesh(EIGHT, jax.devices()[:8])
+    config = language_models.model_config(model, IDS[model.ids] or model.vocab_size + 2)
+    optimizer = optimizers.make_optimizer(model.optimizer, model.steps)
+    loss = language_models.loss_fn(model, config)
+
+    def fresh(key):
+        return step.init_state(key, language_models.init_fn(config), optimizer)
+
+    shapes = jax.eval_shape(fresh, jax.random.key(0))
+    shardings = step.state_shardings(shapes, EIGHT, mesh, sharding_rules.LANGUAGE_MODEL_RULES)
+    shape = (model.batch_size, model.length)
+    batch = {
+        "inputs_BxL": jax.ShapeDtypeStruct(shape, np.int32),
+        "targets_BxL": jax.ShapeDtypeStruct(shape, np.int32),
+        "weights_BxL": jax.ShapeDtypeStruct(shape, np.float32),
+        "keys_Bx2": jax.ShapeDtypeStruct((shape[0], 2), np.uint32),
+    }
+    traced = step.make_train_step(loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)
+    assert "func.func public @main" in traced.lower().as_text()
+    return {
+        "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params)),
+        "kernels": sizes.kernel_count(config.trunk),
+        "device_bytes": estimate.device_bytes(shapes.params, shardings.params)
+        + estimate.device_bytes(shapes.opt_state, shardings.opt_state),
+    }
+
+
+@pytest.mark.parametrize(("name", "scale", "models"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
+def test_the_record_is_what_is_lowered(name, scale, models):
+    found = lowered(models[0])
+    # A table's models differ in their vocabularies; each kind is lowered once.
+    for model in models[1:]:
+        assert lowered(model)["kernels"] > 0
+    cost = flops.flops_per_byte(found["kernels"], 1.0, 0.0)
+    line = (
+        f"{scale}: {found['parameters']:,} parameters ({found['kernels']:,} kernels),"
+        f" {cost / 1e6:.2f} MFLOPs/byte, {found['device_bytes'] / 1e6:.1f} MB a device"
+    )
+    docstring = importlib.import_module(f"configs.lexinvariant.{name}").__doc__
+    assert line in " ".join(docstring.split())
