@@ -37,11 +37,12 @@ COLUMNS = (
 """accuracy: % of answers right with four demonstrations; n=...: with so many. symbols: how they are
 drawn. gain and ratio: to the standard model on the same prompts. Intervals: 95 %, bootstrap over
 prompts, paired; above_standard: the whole interval of the gain is above 0 (or below: no); empty:
-neither. Rows "both": over all cells of a sampling."""
+neither. Rows "both": over all cells of a sampling. chance: a guess among all ids; copying: one of
+the values shown (LookUp) or of the query's symbols (Permutation), at random."""
 
 STANDARD = "standard"
 MAIN_COUNT, OTHER_COUNTS = 4, (1, 2, 8)
-CHANCE, COPYING = "chance, any id", "chance, copying"
+CHANCE, COPYING = "chance", "copying"
 
 
 def _group(task: str, symbols: str) -> str:
@@ -129,7 +130,6 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
     """The rows of one kind of text and ids; per-prompt scores are left in `cells`."""
     rows, standard = [], {}
     for model in (model for model in config.models if model.ids == ids):
-        clock = Clock()
         trained = language_models.trained(model, text, seed=config.seed, workdir=workdir, log=log)
         name = STANDARD if model.vocabulary == "learned" else model.vocabulary
         marks = tasks.separators(trained.codec)
@@ -137,6 +137,7 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
         first = not standard
         for task in tasks.TASKS:
             for symbols in SAMPLINGS:
+                clock = Clock()
                 where = {"task": task, "symbols": symbols, "text": text.name, "ids": ids}
                 where = {"group": _group(task, symbols), **where}
                 found = {
@@ -164,14 +165,15 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
 
 
 def _scores(config, trained, task, symbols, marks, n) -> np.ndarray:
-    prompts = tasks.prompts(task, config.seed, symbols, marks, count=config.examples, n=n)
+    count = config.examples if n == MAIN_COUNT else config.other_examples
+    prompts = tasks.prompts(task, config.seed, symbols, marks, count=count, n=n)
     return symbol_tasks.scores(
         trained.params,
         trained.config,
         prompts,
         marks,
-        # One length for all prompts of a task, so that they share one compiled pass.
-        length=tasks.length(task, marks, max(MAIN_COUNT, *OTHER_COUNTS)),
+        # The shorter prompts share the compiled pass of the main ones.
+        length=tasks.length(task, marks, max(n, MAIN_COUNT)),
         batch_size=config.batch_size,
         seed=config.seed,
     )
@@ -241,12 +243,15 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                     lines.append(_above(name, symbols, task, cells))
     for kind in (RATIO_OF_MEANS, MEAN_OF_RATIOS):
         lines.append(_times(rows, kind))
-    guesses = {row["task"]: row["accuracy"] for row in rows if row["model"] == COPYING}
+    guesses = {
+        f"{row['task']}, {row['symbols']}, {row['accuracy']:.1f} %": None
+        for row in rows
+        if row["model"] == COPYING
+    }
     if guesses:
-        shown = ", ".join(f"{task} {value:.1f} %" for task, value in guesses.items())
         lines.append(
-            f"who copies a candidate at random (by frequency) has {shown}: only what is above that"
-            " says that the right one was found"
+            f"a candidate copied at random is right as often as this: {'; '.join(guesses)}; only an"
+            " accuracy above that says that the right one was found"
         )
     return wording.compact(*lines, wording.text(rows))
 
@@ -258,7 +263,8 @@ def _above(name, symbols, task, cells) -> str:
     ]
     paper = f"the paper: {sum(row['gain'] > 0 for row in theirs)} of {len(theirs)} cells"
     shown = "; ".join(
-        f"{row['accuracy']:.1f} %, {row['gain']:+.1f} [{row['gain_interval']}] points"
+        f"{row['accuracy']:.1f} % against {row['accuracy'] - row['gain']:.1f} %: {row['gain']:+.1f}"
+        f" [{row['gain_interval']}] points"
         for row in cells
     )
     return wording.statement(

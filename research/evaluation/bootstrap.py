@@ -16,7 +16,10 @@ def resampled_means(
     """
     count = len(scores_NxM)
     rng = np.random.default_rng(seed)
-    times_RxN = rng.multinomial(count, np.full(count, 1.0 / count), size=resamples)
+    drawn_RxN = rng.integers(count, size=(resamples, count))
+    drawn_RxN += count * np.arange(resamples)[:, None]  # a range of numbers for each resample
+    times_RxN = np.bincount(drawn_RxN.ravel(), minlength=resamples * count)
+    times_RxN = times_RxN.reshape(resamples, count)
     return times_RxN @ np.asarray(scores_NxM, np.float64) / count
 
 
