@@ -1,0 +1,267 @@
+"""Context or memory? Forgetting schedules on a grammar of two classes (arXiv 2406.00053)."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.compressed_text.setting import Clock
+from experiments.lexinvariant import masked_answers
+from research import vocabularies
+from research.errors import UsageError
+from research.lexinvariance import part_of_speech
+from research.lexinvariance.part_of_speech import SPLITS, PartOfSpeech
+from research.models import language_model
+from research.models.language_model import LanguageModelConfig
+from research.models.sizes import TrunkConfig
+from research.training import evaluation, forgetting, loop
+from research.training.config import ForgettingConfig, TrainConfig
+
+TITLE = "Context or memory: forgetting schedules on a grammar (arXiv 2406.00053)"
+POINTS = 10
+AT = tuple(f"at {100 * (point + 1) // POINTS}" for point in range(POINTS))
+COLUMNS = (
+    "split",
+    "skew",
+    "method",
+    *AT,
+    "best",
+    "seconds",
+)
+"""at x: % of a split's examples whose whole answer is right after x % of the training; best: the
+largest of them. skew: of Zipf's law within a class. seconds: of the whole run, on its first row."""
+PAPER_ROWS: list[dict[str, Any]] = []  # its figures are curves that we do not have
+PLOT = {
+    "x": "percent of the training",
+    "y": "percent right",
+    "series": ("method",),
+    "across": "at ",
+    "lines": True,
+    "panels": "panel",
+    "abreast": 4,
+}
+
+GAUSSIAN = "gaussian"
+MARGIN = 10.0  # points: more than two standard errors of a difference over 256 examples
+_UNSEEN_ROWS = 1  # what the draws are for, beside the run's seed
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One row for each split, skew and method."""
+    kinds = {kind: Model(config, kind) for kind in ("learned", GAUSSIAN)}
+    rows = []
+    for skew in config.skews:
+        for method, schedule in _schedules(config).items():
+            clock = Clock()
+            model = kinds[GAUSSIAN if method == GAUSSIAN else "learned"]
+            name = "uniform" if skew == 0 else f"{skew:g}"
+            where = f"skew {name}, {method}"
+            curves = model.train(skew, schedule, lambda line, where=where: log(f"{where}: {line}"))
+            for split, curve in curves.items():
+                curve = [round(100 * share, 1) for share in curve]
+                row = {"split": split, "skew": name, "method": method}
+                row |= dict(zip(AT, curve, strict=True))
+                rows.append(row | {"best": max(curve), "panel": f"{split}, skew {name}"})
+            rows[-len(curves)]["seconds"] = clock.seconds()
+    return sorted(rows, key=lambda row: SPLITS.index(row["split"]))
+
+
+def _schedules(config) -> dict[str, ForgettingConfig | None]:
+    """A row's name -> when it forgets; None for a vocabulary that is drawn anyway."""
+    # Neither `cop` nor the mask is a symbol that could be renamed.
+    first = config.types + config.unseen
+    never = ForgettingConfig(keep=(first, first + 1))
+    always = dataclasses.replace(never, every=config.every)
+    names = {"vanilla": never, "active": always, GAUSSIAN: None}
+    found = {}
+    for method in config.methods:
+        if method == "temporary":
+            for until in config.until:
+                name = method if len(config.until) == 1 else f"{method} {until}"
+                found[name] = dataclasses.replace(always, until=until)
+        else:
+            found[method] = names[method]
+    return found
+
+
+class Model:
+    """A kind of vocabulary's compiled steps, shared by all its runs."""
+
+    def __init__(self, config, kind: str):
+        self.config = config
+        self.task = PartOfSpeech(config.types, config.unseen, skew=0.0)
+        # Trained by the bound and evaluated exactly: no table of all ids for every sequence.
+        options = {"tied": True} if kind == "learned" else {"dense_limit": 0}
+        self.model = LanguageModelConfig(
+            trunk_config(config),
+            self.task.vocab_size,
+            vocabulary=vocabularies.make(kind, **options),
+        )
+        self.init = functools.partial(language_model.init, config=self.model)
+        self.loss = functools.partial(masked_answers.loss, config=self.model)
+
+    @functools.cached_property
+    def prepared(self) -> loop.Prepared:
+        """The compiled training step, the same for every skew and schedule."""
+        drawn = self.model.vocabulary.draws
+        config = self._train_config(None if drawn else next(iter(_schedules(self.config).values())))
+        return loop.prepare(self.loss, self.init, self._batch(0.0, 0), config)
+
+    @functools.cached_property
+    def evaluate(self) -> evaluation.Evaluator:
+        """The compiled evaluation step."""
+        return evaluation.make_evaluator(
+            functools.partial(masked_answers.exact_loss, config=self.model),
+            self.prepared.config.parallelism,
+            self.prepared.mesh,
+            self.prepared.abstract.params,
+        )
+
+    def train(
+        self, skew: float, schedule: ForgettingConfig | None, log: Callable[[str], None]
+    ) -> dict[str, list[float]]:
+        """The share of each split's examples that is right, at each of the POINTS."""
+        curves: dict[str, list[float]] = {split: [] for split in SPLITS}
+        result = loop.train(
+            self.loss,
+            self.init,
+            functools.partial(self._batch, skew),
+            self._train_config(schedule),
+            None,
+            eval_fn=functools.partial(self._accuracies, skew),
+            prepared=self.prepared,
+            log=log,
+        )
+        for row in result.history:
+            for split in SPLITS:
+                if split in row:
+                    curves[split].append(row[split])
+        return curves
+
+    def _train_config(self, schedule) -> TrainConfig:
+        config = self.config
+        if config.steps % POINTS:
+            raise UsageError(f"steps must be a multiple of {POINTS}, not {config.steps}")
+        part = config.steps // POINTS
+        return TrainConfig(
+            config.steps,
+            seed=config.seed,
+            optimizer=config.optimizer,
+            log_every=part,
+            eval_every=part,
+            forgetting=schedule,
+        )
+
+    def _batch(self, skew: float, step: int, split: str = "train", size: int = 0):
+        size = size or self.config.batch_size
+        task = dataclasses.replace(self.task, skew=skew)
+        batch = part_of_speech.batch(task, self.config.seed, step, size, split)
+        if self.model.vocabulary.draws:
+            # Keys apart from those of the training, which are of the steps.
+            place = step if split == "train" else self.config.steps + SPLITS.index(split)
+            seed = self.config.seed
+            batch["keys_Bx2"] = vocabularies.sequence_keys(seed, size, step=place)
+        return batch
+
+    def _accuracies(self, skew: float, params: Any) -> Mapping[str, float]:
+        found = {}
+        for split in SPLITS:
+            given = self._with_fresh_rows(params) if split == "unseen" else params
+            batch = self._batch(skew, 0, split, self.config.examples)
+            sums = self.evaluate(given, [batch], 0)
+            found[split] = sums.others["right"] / sums.others["examples"]
+        return found
+
+    def _with_fresh_rows(self, params: Any) -> Any:
+        """The parameters with the unseen ids' rows as if drawn now.
+
+        As rows of a tied table they were in training what no answer ever was, and learned that.
+        """
+        if self.model.vocabulary.draws:
+            return params
+        return self._redraw(jax.random.key(self.config.seed), params)
+
+    @functools.cached_property
+    def _redraw(self):
+        ids_V = np.arange(self.model.rows)
+        unseen_V = (ids_V >= self.task.types) & (ids_V < self.task.copula)
+
+        def redraw(key, params):
+            key = jax.random.fold_in(key, _UNSEEN_ROWS)
+            return forgetting.redraw(key, params, self.init, unseen_V)
+
+        return jax.jit(redraw)
+
+
+def trunk_config(config) -> TrunkConfig:
+    """Bidirectional, one head, an MLP of four times the width."""
+    return TrunkConfig(
+        config.width,
+        num_heads=1,
+        head_dim=config.width,
+        num_layers=config.layers,
+        mlp_dim=4 * config.width,
+        mlp="gelu",
+        causal=False,
+        scan_layers=config.layers > 2,
+    )
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """The paper's account, and what a gaussian vocabulary does; a line each, skew by skew."""
+    cells = {(row["method"], row["skew"], row["split"]): row for row in rows}
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    skews = list(dict.fromkeys(row["skew"] for row in rows))
+
+    def ends(method, skew, split="unseen"):
+        return cells[method, skew, split][AT[-1]]
+
+    lines = []
+    if "vanilla" in methods:
+        falls = {}
+        for skew in skews:
+            row = cells["vanilla", skew, "unseen"]
+            shown = f"best {row['best']:.0f} %, in the end {row[AT[-1]]:.0f} %"
+            falls[skew] = (row["best"] - row[AT[-1]] > MARGIN, shown)
+        claim = f"vanilla training answers for unseen ids at first and loses {MARGIN:.0f} points"
+        lines.append(_by_skew(claim, falls))
+    for method in methods:
+        if "vanilla" not in methods or not method.startswith(("active", "temporary")):
+            continue
+        gains = {}
+        for skew in skews:
+            ours, theirs = ends(method, skew), ends("vanilla", skew)
+            gains[skew] = (ours - theirs > MARGIN, f"{ours:.0f} % against {theirs:.0f} %")
+        claim = f"{method} forgetting ends {MARGIN:.0f} points above vanilla on unseen ids"
+        lines.append(_by_skew(claim, gains))
+        known = ", ".join(
+            f"{skew}: {ends(method, skew, 'in_distribution'):.0f} and"
+            f" {ends(method, skew, 'switched'):.0f} % (vanilla"
+            f" {ends('vanilla', skew, 'in_distribution'):.0f} and"
+            f" {ends('vanilla', skew, 'switched'):.0f} %)"
+            for skew in skews
+        )
+        lines.append(f"{method} on ids in distribution and switched, in the end: {known}")
+    if GAUSSIAN in methods:
+        same = {}
+        for skew in skews:
+            found = [ends(GAUSSIAN, skew, split) for split in SPLITS]
+            shown = f"{min(found):.0f} to {max(found):.0f} %"
+            same[skew] = (max(found) - min(found) <= MARGIN, shown)
+        claim = f"a gaussian vocabulary ends within {MARGIN:.0f} points on all splits (ours)"
+        lines.append(_by_skew(claim, same))
+    return lines
+
+
+def _by_skew(claim: str, found: dict[str, tuple[bool, str]]) -> str:
+    """One line: at which skews a claim holds, with each one's figures."""
+    holds = [skew for skew, (held, _) in found.items() if held]
+    verdict = "reproduced" if holds else "not shown at this scale"
+    if 0 < len(holds) < len(found):
+        verdict = f"reproduced in part (at {', '.join(holds)})"
+    shown = "; ".join(f"{skew}: {text}" for skew, (_, text) in found.items())
+    return f"{verdict}: {claim} ({shown})"
