@@ -48,7 +48,7 @@ class ProbeConfig:
 
     mlp_dim: int = 256
     batch_size: int = 8
-    steps: int = 300
+    steps: int = 500
     optimizer: OptimizerConfig = OptimizerConfig(
         name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=20
     )
@@ -82,7 +82,7 @@ class Config:
 
 
 LEXINVARIANT = ("gaussian", "canonical")
-STARTS = (0, 25, 50, 75, 100, 125, 150, 175, 200, 250, 300, 350, 400)
+STARTS = (0, 25, 50, 75, 100, 150, 200, 300, 400)
 
 
 def cpu() -> Config:
@@ -92,7 +92,7 @@ def cpu() -> Config:
         models=tuple(model for model in CPU_MODELS if model.vocabulary in LEXINVARIANT),
         probe=ProbeConfig(),
         num_sequences=200,
-        starts=(0, 25, 50, 75, 100, 125, 150),
+        starts=(0, 25, 50, 75, 100, 150),
         picture_starts=(0, 50, 100, 150, 200),
     )
 
