@@ -58,6 +58,11 @@ COMMANDS = {
         "research.cli.files:inspect",
         "what a compressed file holds, checked block by block",
     ),
+    "decipher": Command(
+        "research.cli.decipher:Decipher",
+        "research.cli.decipher:run",
+        "solve a substitution cipher, and say how sure",
+    ),
     "train m1": Command(
         "research.training.command_configs:TrainM1",
         "research.training.commands:train_m1",

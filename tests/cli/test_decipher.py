@@ -1,0 +1,184 @@
+"""`freevocab decipher`: solves held-out text, says when it is not sure, and fails in one line."""
+
+import json
+import os
+import pty
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+from research import corpora
+from research.cli import decipher as command
+from research.cli import following
+from research.lexinvariance import cipher_text, ciphers, decipher, letters
+
+ASCII = [chr(code) for code in range(33, 127)]
+GREEK = [chr(code) for code in range(0x391, 0x3A2)] + [chr(code) for code in range(0x3B1, 0x3CA)]
+
+
+@pytest.fixture(scope="module")
+def text():
+    """English that no shipped model was trained on: documentation of the Python installation."""
+    documents = corpora.load("builtin:topics").documents("valid")
+    prose = max((ciphers.normalise(document) for document in documents), key=len)
+    return prose[1_000:1_400].strip()
+
+
+def enciphered(text, symbols, seed=0, letters=ciphers.LETTERS):
+    chosen = random.Random(seed).sample(symbols, len(letters))
+    table = str.maketrans(dict(zip(letters, chosen, strict=True)))
+    return text.translate(table)
+
+
+def write(tmp_path, text):
+    path = tmp_path / "cipher.txt"
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("symbols", [ASCII, GREEK], ids=["ASCII", "Greek"])
+def test_held_out_text_with_clear_spaces_is_solved(text, symbols, tmp_path, freevocab):
+    code, out, err = freevocab("decipher", write(tmp_path, enciphered(text, symbols)))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == text
+    assert "spaces in the clear" in out and "letter 5-grams" in out and "not sure" not in out
+
+
+def test_an_enciphered_space_is_noticed(text, tmp_path, freevocab):
+    cipher = enciphered(text, ASCII, 1, ciphers.LETTERS + " ")
+    code, out, err = freevocab("decipher", write(tmp_path, cipher), "--json")
+    found = json.loads(out)
+    assert (code, err, found["spaces"]) == (0, "", "enciphered")
+    assert found["plain"] == text and found["sure"] and found["doubts"] == []
+
+
+def test_no_spaces_are_noticed_and_groups_of_five_are_layout(text, tmp_path, freevocab):
+    solid = text.replace(" ", "")
+    cipher = enciphered(solid, list("abcdefghijklmnopqrstuvwxyz"), 2)
+    groups = " ".join(cipher[at : at + 5] for at in range(0, len(cipher), 5))
+    for given in (cipher, groups):
+        code, out, _ = freevocab("decipher", write(tmp_path, given), "--json")
+        found = json.loads(out)
+        assert (code, found["spaces"], found["plain"]) == (0, "none", solid)
+
+
+def test_punctuation_and_case_of_a_newspapers_cryptogram_stay(text, tmp_path, freevocab):
+    plain = ". ".join(part.strip().capitalize() for part in text[:320].split(" the ")) + "."
+    table = enciphered(ciphers.LETTERS, list(ciphers.LETTERS), 3)
+    cipher = plain.translate(
+        str.maketrans(ciphers.LETTERS + ciphers.LETTERS.upper(), table + table.upper())
+    )
+    code, out, _ = freevocab("decipher", write(tmp_path, cipher), "--json")
+    found = json.loads(out)
+    assert (code, found["symbols"], found["plain"]) == (0, "letters", plain)
+
+
+def test_a_short_text_is_answered_and_said_to_be_unsure(text, tmp_path, freevocab):
+    path = write(tmp_path, enciphered(text[:24].rsplit(" ", 1)[0], ASCII))
+    code, out, err = freevocab("decipher", path, "--restarts", 8)
+    assert (code, err) == (0, "")
+    assert "letters are few for" in out and "?" in out
+    assert freevocab("decipher", path, "--restarts", 8)[1] == out  # the seed decides
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code", "words"),
+    [
+        (b"", (), 1, "empty"),
+        (b"\x00\x01\x02", (), 1, "control character"),
+        (b"\xff\xfe\x00", (), 1, "not UTF-8"),
+        ("".join(map(chr, range(0x4E00, 0x4E90))).encode(), (), 1, "144 different symbols"),
+        ("".join(map(chr, range(0x4E00, 0x4E30))).encode(), (), 1, "48 different symbols for"),
+        (b"abc", ("--spaces", "some"), 2, "--spaces"),
+        (b"abc", ("--seconds", "0"), 2, "--seconds"),
+        (b"abc", ("--follow",), 2, "--follow"),
+        (None, (), 2, "there is no file"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(content, options, code, words, tmp_path, freevocab):
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
+    returned, out, err = freevocab("decipher", path, *options)
+    assert (returned, out) == (code, "")
+    assert err.startswith("freevocab: ") and err.count("\n") == 1 and words in err
+
+
+def run(*options, **streams):
+    program = "import research.cli as c, sys; sys.exit(c.call(['decipher', '-', *sys.argv[1:]]))"
+    return subprocess.Popen([sys.executable, "-c", program, *options], **streams)
+
+
+def test_following_a_pipe_gives_a_line_for_each_arrival(text):
+    cipher = enciphered(text, ASCII, 4)
+    at = cipher.index(" ", 40)
+    pipe = subprocess.PIPE
+    with run("--follow", "--seconds", "1", stdin=pipe, stdout=pipe, text=True) as process:
+        process.stdin.write(cipher[:at])
+        process.stdin.flush()
+        first = process.stdout.readline()
+        process.stdin.write(cipher[at:] + "\n")
+        process.stdin.close()
+        rest = process.stdout.read().splitlines()
+        assert process.wait(timeout=60) == 0
+    assert first.startswith(f"{at - cipher[:at].count(' ')} letters, ")
+    assert len(rest) == 1 and rest[0].endswith(f"%: {text}")
+
+
+def test_following_a_terminal_redraws_and_ends_with_control_d(text):
+    cipher = enciphered(text[:30], list(ciphers.LETTERS), 5).strip()
+    ours, theirs = pty.openpty()
+    with run("--follow", "--restarts", "1", stdin=theirs, stdout=theirs) as process:
+        os.close(theirs)
+        time.sleep(1.0)  # keys before the terminal is set up would be kept for a whole line
+        os.write(ours, cipher.encode() + b"zz\x7f\x7f")
+        seen = b""
+        while b"decided by" not in seen:
+            seen += os.read(ours, 4096)
+        os.write(ours, b"\x04")
+        assert process.wait(timeout=60) == 0
+    os.close(ours)
+    assert seen.startswith(b"\x1b[H\x1b[2J" + cipher.encode() + b"\r\n")
+
+
+def test_keys_that_correct():
+    assert following.edited("ab\ncd", "e\x7f\x7ff") == "ab\ncf"
+    assert following.edited("ab\ncd", "\x15x") == "ab\nx"
+
+
+def test_a_page_marks_what_is_unsure():
+    cipher = cipher_text.read("ab a!", "clear", "letters")
+    found = decipher.Deciphered(cipher, "xy", (1.0, 0.5), 2.0, 1.0, "a guess", ("too short",))
+    lines = command.page(found).splitlines()
+    assert lines[0] == "xy x!" and "a=x b=y?" in lines[2]
+    assert "83% of the text; unsure (marked ?): 1 symbols" in lines[4]
+    assert lines[-1].split(maxsplit=2) == ["not", "sure", "too short"]
+
+
+def test_the_shortest_description_wins_and_a_near_one_is_named():
+    """Of two readings that a stand-in solves at costs given."""
+    costs = {"all": 100.0, "letters": 98.0}
+
+    def solve(cipher):
+        count = len(cipher.symbols)
+        key = decipher.np.arange(count)
+        nats = costs[cipher.reading] - decipher.key_nats(cipher)
+        return decipher.Solution(
+            key, nats - decipher.UNTOUCHED * cipher.untouched, decipher.np.ones(count), 1.0, "x"
+        )
+
+    found = decipher.decipher("ab, cd", solve)
+    assert found.cipher.reading == "letters"
+    assert any("nearly as good: spaces clear, symbols all" in doubt for doubt in found.doubts)
+    costs["letters"] = 200.0
+    found = decipher.decipher("ab, cd", solve)
+    assert found.cipher.reading == "all"
+    assert not any("nearly" in doubt for doubt in found.doubts)
+
+
+def test_what_is_shipped_is_small():
+    files = [path for path in letters.SHIPPED.rglob("*") if path.is_file()]
+    assert files and sum(path.stat().st_size for path in files) < 15e6
