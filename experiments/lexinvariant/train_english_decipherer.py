@@ -43,7 +43,8 @@ class Config:
     """The shipped reader.
 
     Attributes:
-      batch_size, length, steps: rows of a step, letters of a row, steps.
+      batch_size, length: rows of a step, letters of a row.
+      steps, cooling: steps at a constant learning rate, and then while it falls to nothing.
       shortest: letters of the shortest text; a row is filled with texts up to its own length, the
         logarithm of their lengths uniform.
       train_bytes: read of each corpus.
@@ -54,14 +55,15 @@ class Config:
 
     batch_size: int = 16
     length: int = 256
-    steps: int = 2_400
+    steps: int = 1_200
+    cooling: int = 200
     shortest: int = 12
     train_bytes: int = 60_000_000
     d_model: int = 128
     num_layers: int = 3
     mlp_dim: int = 512
     optimizer: OptimizerConfig = OptimizerConfig(
-        name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=100
+        name="adamw", learning_rate=2.5e-3, schedule="constant", warmup_steps=50
     )
     seed: int = 0
 
@@ -146,20 +148,30 @@ def batch(texts: list[np.ndarray], config: Config, step: int) -> dict[str, np.nd
 
 
 def train(config: Config, texts: list[np.ndarray], workdir: Path) -> Reader:
-    """The reader after config.steps steps, from wherever the workdir has got to."""
+    """The reader after all its steps, from wherever the workdir has got to."""
     model = reader.make_config(config.d_model, config.num_layers, config.mlp_dim)
-    result = loop.train(
-        functools.partial(reader.loss, config=model),
-        lambda key: reader.init(key, model),
-        lambda step: batch(texts, config, step),
-        TrainConfig(
-            steps=config.steps, seed=config.seed, optimizer=config.optimizer,
-            log_every=50, save_every=500, keep=1,
-        ),  # fmt: skip
-        workdir,
-        rules=(*LANGUAGE_MODEL_RULES, *probe.PROBE_RULES),
+    cooled = dataclasses.replace(
+        config.optimizer, schedule="cosine", warmup_steps=0, final_fraction=0.02
     )
-    return Reader(result.params, model)
+    params = None
+    for name, steps, done, optimizer in (
+        ("constant", config.steps, 0, config.optimizer),
+        ("cooling", config.cooling, config.steps, cooled),
+    ):
+        result = loop.train(
+            functools.partial(reader.loss, config=model),
+            lambda key: reader.init(key, model),
+            lambda step, done=done: batch(texts, config, done + step),
+            TrainConfig(
+                steps=steps, seed=config.seed, optimizer=optimizer,
+                log_every=50, save_every=500, keep=1,
+            ),  # fmt: skip
+            workdir / name,
+            rules=(*LANGUAGE_MODEL_RULES, *probe.PROBE_RULES),
+            initial_params=None if params is None else functools.partial(jax.device_get, params),
+        )
+        params = result.params
+    return Reader(params, model)
 
 
 def measure(made: Reader, valid: dict[str, np.ndarray], texts: int, seed: int) -> list[dict]:

@@ -29,7 +29,7 @@ class Decipher:
     enciphered, whatever their case, and punctuation stays."""
     seconds: float = 3.0
     """Time to search for each way to read the text."""
-    restarts: int = 0
+    restarts: int | None = None
     """Number of searches in place of a time; the result then depends on the seed alone."""
     seed: int = 0
     """Decides where searches begin."""
@@ -46,12 +46,12 @@ def run(options: Decipher) -> None:
       UsageError: for a missing file or a number below zero.
       FreevocabError: for what is no text or no such cipher.
     """
-    if options.seconds <= 0 or options.restarts < 0:
-        raise UsageError("--seconds must be above 0 and --restarts at least 0")
+    if options.seconds <= 0 or (options.restarts is not None and options.restarts < 1):
+        raise UsageError("--seconds must be above 0 and --restarts at least 1")
     from research.lexinvariance import cipher_text, decipher, solving
 
     solve = solving.make(
-        seconds=options.seconds, restarts=options.restarts or None, seed=options.seed
+        seconds=options.seconds, restarts=options.restarts, seed=options.seed
     )
 
     def solved(text: str) -> decipher.Deciphered:

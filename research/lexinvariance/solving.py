@@ -15,6 +15,8 @@ from research.lexinvariance.decipher import Solution, Solve
 from research.lexinvariance.solvers import climb, confidence, problem
 
 AGAIN = 3
+ENOUGH = 2_000  # symbols of a long text that are searched; more would settle nothing
+_OCCURRENCES, _AROUND = 8, 15  # of symbols that occur later: how many, and symbols on each side
 MOST = 400  # searches, whatever the time
 CHAINS = 10  # keys, the best and different ones, that confidence is sampled around
 # The n-grams are far surer of a key than they are right. Scores are divided by this for the
@@ -36,7 +38,8 @@ def make(*, seconds: float, restarts: int | None = None, seed: int = 0) -> Solve
 
 def _solve(cipher: CipherText, *, seconds, restarts, seed) -> Solution:
     model = letters.load(cipher.spaces)
-    made = problem.make(cipher.stream(), model)
+    stream = cipher.stream()
+    made = problem.make(excerpt(stream, ENOUGH), model)
     keys, rounds, found = searched(made, seconds=seconds, restarts=restarts, seed=seed)
     best, nats = keys[0]
     near = [key for key, others in keys[:CHAINS] if others - nats < NEGLIGIBLE * DOUBT]
@@ -48,11 +51,23 @@ def _solve(cipher: CipherText, *, seconds, restarts, seed) -> Solution:
     searches = f"{rounds} searches, {found} found this key" if rounds > 1 else "1 search"
     return Solution(
         key_S=key_S,
-        nats=nats,
+        nats=nats * len(stream) / len(made.symbols_L),
         confidence_S=marginals_SxA[np.arange(len(key_S)), key_S],
         agreed=found / rounds,
         decided=f"letter {model.order}-grams by annealing ({searches})",
     )
+
+
+def excerpt(stream_L: np.ndarray, most: int) -> np.ndarray:
+    """The first `most` symbols of a long text, and surroundings of those that occur only later."""
+    if len(stream_L) <= most:
+        return stream_L
+    places = [np.arange(most)]
+    for symbol in np.setdiff1d(stream_L, stream_L[:most]):
+        for place in np.flatnonzero(stream_L == symbol)[:_OCCURRENCES]:
+            last = min(place + _AROUND, len(stream_L))
+            places.append(np.arange(max(most, place - _AROUND), last))
+    return stream_L[np.unique(np.concatenate(places))]
 
 
 def searched(
