@@ -21,26 +21,23 @@ COLUMNS = (
     "shots",
     "bits_per_byte",
     "lookup",
-    "lookup_interval",
     "permutation",
-    "permutation_interval",
     "accuracy",
+    "accuracy_by_bytes",
     "up/same/down",
     "sign_p",
-    "accuracy_by_bytes",
-    "up/same/down_by_bytes",
-    "sign_p_by_bytes",
     "shots_that_fit",
     "signs",
     "seconds",
 )
 """p, per: what was randomised in training; all is measured on clean text. lookup, permutation: % of
-answers right, symbols uniform, four demonstrations, with 95 % bootstrap intervals. BIG-Bench Hard:
-accuracy: %, mean over tasks, options by summed nats; up/same/down: tasks above, at and below p = 0;
-sign_p: two-sided sign test on up and down; ..._by_bytes: options by nats per byte. shots_that_fit:
-mean. signs: of the summed score, a sign for each task in alphabetical order."""
+answers right, symbols uniform, four demonstrations. BBH (BIG-Bench Hard): accuracy: %, mean over
+tasks, options by summed nats; accuracy_by_bytes: by nats per byte; up/same/down: tasks above, at
+and below the first p = 0; sign_p: two-sided sign test on up and down; shots_that_fit: mean; signs:
+one for each task, in alphabetical order. Rows hold beside these intervals of lookup and
+permutation (95 %, bootstrap), the accuracy on each task, and up/same/down by bytes."""
 
-MODEL, CHOICES = "language model", "BIG-Bench Hard"
+MODEL, CHOICES = "model", "BBH"
 COUNT = 4  # demonstrations of LookUp and Permutation
 MAJORITY, CHANCE = "majority", "chance"
 
@@ -55,7 +52,7 @@ def _sign_test(up: int, down: int) -> float | None:
 PAPER_ROWS: list[dict[str, Any]] = [
     {
         "group": CHOICES,
-        "measure": "BIG-bench, categories",
+        "measure": "BIG-bench",
         "p": 0.2,
         "shots": shots,
         "up/same/down": f"{up}/{same}/{down}",
@@ -155,6 +152,7 @@ def _by_shots(shots, asked, found, first) -> dict[str, Any]:
         "group": CHOICES,
         "measure": CHOICES,
         "shots": shots,
+        "questions": len(questions),
         "shots_that_fit": float(np.mean([shots - question.dropped for question in questions])),
         "task_accuracies": {
             task.name: float(value)
@@ -178,31 +176,9 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     """What regularization costs and gains here, and what such a model cannot show."""
     models = [row for row in rows if row["measure"] == MODEL]
     asked = [row for row in rows if row["measure"] == CHOICES and row.get("shots") is not None]
-    base, others = models[0], models[1:]
-    lines: list[str | None] = [
-        wording.ordering(
-            "bits/byte on clean text rise with p (per occurrence)",
-            [
-                (f"p={row['p']}", row["bits_per_byte"])
-                for row in models
-                if row["per"] == "occurrence"
-            ],
-        ),
-    ]
-    for task in ("lookup", "permutation"):
-        best = max(others, key=lambda row: row[task], default=None)
-        if best is not None:
-            low = float(best[f"{task}_interval"].split()[0])
-            high = float(base[f"{task}_interval"].split()[-1])
-            lines.append(
-                wording.statement(
-                    f"some p > 0 is above p = 0 in {task.capitalize()}, intervals apart",
-                    low > high,
-                    f"p={best['p']} per {best['per']} {best[task]:.1f} %"
-                    f" [{best[f'{task}_interval']}], p=0 {base[task]:.1f} %"
-                    f" [{base[f'{task}_interval']}]",
-                )
-            )
+    figures = ", ".join(f"{_name(row)} {row['bits_per_byte']:.3f}" for row in models)
+    lines: list[str | None] = [f"bits/byte on clean text: {figures}"]
+    lines += [_best_of(task, models[0], models[1:]) for task in tasks.TASKS]
     lines += _of_choices(asked, rows) if asked else [NO_TASKS]
     return wording.compact(*lines, wording.text(rows))
 
@@ -213,36 +189,60 @@ NO_TASKS = (
 )
 
 
+def _name(row) -> str:
+    seed = "" if row["per"] in ("type", "occurrence") else " (another seed)"
+    return f"p={row['p']:g}{' per type' if row['per'] == 'type' else seed}"
+
+
+def _best_of(task, base, others) -> str | None:
+    """Is the best p > 0 above p = 0 on a task?"""
+    name, task = task, task.lower()
+    others = [row for row in others if row["p"] > 0]
+    if not others:
+        return None
+    best = max(others, key=lambda row: row[task])
+    low, high = best[f"{task}_interval"].split(" to ")[0], base[f"{task}_interval"].split()[-1]
+    verdict = "is above" if float(low) > float(high) else "is not clearly above"
+    return (
+        f"{name}: the best of p > 0, {_name(best)} with {best[task]:.1f} %"
+        f" [{best[f'{task}_interval']}], {verdict} p=0 with {base[task]:.1f} %"
+        f" [{base[f'{task}_interval']}]"
+    )
+
+
 def _of_choices(asked, rows) -> list[str | None]:
     last = max(row["shots"] for row in asked)
     lines: list[str | None] = []
     for row in asked:
         if row["shots"] == last and row["p"] == 0.2:
             up, _, down = map(int, row["up/same/down"].split("/"))
+            p_value = 1.0 if row["sign_p"] is None else row["sign_p"]
             lines.append(
                 wording.statement(
-                    f"p=0.2 (per {row['per']}) improves more tasks than it harms at {last} shots"
-                    " (the paper: 22 of BIG-bench's categories up, 11 down), sign test below .05",
-                    up > down and (row["sign_p"] or 1.0) < 0.05,
-                    f"{row['up/same/down']} up/same/down, p-value {row['sign_p'] or 1.0:.2f}",
+                    f"{_name(row)} improves more tasks than it harms at {last} shots, sign test"
+                    " below .05 (the paper: 22 of BIG-bench's categories up, 11 down)",
+                    up > down and p_value < 0.05,
+                    f"{row['up/same/down']} up/same/down, p-value {p_value:.2f}",
                 )
             )
-    control = [row for row in asked if row["shots"] == last and "seed" in row["per"]]
-    for row in control:
-        lines.append(
-            f"the same model with another seed and p=0 changes {row['up/same/down']} tasks"
-            " up/same/down: as much as chance alone moves"
-        )
+        if row["shots"] == last and row["p"] == 0 and "up/same/down" in row:
+            lines.append(
+                f"p=0 with another seed has {row['up/same/down']} tasks up/same/down at {last}"
+                " shots: so many move by chance"
+            )
     guesses = {row["per"]: row["accuracy"] for row in rows if row["measure"] == CHOICES}
     best = max(row["accuracy"] for row in asked)
+    error = 50 / asked[0]["questions"] ** 0.5
+    above = best > guesses[MAJORITY] + 2 * error
     lines.append(
-        f"the best of {len(asked)} accuracies is {best:.1f} %, a task's commonest answer has"
-        f" {guesses[MAJORITY]:.1f} % and a guess {guesses[CHANCE]:.1f} %:"
+        f"the best of {len(asked)} mean accuracies is {best:.1f} % (standard error up to"
+        f" {error:.1f}); each task's commonest answer gives {guesses[MAJORITY]:.1f} %, a guess"
+        f" {guesses[CHANCE]:.1f} %: "
         + (
-            " models of this size do not solve these tasks, and their signs say which answer a"
+            "some models are above what needs no question"
+            if above
+            else "models of this size do not solve these tasks, and their signs say which answer a"
             " model leans to, not whether it reasons"
-            if best < guesses[MAJORITY]
-            else " some are above what needs no question"
         )
     )
     return lines

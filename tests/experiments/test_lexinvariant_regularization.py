@@ -44,14 +44,15 @@ def rows(workdir, folder):
 
 
 def test_the_quick_configuration_runs(rows):
-    extra = {"group", "corpus", "task_accuracies"}
+    extra = {"group", "corpus", "task_accuracies", "questions", "lookup_interval"}
+    extra |= {"permutation_interval", "up/same/down_by_bytes", "sign_p_by_bytes"}
     for row in rows:
         assert set(row) <= {*regularization.COLUMNS, *extra}
         for name, value in results.plain(row).items():
             assert name == "task_accuracies" or not isinstance(value, dict | list)
             assert not isinstance(value, float) or math.isfinite(value)
     measures = [row["measure"] for row in rows]
-    assert measures == ["language model"] * 2 + ["BIG-Bench Hard"] * 6
+    assert measures == ["model"] * 2 + ["BBH"] * 6
     columns, merged = tables.merge(
         regularization.COLUMNS, {"ours": rows}, regularization.PAPER_ROWS
     )
@@ -82,7 +83,7 @@ def test_signs_add_up(rows):
 
 def test_without_the_tasks_a_remark_says_where_they_are(rows, workdir):
     plain = regularization.run(configs.quick(), workdir=workdir, log=lambda line: None)
-    assert [row["measure"] for row in plain] == ["language model"] * 2
+    assert [row["measure"] for row in plain] == ["model"] * 2
     assert plain[0]["bits_per_byte"] == rows[0]["bits_per_byte"]  # the kept model
     assert regularization.NO_TASKS in regularization.remarks(plain)
 
