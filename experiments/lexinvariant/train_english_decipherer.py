@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from research import corpora
-from research.lexinvariance import probe, reader
+from research.lexinvariance import ciphers, probe, reader
 from research.lexinvariance.reader import Reader
 from research.reporting import results
 from research.training import loop
@@ -33,9 +33,6 @@ SHIPPED = (
 )
 CONDITIONS = ("spaces clear", "spaces enciphered", "no spaces")
 COLUMNS = ("spaces", "letters", "texts", "symbol_error_rate", "key_precision")
-_LETTERS = np.full(256, reader.SPACE, np.uint8)
-_LETTERS[np.arange(ord("a"), ord("z") + 1)] = np.arange(26)
-_LETTERS[np.arange(ord("A"), ord("Z") + 1)] = np.arange(26)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Config:
     steps: int = 1_200
     cooling: int = 200
     shortest: int = 12
-    train_bytes: int = 60_000_000
+    train_bytes: int = 30_000_000
     d_model: int = 128
     num_layers: int = 3
     mlp_dim: int = 512
@@ -66,17 +63,6 @@ class Config:
         name="adamw", learning_rate=2.5e-3, schedule="constant", warmup_steps=50
     )
     seed: int = 0
-
-
-def plain_symbols(text: bytes) -> np.ndarray:
-    """Letters as 0 to 25 and everything else between them as one SPACE each; uint8 [N].
-
-    Apostrophes vanish (don't is dont), so does what is not ASCII.
-    """
-    letters_N = np.frombuffer(text, np.uint8)
-    letters_N = _LETTERS[letters_N[(letters_N != ord("'")) & (letters_N < 128)]]
-    space_N = letters_N == reader.SPACE
-    return letters_N[~(space_N & np.roll(space_N, 1))]
 
 
 def read(data: Path, max_bytes: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict]:
@@ -91,7 +77,7 @@ def read(data: Path, max_bytes: int) -> tuple[dict[str, np.ndarray], dict[str, n
         for split, into in (("train", train), ("valid", valid)):
             parts, size = [], 0
             for document in corpus.documents(split):
-                parts.append(plain_symbols(document))
+                parts.append(ciphers.letter_ids(document))
                 size += len(document)
                 if size >= max_bytes:
                     break

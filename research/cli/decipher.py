@@ -28,7 +28,7 @@ class Decipher:
     """all: every character is a symbol, upper and lower case differ. letters: only letters are
     enciphered, whatever their case, and punctuation stays."""
     seconds: float = 3.0
-    """Time to search for each way to read the text."""
+    """Time to search for each way to read the text; with --follow at most one second."""
     restarts: int | None = None
     """Number of searches in place of a time; the result then depends on the seed alone."""
     seed: int = 0
@@ -51,7 +51,9 @@ def run(options: Decipher) -> None:
     from research.lexinvariance import cipher_text, decipher, solving
 
     solve = solving.make(
-        seconds=options.seconds, restarts=options.restarts, seed=options.seed
+        seconds=min(options.seconds, 1.0) if options.follow else options.seconds,
+        restarts=options.restarts,
+        seed=options.seed,
     )
 
     def solved(text: str) -> decipher.Deciphered:

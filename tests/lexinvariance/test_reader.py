@@ -123,8 +123,3 @@ def test_training_rows_are_whole_texts_under_many_keys():
     np.testing.assert_array_equal(batch["known_BxL"][~unknown], plain[~unknown])
     np.testing.assert_array_equal(batch["weights_BxL"], unknown)
     assert not unknown[ids == reader.RANKS].any() and 0 < unknown.mean() < 1
-
-
-def test_plain_symbols_of_text():
-    plain = training.plain_symbols(b"Don't  stop, it's 3 o'clock")
-    assert "".join("abcdefghijklmnopqrstuvwxyz "[n] for n in plain) == "dont stop its oclock"
