@@ -98,7 +98,9 @@ def paper() -> Config:
 
 def quick() -> Config:
     """Seconds, for tests."""
-    model = replace(QUICK_MODEL, vocabulary="canonical", ids="letters")
+    model = replace(
+        QUICK_MODEL, vocabulary="canonical", ids="letters", options=(("slots", 64),)
+    )
     return Config(
         QUICK_TEXT,
         model,
