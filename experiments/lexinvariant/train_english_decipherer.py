@@ -57,10 +57,10 @@ class Config:
     shortest: int = 12
     train_bytes: int = 30_000_000
     d_model: int = 128
-    num_layers: int = 3
-    mlp_dim: int = 512
+    num_layers: int = 2
+    mlp_dim: int = 256
     optimizer: OptimizerConfig = OptimizerConfig(
-        name="adamw", learning_rate=2.5e-3, schedule="constant", warmup_steps=50
+        name="adamw", learning_rate=3e-3, schedule="constant", warmup_steps=50
     )
     seed: int = 0
 

@@ -48,7 +48,7 @@ class Reader(NamedTuple):
 
 
 def make_config(
-    d_model: int = 128, num_layers: int = 3, mlp_dim: int = 512, head_dim: int = 32
+    d_model: int = 128, num_layers: int = 2, mlp_dim: int = 256, head_dim: int = 32
 ) -> LanguageModelConfig:
     """A trunk that sees both ways, over RANKS ids, the clear space and one that is not used."""
     shape = TrunkConfig(
