@@ -99,19 +99,21 @@ def count(
 def ids(text: bytes | str, alphabet: str) -> np.ndarray:
     """A text as letters, uint8.
 
-    a to z, with a space or without, goes as in `ciphers.normalise`. In another alphabet white
-    space is one space, quotation marks and dashes take their plain form, accents are dropped
-    where only the letter is in the alphabet, and so is every other character.
+    a to z, with a space or without, goes as in `ciphers.normalise`. In another alphabet runs of
+    white space are one space, quotation marks and dashes take their plain form where it is in the
+    alphabet, accents are dropped unless it has letters with accents, and so is everything else.
     """
     if alphabet in (ciphers.LETTERS, ciphers.LETTERS + " "):
         return ciphers.letter_ids(text, spaces=" " in alphabet)
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
+    if " " in alphabet:
+        text = " ".join(text.split())
     if not set(text) <= set(alphabet):
-        composed = set(alphabet) - set(unicodedata.normalize("NFKD", alphabet))
-        text = text if composed else unicodedata.normalize("NFKD", text)
-        text = " ".join(text.split()) if " " in alphabet else text
-        text = text.translate(_PLAIN_FORM) if {"'", '"', "-"} <= set(alphabet) else text
+        if {"'", '"', "-"} <= set(alphabet):
+            text = text.translate(_PLAIN_FORM)
+        if unicodedata.is_normalized("NFKD", alphabet):
+            text = unicodedata.normalize("NFKD", text)
     points_L = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     ids_L = _table(alphabet)[np.minimum(points_L, 0x10FFFF)]
     return ids_L[ids_L != _DROP]
