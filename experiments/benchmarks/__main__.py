@@ -10,6 +10,7 @@ from pathlib import Path
 
 BENCHMARKS = {
     # name -> arguments of a run that takes seconds and whose figures mean nothing
+    "ciphers": ["--texts", "1", "--lengths", "64"],
     "coder": ["--lanes", "64", "--length", "8", "--repeats", "1"],
     "codebook": ["--corpus", "builtin:topics", "--megabytes", "0.2", "--repeats", "1"],
     "live_windows": ["--batch", "4", "--document", "32", "--naive", "8", "--repeats", "1"],

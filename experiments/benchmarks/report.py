@@ -20,7 +20,7 @@ def finish(
     from research.reporting import environment
 
     versions = environment.versions()
-    for peer in ("constriction",):
+    for peer in ("constriction", "subbreaker"):
         try:
             versions[peer] = metadata.version(peer)
         except metadata.PackageNotFoundError:
