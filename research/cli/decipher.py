@@ -10,6 +10,7 @@ import tyro
 from research.errors import UsageError
 
 PIPE = "-"
+UNDERLINED = ("\x1b[4m", "\x1b[0m")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Decipher:
     """all: every character is a symbol, upper and lower case differ. letters: only letters are
     enciphered, whatever their case, and punctuation stays."""
     seconds: float = 3.0
-    """Time to search for each way to read the text; with --follow at most one second."""
+    """Time to search; with --follow at most one second."""
     restarts: int | None = None
     """Number of searches in place of a time; the result then depends on the seed alone."""
     seed: int = 0
@@ -72,11 +73,15 @@ def run(options: Decipher) -> None:
 
         print(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
     else:
-        print(page(found))
+        print(page(found, terminal=sys.stdout.isatty()))
 
 
-def page(found) -> str:
-    """The result for people: plain text, then what there is to know of it."""
+def page(found, *, terminal: bool = False) -> str:
+    """The result for people: plain text, then what there is to know of it.
+
+    Args:
+      terminal: underline unsure letters in the text.
+    """
     cipher = found.cipher
     spaces = {
         "clear": "in the clear",
@@ -90,7 +95,7 @@ def page(found) -> str:
         for symbol, letter in found.key().items()
     )
     lines = [
-        found.plain,
+        cipher.plain(found.letters, unsure=unsure, marks=UNDERLINED) if terminal else found.plain,
         "",
         f"key         {' '.join(pairs)}",
         f"read as     {len(cipher.ids)} enciphered characters, {len(cipher.symbols)} symbols,"

@@ -48,7 +48,7 @@ def follow(solved: Callable, *, json: bool) -> None:
         if json:
             print(json_text.dumps(found.as_dict(), ensure_ascii=False), flush=True)
         elif terminal:
-            print(f"{_HOME_AND_CLEAR}{text}\n\n{page(found)}", flush=True)
+            print(f"{_HOME_AND_CLEAR}{text}\n\n{page(found, terminal=True)}", flush=True)
         else:
             flat = " ".join(found.plain.split())
             sure = "" if not found.doubts else ", not sure"

@@ -13,6 +13,7 @@ and three kinds of spaces (`spaces`):
 
 import dataclasses
 import unicodedata
+from collections.abc import Container
 
 import numpy as np
 
@@ -68,21 +69,22 @@ class CipherText:
             found.append(id_)
         return np.asarray([*found, *[-1] * clear], np.int32)
 
-    def plain(self, letters: str, *, unsure: str | None = None) -> str:
+    def plain(
+        self, letters: str, *, unsure: Container[str] = (), marks: tuple[str, str] = ("", "")
+    ) -> str:
         """The text with each symbol replaced by its letter; the case of `letters` texts is kept.
 
         Args:
           letters: the plain letter of each of the S symbols.
-          unsure: for each symbol, "1" where its letter is to stand in square brackets.
+          unsure: symbols whose letters are to stand between the two `marks`.
         """
         out = list(self.text)
         for place, id_ in zip(self.places, self.ids, strict=True):
             letter = letters[id_]
             if self.reading == "letters" and self.text[place].isupper():
                 letter = letter.upper()
-            if unsure is not None and unsure[id_] == "1" and letter != " ":
-                letter = f"[{letter}]"
-            out[place] = letter
+            marked = self.symbols[id_] in unsure
+            out[place] = letter.join(marks) if marked else letter
         if self.spaces == "none":  # what layout there is keeps its lines alone
             out = [c for c, given in zip(out, self.text, strict=True) if given not in " \t"]
         return "".join(out)

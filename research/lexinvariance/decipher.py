@@ -44,7 +44,7 @@ class Solution(NamedTuple):
     decided: str
 
 
-Solve = Callable[[CipherText], Solution]
+Solve = Callable[[CipherText, float], Solution]  # the reading, and its share of the time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ def decipher(text: str, solve: Solve, *, spaces: str = "auto", symbols: str = "a
 
     Args:
       text: of `cipher_text.decode`.
-      solve: reading -> its best key; `solving.make` has the shipped one.
+      solve: (reading, share of the time) -> its best key; `solving.make` has the shipped one.
       spaces, symbols: how to read the text; `auto`: whatever describes it in the fewest bits.
 
     Raises:
@@ -126,7 +126,7 @@ def decipher(text: str, solve: Solve, *, spaces: str = "auto", symbols: str = "a
             f"{len(least.symbols)} different symbols for {least.letters} letters: this is no cipher"
             " that gives each letter one symbol (--symbols letters ignores case and punctuation)"
         )
-    solved = [(each, solve(each)) for each in fitting]
+    solved = [(each, solve(each, 1 / len(fitting))) for each in fitting]
     cipher, solution = min(solved, key=lambda pair: description(*pair))
     doubts = _doubts(cipher, solution)
     others = [pair for pair in solved if pair[0] is not cipher]
@@ -175,5 +175,7 @@ def _doubts(cipher: CipherText, solution: Solution) -> list[str]:
         found.append(f"it does not read like English ({bits:.1f} bits a letter)")
     confident = float(np.mean(solution.confidence_S[np.asarray(cipher.ids)]))
     if confident < SURE:
-        found.append(f"other keys are nearly as good: {confident:.0%} of the letters are sure")
+        found.append(
+            f"other keys are nearly as good: {confident:.0%} of the letters are likely right"
+        )
     return found

@@ -30,17 +30,17 @@ def make(*, seconds: float, restarts: int | None = None, seed: int = 0) -> Solve
     """A function that solves one reading of a text with the shipped models.
 
     Args:
-      seconds: to search; the confidence takes a little more.
+      seconds: to search, all readings together; the confidence takes a little more.
       restarts: searches, in place of the time: the result is then a function of the seed.
     """
     return functools.partial(_solve, seconds=seconds, restarts=restarts, seed=seed)
 
 
-def _solve(cipher: CipherText, *, seconds, restarts, seed) -> Solution:
+def _solve(cipher: CipherText, share: float, *, seconds, restarts, seed) -> Solution:
     model = letters.load(cipher.spaces)
     stream = cipher.stream()
     made = problem.make(excerpt(stream, ENOUGH), model)
-    keys, rounds, found = searched(made, seconds=seconds, restarts=restarts, seed=seed)
+    keys, rounds, found = searched(made, seconds=share * seconds, restarts=restarts, seed=seed)
     best, nats = keys[0]
     near = [key for key, others in keys[:CHAINS] if others - nats < NEGLIGIBLE * DOUBT]
     starts = [confidence.slots_of(made, np.asarray(key)) for key in near]

@@ -162,7 +162,8 @@ def test_the_shortest_description_wins_and_a_near_one_is_named():
     """Of two readings that a stand-in solves at costs given."""
     costs = {"all": 100.0, "letters": 98.0}
 
-    def solve(cipher):
+    def solve(cipher, share):
+        assert share == 0.5
         count = len(cipher.symbols)
         key = decipher.np.arange(count)
         nats = costs[cipher.reading] - decipher.key_nats(cipher)

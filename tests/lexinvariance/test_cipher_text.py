@@ -17,6 +17,7 @@ def test_every_character_is_a_symbol_and_case_counts():
     assert read.breaks == (False, False, True, False) and read.untouched == 0
     assert read.stream().tolist() == [-1, 0, 1, -1, 2, 0, -1]
     assert read.plain("xyz") == "xy zx"
+    assert read.plain("xyz", unsure={"A", "%"}, marks=("<", ">")) == "x<y> <z>x"
 
 
 def test_letters_alone_keep_case_and_punctuation():

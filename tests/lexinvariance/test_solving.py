@@ -55,7 +55,7 @@ def test_a_number_of_restarts_is_kept_to(ends):
 def test_a_solution_is_a_function_of_the_seed_and_its_confidence_of_the_text():
     solve = solving.make(seconds=1.0, restarts=4, seed=3)
     read = cipher_text.read("abcd efg abh ebcad", "clear", "all")
-    first, second = solve(read), solve(read)
+    first, second = solve(read, 1.0), solve(read, 0.1)
     assert first.decided == second.decided and first.nats == second.nats
     np.testing.assert_array_equal(first.confidence_S, second.confidence_S)
     assert len(set(first.key_S.tolist())) == len(read.symbols)
