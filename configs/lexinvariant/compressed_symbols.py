@@ -1,0 +1,131 @@
+"""Do compressed ids carry stable meaning? Learned against lexinvariant, by kind of ids (ours).
+
+    freevocab reproduce lexinvariant/compressed_symbols [--scale gpu|paper]
+
+The same text as characters, bytes, equal-info windows (arXiv 2404.03626) and, for comparison, a
+Unigram vocabulary of the windows' size. On each, a model with a learned vocabulary and models that
+start every sequence without knowing any id; `gap` is what that costs in bits/byte. If ids meant
+nothing beyond the sequence that they stand in, it would be zero. Not all of a gap is lost meaning
+that a model could find again: an exactly lexinvariant model (canonical) has to pay log2(V - k) for
+every new id, whatever the text, which is the column `new_ids_alone`; with thousands of ids and
+sequences of a few hundred, that is most of what it pays. Hence also the training-free pair: the
+static unigram, which knows how frequent each id is, and the in-context n-gram, which starts from
+nothing.
+
+cpu: RECORD
+gpu: novels, characters, bytes and the shipped 16-bit windows `english-b16`, 25m, 300 steps of
+  64 x 512. Not yet run.
+paper: the Pile, the 151m model, 250,000 steps. No paper has this table. Not run here.
+
+Shapes of the first row on 8 devices, parameters and optimizer (a test):
+  gpu: SHAPES
+  paper: SHAPES
+"""
+
+from dataclasses import dataclass, replace
+
+from configs.compressed_text.parts import QUICK_M1, CodecConfig, M1Config
+from configs.lexinvariant.parts import (
+    DOCUMENTATION,
+    GPU_MODEL,
+    NOVELS,
+    PAPER_MODEL,
+    PILE,
+    QUICK_MODEL,
+    QUICK_TEXT,
+    ModelConfig,
+    TextConfig,
+)
+from research.training.config import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """Models on one text.
+
+    Attributes:
+      text: of every row.
+      models: each a row; `ids` "windows" stands for `windows`, other names as in ModelConfig. The
+        learned one of a kind of ids is what the others of that kind are compared with.
+      windows: a codec that is built from the text, and
+      m1: the byte model that it is compiled from.
+      order: ids of context of the in-context n-gram.
+      seed: initial weights, draws and the order of the data.
+    """
+
+    text: TextConfig
+    models: tuple[ModelConfig, ...]
+    windows: CodecConfig = CodecConfig("codebook", window_bits=12, bits_per_token=12)
+    m1: M1Config = M1Config(order=5, beta=12, max_bytes=2_000_000)
+    order: int = 2
+    seed: int = 0
+
+
+def rows(model: ModelConfig, **vocabularies: tuple[str, ...]) -> tuple[ModelConfig, ...]:
+    """The model with each kind of ids and each vocabulary given for it."""
+    return tuple(
+        replace(model, ids=ids.replace("_", "-"), vocabulary=vocabulary)
+        for ids, kinds in vocabularies.items()
+        for vocabulary in kinds
+    )
+
+
+def cpu() -> Config:
+    """Windows of 12 bits; ten short trainings."""
+    model = ModelConfig(
+        vocab_size=4_096,
+        size="mini",
+        length=128,
+        batch_size=16,
+        steps=80,
+        optimizer=OptimizerConfig(
+            name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=10
+        ),
+    )
+    return Config(
+        text=DOCUMENTATION,
+        models=rows(
+            model,
+            characters=("learned", "gaussian", "canonical"),
+            bytes=("learned", "canonical"),
+            windows=("learned", "permuted", "canonical"),
+            unigram=("learned", "canonical"),
+        ),
+    )
+
+
+def gpu() -> Config:
+    """The shipped windows of 16 bits, 25m."""
+    return Config(
+        text=NOVELS,
+        models=rows(
+            replace(GPU_MODEL, steps=300),
+            characters=("learned", "gaussian", "canonical"),
+            bytes=("learned", "canonical"),
+            english_b16=("learned", "permuted", "canonical"),
+        ),
+    )
+
+
+def paper() -> Config:
+    """The lexinvariant paper's model and length of training."""
+    return Config(
+        text=PILE,
+        models=rows(
+            PAPER_MODEL,
+            characters=("learned", "gaussian", "canonical"),
+            bytes=("learned", "gaussian", "canonical"),
+            english_b16=("learned", "permuted", "canonical"),
+        ),
+    )
+
+
+def quick() -> Config:
+    """Two steps, for tests."""
+    return Config(
+        text=QUICK_TEXT,
+        models=rows(
+            QUICK_MODEL, characters=("learned", "canonical"), windows=("learned", "permuted")
+        ),
+        m1=QUICK_M1,
+    )

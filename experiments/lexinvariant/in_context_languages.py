@@ -1,0 +1,225 @@
+"""Languages of random automata, learned from examples in context (ours; ICLL)."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.compressed_text import wording
+from experiments.compressed_text.setting import Clock
+from experiments.lexinvariant import language_models
+from research.lexinvariance import automata, baum_welch, ngrams
+from research.lexinvariance.automata import Problems
+from research.models import language_model
+from research.models.language_model import LanguageModelConfig
+from research.training import batches, loop
+
+TITLE = "Languages of random automata, learned in context (ours; ICLL)"
+EXAMPLES = (0, 1, 2, 4, 8, 16)
+COLUMNS = (
+    "model",
+    "vocabulary",
+    "ngram_heads",
+    "accuracy",
+    "total_variation",
+    "bits_per_symbol",
+    *(f"tv {count}" for count in EXAMPLES),
+    "problems",
+    "seconds",
+)
+"""accuracy: % of positions whose first choice is possible. total_variation: half the L1 distance to
+the automaton's distribution, mean. bits_per_symbol: -log2 p of what comes. All over the symbols
+alone, at positions where a symbol comes. tv n: the distance where n whole strings have been seen,
+up to the next n. problems: held-out automata."""
+PAPER_ROWS: list[dict[str, Any]] = []  # ICLL prints curves for this task, no figures
+PLOT = {
+    "x": "examples_seen",
+    "y": "total_variation",
+    "series": ("model",),
+    "across": "tv ",
+    "lines": True,
+}
+UNIFORM, TRUTH = "uniform", "the automaton itself"
+_DRAWS = 1 << 32  # beyond the seeds that a config may have
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each trunk, each reference, and both ends of the scale."""
+    settings = automata.Settings(alphabet=config.alphabet)
+    indices_N = np.arange(config.valid_problems)
+    held_out = automata.problems(
+        settings, config.seed, automata.HELD_OUT, indices_N, config.model.length
+    )
+    rows = []
+    for vocabulary, heads in config.rows:
+        clock = Clock()
+        name = vocabulary + (f", n-gram heads {_orders(heads)}" if heads else "")
+        model, params = _trained(config, settings, vocabulary, heads, name, log)
+        q_NxLxA = _predictions(config, model, params, held_out)
+        facts = {"vocabulary": vocabulary, "ngram_heads": _orders(heads) if heads else None}
+        rows.append(_row(name, held_out, q_NxLxA, clock, log) | facts)
+    rows += _references(config, settings, held_out, log)
+    return rows
+
+
+def _orders(heads: tuple[int, ...]) -> str:
+    return " ".join(map(str, heads))
+
+
+def _references(config, settings, held_out, log) -> list[dict[str, Any]]:
+    """What needs no training."""
+    rows = []
+    for order in config.ngram_orders:
+        clock = Clock()
+        found = ngrams.distributions(
+            held_out.ids_BxL, vocab_size=settings.alphabet + 1, order=order
+        )
+        name = f"back-off n-gram, order {order}"
+        rows.append(_row(name, held_out, found[:, :, : settings.alphabet], clock, log))
+    clock = Clock()
+    fitting = baum_welch.Settings(config.hidden_states, config.iterations, config.starts)
+    some = Problems(*(array[: config.baum_welch_problems] for array in held_out))
+    found = np.stack([
+        baum_welch.in_context(ids_L, settings.separator, settings.alphabet, fitting, config.seed)
+        for ids_L in some.ids_BxL
+    ])
+    name = f"Baum-Welch, {config.hidden_states} states"
+    rows.append(_row(name, some, found, clock, log))
+    clock = Clock()
+    rows.append(_row(UNIFORM, held_out, np.ones_like(held_out.true_BxLxA), clock, log))
+    rows.append(_row(TRUTH, held_out, held_out.true_BxLxA, clock, log))
+    return rows
+
+
+def _row(name, found: Problems, q_BxLxA, clock, log) -> dict[str, Any]:
+    """The measures of predictions, which are scaled to sum to one over the symbols."""
+    scored_BxL = found.scored_BxL
+    p_NxA, q_NxA = found.true_BxLxA[scored_BxL], q_BxLxA[scored_BxL]
+    q_NxA = q_NxA / q_NxA.sum(axis=1, keepdims=True)
+    every_N = np.arange(len(p_NxA))
+    symbols_N, examples_N = found.ids_BxL[scored_BxL], found.examples_BxL[scored_BxL]
+    distance_N = np.abs(p_NxA - q_NxA).sum(axis=1) / 2
+    row = {
+        "model": name,
+        "accuracy": 100 * float((p_NxA[every_N, q_NxA.argmax(axis=1)] > 0).mean()),
+        "total_variation": float(distance_N.mean()),
+        "bits_per_symbol": float(-np.log2(q_NxA[every_N, symbols_N]).mean()),
+        "problems": len(scored_BxL),
+        "seconds": clock.seconds(),
+    }
+    for low, high in zip(EXAMPLES, [*EXAMPLES[1:], np.inf], strict=True):
+        chosen_N = (examples_N >= low) & (examples_N < high)
+        row[f"tv {low}"] = float(distance_N[chosen_N].mean()) if chosen_N.any() else None
+    log(
+        f"{name}: {row['accuracy']:.1f} % possible, total variation {row['total_variation']:.3f}"
+    )
+    return row
+
+
+def _trained(config, settings, vocabulary, heads, name, log) -> tuple[LanguageModelConfig, Any]:
+    """A trunk with this vocabulary and these heads after all steps."""
+    described = dataclasses.replace(config.model, vocabulary=vocabulary)
+    model = language_models.model_config(described, settings.alphabet + 3)
+    trunk = dataclasses.replace(model.trunk, ngram_heads=heads)
+    model = dataclasses.replace(model, trunk=trunk)
+
+    def batch(step: int) -> dict[str, np.ndarray]:
+        found = automata.training_problems(
+            settings,
+            seed=config.seed,
+            step=step,
+            batch_size=described.batch_size,
+            count=config.train_problems,
+            length=described.length,
+        )
+        return _batch(model, found, config.seed, step)
+
+    result = loop.train(
+        language_models.loss_fn(described, model),
+        language_models.init_fn(model),
+        batch,
+        language_models.train_config(described, config.seed),
+        None,
+        log=lambda line: log(f"{name}: {line}"),
+    )
+    return model, result.params
+
+
+def _batch(model, found: Problems, seed: int, step: int) -> dict[str, np.ndarray]:
+    """What the model reads and is to say; separators count in training."""
+    bos_Bx1 = np.full_like(found.ids_BxL[:, :1], model.bos_id)
+    batch = {
+        "inputs_BxL": np.concatenate([bos_Bx1, found.ids_BxL[:, :-1]], axis=1),
+        "targets_BxL": found.ids_BxL,
+        "weights_BxL": found.inside_BxL.astype(np.float32),
+    }
+    return batches.with_keys(batch, seed, step)
+
+
+def _predictions(config, model, params, held_out) -> np.ndarray:
+    """Probabilities of the symbols at every position, one draw for each problem, [N, L, A]."""
+    predict = jax.jit(functools.partial(_probabilities, config=model, alphabet=config.alphabet))
+    size, count = config.model.batch_size, len(held_out.ids_BxL)
+    found = []
+    for step, start in enumerate(range(0, count, size)):
+        # All batches have one shape: the last goes on with the first problems.
+        rows_B = np.arange(start, start + size) % count
+        part = Problems(*(array[rows_B] for array in held_out))
+        batch = _batch(model, part, config.seed + _DRAWS, step)
+        found.append(np.asarray(predict(params, batch["inputs_BxL"], batch["keys_Bx2"])))
+    return np.concatenate(found)[:count].astype(np.float64)
+
+
+def _probabilities(params, inputs_BxL, keys_Bx2, *, config, alphabet):
+    logits_BxLxV = language_model.logits(params, config, inputs_BxL, keys_Bx2=keys_Bx2)
+    return jax.nn.softmax(logits_BxLxV[:, :, :alphabet], axis=-1)
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Do n-gram heads help, does a vocabulary of fixed vectors, and who is nearest to the truth?"""
+    lines: list[str | None] = []
+    trunks = [row for row in rows if row.get("vocabulary")]
+    for vocabulary in dict.fromkeys(row["vocabulary"] for row in trunks):
+        pair = [row for row in trunks if row["vocabulary"] == vocabulary]
+        plain = next((row for row in pair if not row["ngram_heads"]), None)
+        heads = next((row for row in pair if row["ngram_heads"]), None)
+        if plain and heads:
+            distances = [heads["total_variation"], plain["total_variation"]]
+            lines.append(
+                wording.statement(
+                    f"n-gram heads bring the {vocabulary} trunk nearer to the automaton",
+                    distances[0] < distances[1],
+                    f"total variation {distances[0]:.3f} with, {distances[1]:.3f} without;"
+                    f" {heads['accuracy']:.1f} and {plain['accuracy']:.1f} % possible",
+                )
+            )
+    counted = [row for row in rows if row["model"].startswith("back-off")]
+    fitted = [row for row in rows if row["model"].startswith("Baum-Welch")]
+    best = {
+        what: min(group, key=lambda row: row["total_variation"])
+        for what, group in (("trunk", trunks), ("n-gram", counted), ("fit", fitted))
+        if group
+    }
+    if len(best) == 3:
+        named = {what: f"{row['model']} {row['total_variation']:.3f}" for what, row in
+                 best.items()}
+        lines.append(
+            wording.statement(
+                "a trained trunk is nearer to the automaton than every n-gram (ICLL's finding)",
+                best["trunk"]["total_variation"] < best["n-gram"]["total_variation"],
+                f"{named['trunk']}, {named['n-gram']}",
+            )
+        )
+        lines.append(f"total variation of the best: {', '.join(named.values())}; what has "
+                     "not been shown yet nobody can know, so 0 is out of reach")
+    if any(not row["ngram_heads"] for row in trunks):
+        uniform = wording.pick(rows, model=UNIFORM)
+        lines.append(
+            f"uniform guesses are possible {uniform['accuracy']:.1f} % of the time, at a total "
+            f"variation of {uniform['total_variation']:.3f}"
+        )
+    return wording.compact(*lines)
