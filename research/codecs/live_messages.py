@@ -35,7 +35,9 @@ class LiveMessages:
             turns=TURNS,
         )
         self._run = jax.jit(loop, donate_argnums=1)
-        first = functools.partial(message_loop.initial_rows, self._stepper, batch_size)
+        first = functools.partial(
+            message_loop.initial_rows, start=self._stepper.start, batch=batch_size
+        )
         self._first_rows = jax.jit(first)
 
     def encode(self, texts: Sequence[bytes]) -> list[np.ndarray]:
@@ -54,7 +56,7 @@ class LiveMessages:
         """Runs the jobs, the longest first, until all are done."""
         waiting = sorted(jobs, key=lambda job: job.size)
         busy: dict[int, _Encoding | _Decoding] = {}
-        rows = self._first_rows()
+        rows = self._first_rows(self._stepper.params)
         while waiting or busy:
             work = self._empty_work()
             consumed = np.zeros(self._batch, np.int32)

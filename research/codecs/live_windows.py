@@ -12,7 +12,8 @@ from research.codecs.byte_models.transformer import TransformerModel
 from research.codecs.window_loop import Work
 from research.codecs.window_rules import WindowRules, Windows
 
-TURNS = 128  # of the loop in one call; a row that ends its document waits for the rest of them
+TURNS = 32  # of the loop in one call; a row that ends its document waits for the rest of them
+_PIECE = 4 * TURNS  # bytes of text at hand in a call, of which up to 2 TURNS are taken
 _CHUNK = 64  # windows that a row decodes on its own where windows are independent
 
 
@@ -31,7 +32,9 @@ class LiveWindows:
             window_loop.run, step=self._stepper.step, rules=rules, context=context, turns=TURNS
         )
         self._run = jax.jit(loop, donate_argnums=1)
-        first = functools.partial(window_loop.initial_rows, self._stepper, rules, batch_size)
+        first = functools.partial(
+            window_loop.initial_rows, start=self._stepper.start, rules=rules, batch=batch_size
+        )
         self._first_rows = jax.jit(first)
 
     def encode(self, texts: Sequence[bytes]) -> list[Windows]:
@@ -61,7 +64,7 @@ class LiveWindows:
         """Runs the jobs, the longest first, until all are done."""
         waiting = sorted(jobs, key=lambda job: job.size)
         busy: dict[int, _Encoding | _Decoding] = {}
-        rows = self._first_rows()
+        rows = self._first_rows(self._stepper.params)
         while waiting or busy:
             work = self._empty_work()
             for row in range(self._batch):
@@ -81,7 +84,7 @@ class LiveWindows:
         return Work(
             decode=np.zeros(batch, bool),
             fresh=np.zeros(batch, bool),
-            text=np.zeros((batch, 2 * TURNS), np.uint8),
+            text=np.zeros((batch, _PIECE), np.uint8),
             start=np.zeros(batch, np.int32),
             available=np.zeros(batch, np.int32),
             ends=np.zeros(batch, bool),
@@ -109,7 +112,7 @@ class _Encoding:
     def fill(self, work: Work, row: int) -> None:
         # A piece from the window's start, or close behind the position in a very long window.
         self.base = max(self.start, self.start + self.count - TURNS)
-        piece = self.text[self.base : self.base + 2 * TURNS]
+        piece = self.text[self.base : self.base + _PIECE]
         work.text[row, : len(piece)] = np.frombuffer(piece, np.uint8)
         work.available[row] = len(piece)
         work.ends[row] = self.base + len(piece) == len(self.text)

@@ -1,7 +1,8 @@
 """Arithmetic coding with a Transformer: one compiled loop for encoding and decoding.
 
-As in window_loop.py, B rows each code one document, and encoder and decoder are the same compiled
-program, told apart by a flag per row. The arithmetic is that of coder.py.
+As in window_loop.py, B rows each code one document, symbols after START take no step of the model,
+and encoder and decoder are the same compiled program, told apart by a flag per row. The arithmetic
+is that of coder.py.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from research.codecs import coder
-from research.codecs.byte_models.transformer import START, Stepper
+from research.codecs.byte_models.transformer import START
 from research.codecs.coder import Interval, Reader
 
 END = 256
@@ -41,11 +42,13 @@ class Work(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """State between calls, all [B]: the model's cache, the latest byte (or START), bytes since the
-    context's start, the encoder's interval, the decoder's reader; `consumed` counts from `words`.
+    """State between calls: the model's cache, and the frequencies after START, [A]; then, all [B],
+    the latest byte (or START), bytes since the context's start, the encoder's interval, the
+    decoder's reader; `consumed` counts from `words`.
     """
 
     cache: Any
+    first: jax.Array
     last: jax.Array
     context: jax.Array
     interval: Interval
@@ -68,11 +71,12 @@ def words_per_call(turns: int) -> int:
     return (18 * turns) // 32 + 4
 
 
-def initial_rows(stepper: Stepper, batch: int) -> Rows:
-    """Rows that have to be started by `fresh`."""
+def initial_rows(params: Any, *, start, batch: int) -> Rows:
+    """Rows that have to be started by `fresh`. `start` is that of a `Stepper`."""
+    first_A, cache = start(params)
     zeros = jnp.zeros((batch,), jnp.int32)
     words = jnp.zeros((batch, 1), jnp.uint32)
-    return Rows(stepper.init(), zeros, zeros, coder.whole(zeros), coder.open_reader(words))
+    return Rows(cache, first_A, zeros, zeros, coder.whole(zeros), coder.open_reader(words))
 
 
 def run(
@@ -110,22 +114,33 @@ def run(
 
 
 def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
-    """Whether each row has what it needs for a turn."""
+    """Whether each row has what it needs for a symbol."""
     at_hand = (output.count < work.available) | work.ends
-    encodes = at_hand & (output.count < work.text.shape[1])
-    return ~output.ended & jnp.where(work.decode, rows.reader.consumed <= work.left, encodes)
+    goes_on = jnp.where(work.decode, rows.reader.consumed <= work.left, at_hand)
+    return ~output.ended & (output.count < work.text.shape[1]) & goes_on
 
 
 def _turn(params, rows, output, work, step, beta, example_bytes) -> tuple[Rows, Output]:
+    goes = (rows.last == START) & _active(rows, output, work)
+    sums_1xA = jnp.cumsum(rows.first[None], axis=1, dtype=jnp.uint32)
+    rows, output = _symbol(sums_1xA, goes, rows, output, work, beta, example_bytes)
+    goes = (rows.last != START) & _active(rows, output, work)
+    length = jnp.where(goes, rows.context, 0)
+    frequencies_BxA, cache = step(params, rows.cache, rows.last, length)
+    sums_BxA = jnp.cumsum(frequencies_BxA, axis=1, dtype=jnp.uint32)
+    rows = rows._replace(cache=cache)
+    return _symbol(sums_BxA, goes, rows, output, work, beta, example_bytes)
+
+
+def _symbol(sums_BxA, active, rows, output, work, beta, example_bytes) -> tuple[Rows, Output]:
+    """One symbol for the active rows; one row of sums serves all."""
     batch, turns = work.text.shape
     index = jnp.arange(batch)
-    active = _active(rows, output, work)
-    frequencies_BxA, cache = step(params, rows.cache, rows.last, rows.context)
-    sums_BxA = jnp.cumsum(frequencies_BxA, axis=1, dtype=jnp.uint32)
+    sums_row = index.astype(jnp.uint32) if len(sums_BxA) > 1 else 0
 
     def cumulative(symbol):
         column = jnp.maximum(symbol, 1) - 1
-        below = sums_BxA.at[index.astype(jnp.uint32), column].get(mode="promise_in_bounds")
+        below = sums_BxA.at[sums_row, column].get(mode="promise_in_bounds")
         return jnp.where(symbol > 0, below, 0)
 
     here = jnp.minimum(output.count, turns - 1)
@@ -149,8 +164,7 @@ def _turn(params, rows, output, work, step, beta, example_bytes) -> tuple[Rows, 
     )
     context = rows.context + 1
     anew = context >= example_bytes
-    rows = Rows(
-        cache=cache,
+    rows = rows._replace(
         last=jnp.where(active, jnp.where(anew, START, byte), rows.last),
         context=jnp.where(active, jnp.where(anew, 0, context), rows.context),
         interval=_choose(active & ~work.decode, interval, rows.interval),

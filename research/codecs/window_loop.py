@@ -1,10 +1,13 @@
 """Equal-info windows with a Transformer: one compiled loop for encoding and decoding.
 
-B rows each code one document. Every turn of the loop runs the model one step for all rows and
-narrows each row's interval by one byte, taken from the text (encoding) or found from the code
-(decoding); rows close their windows when they have to, independently. Encoder and decoder are the
-*same compiled program*, told apart by a flag per row, so the model's floats, and with them the
-integer frequencies, agree to the bit. The definition of a window is that of windows.py.
+B rows each code one document. A row narrows its interval by one byte, taken from the text
+(encoding) or found from the code (decoding), and closes its window when it has to, independently
+of the others. In every turn of the loop, rows whose context is empty take a byte by the
+frequencies after START, which are constants; then the model runs one step for all rows, and those
+in the midst of a context, whether since this turn or before, take a byte by what it says. Encoder
+and decoder are the *same compiled program*, told apart by a flag per row, so the model's floats,
+and with them the integer frequencies, agree to the bit. The definition of a window is that of
+windows.py.
 
 With reset='every' nothing is remembered between windows, so a decoder works on many windows of a
 document at once. Otherwise the context is finite: it starts anew at the first window border past
@@ -18,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from research.codecs import limbs, windows
-from research.codecs.byte_models.transformer import START, Stepper
+from research.codecs.byte_models.transformer import START
 from research.codecs.limbs import Digits
 from research.codecs.window_rules import WindowRules
 from research.codecs.windows import Interval
@@ -34,7 +37,8 @@ class Work(NamedTuple):
       start: int32, where in the piece the current window starts (negative: before it).
       available: int32, bytes of the piece.
       ends: bool, the document ends with the piece.
-      codes: uint32 [B, M, G], decoding: codes from the current window on.
+      codes: uint32 [B, M, G], decoding: codes from the current window on; M windows at most are
+        made in the call.
       num_codes: int32.
     """
 
@@ -53,6 +57,7 @@ class Rows(NamedTuple):
 
     Attributes:
       cache: of the model.
+      first: uint32 [A], frequencies after START, the same for ever.
       last: int32, the latest byte of the context, or START.
       context: int32, bytes in the model's context before this window.
       count: int32, bytes of the window so far.
@@ -63,6 +68,7 @@ class Rows(NamedTuple):
     """
 
     cache: Any
+    first: jax.Array
     last: jax.Array
     context: jax.Array
     count: jax.Array
@@ -74,7 +80,7 @@ class Rows(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What one call made; [B, M, G], [B, M], [B], [B, M], [B], and where windows start, [B]."""
+    """What one call made; [B, M, G], [B, M], [B], [B, T], [B], and where windows start, [B]."""
 
     codes: jax.Array
     lengths: jax.Array
@@ -84,12 +90,14 @@ class Output(NamedTuple):
     start: jax.Array
 
 
-def initial_rows(stepper: Stepper, rules: WindowRules, batch: int) -> Rows:
-    """Rows that have to be started by `fresh`."""
+def initial_rows(params: Any, *, start, rules: WindowRules, batch: int) -> Rows:
+    """Rows that have to be started by `fresh`. `start` is that of a `Stepper`."""
+    first_A, cache = start(params)
     zeros = jnp.zeros((batch,), jnp.int32)
     interval = windows.whole(rules.window_bits, zeros)
     return Rows(
-        cache=stepper.init(),
+        cache=cache,
+        first=first_A,
         last=zeros,
         context=zeros,
         count=zeros,
@@ -104,7 +112,7 @@ def initial_rows(stepper: Stepper, rules: WindowRules, batch: int) -> Rows:
 def run(
     params: Any, rows: Rows, work: Work, *, step, rules: WindowRules, context: int, turns: int
 ) -> tuple[Rows, Output]:
-    """At most `turns` turns of the loop (M = turns), or until no row can go on.
+    """At most `turns` turns of the loop, or until no row can go on.
 
     Args:
       step: of a `Stepper`; with rules and context, the static part.
@@ -120,10 +128,10 @@ def run(
         interval=_choose(work.fresh, whole, rows.interval),
     )
     output = Output(
-        codes=jnp.zeros((batch, turns, rules.stored_digits), jnp.uint32),
-        lengths=jnp.zeros((batch, turns), jnp.int32),
+        codes=jnp.zeros_like(work.codes),
+        lengths=jnp.zeros(work.codes.shape[:2], jnp.int32),
         num_windows=zeros,
-        text=jnp.zeros((batch, turns), jnp.uint8),
+        text=jnp.zeros((batch, 2 * turns), jnp.uint8),
         num_bytes=zeros,
         start=work.start,
     )
@@ -142,25 +150,35 @@ def run(
 
 
 def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
-    """Whether each row has what it needs for a turn."""
+    """Whether each row has what it needs for a byte."""
     position = output.start + rows.count
     at_hand = (position >= 0) & (position < work.available)
     at_end = work.ends & (position == work.available) & (rows.count > 0)
-    return jnp.where(work.decode, output.num_windows < work.num_codes, at_hand | at_end)
+    room = output.num_windows < work.codes.shape[1]
+    return room & jnp.where(work.decode, output.num_windows < work.num_codes, at_hand | at_end)
 
 
 def _turn(params, rows, output, work, step, rules, context) -> tuple[Rows, Output]:
-    beta, turns = rules.beta, work.codes.shape[1]
+    goes = (rows.last == START) & _active(rows, output, work)
+    sums_1xA = jnp.cumsum(rows.first[None], axis=1, dtype=jnp.uint32)
+    rows, output = _byte(sums_1xA, goes, rows, output, work, rules, context)
+    goes = (rows.last != START) & _active(rows, output, work)
+    length = jnp.where(goes, rows.context + rows.count, 0)
+    frequencies_BxA, cache = step(params, rows.cache, rows.last, length)
+    sums_BxA = jnp.cumsum(frequencies_BxA, axis=1, dtype=jnp.uint32)
+    rows = rows._replace(cache=cache)
+    return _byte(sums_BxA, goes, rows, output, work, rules, context)
+
+
+def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, Output]:
+    """One byte for the active rows; one row of sums serves all."""
+    beta, most = rules.beta, work.codes.shape[1]
     index = jnp.arange(work.start.shape[0])
-    active = _active(rows, output, work)
     position = output.start + rows.count
     at_end = ~work.decode & (position >= work.available)
 
-    frequencies_BxA, cache = step(params, rows.cache, rows.last, rows.context + rows.count)
-    sums_BxA = jnp.cumsum(frequencies_BxA, axis=1, dtype=jnp.uint32)
-
     given = work.text[index, jnp.clip(position, 0, work.text.shape[1] - 1)].astype(jnp.uint32)
-    here = work.codes[index, jnp.minimum(output.num_windows, turns - 1)]
+    here = work.codes[index, jnp.minimum(output.num_windows, most - 1)]
     target = _padded(here, len(rows.best))
     # Rows that encode look for a point too; the interval's own low end keeps it inside.
     target = limbs.where(work.decode, target, windows.code(rows.interval))
@@ -183,9 +201,10 @@ def _turn(params, rows, output, work, step, rules, context) -> tuple[Rows, Outpu
     unchanged = limbs.equal(code, rows.best) & (rows.count > 0) & delay
     better = taken & ~unchanged
     best = limbs.where(better, code, rows.best)
-    best_count = jnp.where(better | work.decode, count, rows.best_count)
+    latest = better | (taken & work.decode)
+    best_count = jnp.where(latest, count, rows.best_count)
     byte = byte.astype(jnp.int32)
-    best_last = jnp.where(better | work.decode, byte, rows.best_last)
+    best_last = jnp.where(latest, byte, rows.best_last)
     done = ~taken
     if delay:
         done |= windows.has_one_point(child)
@@ -193,9 +212,9 @@ def _turn(params, rows, output, work, step, rules, context) -> tuple[Rows, Outpu
         done |= rows.context + count >= context
     closes = active & jnp.where(work.decode, limbs.equal(code, target), done)
 
-    slot = jnp.where(closes, output.num_windows, turns)
+    slot = jnp.where(closes, output.num_windows, most)
     stored = limbs.stack(limbs.where(work.decode, target, best)[: rules.stored_digits])
-    byte_slot = jnp.where(taken & work.decode, output.num_bytes, turns)
+    byte_slot = jnp.where(taken & work.decode, output.num_bytes, output.text.shape[1])
     output = Output(
         codes=output.codes.at[index, slot].set(stored, mode="drop"),
         lengths=output.lengths.at[index, slot].set(best_count, mode="drop"),
@@ -210,8 +229,7 @@ def _turn(params, rows, output, work, step, rules, context) -> tuple[Rows, Outpu
     going_on = jnp.where(taken, byte, rows.last)
     last = jnp.where(closes, jnp.where(kept > 0, best_last, START), going_on)
     whole = windows.whole(rules.window_bits, work.start)
-    rows = Rows(
-        cache=cache,
+    rows = rows._replace(
         last=last,
         context=jnp.where(closes, kept, rows.context),
         count=jnp.where(closes, 0, count),
@@ -232,7 +250,7 @@ def _keeps(rules: WindowRules, closed: jax.Array) -> jax.Array:
 
 
 def _at(sums_BxA: jax.Array, symbol: jax.Array) -> jax.Array:
-    rows = jnp.arange(sums_BxA.shape[0], dtype=jnp.uint32)
+    rows = jnp.arange(len(sums_BxA), dtype=jnp.uint32) if len(sums_BxA) > 1 else 0
     return sums_BxA.at[rows, symbol.astype(jnp.uint32)].get(mode="promise_in_bounds")
 
 

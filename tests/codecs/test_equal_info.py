@@ -1,5 +1,6 @@
 """Equal-info windows as a codec: any W and N, any reset, host and compiled loop."""
 
+import functools
 import importlib.util
 from pathlib import Path
 
@@ -81,16 +82,16 @@ def test_edges_come_back_through_the_compiled_loop(live, live_never):
 def test_the_compiled_loop_follows_the_definition(live):
     """Windows by unbounded integers, from the frequencies of the stepper itself."""
     text = EDGES[4][:40]
-    step = jax.jit(live._engine._stepper.step)
-    known = {}
+    stepper = live._engine._stepper
+    step = jax.jit(stepper.step)
+    first, state = jax.jit(stepper.start)(stepper.params)
+    known = {b"": np.asarray(first)}
 
     def frequencies(context: bytes):
         if context not in known:
-            state = live._engine._stepper.init()
-            for position, last in enumerate([256, *context]):
-                row, state = step(
-                    live.model.params, state, np.full(4, last), np.full(4, position)
-                )
+            here = state
+            for position, last in enumerate(context, 1):
+                row, here = step(stepper.params, here, np.full(4, last), np.full(4, position))
             known[context] = np.asarray(row[0])
         return known[context]
 
@@ -131,19 +132,74 @@ def test_frequencies_do_not_depend_on_the_row():
 )
 def test_the_cached_step_equals_the_whole_sequence(options):
     model = _transformer(**options)
-    params = model.params
-    ids = np.random.default_rng(1).integers(0, 258, (3, 7), np.int32)
-    full = jax.jit(language_model.logits, static_argnums=1)(params, model.config, ids)
-    cache = transformer_step.init_cache(model.config.trunk, 3, 8)
+    ids = np.random.default_rng(1).integers(0, 256, (3, 40), np.int32)
+    ids[:, 0] = model.config.bos_id
+    full = jax.jit(language_model.logits, static_argnums=1)(model.params, model.config, ids)
+    # Slots in three segments; the last row stays behind, the second goes back on its way.
+    weights, first, cache, step = _step_functions(model, 3, 40)
+    compare = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-4)
+    compare(first, full[0, 0, :256])
+    position = np.ones(3, np.int32)
+    for turn in range(48):
+        here = position * np.array([1, 1, turn < 9])  # 0: idle
+        last = ids[np.arange(3), here]
+        logits, cache = step(weights, model.config, last, here, cache)
+        for row in np.flatnonzero(here):
+            compare(logits[row], full[row, here[row], :256])
+        position = np.minimum(position + (here > 0), 39)
+        position[1] -= 7 * (turn in (9, 19, 36))
+
+
+def _step_functions(model, batch, size):
+    """Weights and start of `transformer_step` with all bytes as symbols, and the compiled step."""
+    weights = transformer_step.prepare(model.params, model.config, tuple(range(256)))
+    start = jax.jit(transformer_step.start, static_argnums=(1, 2, 3))
     step = jax.jit(transformer_step.step_logits, static_argnums=1)
-    # Row 2 goes back two positions on the way: what it saw there must not matter.
-    for position in (0, 1, 2, 3, 4, 3, 4, 5, 6):
-        logits, cache = step(
-            params, model.config, ids[:, position], np.full(3, position, np.int32), cache
-        )
-        np.testing.assert_allclose(
-            logits[:, :258], full[:, position, :258], rtol=2e-4, atol=2e-4
-        )
+    return weights, *start(weights, model.config, batch, size), step
+
+
+def test_a_ring_forgets_what_lies_too_far_back():
+    model = _transformer(positions="none")
+    weights, _, cache, step = _step_functions(model, 2, 20)
+    random = np.random.default_rng(2)
+    # From symbol 30 on both rows have the same ones.
+    ids = random.integers(0, 256, (60, 2), np.int32)
+    ids[30:, 1] = ids[30:, 0]
+    for position in range(1, 60):
+        last, where = ids[position - 1], np.full(2, position, np.int32)
+        logits, cache = step(weights, model.config, last, where, cache)
+        same = np.array_equal(logits[0], logits[1])
+        assert same == (position >= 50)
+
+
+@pytest.mark.parametrize("positions", ["t5", "rotary"])
+def test_a_row_has_the_same_logits_however_far_the_others_are(positions):
+    """To the bit: segments that only others look at, a START that was run before."""
+    model = _transformer(positions=positions)
+    weights, _, cache, step = _step_functions(model, 4, 64)
+    random = np.random.default_rng(3)
+    ids = random.integers(0, 256, 64, np.int32)
+    known = {}
+    for turn in range(150):
+        # Row 0 goes from 1 to 20 again and again, the others further; 3 is idle at times.
+        lengths = np.array([turn % 20, turn % 35, turn % 60, turn % 50 * (turn % 3 > 0)])
+        logits, cache = step(weights, model.config, ids[lengths], lengths.astype(np.int32), cache)
+        for row, length in enumerate(lengths[:3]):
+            if length:
+                assert np.array_equal(known.setdefault(length, logits[row]), logits[row])
+
+
+def test_start_is_never_run_again():
+    model = _transformer()
+    weights, first, cache, step = _step_functions(model, 4, 16)
+    fixed = [np.asarray(x[0][:, :, 0]) for x in (*cache.keys, *cache.values)]
+    assert all((array == array[:1]).all() for array in fixed)
+    for position in range(40):
+        last = np.full(4, 65 + position, np.int32)
+        _, cache = step(weights, model.config, last, last * 0 + position, cache)
+    after = [np.asarray(x[0][:, :, 0]) for x in (*cache.keys, *cache.values)]
+    assert all(np.array_equal(x, y) for x, y in zip(fixed, after, strict=True))
+    assert np.isfinite(first).all()
 
 
 def test_a_long_text_through_the_compiled_loop(live):

@@ -34,15 +34,16 @@ class Stepper(NamedTuple):
 
     Attributes:
       params: arrays, to be passed through `jit` as an argument.
-      init: () -> state, the cache of all rows.
+      start: params -> (frequencies uint32 [symbols], state), after START: what every context
+        begins with, and the cache of rows that have seen nothing else.
       step: (params, state, last_B, length_B) -> (frequencies uint32 [B, symbols], state). last_B
-        is each row's latest byte, or START before the first; length_B is how many symbols the row
-        had seen before it, START included. A smaller length than before forgets what lies past it;
-        0 starts anew.
+        is each row's latest byte; length_B is how many symbols the row had seen before it, START
+        included. A smaller length than before forgets what lies past it. At 0 a row is idle: its
+        frequencies mean nothing and its state stays.
     """
 
     params: Any
-    init: Callable[[], Any]
+    start: Callable[[Any], tuple[jax.Array, Any]]
     step: Callable[[Any, Any, jax.Array, jax.Array], tuple[jax.Array, Any]]
 
 
@@ -107,18 +108,20 @@ class TransformerModel:
     def stepper(self, batch: int, context: int, symbols: int = 256) -> Stepper:
         """Pure functions for `batch` rows that each look back `context` symbols."""
         config, beta = self.config, self.beta
+        ids = (*range(BYTES), config.eos_id)[:symbols]
+        weights = jax.jit(lambda params: transformer_step.prepare(params, config, ids))(self.params)
 
-        def init():
-            return transformer_step.init_cache(config.trunk, batch, context)
+        def start(weights):
+            logits_A, state = transformer_step.start(weights, config, batch, context)
+            return _frequencies(logits_A[None], beta)[0], state
 
-        def step(params, state, last_B, length_B):
-            ids_B = jnp.where(last_B == START, config.bos_id, last_B).astype(jnp.int32)
-            logits_BxV, state = transformer_step.step_logits(
-                params, config, ids_B, length_B, state
+        def step(weights, state, last_B, length_B):
+            logits_BxA, state = transformer_step.step_logits(
+                weights, config, last_B, length_B, state
             )
-            return _frequencies(logits_BxV, config, beta, symbols), state
+            return _frequencies(logits_BxA, beta), state
 
-        return Stepper(self.params, init, step)
+        return Stepper(weights, start, step)
 
     def fingerprint(self) -> str:
         """Hex digest of the parameters, the shape, beta and what bounds a context."""
@@ -147,8 +150,9 @@ class TransformerModel:
 
 
 def environment() -> str:
-    """What a compiled model's floats depend on beside its parameters: the backend and device."""
-    return f"{jax.default_backend()} {jax.devices()[0].device_kind}"
+    """What a compiled model's floats depend on beside its parameters: backend, device, our step."""
+    device = f"{jax.default_backend()} {jax.devices()[0].device_kind}"
+    return f"{device}, step {transformer_step.VERSION}"
 
 
 @functools.partial(jax.jit, static_argnames=("config", "beta", "symbols"))
@@ -158,12 +162,12 @@ def _after(params, config, ids_BxL, length_B, beta, symbols):
     y_BxLxD = language_model.hidden(params, config, ids_BxL, table=table)
     last_BxD = jnp.take_along_axis(y_BxLxD, (length_B - 1)[:, None, None], axis=1)[:, 0]
     logits_BxV = cross_entropy.masked_logits(table, last_BxD, config.vocab_size)
-    return _frequencies(logits_BxV, config, beta, symbols)
-
-
-def _frequencies(logits_BxV, config, beta, symbols):
     logits_BxA = logits_BxV[:, :BYTES]
     if symbols > BYTES:
         end_Bx1 = logits_BxV[:, config.eos_id : config.eos_id + 1]
         logits_BxA = jnp.concatenate([logits_BxA, end_Bx1], axis=1)
+    return _frequencies(logits_BxA, beta)
+
+
+def _frequencies(logits_BxA, beta):
     return integer_frequencies(jax.nn.softmax(logits_BxA, axis=-1), beta)
