@@ -20,9 +20,10 @@ Expected: n-gram heads make the n-gram solution available at once, so models wit
   takes thousands of steps. Baum-Welch knows the kind of automaton and the number of states, and is
   ahead of n-grams once it has seen some strings.
 
-Shapes of the first row on 8 devices, parameters and optimizer (a test):
-  gpu: SHAPES
-  paper: SHAPES
+Shapes of a gaussian model without n-gram heads on 8 devices, parameters and optimizer (a test; a
+symbol counts as a byte):
+  gpu: 3,148,928 parameters (3,145,728 kernels), 6.29 MFLOPs/byte, 4.8 MB a device
+  paper: 25,176,064 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a device
 """
 
 from dataclasses import dataclass, replace

@@ -54,11 +54,12 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     held_out = automata.problems(
         settings, config.seed, automata.HELD_OUT, indices_N, config.model.length
     )
+    train = _training_set(config, settings)
     rows = []
     for vocabulary, heads in config.rows:
         clock = Clock()
         name = vocabulary + (f", n-gram heads {_orders(heads)}" if heads else "")
-        model, params = _trained(config, settings, vocabulary, heads, name, log)
+        model, params = _trained(config, train, vocabulary, heads, name, log)
         q_NxLxA = _predictions(config, model, params, held_out)
         facts = {"vocabulary": vocabulary, "ngram_heads": _orders(heads) if heads else None}
         rows.append(_row(name, held_out, q_NxLxA, clock, log) | facts)
@@ -120,23 +121,33 @@ def _row(name, found: Problems, q_BxLxA, clock, log) -> dict[str, Any]:
     return row
 
 
-def _trained(config, settings, vocabulary, heads, name, log) -> tuple[LanguageModelConfig, Any]:
+def _training_set(config, settings) -> tuple[np.ndarray, np.ndarray]:
+    """ids_NxL and inside_NxL of all problems for training."""
+    parts = []
+    for start in range(0, config.train_problems, 250):  # the distributions are large, and dropped
+        indices_N = np.arange(start, min(start + 250, config.train_problems))
+        found = automata.problems(
+            settings, config.seed, automata.TRAINING, indices_N, config.model.length
+        )
+        parts.append((found.ids_BxL, found.inside_BxL))
+    ids, inside = zip(*parts, strict=True)
+    return np.concatenate(ids), np.concatenate(inside)
+
+
+def _trained(config, train, vocabulary, heads, name, log) -> tuple[LanguageModelConfig, Any]:
     """A trunk with this vocabulary and these heads after all steps."""
+    ids_NxL, inside_NxL = train
     described = dataclasses.replace(config.model, vocabulary=vocabulary)
-    model = language_models.model_config(described, settings.alphabet + 3)
+    # Symbols and the separator, BOS and EOS.
+    model = language_models.model_config(described, config.alphabet + 3)
     trunk = dataclasses.replace(model.trunk, ngram_heads=heads)
     model = dataclasses.replace(model, trunk=trunk)
 
     def batch(step: int) -> dict[str, np.ndarray]:
-        found = automata.training_problems(
-            settings,
-            seed=config.seed,
-            step=step,
-            batch_size=described.batch_size,
-            count=config.train_problems,
-            length=described.length,
+        rows_B = automata.training_indices(
+            seed=config.seed, step=step, batch_size=described.batch_size, count=len(ids_NxL)
         )
-        return _batch(model, found, config.seed, step)
+        return _batch(model, ids_NxL[rows_B], inside_NxL[rows_B], config.seed, step)
 
     result = loop.train(
         language_models.loss_fn(described, model),
@@ -149,13 +160,13 @@ def _trained(config, settings, vocabulary, heads, name, log) -> tuple[LanguageMo
     return model, result.params
 
 
-def _batch(model, found: Problems, seed: int, step: int) -> dict[str, np.ndarray]:
+def _batch(model, ids_BxL, inside_BxL, seed: int, step: int) -> dict[str, np.ndarray]:
     """What the model reads and is to say; separators count in training."""
-    bos_Bx1 = np.full_like(found.ids_BxL[:, :1], model.bos_id)
+    bos_Bx1 = np.full_like(ids_BxL[:, :1], model.bos_id)
     batch = {
-        "inputs_BxL": np.concatenate([bos_Bx1, found.ids_BxL[:, :-1]], axis=1),
-        "targets_BxL": found.ids_BxL,
-        "weights_BxL": found.inside_BxL.astype(np.float32),
+        "inputs_BxL": np.concatenate([bos_Bx1, ids_BxL[:, :-1]], axis=1),
+        "targets_BxL": ids_BxL,
+        "weights_BxL": inside_BxL.astype(np.float32),
     }
     return batches.with_keys(batch, seed, step)
 
@@ -168,8 +179,8 @@ def _predictions(config, model, params, held_out) -> np.ndarray:
     for step, start in enumerate(range(0, count, size)):
         # All batches have one shape: the last goes on with the first problems.
         rows_B = np.arange(start, start + size) % count
-        part = Problems(*(array[rows_B] for array in held_out))
-        batch = _batch(model, part, config.seed + _DRAWS, step)
+        ids_BxL, inside_BxL = held_out.ids_BxL[rows_B], held_out.inside_BxL[rows_B]
+        batch = _batch(model, ids_BxL, inside_BxL, config.seed + _DRAWS, step)
         found.append(np.asarray(predict(params, batch["inputs_BxL"], batch["keys_Bx2"])))
     return np.concatenate(found)[:count].astype(np.float64)
 

@@ -108,10 +108,8 @@ def problems(
     return Problems(*(np.stack(arrays) for arrays in zip(*made, strict=True)))
 
 
-def training_problems(
-    settings: Settings, *, seed: int, step: int, batch_size: int, count: int, length: int
-) -> Problems:
-    """The problems of a training step: every one of `count` once in an epoch, in a keyed order."""
+def training_indices(*, seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
+    """The problems of a training step, int64 [B]: each of `count` once an epoch, in keyed order."""
     places_B = step * batch_size + np.arange(batch_size, dtype=np.int64)
     indices_B = np.empty_like(places_B)
     for epoch in np.unique(places_B // count):
@@ -119,7 +117,7 @@ def training_problems(
         indices_B[here_B] = batches.permuted(
             places_B[here_B] % count, count, seed=seed, stream=int(epoch)
         )
-    return problems(settings, seed, TRAINING, indices_B, length)
+    return indices_B
 
 
 def _problem(settings, seed, family, index, length):

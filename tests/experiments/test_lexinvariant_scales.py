@@ -23,7 +23,14 @@ from research.training import estimate, optimizers, parallelism, sharding_rules,
 from research.training.config import ParallelismConfig
 
 EIGHT = ParallelismConfig(kind="mesh")
-IDS = {"characters": 130, "letters": 29, "bytes": 258, "unigram": None, "english-b16": 65_538}
+IDS = {
+    "automata": 21,
+    "characters": 130,
+    "letters": 29,
+    "bytes": 258,
+    "unigram": None,
+    "english-b16": 65_538,
+}
 
 
 def models_of(config):
