@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
 from research.errors import UsageError
 from research.models import language_model, ngram_heads, saved, sizes, trunk
@@ -168,6 +169,28 @@ def test_heads_are_split_over_both_axes_of_a_mesh():
     heads = shardings["trunk"]["layers"]["ngram_heads"]
     assert heads["averages"]["kernel"].shard_shape((2, 2, 16, 16)) == (2, 2, 8, 4)
     assert heads["own"]["kernel"].shard_shape((2, 16, 16)) == (2, 8, 4)
+
+
+def test_a_mesh_computes_what_one_device_does():
+    params, config = model()
+    batch = {"inputs_BxL": ids(), "targets_BxL": ids(3)}
+    mesh = make_mesh(ParallelismConfig("mesh", data=4, model=2))
+    shardings = sharding_rules.param_shardings(
+        params, mesh, sharding_rules.LANGUAGE_MODEL_RULES, fsdp=True
+    )
+
+    def value_and_gradient(params, batch):
+        return jax.value_and_grad(lambda p: language_model.loss(p, config, batch)[0])(params)
+
+    expected, slope = jax.jit(value_and_gradient)(params, batch)
+    with jax.set_mesh(mesh):
+        split = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
+        placed = jax.device_put(params, shardings)
+        found, other = jax.jit(value_and_gradient)(placed, split)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(a).max()), slope, other
+    )
 
 
 @pytest.mark.parametrize("orders", [(0,), (1, 1), (101,)])
