@@ -4,7 +4,7 @@ A reading (`cipher_text.py`) and its solution describe the text in
 
     nats of the plain text under the letter n-grams
     + ln(A! / (A - S)!)            which letters the S symbols mean, A plain ones
-    + UNTOUCHED nats for each punctuation mark that the reading leaves in the clear,
+    + what it takes to say what the reading leaves in the clear (`CipherText.clear_bits`),
 
 and the reading with the fewest is taken.
 """
@@ -20,7 +20,6 @@ from research.errors import FreevocabError
 from research.lexinvariance.cipher_text import CipherText, candidates
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz "
-UNTOUCHED = 7 * math.log(2)  # a mark of punctuation: one character in thirty, one of several
 SURE = 0.9  # a letter of lower confidence is marked
 _REDUNDANCY = 3.2  # bits of a letter of English that say something of the key
 _ENGLISH = 3.0  # bits a letter: above it the n-grams do not take the solution for English
@@ -150,7 +149,7 @@ def decipher(text: str, solve: Solve, *, spaces: str = "auto", symbols: str = "a
 
 def description(cipher: CipherText, solution: Solution) -> float:
     """Nats of a reading and its solution; see the module's docstring."""
-    return solution.nats + key_nats(cipher) + UNTOUCHED * cipher.untouched
+    return solution.nats + key_nats(cipher) + math.log(2) * cipher.clear_bits
 
 
 def key_nats(cipher: CipherText) -> float:

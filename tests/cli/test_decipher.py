@@ -1,6 +1,7 @@
 """`freevocab decipher`: solves held-out text, says when it is not sure, and fails in one line."""
 
 import json
+import math
 import os
 import pty
 import random
@@ -168,7 +169,7 @@ def test_the_shortest_description_wins_and_a_near_one_is_named():
         key = decipher.np.arange(count)
         nats = costs[cipher.reading] - decipher.key_nats(cipher)
         return decipher.Solution(
-            key, nats - decipher.UNTOUCHED * cipher.untouched, decipher.np.ones(count), 1.0, "x"
+            key, nats - math.log(2) * cipher.clear_bits, decipher.np.ones(count), 1.0, "x"
         )
 
     found = decipher.decipher("ab, cd", solve)

@@ -14,7 +14,7 @@ def kinds(text, **options):
 def test_every_character_is_a_symbol_and_case_counts():
     read = cipher_text.read("aA %a", "clear", "all")
     assert read.symbols == ("a", "A", "%") and read.ids == (0, 1, 2, 0)
-    assert read.breaks == (False, False, True, False) and read.untouched == 0
+    assert read.breaks == (False, False, True, False) and read.clear_bits == 0
     assert read.stream().tolist() == [-1, 0, 1, -1, 2, 0, -1]
     assert read.plain("xyz") == "xy zx"
     assert read.plain("xyz", unsure={"A", "%"}, marks=("<", ">")) == "x<y> <z>x"
@@ -22,9 +22,21 @@ def test_every_character_is_a_symbol_and_case_counts():
 
 def test_letters_alone_keep_case_and_punctuation():
     read = cipher_text.read("Xli, x'Y-z!", "clear", "letters")
-    assert read.symbols == ("x", "l", "i", "y", "z") and read.untouched == 4
+    assert read.symbols == ("x", "l", "i", "y", "z")
     assert read.stream().tolist() == [-1, 0, 1, 2, -1, 0, 3, -1, 4, -1]  # the hyphen parts words
     assert read.plain("theno") == "The, t'N-o!"
+
+
+def test_what_english_leaves_in_the_clear_is_cheap():
+    bits = {
+        text: cipher_text.read(text, "clear", "letters").clear_bits
+        for text in ("ab cd", "Ab cd.", "ab, c'd", "a,b cd", "aB cd", "a%;b c&d")
+    }
+    assert bits["ab cd"] == 0 and bits["Ab cd."] == bits["ab, c'd"] == 6
+    assert bits["a,b cd"] == 12 and bits["aB cd"] == 6 and bits["a%;b c&d"] > 20
+    every = {text: cipher_text.read(text, "clear", "all").clear_bits for text in bits}
+    assert every["ab cd"] == every["a,b cd"] == every["a%;b c&d"] == 0
+    assert every["Ab cd."] == every["ab, c'd"] == 15  # a coincidence
 
 
 def test_an_enciphered_space_is_a_symbol_and_lines_are_layout():
