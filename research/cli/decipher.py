@@ -29,7 +29,7 @@ class Decipher:
     """all: every character is a symbol, upper and lower case differ. letters: only letters are
     enciphered, whatever their case, and punctuation stays."""
     seconds: float = 3.0
-    """Time to search; with --follow at most one second."""
+    """Processor time to search; with --follow at most one second."""
     restarts: int | None = None
     """Number of searches in place of a time; the result then depends on the seed alone."""
     seed: int = 0

@@ -17,6 +17,7 @@ from research.lexinvariance.solvers import climb, confidence, problem
 AGAIN = 3
 ENOUGH = 2_000  # symbols of a long text that are searched; more would settle nothing
 _OCCURRENCES, _AROUND = 8, 15  # of symbols that occur later: how many, and symbols on each side
+LEAST = 12  # searches, however slow
 MOST = 400  # searches, whatever the time
 CHAINS = 10  # keys, the best and different ones, that confidence is sampled around
 # The n-grams are far surer of a key than they are right. Scores are divided by this for the
@@ -30,7 +31,8 @@ def make(*, seconds: float, restarts: int | None = None, seed: int = 0) -> Solve
     """A function that solves one reading of a text with the shipped models.
 
     Args:
-      seconds: to search, all readings together; the confidence takes a little more.
+      seconds: of processor time to search, all readings together; the confidence takes a little
+        more.
       restarts: searches, in place of the time: the result is then a function of the seed.
     """
     return functools.partial(_solve, seconds=seconds, restarts=restarts, seed=seed)
@@ -79,7 +81,7 @@ def searched(
       The different keys in which searches ended, each with its nats, the best first; the number of
       searches; how many ended in the best.
     """
-    began = time.monotonic()
+    began = time.process_time()
     ends: dict[tuple[int, ...], list[float]] = {}
     rounds, most = 0, restarts or MOST
     while rounds < most:
@@ -87,7 +89,8 @@ def searched(
         ends.setdefault(tuple(int(letter) for letter in solution.key_S), []).append(solution.nats)
         rounds += 1
         best = min(ends.values(), key=lambda nats: nats[0])
-        if restarts is None and (len(best) >= AGAIN or time.monotonic() - began > seconds):
+        over = rounds >= LEAST and time.process_time() - began > seconds
+        if restarts is None and (len(best) >= AGAIN or over):
             break
     order = sorted(ends, key=lambda key: ends[key][0])
     return [(key, ends[key][0]) for key in order], rounds, len(ends[order[0]])
