@@ -13,7 +13,7 @@ BENCHMARKS = {
     "ciphers": ["--texts", "1", "--lengths", "64"],
     "coder": ["--lanes", "64", "--length", "8", "--repeats", "1"],
     "codebook": ["--corpus", "builtin:topics", "--megabytes", "0.2", "--repeats", "1"],
-    "live_windows": ["--batch", "4", "--document", "32", "--naive", "8", "--repeats", "1"],
+    "live_windows": "--batch 4 --documents 5 --document 32 --naive 8 --repeats 1".split(),
     "training_step": [
         "--size", "tiny", "--vocab-size", "512", "--batch-size", "2", "--length", "16",
         "--steps", "2", "--peak-size", "256",

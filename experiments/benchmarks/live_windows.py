@@ -33,22 +33,27 @@ Row = dict[str, Any]
 
 
 def run(
-    model: str = "", batch: int = 256, document: int = 512, naive: int = 96, repeats: int = 2
+    model: str = "",
+    batch: int = 256,
+    documents: int = 1024,
+    document: int = 256,
+    naive: int = 96,
+    repeats: int = 2,
 ) -> list[Row]:
     """One row for each way: bytes per second, and the multiple of the naive way.
 
     Args:
       model: folder of a byte-level language model; empty: the 3m size with random parameters.
-      batch: documents at once, of `document` bytes each.
+      batch: documents at once, of `documents` of `document` bytes each.
       naive: bytes of text for the naive way.
     """
     m1, what = _model(model)
     codec = EqualInfoCodec(m1, WINDOW, 16, batch_size=batch)
-    data = b"".join(_take(batch * document))
-    texts = [data[start : start + document] for start in range(0, batch * document, document)]
+    data = b"".join(_take(documents * document))
+    texts = [data[start : start + document] for start in range(0, len(data), document)]
     slow = _Naive(m1, codec.context_bytes)
     slow.encode(data[:8])
-    ids = codec.encode(texts)
+    codec.decode(codec.encode([text[:8] for text in texts[:batch]]))
     best = {"encode": float("inf"), "decode": float("inf"), "naive": float("inf")}
     for _ in range(repeats):
         started = time.perf_counter()
@@ -77,7 +82,8 @@ def run(
             "way": way,
             "bytes_per_second": round(1 / best[way], 1),
             "times_naive": round(best["naive"] / best[way], 1),
-            "documents": 1 if way == "naive" else batch,
+            "documents": 1 if way == "naive" else documents,
+            "at_once": 1 if way == "naive" else batch,
         }
         | facts
         for way in ("naive", "encode", "decode")
@@ -151,7 +157,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="", help="folder of a byte-level language model")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--document", type=int, default=512)
+    parser.add_argument("--documents", type=int, default=1024)
+    parser.add_argument("--document", type=int, default=256)
     parser.add_argument("--naive", type=int, default=96)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--out", help="write the rows here, as JSON")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from research.codecs import host_coder, message_loop
+from research.codecs import host_coder, lanes, message_loop
 from research.codecs.byte_models.transformer import TransformerModel
 from research.codecs.message_loop import SYMBOLS, Output, Rows, Work
 
@@ -35,6 +35,7 @@ class LiveMessages:
             turns=TURNS,
         )
         self._run = jax.jit(loop, donate_argnums=1)
+        self._compiled = None
         first = functools.partial(
             message_loop.initial_rows, start=self._stepper.start, batch=batch_size
         )
@@ -53,26 +54,27 @@ class LiveMessages:
         return [bytes(job.text) for job in jobs]
 
     def _work(self, jobs: list) -> None:
-        """Runs the jobs, the longest first, until all are done."""
-        waiting = sorted(jobs, key=lambda job: job.size)
-        busy: dict[int, _Encoding | _Decoding] = {}
-        rows = self._first_rows(self._stepper.params)
-        while waiting or busy:
+        lanes.run(jobs, self._batch, self._open_lane)
+
+    def _open_lane(self) -> lanes.Advance:
+        params = self._stepper.params
+        rows = self._first_rows(params)
+        if self._compiled is None:  # once, before lanes go their own ways
+            self._compiled = self._run.lower(params, rows, self._empty_work()).compile()
+
+        def advance(busy, fresh):
+            nonlocal rows
             work = self._empty_work()
+            work.fresh[fresh] = True
             consumed = np.zeros(self._batch, np.int32)
-            for row in range(self._batch):
-                if row not in busy and waiting:
-                    busy[row] = waiting.pop()
-                    work.fresh[row] = True
-                if row in busy:
-                    busy[row].fill(work, consumed, row)
+            for row, job in busy.items():
+                job.fill(work, consumed, row)
             rows = rows._replace(reader=rows.reader._replace(consumed=consumed))
-            rows, output = self._run(self._stepper.params, rows, work)
-            light = rows._replace(cache=None)
-            output, light = jax.device_get((output, light))
-            for row, job in list(busy.items()):
-                if job.collect(output, light, row):
-                    del busy[row]
+            rows, output = self._compiled(params, rows, work)
+            output, light = jax.device_get((output, rows._replace(cache=None)))
+            return [row for row, job in busy.items() if job.collect(output, light, row)]
+
+        return advance
 
     def _empty_work(self) -> Work:
         batch = self._batch

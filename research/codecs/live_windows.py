@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from research.codecs import window_loop
+from research.codecs import lanes, window_loop
 from research.codecs.byte_models.transformer import TransformerModel
 from research.codecs.window_loop import Work
 from research.codecs.window_rules import WindowRules, Windows
@@ -32,6 +32,7 @@ class LiveWindows:
             window_loop.run, step=self._stepper.step, rules=rules, context=context, turns=TURNS
         )
         self._run = jax.jit(loop, donate_argnums=1)
+        self._compiled = None
         first = functools.partial(
             window_loop.initial_rows, start=self._stepper.start, rules=rules, batch=batch_size
         )
@@ -61,23 +62,25 @@ class LiveWindows:
         ]
 
     def _work(self, jobs: list) -> None:
-        """Runs the jobs, the longest first, until all are done."""
-        waiting = sorted(jobs, key=lambda job: job.size)
-        busy: dict[int, _Encoding | _Decoding] = {}
-        rows = self._first_rows(self._stepper.params)
-        while waiting or busy:
+        lanes.run(jobs, self._batch, self._open_lane)
+
+    def _open_lane(self) -> lanes.Advance:
+        params = self._stepper.params
+        rows = self._first_rows(params)
+        if self._compiled is None:  # once, before lanes go their own ways
+            self._compiled = self._run.lower(params, rows, self._empty_work()).compile()
+
+        def advance(busy, fresh):
+            nonlocal rows
             work = self._empty_work()
-            for row in range(self._batch):
-                if row not in busy and waiting:
-                    busy[row] = waiting.pop()
-                    work.fresh[row] = True
-                if row in busy:
-                    busy[row].fill(work, row)
-            rows, output = self._run(self._stepper.params, rows, work)
+            work.fresh[fresh] = True
+            for row, job in busy.items():
+                job.fill(work, row)
+            rows, output = self._compiled(params, rows, work)
             output, counts = jax.device_get((output, rows.count))
-            for row, job in list(busy.items()):
-                if job.collect(output, row, int(counts[row])):
-                    del busy[row]
+            return [row for row, job in busy.items() if job.collect(output, row, int(counts[row]))]
+
+        return advance
 
     def _empty_work(self) -> Work:
         batch = self._batch
