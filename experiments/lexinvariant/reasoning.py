@@ -244,13 +244,13 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     for kind in (RATIO_OF_MEANS, MEAN_OF_RATIOS):
         lines.append(_times(rows, kind))
     guesses = {
-        f"{row['task']}, {row['symbols']}, {row['accuracy']:.1f} %": None
+        (row["task"], row["symbols"]): f"{row['task']}, {row['symbols']}, {row['accuracy']:.1f} %"
         for row in rows
         if row["model"] == COPYING
     }
     if guesses:
         lines.append(
-            f"a candidate copied at random is right as often as this: {'; '.join(guesses)}; only an"
+            f"a candidate copied at random is right in {'; '.join(guesses.values())}: only an"
             " accuracy above that says that the right one was found"
         )
     return wording.compact(*lines, wording.text(rows))
@@ -262,11 +262,20 @@ def _above(name, symbols, task, cells) -> str:
         if (row["symbols"], row["task"]) == (symbols, task) and row.get("gain") is not None
     ]
     paper = f"the paper: {sum(row['gain'] > 0 for row in theirs)} of {len(theirs)} cells"
-    shown = "; ".join(
-        f"{row['accuracy']:.1f} % against {row['accuracy'] - row['gain']:.1f} %: {row['gain']:+.1f}"
-        f" [{row['gain_interval']}] points"
-        for row in cells
-    )
+    if len(cells) == 1:
+        (row,) = cells
+        shown = (
+            f"{row['accuracy']:.1f} % against {row['accuracy'] - row['gain']:.1f} %:"
+            f" {row['gain']:+.1f} [{row['gain_interval']}] points"
+        )
+    else:
+        ours = sum(row["accuracy"] for row in cells) / len(cells)
+        gain = sum(row["gain"] for row in cells) / len(cells)
+        surely = [[row["above_standard"] for row in cells].count(flag) for flag in (True, False)]
+        shown = (
+            f"of {len(cells)} cells {surely[0]} surely above, {surely[1]} surely below; mean"
+            f" {ours:.1f} % against {ours - gain:.1f} %"
+        )
     return wording.statement(
         f"{name} above standard in {task}, symbols {symbols} ({paper})",
         all(row["above_standard"] is True for row in cells),
