@@ -7,7 +7,7 @@ A table's config is a frozen dataclass of its own with these as fields, so
 from dataclasses import dataclass
 from typing import Literal
 
-from research.training.config import OptimizerConfig, ParallelismConfig
+from research.training.config import OptimizerConfig, ParallelismConfig, check_least
 
 BUILTIN = "builtin"
 LOCAL_TEXT = "text:$FREEVOCAB_DATA/train*;valid=$FREEVOCAB_DATA/valid*"
@@ -32,6 +32,9 @@ class M1Config:
     beta: int = 14
     max_bytes: int = 100_000_000
     directory: str = ""
+
+    def __post_init__(self):
+        check_least(self, order=0, beta=1, max_bytes=1)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class CodecConfig:
     header: bool = True
     pre_tokenize: bool = True
     directory: str = ""
+
+    def __post_init__(self):
+        check_least(self, vocab_size=1, bits_per_token=1, window_bits=1)
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,11 @@ class M2Config:
     chunk_size: int = 0
     evaluation_batch_size: int = 16
     save_every: int = 0
+
+    def __post_init__(self):
+        counts = ("length", "batch_size", "steps", "evaluation_batch_size")
+        check_least(self, **dict.fromkeys(counts, 1))
+        check_least(self, padded_vocab_size=0, z_loss=0, chunk_size=0, save_every=0)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from configs.compressed_text.parts import (
     TrainedTable,
 )
 from experiments.compressed_text import compressors, encoding, second_model, setting, wording
+from research.cli import overrides
 from research.errors import UsageError
 from research.training.config import ParallelismConfig
 
@@ -164,3 +165,18 @@ def test_a_row_is_the_same_on_eight_devices(workdir):
     )
     one, eight = (setting.train_rows(config, workdir, quiet)[0] for config in (single, mesh))
     assert eight["bits_per_byte"] == pytest.approx(one["bits_per_byte"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["m2.steps=-5", "m2.steps=0", "m2.z_loss=nan", "m1.order=-1", "m1.max_bytes=0"],
+)
+def test_a_number_out_of_range_is_refused_before_any_work(change):
+    with pytest.raises(UsageError, match=f"{change.split('.')[1].split('=')[0]} must be at least"):
+        overrides.apply(gzip_header.quick(), [change])
+
+
+def test_a_codec_without_entries_is_refused():
+    for field in ("vocab_size", "bits_per_token", "window_bits"):
+        with pytest.raises(UsageError, match=f"{field} must be at least 1"):
+            CodecConfig(**{field: 0})
