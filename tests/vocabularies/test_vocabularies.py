@@ -33,79 +33,78 @@ def model(kind, **options):
     return tiny_model(vocabulary=vocabularies.make(kind, **options))
 
 
-def lazily(kind, **options):
-    return model(kind, dense_limit=0, **options)
+def opened(kind, **options):
+    """A vocabulary, its parameters and its table for the inputs of `batch_of`."""
+    vocabulary = vocabularies.make(kind, **options)
+    params = vocabulary.init(jax.random.key(1), ROWS, 16)
+    sharding_rules.match({"vocabulary": params})
+    ids = batch_of()["inputs_BxL"]
+    return vocabulary, vocabulary.table(params, ids, KEYS, rows=ROWS, vocab_size=VOCAB)
+
+
+Y_BxLxD = jax.random.normal(jax.random.key(2), (2, 12, 16))
 
 
 @pytest.mark.parametrize("kind", EXACT)
 def test_losses_are_those_of_the_readout(kind):
-    params, config = model(kind)
-    sharding_rules.match(params)
-    batch = batch_of()
-    logits = language_model.logits(params, config, batch["inputs_BxL"], keys_Bx2=KEYS)
+    vocabulary, table = opened(kind)
+    targets = batch_of()["targets_BxL"]
+    logits = np.asarray(vocabulary.readout(table, Y_BxLxD, VOCAB))
     assert logits.shape == (2, 12, ROWS) and np.isneginf(logits[:, :, VOCAB:]).all()
-    log_p = jax.nn.log_softmax(logits)
-    want = -np.take_along_axis(np.asarray(log_p), batch["targets_BxL"][:, :, None], -1)[:, :, 0]
-    losses = language_model.token_losses(params, config, batch)
+    log_p = np.asarray(jax.nn.log_softmax(logits))
+    want = -np.take_along_axis(log_p, targets[:, :, None], -1)[:, :, 0]
+    losses = vocabulary.losses(table, Y_BxLxD, targets, Readout(VOCAB))
     np.testing.assert_allclose(losses.nats_BxL, want, atol=2e-5)
-    target = np.take_along_axis(np.asarray(logits), batch["targets_BxL"][:, :, None], -1)[:, :, 0]
-    np.testing.assert_array_equal(losses.correct_BxL, target >= np.asarray(logits).max(-1))
-    total, sums = language_model.loss(params, config, batch, z_loss=0.0)
-    np.testing.assert_allclose(total, want.sum(), rtol=1e-5)
-    np.testing.assert_allclose(sums["nats"], want.sum(), rtol=1e-5)
+    target = np.take_along_axis(logits, targets[:, :, None], -1)[:, :, 0]
+    np.testing.assert_array_equal(losses.correct_BxL, target >= logits.max(-1))
+    weights = np.linspace(0, 1, 24, dtype=np.float32).reshape(2, 12)
+    total, _ = vocabulary.objective(table, Y_BxLxD, targets, weights, Readout(VOCAB))
+    np.testing.assert_allclose(total, (weights * want).sum(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", EXACT)
+@pytest.mark.parametrize("kind", ["gaussian", "canonical", "permuted"])
 def test_the_future_changes_nothing(kind):
     params, config = model(kind)
-    logits = jax.jit(language_model.logits, static_argnums=1)
     ids = batch_of()["inputs_BxL"]
     other = ids.copy()
     other[:, 8:] = (other[:, 8:] + 11) % (VOCAB - 2)
-    here = logits(params, config, ids, keys_Bx2=KEYS)
-    there = logits(params, config, other, keys_Bx2=KEYS)
-    np.testing.assert_array_equal(here[:, :8], there[:, :8])
-    assert not np.array_equal(here[:, 8:], there[:, 8:])
+    both = np.concatenate([ids, other])
+    logits = language_model.logits(params, config, both, keys_Bx2=np.concatenate([KEYS, KEYS]))
+    np.testing.assert_allclose(logits[:2, :8], logits[2:, :8], atol=1e-6)
+    assert not np.allclose(logits[:2, 8:], logits[2:, 8:], atol=1e-2)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "sphere", "hypercube", "dual"])
 def test_rows_drawn_when_needed_are_the_rows_of_the_whole_table(kind):
-    params, dense = model(kind)
-    _, lazy = lazily(kind)
+    (vocabulary, whole), (lazy, drawn) = opened(kind), opened(kind, dense_limit=0)
+    assert whole.rows_BxVxD.shape[:2] == (2, ROWS) and drawn.rows_BxVxD is None
     batch = batch_of()
-    ids = batch["inputs_BxL"]
-    tables = [
-        config.vocabulary.table(params["vocabulary"], ids, KEYS, rows=ROWS, vocab_size=VOCAB)
-        for config in (dense, lazy)
-    ]
-    assert tables[0].rows_BxVxD.shape[:2] == (2, ROWS) and tables[1].rows_BxVxD is None
-    embedded = [c.vocabulary.embed(t, ids) for c, t in zip((dense, lazy), tables, strict=True)]
+    embedded = [v.embed(t, batch["inputs_BxL"]) for v, t in ((vocabulary, whole), (lazy, drawn))]
     if kind == "dual":  # what is drawn is the same; the parts are put together in another order
         np.testing.assert_allclose(*embedded, rtol=1e-6)
     else:
         np.testing.assert_array_equal(*embedded)
-    logits = [language_model.logits(params, c, ids, keys_Bx2=KEYS) for c in (dense, lazy)]
+    logits = [v.readout(t, Y_BxLxD, VOCAB) for v, t in ((vocabulary, whole), (lazy, drawn))]
     np.testing.assert_allclose(*logits, atol=1e-5)
-    losses = [language_model.token_losses(params, c, batch) for c in (dense, lazy)]
-    for whole, blocks in zip(*losses, strict=True):
-        np.testing.assert_allclose(whole, blocks, atol=1e-5)
+    how = Readout(VOCAB)
+    exact = [
+        v.losses(t, Y_BxLxD, batch["targets_BxL"], how)
+        for v, t in ((vocabulary, whole), (lazy, drawn))
+    ]
+    for dense, blocks in zip(*exact, strict=True):
+        np.testing.assert_allclose(dense, blocks, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "sphere", "hypercube", "dual"])
 def test_the_training_bound_lies_above_the_expected_loss(kind):
     """With the drawn rows held, the other rows' draws average to no more than the bound."""
-    params, lazy = lazily(kind)
-    batch = batch_of()
-    vocabulary, ids = lazy.vocabulary, batch["inputs_BxL"]
-    y_BxLxD = jax.random.normal(jax.random.key(1), (2, 12, 16))
-    how = Readout(VOCAB)
-    table = vocabulary.table(params["vocabulary"], ids, KEYS, rows=ROWS, vocab_size=VOCAB)
-    bound = vocabulary.bounds(table, y_BxLxD, batch["targets_BxL"], how)
+    (vocabulary, table), (held, dense) = opened(kind, dense_limit=0), opened(kind)
+    batch, how = batch_of(), Readout(VOCAB)
+    ids = batch["inputs_BxL"]
+    bound = vocabulary.bounds(table, Y_BxLxD, batch["targets_BxL"], how)
     drawn = np.zeros((2, ROWS), bool)
     for row in range(2):
         drawn[row, ids[row]] = drawn[row, batch["targets_BxL"][row]] = True
-    held = vocabularies.make(kind)
-    dense = held.table(params["vocabulary"], ids, KEYS, rows=ROWS, vocab_size=VOCAB)
 
     def nats(key):
         keys = jax.random.split(key, 2)
@@ -113,9 +112,9 @@ def test_the_training_bound_lies_above_the_expected_loss(kind):
         fresh = held._random(keys, everything, 16)
         rows = jnp.where(drawn[:, :, None], dense.rows_BxVxD, fresh)
         other = dataclasses.replace(dense, rows_BxVxD=rows)
-        return held.losses(other, y_BxLxD, batch["targets_BxL"], how).nats_BxL
+        return held.losses(other, Y_BxLxD, batch["targets_BxL"], how).nats_BxL
 
-    draws = jax.vmap(nats)(jax.random.split(jax.random.key(2), 2000))
+    draws = jax.jit(jax.vmap(nats))(jax.random.split(jax.random.key(2), 2000))
     mean, error = np.mean(draws, axis=0), np.std(draws, axis=0) / 2000**0.5
     assert (bound.nats_BxL >= mean - 4 * error).all()
     # And not far above it: the bound replaces the sum by its mean, not by its largest value.
