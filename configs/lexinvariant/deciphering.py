@@ -1,4 +1,4 @@
-"""Reading a cipher's key with a probe, by position (Figures 4 and 5, section 3.3).
+"""Reading a cipher's key with a probe, by position (Figures 4, 5 and 6, section 3.3).
 
     freevocab reproduce lexinvariant/deciphering [--scale gpu|paper]
 

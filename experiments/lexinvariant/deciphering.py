@@ -1,4 +1,4 @@
-"""Precision of the key that a probe reads, by the start of the window (Figures 4 and 5)."""
+"""Precision of the key that a probe reads, by the start of the window (Figures 4, 5 and 6)."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -91,12 +91,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         )
         read = list(_read(config, found, lm, params))
         letters = _letters(found.codec)
-        picture = workdir / "pictures" / "deciphering" / f"{model.vocabulary}.png"
-        matrices = key_matrices(read, letters, config.picture_starts, config.picture_window)
-        key_pictures.save(
-            picture, f"Reading the key, {model.vocabulary} vocabulary", letters, matrices
-        )
-        log(f"{model.vocabulary}: key matrices in {picture}")
+        pictures = workdir / "pictures" / "deciphering"
+        _draw(config, model.vocabulary, read, letters, pictures)
+        log(f"{model.vocabulary}: key matrices, and a symbol's candidates, in {pictures}")
         facts = {
             "model": model.vocabulary,
             "per_position": _per_position(read),
@@ -113,6 +110,32 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             shown = ", ".join(f"{start} {value:.3f}" for start, value in means.items())
             log(f"{model.vocabulary}, {reading}: {shown}")
     return with_corpus(rows, language_models.load_corpus(config.text))
+
+
+def _draw(config, name: str, read: list[Read], letters: np.ndarray, directory: Path) -> None:
+    """Figure 5, and Figure 6 for a letter of the first text that is rare but recurs."""
+    matrices = key_matrices(read, letters, config.picture_starts, config.picture_window)
+    title = f"Reading the key, {name} vocabulary"
+    key_pictures.save(directory / f"{name}-keys.png", title, letters, matrices)
+    places_N, candidates, truth = candidates_of(read[0], letters)
+    title = f"What one symbol is taken for, {name} vocabulary"
+    path = directory / f"{name}-symbol.png"
+    key_pictures.save_candidates(path, title, places_N, candidates, truth)
+
+
+def candidates_of(
+    read: Read, letters: np.ndarray, shown: int = 4
+) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
+    """The rarest letter that occurs five times (or the most frequent one), its places, and the
+    probabilities there of the letters that were likeliest at any of them."""
+    counts = np.array([np.sum(read.plain_L == letter) for letter in letters])
+    often = np.where(counts >= 5, counts, counts.sum() + 1)
+    truth = int(np.argmin(often)) if (counts >= 5).any() else int(np.argmax(counts))
+    places_N = np.flatnonzero(read.plain_L == letters[truth])
+    p_NxA = np.exp(read.logs_LxA[places_N][:, letters])
+    chosen = np.argsort(-p_NxA.max(axis=0, initial=0.0), kind="stable")[:shown]
+    names = sorted({truth, *chosen.tolist()})
+    return places_N, {chr(97 + a): p_NxA[:, a] for a in names}, chr(97 + truth)
 
 
 def _letters(codec) -> np.ndarray:

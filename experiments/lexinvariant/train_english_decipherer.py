@@ -1,12 +1,17 @@
-"""Trains the shipped reader of English ciphers (`research.lexinvariance.reader`), and records it.
+"""Trains a reader of English ciphers (`research.lexinvariance.reader`), and measures it.
 
-    python -m experiments.lexinvariant.train_english_decipherer --data DIR --workdir RUN
+    python -m experiments.lexinvariant.train_english_decipherer --data DIR --workdir RUN [--record]
 
 DIR (default: $FREEVOCAB_DATA) holds enwiki-2015/train-*.txt and valid.txt, and english-novels-100
 with its SPLIT.tsv. Interrupt it (Ctrl-C) and the same command goes on. Texts of 12 to 256 letters
 from the train splits, a third each with clear spaces, enciphered spaces and none; of a quarter of
 them nothing of the key is known. Nothing of a valid split is trained on; the rows are measured on
-it.
+it. The reader is left in RUN/reader.
+
+No reader is shipped: after 590 steps (2.4 million characters, ten minutes of two busy cores) it
+read 58 % of the letters that were left when nine tenths of a key of 64-letter texts were known, but
+18 % when nothing was, and the n-grams of `freevocab decipher` read nearly all at the same lengths. It had not stopped
+learning.
 """
 
 import argparse
@@ -28,16 +33,13 @@ from research.training import loop
 from research.training.config import OptimizerConfig, TrainConfig
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES
 
-SHIPPED = (
-    Path(__file__).resolve().parents[2] / "research" / "lexinvariance" / "shipped" / "reader"
-)
 CONDITIONS = ("spaces clear", "spaces enciphered", "no spaces")
 COLUMNS = ("spaces", "letters", "texts", "symbol_error_rate", "key_precision")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The shipped reader.
+    """The reader and its training.
 
     Attributes:
       batch_size, length: rows of a step, letters of a row.
@@ -190,12 +192,11 @@ def measure(made: Reader, valid: dict[str, np.ndarray], texts: int, seed: int) -
 
 
 def main() -> None:
-    """Trains, measures, saves and writes the record."""
+    """Trains, saves and measures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default=os.environ.get("FREEVOCAB_DATA"), type=Path)
     parser.add_argument("--workdir", required=True, type=Path, help="checkpoints, to go on from")
-    parser.add_argument("--shipped", default=SHIPPED, type=Path, help="where the reader goes")
-    parser.add_argument("--results", default=results.COMMITTED, type=Path)
+    parser.add_argument("--record", action="store_true", help="write the rows to ./results")
     parser.add_argument("--steps", default=Config.steps, type=int)
     parser.add_argument("--texts", default=100, type=int, help="held-out texts of each row")
     options = parser.parse_args()
@@ -206,10 +207,12 @@ def main() -> None:
     made = train(config, list(texts.values()), options.workdir)
     count = sum(leaf.size for leaf in jax.tree.leaves(made.params))
     meta: dict[str, Any] = {"corpora": facts, "steps": config.steps, "parameters": count}
-    reader.save(options.shipped, made, meta)
-    rows = measure(reader.load(options.shipped), valid, options.texts, config.seed)
+    reader.save(options.workdir / "reader", made, meta)
+    rows = measure(reader.load(options.workdir / "reader"), valid, options.texts, config.seed)
     for row in rows:
         print(row, flush=True)
+    if not options.record:
+        return
     results.record(
         "lexinvariant",
         "english_decipherer",
@@ -219,7 +222,7 @@ def main() -> None:
         [config.seed],
         time.monotonic() - began,
         ("The network alone, without n-grams, on held-out text.",),
-        options.results,
+        results.COMMITTED,
         columns=COLUMNS,
     )
 

@@ -1,4 +1,4 @@
-"""Key matrices as a picture: how a posterior over letters sharpens with context (Figure 5)."""
+"""Pictures of a posterior over letters: how it sharpens with context (Figures 5 and 6)."""
 
 import os
 from collections.abc import Mapping
@@ -35,5 +35,32 @@ def save(
     if image is not None:
         figure.colorbar(image, ax=list(plots), shrink=0.8)
     figure.suptitle(title)
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=90, metadata={"Software": None})
+
+
+def save_candidates(
+    path: str | os.PathLike,
+    title: str,
+    places_N: np.ndarray,
+    candidates: Mapping[str, np.ndarray],
+    truth: str,
+) -> None:
+    """Draws what one cipher symbol is taken for where it occurs, as a PNG (Figure 6).
+
+    Args:
+      places_N: positions of the symbol.
+      candidates: letter -> its probability at each place, [N].
+      truth: the letter that the symbol means, drawn thicker.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    plot = figure.subplots()
+    for letter, values_N in candidates.items():
+        plot.plot(places_N, values_N, marker="o", label=letter, linewidth=1 + 2 * (letter == truth))
+    plot.set(title=title, xlabel="position", ylabel="probability", ylim=(0, 1))
+    plot.legend(title=f"in truth {truth}", fontsize="small")
+    plot.grid(alpha=0.3)
     with files.atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=90, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""The shipped reader of English ciphers: a text and what is known of its key in, the rest out.
+"""A reader of English ciphers: a text and what is known of its key in, the rest out.
 
 Cipher symbols are replaced by their rank in frequency, ties by first occurrence (as in Aldarrab and
 May, arXiv 2012.15229), so the result is the same to the bit under any permutation of the symbols.
@@ -9,7 +9,7 @@ known part of the key) of each mean. Plain symbols are a to z and the space.
 
 Training reveals a random part of each key, from nothing to nearly all, and asks for the rest: a
 masked language model whose masks are symbols. `read` begins with nothing, takes the surest letters
-as known, and asks again.
+as known, and asks again. It is not shipped; `train_english_decipherer.py` says why.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The shipped solver behind `freevocab decipher`: letter n-grams, annealing, and the reader.
+"""The shipped solver behind `freevocab decipher`: letter n-grams and annealing.
 
 Searches are repeated until the best key has been found AGAIN times or the time is over; the keys in
 which they end start the chains that say how sure each letter is (`solvers.confidence`).

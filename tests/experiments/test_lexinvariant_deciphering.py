@@ -35,7 +35,9 @@ def test_the_quick_configuration_runs(rows, workdir):
     for remark in deciphering.remarks(rows):
         assert remark and "\n" not in remark
     pictures = sorted((workdir / "pictures" / "deciphering").iterdir())
-    assert [path.name for path in pictures] == ["canonical.png", "gaussian.png"]
+    assert [path.stem for path in pictures] == [
+        f"{model}-{what}" for model in ("canonical", "gaussian") for what in ("keys", "symbol")
+    ]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
@@ -93,3 +95,14 @@ def test_key_matrices_are_means_over_the_window():
     first, second = found.values()
     assert first[0, 0] == 0 and first[1, 1] == 0 and np.isnan(first[2]).all()
     assert second[0, 0] == pytest.approx(-10.0) and second[0, 1] == pytest.approx(-10.0)
+
+
+def test_candidates_are_of_a_rare_letter_that_recurs():
+    letters = np.arange(26) + 3
+    plain = [3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 3, 5]
+    text = deciphering.Read(np.array(plain), np.array(plain), np.full((12, 29), -9.0))
+    text.logs_LxA[5:8, 3 + 7] = -0.1  # b is taken for h at first
+    text.logs_LxA[8:10, 4] = -0.1
+    places, candidates, truth = deciphering.candidates_of(text, letters, shown=2)
+    assert truth == "b" and places.tolist() == [5, 6, 7, 8, 9] and list(candidates) == ["b", "h"]
+    np.testing.assert_allclose(candidates["h"], np.exp([-0.1] * 3 + [-9.0] * 2))

@@ -1,4 +1,4 @@
-"""The shipped reader's network: exactly lexinvariant, one answer for a symbol, texts apart."""
+"""The reader's network: exactly lexinvariant, one answer for a symbol, texts apart."""
 
 import jax
 import numpy as np
