@@ -10,8 +10,8 @@ it. The reader is left in RUN/reader.
 
 No reader is shipped: after 590 steps (2.4 million characters, ten minutes of two busy cores) it
 read 58 % of the letters that were left when nine tenths of a key of 64-letter texts were known, but
-18 % when nothing was, and the n-grams of `freevocab decipher` read nearly all at the same lengths. It had not stopped
-learning.
+18 % when nothing was; the n-grams of `freevocab decipher` then read most of them. It had not
+stopped learning.
 """
 
 import argparse
