@@ -185,4 +185,5 @@ def test_arrays_that_cannot_be_written_to_or_lie_apart_decode(name):
 
 def test_every_kind_of_codec_is_tried():
     tried = {f"{type(made(name)).__module__}:{type(made(name)).__name__}" for name in MAKERS}
-    assert set(codecs.KINDS.values()) <= tried
+    lossy = {"characters", "letters"}  # which is why they are not among them
+    assert {path for kind, path in codecs.KINDS.items() if kind not in lossy} <= tried
