@@ -17,6 +17,7 @@ UNDERLINED = ("\x1b[4m", "\x1b[0m")
 class Decipher:
     """Solve a substitution cipher of English: each letter replaced by one symbol of any alphabet.
 
+    With more symbols than letters, capitals, digits and punctuation are taken to be enciphered too.
     Prints the plain text, the key, how sure each letter is, and which part of the solver decided.
     A text that is too short to be sure of is said to be, and is no error.
     """

@@ -22,7 +22,7 @@ from research.errors import FreevocabError, UsageError
 MOST_SYMBOLS = 128
 SYMBOLS = ("all", "letters")
 SPACES = ("clear", "enciphered", "none")
-_LETTERS = 26
+_LETTERS, _PRINTABLE = 26, 94  # a to z; ASCII without the space
 _EDGE, _INSIDE = 3.0, 12.0  # bits of a mark at the edge of a word, and inside one
 _COINCIDENCE = 15.0
 _INNER, _MARKS = "'’-", ".,;:!?()\"'“”‘’-"
@@ -50,9 +50,15 @@ class CipherText:
     reading: str
 
     @property
+    def wide(self) -> bool:
+        """Are there more symbols than letters? Then capitals, digits and marks are enciphered too,
+        each by a symbol of its own."""
+        return len(self.symbols) > _LETTERS + (self.spaces == "enciphered")
+
+    @property
     def letters(self) -> int:
         """How many plain symbols there may be: the space is one if it is enciphered."""
-        return _LETTERS + (self.spaces == "enciphered")
+        return (_PRINTABLE if self.wide else _LETTERS) + (self.spaces == "enciphered")
 
     @property
     def clear_bits(self) -> float:
@@ -62,14 +68,24 @@ class CipherText:
         at the beginning of one. Dear elsewhere: symbols of a cipher stand anywhere. Where all marks
         and capitals stand as in English, that they are symbols is a coincidence to be paid for.
         """
-        bits, natural, text = 0.0, True, f" {self.text} "
-        for before, here, after in zip(text, text[1:], text[2:], strict=False):
-            cost = _cost(before, here, after)
-            natural &= cost < _INSIDE / 2 and (cost == 0 or here.isalpha() or here in _MARKS)
-            bits += cost
+        bits = sum(cost for cost, _ in self._marks())
         if self.reading == "letters":
             return bits
-        return _COINCIDENCE if bits and natural else 0.0
+        return _COINCIDENCE if bits and self.natural else 0.0
+
+    @property
+    def natural(self) -> bool:
+        """Do all marks and capitals stand where English has them?"""
+        return all(
+            cost < _INSIDE / 2 and (here.isalpha() or here in _MARKS)
+            for cost, here in self._marks()
+        )
+
+    def _marks(self) -> list[tuple[float, str]]:
+        """Bits of each mark and capital, and the character."""
+        text = f" {self.text} "
+        triples = zip(text, text[1:], text[2:], strict=False)
+        return [(c, here) for before, here, after in triples if (c := _cost(before, here, after))]
 
     def stream(self) -> np.ndarray:
         """What a solver reads: symbols as 0 to S - 1, each clear space as -1; int32.
@@ -179,8 +195,13 @@ def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[C
     for kind in kinds:
         for each in (spaces,) if spaces != "auto" else _spaces(text, kind):
             found.append(read(text, each, kind))
-    fitting = [each for each in found if len(each.symbols) <= each.letters]
-    return fitting or found
+    narrow = [each for each in found if not each.wide]
+    # With capitals and marks where English has them, there is no need to think of them as symbols.
+    if narrow and all(each.natural for each in found):
+        return narrow
+    wide = [each for each in found if each.wide and each.reading == "all"]
+    fitting = [each for each in wide if each.spaces != "none" and len(each.symbols) <= each.letters]
+    return [*narrow, *fitting] or found
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 A reading (`cipher_text.py`) and its solution describe the text in
 
     nats of the plain text under the letter n-grams
-    + ln(A! / (A - S)!)            which letters the S symbols mean, A plain ones
+    + ln(A! / (A - S)!)            which letters the S symbols mean, of A plain ones
     + what it takes to say what the reading leaves in the clear (`CipherText.clear_bits`),
 
 and the reading with the fewest is taken.
@@ -19,7 +19,6 @@ import numpy as np
 from research.errors import FreevocabError
 from research.lexinvariance.cipher_text import CipherText, candidates
 
-ALPHABET = "abcdefghijklmnopqrstuvwxyz "
 SURE = 0.9  # a letter of lower confidence is marked
 _REDUNDANCY = 3.2  # bits of a letter of English that say something of the key
 _ENGLISH = 3.0  # bits a letter: above it the n-grams do not take the solution for English
@@ -29,14 +28,14 @@ class Solution(NamedTuple):
     """A key for the symbols of one reading.
 
     Attributes:
-      key_S: int, the letter (0 to 25, 26 the space) of each symbol.
+      letters: the plain letter of each symbol.
       nats: -ln P of the plain text, clear spaces counted.
       confidence_S: probability that each symbol's letter is right, as far as the models know.
       agreed: share of the restarts that ended at this key.
       decided: which part of the solver made it, for the reader of the result.
     """
 
-    key_S: np.ndarray
+    letters: str
     nats: float
     confidence_S: np.ndarray
     agreed: float
@@ -122,8 +121,9 @@ def decipher(text: str, solve: Solve, *, spaces: str = "auto", symbols: str = "a
     if not fitting:
         least = min(readings, key=lambda each: len(each.symbols))
         raise FreevocabError(
-            f"{len(least.symbols)} different symbols for {least.letters} letters: this is no cipher"
-            " that gives each letter one symbol (--symbols letters ignores case and punctuation)"
+            f"{len(least.symbols)} different symbols for {least.letters} letters, digits and marks:"
+            " this is no cipher that gives each one symbol"
+            " (--symbols letters ignores case and punctuation)"
         )
     solved = [(each, solve(each, 1 / len(fitting))) for each in fitting]
     cipher, solution = min(solved, key=lambda pair: description(*pair))
@@ -138,7 +138,7 @@ def decipher(text: str, solve: Solve, *, spaces: str = "auto", symbols: str = "a
         doubts.append(f"another way to read the text is nearly as good: {names}")
     return Deciphered(
         cipher=cipher,
-        letters="".join(ALPHABET[letter] for letter in solution.key_S),
+        letters=solution.letters,
         confidence=tuple(round(float(value), 3) for value in solution.confidence_S),
         bits_per_letter=solution.nats / math.log(2) / len(cipher.stream()),
         agreed=solution.agreed,

@@ -40,7 +40,7 @@ def make(*, seconds: float, restarts: int | None = None, seed: int = 0) -> Solve
 
 
 def _solve(cipher: CipherText, share: float, *, seconds, restarts, seed) -> Solution:
-    model = letters.load(cipher.spaces)
+    model = letters.load("ascii" if cipher.wide else cipher.spaces)
     stream = cipher.stream()
     made = problem.make(excerpt(stream, ENOUGH), model)
     keys, rounds, found = searched(made, seconds=share * seconds, restarts=restarts, seed=seed)
@@ -51,13 +51,14 @@ def _solve(cipher: CipherText, share: float, *, seconds, restarts, seed) -> Solu
     proposals = int(np.clip(PROPOSALS / len(made.symbols_L), 4_000, 20_000))
     marginals_SxA = confidence.marginals(doubtful, starts, seed=seed, proposals=proposals)
     key_S = np.asarray(best)
+    kind = "character" if cipher.wide else "letter"
     searches = f"{rounds} searches, {found} found this key" if rounds > 1 else "1 search"
     return Solution(
-        key_S=key_S,
+        letters="".join(model.alphabet[letter] for letter in best),
         nats=nats * len(stream) / len(made.symbols_L),
         confidence_S=marginals_SxA[np.arange(len(key_S)), key_S],
         agreed=found / rounds,
-        decided=f"letter {model.order}-grams by annealing ({searches})",
+        decided=f"{kind} {model.order}-grams by annealing ({searches})",
     )
 
 

@@ -74,10 +74,15 @@ def test_what_is_asked_for_is_not_guessed():
         cipher_text.read("ab", "some", "all")
 
 
-def test_readings_with_too_many_symbols_give_way():
+def test_with_more_symbols_than_letters_marks_are_enciphered_too():
     capitals = "".join(map(chr, range(65, 91)))
     text = f"{capitals} {capitals.lower()}"
-    assert kinds(text, spaces="clear") == [("clear", "letters")]
+    assert kinds(text, spaces="clear") == [("clear", "letters"), ("clear", "all")]
+    narrow, wide = cipher_text.candidates(text, spaces="clear")
+    assert (narrow.wide, narrow.letters, wide.wide, wide.letters) == (False, 26, True, 94)
+    assert kinds("The quick, brown: fox's. Jumps! (Over) \"the\" lazy-Dogs? Bill-Of Mike") == [
+        ("clear", "letters")  # no need to think of marks as symbols
+    ]
 
 
 def test_any_alphabet():
