@@ -247,13 +247,15 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         )
         lines.append(f"{method} on ids in distribution and switched, in the end: {known}")
     if GAUSSIAN in methods:
-        same = {}
+        shown = []
         for skew in skews:
             found = [ends(GAUSSIAN, skew, split) for split in SPLITS]
-            shown = f"{min(found):.0f} to {max(found):.0f} %"
-            same[skew] = (max(found) - min(found) <= MARGIN, shown)
-        claim = f"a gaussian vocabulary ends within {MARGIN:.0f} points on all splits (ours)"
-        lines.append(_by_skew(claim, same))
+            shown.append(f"{skew}: {min(found):.0f} to {max(found):.0f} %")
+        # No verdict: it is so by construction, and what differs is which examples were drawn.
+        lines.append(
+            "a gaussian vocabulary, to which the splits are alike but for their examples, ends at "
+            + "; ".join(shown)
+        )
     return lines
 
 
