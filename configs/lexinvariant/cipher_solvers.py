@@ -61,8 +61,8 @@ class Config:
     probe: ProbeConfig
     lengths: tuple[int, ...] = LENGTHS
     conditions: tuple[str, ...] = CONDITIONS
-    texts: int = 24
-    orders: tuple[int, ...] = (3, 4, 5)
+    texts: int = 20
+    orders: tuple[int, ...] = (3, 5)
     beam: int = 1_000
     subbreaker_texts: int = 3
     seed: int = 0
