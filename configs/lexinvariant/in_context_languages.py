@@ -9,13 +9,18 @@ distribution; both where the next token is no separator, and over the symbols al
 learned and gaussian vocabularies, each with and without n-gram heads of orders 1 to 3 in every
 block, stand beside in-context n-grams with back-off and Baum-Welch, fitted anew after every string.
 
-cpu: RECORD
+cpu: "mini", 200 steps of 8 problems cut to 256 tokens (about ten strings), 96 problems held out. 2
+  cores, busy with other work: 8 minutes. Possible first choices and total variation: learned 66 %
+  and .52, with n-gram heads 91 % and .34; gaussian 51 % and .70, with n-gram heads 88 % and .44;
+  back-off n-grams of orders 1 to 3 86, 92, 93 % and .31, .27, .28; Baum-Welch 85 % and .33, but
+  .19 after eight strings, where the best n-gram is at .20. Trunks that have not found induction
+  after 200 steps are not what ICLL trains; that they pass the n-grams is not shown here.
 gpu: "3m" (3.9 M kernels with n-gram heads), the paper's 5,000 automata, 500 held out, 3,000 steps
   of 32 whole problems; Baum-Welch on 100 of them. Not yet run.
 paper: "25m", 40,000 steps. The paper trains ten architectures of several sizes until they no longer
   improve, and prints curves, not figures, for this task; its n-gram heads stand in two places of
   the network, not in every block. Not run here.
-Expected: n-gram heads make the n-gram solution available at once, so models with them are near
+Expected: n-gram heads make the n-gram solution available at once, so models with them come near
   the back-off n-gram after few steps; without them a trunk has to find induction first, which
   takes thousands of steps. Baum-Welch knows the kind of automaton and the number of states, and is
   ahead of n-grams once it has seen some strings.
