@@ -76,8 +76,8 @@ def cpu() -> Config:
         vocab_size=4_096,
         size="mini",
         length=128,
-        batch_size=16,
-        steps=80,
+        batch_size=8,
+        steps=120,
         optimizer=OptimizerConfig(
             name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=10
         ),
