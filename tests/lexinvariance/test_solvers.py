@@ -102,6 +102,27 @@ def test_what_a_search_adds_up_is_the_whole_score(seed):
     assert made.score(ended) != pytest.approx(-made.solution(ended).nats)  # the prior counts
 
 
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_a_problem_of_shorter_ngrams_is_the_one_made_for_them(order):
+    letters = model(" abcdefghij", order=4)
+    symbols, _ = cipher(letters, 60, 0, clear=True)
+    shorter = problem.make(symbols, letters).shorter(order)
+    made = problem.make(symbols, letters, order=order)
+    slots = problem.frequency_slots(made)
+    assert (shorter.order, shorter.score(slots)) == (order, pytest.approx(made.score(slots)))
+    np.testing.assert_array_equal(shorter.first_S1, made.first_S1)
+    np.testing.assert_array_equal(shorter.ends, made.ends)
+
+
+def test_a_longer_text_freezes_at_higher_temperatures():
+    letters = model("abcdefgh")
+    found = [problem.make(np.arange(length) % 8, letters) for length in (16, 32, 64)]
+    hot, cool = zip(*map(climb.schedules, found), strict=True)
+    np.testing.assert_allclose([hot[1][0], hot[2][0]], [2 * hot[0][0], 4 * hot[0][0]])
+    for first, last in zip(hot, cool, strict=True):
+        assert (np.diff(first) <= 0).all() and (np.diff(last) <= 0).all() and last[-1] == 0
+
+
 def test_sampling_has_the_posterior_over_keys():
     """Marginals of a long chain against all 120 keys: a state counts as long as it lasts."""
     letters = model("abcde", order=2, seed=3)

@@ -80,6 +80,13 @@ class Problem(NamedTuple):
         )
         return float(total) + float(self.prior_PxA[np.arange(len(slots_P)), slots_P].sum())
 
+    def shorter(self, order: int) -> "Problem":
+        """The same with n-grams of a lower order, whose tables are there already."""
+        if order == self.order:
+            return self
+        first_S1, ends = _ends(self.symbols_L, len(self.letters_P), order)
+        return self._replace(order=order, first_S1=first_S1, ends=ends)
+
     def plain(self, slots_P: np.ndarray) -> np.ndarray:
         """The text of a state, int64 [L]."""
         return np.append(np.asarray(slots_P, np.int64), self.space)[self.symbols_L]
