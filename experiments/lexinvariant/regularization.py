@@ -35,7 +35,8 @@ answers right, symbols uniform, four demonstrations. BBH (BIG-Bench Hard): accur
 tasks, options by summed nats; accuracy_by_bytes: by nats per byte; up/same/down: tasks above, at
 and below the first p = 0; sign_p: two-sided sign test on up and down; shots_that_fit: mean; signs:
 one for each task, in alphabetical order. Rows hold beside these intervals of lookup and
-permutation (95 %, bootstrap), the accuracy on each task, and up/same/down by bytes."""
+permutation (95 %, bootstrap), the accuracy on each task, and up/same/down by bytes. seconds: of a
+model its training and what its row shows; of BBH all shots together."""
 
 MODEL, CHOICES = "model", "BBH"
 COUNT = 4  # demonstrations of LookUp and Permutation
@@ -69,7 +70,6 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     directory = choices.folder(config.bbh)
     asked, first = None, None
     for variant in config.variants:
-        clock = Clock()
         trained = language_models.trained(
             dataclasses.replace(
                 config.model,
@@ -81,11 +81,12 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             workdir=workdir,
             log=log,
         )
+        clock = Clock()
         clean = dataclasses.replace(trained.config, vocabulary=trained.config.vocabulary.clean)
         per = variant.per if not variant.seed else f"{variant.per}, another seed"
         where = {"p": variant.p, "per": per}
         row = {"group": MODEL, "measure": MODEL} | where | _as_model(config, trained, clean)
-        of_models.append(row | {"seconds": clock.seconds()})
+        of_models.append(row | {"seconds": round(trained.seconds + clock.seconds(), 1)})
         log(
             f"p = {variant.p}, {per}: {row['bits_per_byte']:.3f} bits/byte, LookUp"
             f" {row['lookup']:.1f} %, Permutation {row['permutation']:.1f} %"
