@@ -195,6 +195,9 @@ def _name(row) -> str:
     return f"p={row['p']:g}{' per type' if row['per'] == 'type' else seed}"
 
 
+COPIED = {"LookUp": 25, "Permutation": 33}  # at least; see the table `reasoning`
+
+
 def _best_of(task, base, others) -> str | None:
     """Is the best p > 0 above p = 0 on a task?"""
     name, task = task, task.lower()
@@ -207,7 +210,7 @@ def _best_of(task, base, others) -> str | None:
     return (
         f"{name}: the best of p > 0, {_name(best)} with {best[task]:.1f} %"
         f" [{best[f'{task}_interval']}], {verdict} p=0 with {base[task]:.1f} %"
-        f" [{base[f'{task}_interval']}]"
+        f" [{base[f'{task}_interval']}] (a candidate copied at random: {COPIED[name]} %)"
     )
 
 

@@ -32,5 +32,11 @@ def one_by_one(step: Step, inputs_Bx: jax.Array, cache: Cache) -> tuple[jax.Arra
         return outputs_1x[0], single.keys[:, 0], single.values[:, 0], single.length_B[0]
 
     by_row = (jnp.moveaxis(cache.keys, 1, 0), jnp.moveaxis(cache.values, 1, 0), cache.length_B)
-    outputs_Bx, keys, values, length_B = jax.lax.map(row, (inputs_Bx, *by_row))
+    pieces = (inputs_Bx, *by_row)
+    # A loop of one turn is no loop to XLA, which then fuses its body otherwise (jaxlib 0.12).
+    alone = len(inputs_Bx) == 1
+    if alone:
+        pieces = jax.tree.map(lambda piece: jnp.concatenate([piece, piece]), pieces)
+    done = jax.lax.map(row, pieces)
+    outputs_Bx, keys, values, length_B = jax.tree.map(lambda x: x[:1], done) if alone else done
     return outputs_Bx, Cache(jnp.moveaxis(keys, 0, 1), jnp.moveaxis(values, 0, 1), length_B)
