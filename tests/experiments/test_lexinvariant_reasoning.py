@@ -80,11 +80,16 @@ def test_remarks_follow_the_rows(rows):
     (index,) = (
         i for i, row in enumerate(rows) if all(row.get(key) == where[key] for key in where)
     )
-    for above, begins in ((True, "reproduced: "), (None, "not shown"), (False, "not shown")):
+    for above, accuracy, begins in (
+        (True, 90.0, "reproduced: "),
+        (None, 90.0, "not shown"),
+        (False, 90.0, "not shown"),
+        (True, 20.0, "not shown"),  # less than copying any of the four values has
+    ):
         changed = [*rows]
-        changed[index] = rows[index] | {"above_standard": above}
+        changed[index] = rows[index] | {"above_standard": above, "accuracy": accuracy}
         (line,) = (
             line for line in reasoning.remarks(changed)
             if "canonical above standard in LookUp, symbols uniform" in line
         )
-        assert line.startswith(begins)
+        assert line.startswith(begins) and ("below a copy" in line) == (accuracy == 20.0)
