@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.compressed_text import train_english_codebook
-from experiments.lexinvariant import train_english_decipherer, train_english_letters
+from experiments.lexinvariant import train_english_letters
 from research.cli import catalog
 from research.errors import FreevocabError
 from research.reporting import environment, results
@@ -106,7 +106,6 @@ COMMITTED = results.load_all(results.COMMITTED)
 # How something shipped was trained, recorded by its script: no table of a paper.
 TRAINING = {
     ("compressed_text", "english_b16"): train_english_codebook,
-    ("lexinvariant", "english_decipherer"): train_english_decipherer,
     ("lexinvariant", "english_letters"): train_english_letters,
 }
 
