@@ -1,6 +1,5 @@
 """The lexinvariant model and its probe as a solver of ciphers."""
 
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from configs.lexinvariant.deciphering import ProbeConfig
 from experiments.lexinvariant import language_models
+from experiments.lexinvariant.language_models import Trained
 from research.lexinvariance import enciphered, probe
 from research.lexinvariance.ciphers import Cipher
 from research.lexinvariance.probe import Frozen
@@ -20,14 +21,14 @@ _LAST = 4  # occurrences of a symbol that its starting probabilities are average
 
 
 class Reader(NamedTuple):
-    """A frozen model and its probe over the ids of letters."""
+    """A frozen model and its probe."""
 
     lm: Frozen
     params: Any
 
     def posteriors(self, made: Sequence[Cipher]) -> list[np.ndarray]:
-        """log P(letter | cipher text so far) of each text, float32 [L, 27]; a clear space is just
-        another symbol to the model."""
+        """Of a probe over letters: log P(letter | cipher text so far) of each text, float32
+        [L, 27]; a clear space is just another symbol to the model."""
         if not made:
             return []
         ordinary = self.lm.config.vocab_size - 2
@@ -56,27 +57,30 @@ def trained(config, workdir: Path, log: Callable[[str], None]) -> Reader:
     found = language_models.trained(
         config.model, config.text, seed=config.seed, workdir=workdir, log=log
     )
+    return probed(found, config.probe, length=config.model.length, seed=config.seed, log=log)
+
+
+def probed(
+    found: Trained, probe_config: ProbeConfig, *, length: int, seed: int, log: Callable[[str], None]
+) -> Reader:
+    """A model with a probe on it, trained on the model's own text under fresh keys."""
     lm = Frozen(jax.tree.map(jax.numpy.asarray, found.params), found.config)
-    log(f"training the probe, {config.probe.steps} steps")
+    log(f"training the probe, {probe_config.steps} steps")
     params = enciphered.train_probe(
         lm,
         found.train,
         TrainConfig(
-            steps=config.probe.steps,
-            seed=config.seed,
-            optimizer=config.probe.optimizer,
-            log_every=max(1, config.probe.steps // 2),
+            steps=probe_config.steps,
+            seed=seed,
+            optimizer=probe_config.optimizer,
+            log_every=max(1, probe_config.steps // 2),
         ),
-        mlp_dim=config.probe.mlp_dim,
-        batch_size=config.probe.batch_size,
-        length=config.model.length,
-        log=functools.partial(_said, log),
+        mlp_dim=probe_config.mlp_dim,
+        batch_size=probe_config.batch_size,
+        length=length,
+        log=lambda line: log(f"probe: {line}"),
     )
     return Reader(lm, params)
-
-
-def _said(log: Callable[[str], None], line: str) -> None:
-    log(f"probe: {line}")
 
 
 def start(logs_LxA: np.ndarray, cipher: Cipher) -> np.ndarray:

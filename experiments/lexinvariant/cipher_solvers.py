@@ -1,6 +1,7 @@
 """Error rates of cipher solvers by length: n-grams, a lexinvariant model, and both."""
 
 import importlib.util
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,6 +176,7 @@ def _subbreaker() -> Solver:
         names = [s for s in cipher.occurring if cipher.key_S[s] != ciphers.SPACE]
         of = {int(symbol): ciphers.LETTERS[i] for i, symbol in enumerate(names)}
         text = "".join(of[int(s)] for s in cipher.symbols_L if int(s) in of)
+        random.seed(number)  # it draws from the module's generator
         found = breaker.break_cipher(text, max_rounds=_ROUNDS)
         key_S = cipher.key_S.copy()
         for symbol, name in of.items():

@@ -10,10 +10,9 @@ import numpy as np
 
 from experiments.compressed_text import wording
 from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import language_models
+from experiments.lexinvariant import cipher_probe, language_models
 from research.lexinvariance import enciphered, key_pictures, probe, readings
 from research.lexinvariance.probe import Frozen
-from research.training.config import TrainConfig
 from research.vocabularies import sequence_keys
 
 TITLE = "Precision of the key that a probe reads, by start of the window (Figure 4c)"
@@ -40,6 +39,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
         "sequences": 1000,
     }
 ]
+SUMMARY = {"key": ("reading", "model"), "value": "start 150"}
 PLOT = {
     "x": "start of the window",
     "y": "precision of the key",
@@ -73,20 +73,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             model, config.text, seed=config.seed, workdir=workdir, log=log
         )
         clock = Clock()
-        lm = Frozen(jax.tree.map(jax.numpy.asarray, found.params), found.config)
-        log(f"{model.vocabulary}: training the probe, {config.probe.steps} steps")
-        params = enciphered.train_probe(
-            lm,
-            found.train,
-            TrainConfig(
-                steps=config.probe.steps,
-                seed=config.seed,
-                optimizer=config.probe.optimizer,
-                log_every=max(1, config.probe.steps // 2),
-            ),
-            mlp_dim=config.probe.mlp_dim,
-            batch_size=config.probe.batch_size,
+        lm, params = cipher_probe.probed(
+            found,
+            config.probe,
             length=model.length,
+            seed=config.seed,
             log=lambda line, name=model.vocabulary: log(f"{name}: {line}"),
         )
         read = list(_read(config, found, lm, params))

@@ -20,13 +20,20 @@ from research.corpora import Corpus
 from research.errors import UsageError
 from research.models import language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
-from research.training import batches, evaluation, loop, parallelism, preparation, token_store
+from research.training import (
+    batches,
+    command_parts,
+    evaluation,
+    loop,
+    parallelism,
+    preparation,
+    token_store,
+)
 from research.training.config import TrainConfig
 from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]
-_EVALUATION_SEED = 1_000_003  # draws of the evaluation, unlike those of any training
 
 
 class Trained(NamedTuple):
@@ -198,7 +205,7 @@ def evaluation_batches(
         store, batch_size=batch_size, length=model.length, **share
     )
     for step, batch in enumerate(stream):
-        yield batches.with_keys(batch, _EVALUATION_SEED, step, **share)
+        yield batches.with_keys(batch, batches.EVALUATION_SEED, step, **share)
 
 
 @functools.lru_cache(maxsize=4)
@@ -220,8 +227,7 @@ def evaluate(model: ModelConfig, found: Trained) -> evaluation.Sums:
 
 
 def _share(model: ModelConfig) -> dict[str, int]:
-    index, count = parallelism.batch_share(parallelism.make_mesh(model.parallelism))
-    return {"process_index": index, "process_count": count}
+    return command_parts.share(parallelism.make_mesh(model.parallelism))
 
 
 def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:

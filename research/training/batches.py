@@ -14,6 +14,7 @@ from research.errors import UsageError
 from research.training.token_store import TokenStore
 from research.vocabularies import sequence_keys
 
+EVALUATION_SEED = 1_000_003  # of `with_keys`: draws unlike those of the usual trainings
 _ROUNDS = 8
 
 

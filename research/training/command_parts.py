@@ -23,7 +23,6 @@ from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]
-_EVALUATION_SEED = 1_000_003  # draws unlike those of any training
 
 
 def first_process(log: Log) -> Log:
@@ -121,7 +120,7 @@ def evaluation_of(
         stream = batches.evaluation_batches(store, batch_size=rows, length=length, **part)
         if model.vocabulary.draws:
             stream = (
-                batches.with_keys(batch, _EVALUATION_SEED, step, **part)
+                batches.with_keys(batch, batches.EVALUATION_SEED, step, **part)
                 for step, batch in enumerate(stream)
             )
         return evaluate(params, stream, store.num_bytes)

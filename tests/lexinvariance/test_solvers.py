@@ -154,7 +154,7 @@ def test_confidence_is_calibrated():
         right += (key == truth).tolist()
     share, spread = np.mean(right), 3 * np.sqrt(np.mean(said) * (1 - np.mean(said)) / 60)
     assert abs(np.mean(said) - share) < spread
-    assert scipy.stats.spearmanr(said, right).statistic > 0.3
+    assert scipy.stats.spearmanr(said, right, alternative="greater").pvalue < 1e-3
     assert 0.1 < share < 0.95
 
 
