@@ -55,6 +55,7 @@ PLOT = {
     "panels": "kind",
     "thin": "floor",
 }
+SUMMARY = {"value": "start 150", "where": {"kind": "general English, characters"}}
 _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
 KINDS = {  # of the texts that rows name
     "documentation": "general English",

@@ -89,6 +89,11 @@ def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
     }
 
 
+SUMMARY = {
+    "key": ("task", "symbols", "model"),
+    "value": "accuracy",
+    "where": {"ids": "characters"},
+}
 PAPER_ROWS: list[dict[str, Any]] = [
     *_paper(
         "uniform",

@@ -63,6 +63,7 @@ def sections(*directories: Path) -> list[report.Section]:
                 scales=scales,
                 results={s: measured[key] for s, key in keys.items() if key in measured},
                 plot=getattr(experiment, "PLOT", None),
+                brief=getattr(experiment, "SUMMARY", None),
                 pictures=[
                     picture
                     for key in keys.values()

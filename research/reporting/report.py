@@ -23,6 +23,8 @@ class Section:
       results: scale -> what was measured; an absent scale has not been run.
       scales: that the table can be run at.
       plot: what the experiment says about its plot, or None.
+      brief: what `summary` shows where the table says so: 'value', the column; 'key', the columns
+        that name a line; 'where', column -> the value that rows must have.
       pictures: PNG files that runs left beside their results.
     """
 
@@ -34,6 +36,7 @@ class Section:
     scales: Sequence[str]
     results: Mapping[str, Result] = field(default_factory=dict)
     plot: Mapping[str, Any] | None = None
+    brief: Mapping[str, Any] | None = None
     pictures: Sequence[Path] = ()
 
     @property
@@ -79,11 +82,26 @@ def summary(section: Section) -> str:
     rows of a method (one for each vocabulary) stand side by side; where a table has models of
     several sizes, the paper's smallest is shown.
     """
+    brief = section.brief or {}
     key = section.columns[0]
-    rows = [row for each in section.ours.values() for row in each]
+
+    def chosen(some):
+        """Rows of the brief, each named by its key where it has one."""
+        where = brief.get("where", {}).items()
+        some = [row for row in some if all(row.get(column) == want for column, want in where)]
+        if names_ := brief.get("key"):
+            some = [
+                dict(row) | dict.fromkeys((key, "group"), ", ".join(str(row[n]) for n in names_))
+                for row in some
+            ]
+        return some
+
+    rows = chosen([row for each in section.ours.values() for row in each])
     bits = [name for name in section.columns if name in plots.BITS_PER_BYTE]
-    value = next(name for name in (*bits, *section.columns) if _number(rows, name))
-    paper, paper_rows = tables.smallest_size(section.paper_rows)
+    value = brief.get("value") or next(
+        name for name in (*bits, *section.columns) if _number(rows, name)
+    )
+    paper, paper_rows = tables.smallest_size(chosen(section.paper_rows))
     shown = [scale for scale in section.scales if scale != "paper" or scale in section.results]
     lines = []
     names: dict[Any, Any] = {}
@@ -97,7 +115,7 @@ def summary(section: Section) -> str:
         line = {key: name, paper: values(paper_rows)}
         for scale in shown:
             result = section.results.get(scale)
-            line[f"ours, {scale}"] = values(result.rows) if result else "not yet run"
+            line[f"ours, {scale}"] = values(chosen(result.rows)) if result else "not yet run"
         lines.append(line)
     columns = [key, *(f"ours, {scale}" for scale in shown), paper]
     title = f"{section.title}: {tables.heading(value)}"

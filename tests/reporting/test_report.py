@@ -1,5 +1,6 @@
 """Plots, and the committed README table."""
 
+import types
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,3 +122,29 @@ class FakeResult(NamedTuple):
 def test_the_readmes_table_is_what_the_committed_results_say():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert report.update_readme(text, command.main_sections()) == text
+
+
+def test_a_table_may_say_what_its_summary_shows():
+    rows = [
+        {"task": task, "model": model, "kind": kind, "first": 0.5, "wanted": number / 8}
+        for number, (task, model, kind) in enumerate(
+            [("a", "m", "x"), ("a", "n", "x"), ("b", "m", "x"), ("a", "m", "y")]
+        )
+    ]
+    section = report.Section(
+        paper="p",
+        table="t",
+        title="T",
+        columns=("task", "model", "kind", "first", "wanted"),
+        paper_rows=[{"task": "a", "model": "m", "kind": "x", "wanted": 0.75}],
+        scales=("cpu",),
+        results={"cpu": types.SimpleNamespace(rows=rows)},
+        brief={"key": ("task", "model"), "value": "wanted", "where": {"kind": "x"}},
+    )
+    lines = report.summary(section).splitlines()
+    assert lines[0] == "T: wanted"
+    assert [line.split(" | ") for line in lines[4:]] == [
+        ["| a, m", "0", "0.75 |"],
+        ["| a, n", "0.125", "- |"],
+        ["| b, m", "0.25", "- |"],
+    ]
