@@ -117,6 +117,11 @@ def save(
                     plot.plot(xs, ys, **style)
         if axes.log_x:
             plot.set_xscale("log")
+            if axes.across:  # few places, the columns' own: name these and no powers of ten
+                curves = _points(axes, every).values()
+                places = sorted({x for points in curves for x, _ in points})
+                plot.set_xticks(places, [f"{x:g}" for x in places])
+                plot.set_xticks([], minor=True)
         if axes.log_y:
             plot.set_yscale("log")
         plot.set(title=title if panel is None else panel, xlabel=heading(axes.x))
