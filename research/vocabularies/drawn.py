@@ -89,7 +89,7 @@ class Drawn:
     def readout(self, table: DrawnTable, x_BxLxD, vocab_size):
         """Exact logits [B, L, V]."""
         if table.rows_BxVxD is not None:
-            return self._logits(table, table.rows_BxVxD, x_BxLxD, vocab_size)
+            return self._whole_logits(table, x_BxLxD, vocab_size)
         blocks_NxM = self._blocks(table)
         parts = jax.lax.map(
             lambda ids_M: self._block_logits(table, x_BxLxD, ids_M, vocab_size), blocks_NxM
@@ -101,7 +101,7 @@ class Drawn:
         """Exact, from the whole tables or block by block."""
         if table.rows_BxVxD is not None:
             return cross_entropy.chunked_losses(
-                lambda x: self._logits(table, table.rows_BxVxD, x, how.vocab_size),
+                lambda x: self._whole_logits(table, x, how.vocab_size),
                 x_BxLxD,
                 targets_BxL,
                 rows=table.num_rows,
@@ -209,15 +209,20 @@ class Drawn:
         x_BxCxD = x_BxCxD.astype(jnp.float32)
         return jnp.sum(jnp.square(x_BxCxD), axis=-1) / (2 * x_BxCxD.shape[-1])
 
-    def _logits(self, table, drawn_BxVxD, x_BxCxD, vocab_size):
-        """Logits of all V, with the specials' columns from their own rows."""
-        logits = self._products_all(table, x_BxCxD, drawn_BxVxD)
-        ids = jnp.arange(logits.shape[-1])[None, None]
+    def _logits(self, table, drawn_BxNxD, ids_N, x_BxCxD, vocab_size):
+        """Logits [B, C, N] of ids whose rows were drawn; BOS and EOS have their own rows."""
+        logits = self._products_all(table, x_BxCxD, drawn_BxNxD)
+        ids = ids_N[None, None]
         special = self._special_logits(table, x_BxCxD)
         for place in range(SPECIALS):
             here = ids == table.first_special + place
             logits = jnp.where(here, special[:, :, place : place + 1], logits)
         return jnp.where(ids < vocab_size, logits, -jnp.inf)
+
+    def _whole_logits(self, table, x_BxCxD, vocab_size):
+        """Logits of all V from tables that are held."""
+        ids_V = jnp.arange(table.num_rows)
+        return self._logits(table, table.rows_BxVxD, ids_V, x_BxCxD, vocab_size)
 
     def _blocks(self, table):
         """Ids 0, 1, ... in blocks [N, M]; the last goes on beyond V, where logits are -inf."""
@@ -231,12 +236,7 @@ class Drawn:
         batch = x_BxLxD.shape[0]
         ids_BxM = jnp.broadcast_to(ids_M[None], (batch, len(ids_M)))
         drawn_BxMxD = self._random(table.keys_B, ids_BxM, x_BxLxD.shape[-1])
-        logits = self._products_all(table, x_BxLxD, drawn_BxMxD)
-        special = self._special_logits(table, x_BxLxD)
-        for place in range(SPECIALS):
-            here = ids_M[None, None] == table.first_special + place
-            logits = jnp.where(here, special[:, :, place : place + 1], logits)
-        return jnp.where(ids_M[None, None] < vocab_size, logits, -jnp.inf)
+        return self._logits(table, drawn_BxMxD, ids_M, x_BxLxD, vocab_size)
 
 
 def _first_occurrences(ids_N):
