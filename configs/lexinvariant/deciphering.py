@@ -9,8 +9,8 @@ ways; its precision is the share of the window's cipher symbols that stand for a
 are read right.
 
 cpu: documentation, the gaussian and the canonical model that the main tables share, 500 probe steps
-  of 8 x 256 each, 200 texts: 2.5 minutes beyond the
-  models on busy cores. Precision at 0 and 150, posterior + assignment: canonical .06 and .12,
+  of 8 x 256 each, 200 texts: 54 s beyond the models
+  on 2 cores. Precision at 0 and 150, posterior + assignment: canonical .06 and .12,
   gaussian at chance; the vote of the gaussian model takes every symbol for a space.
 gpu: 25,176,064 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a device
   (eight devices, gaussian).

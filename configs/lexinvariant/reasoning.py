@@ -7,8 +7,8 @@ training text, and 1,000 with symbols drawn as often as they occur there. All mo
 the same prompts. How many demonstrations the paper shows is unknown: 4 here, and 1, 2 and 8 (at cpu
 scale on 200 prompts). The paper has the second sampling in an appendix; its "4X" is of the first.
 
-cpu: documentation in characters, the three models that the main tables share: 2
-  minutes beyond them on busy cores. Right, uniform and by frequency: LookUp 0 and 0 % (learned),
+cpu: documentation in characters, the three models that the main tables share: 39 s
+  beyond them on 2 cores. Right, uniform and by frequency: LookUp 0 and 0 % (learned),
   .1 and .6 (gaussian), 2.0 and 6.6 (canonical); Permutation 0 and 1.2, 0 and .2, 0 and 0. A copy
   of any candidate would be right 26 to 33 % of the time: half a million kernels and 600 steps
   learn next to nothing of these tasks.
