@@ -8,8 +8,8 @@ of orders 0 to 5, gzip and xz of each prefix, the uniform distribution, and what
 
 cpu: documentation, three models of half a million kernels for 600 steps of 8 x 256, of code the
   floors alone. Mean perplexity at i = 1 and 150: learned 9.7 and 10.9, canonical 42.2 and 28.0,
-  gaussian 96.5 and 85.6 (16 draws: 77.3 and 68.1), best in-context n-gram 45.3 and 19.0. 4.5 minutes
-  on 2 cores, the training of the shared models in it.
+  gaussian 96.5 and 85.6 (16 draws: 77.3 and 68.1), best in-context n-gram 45.3 and 19.0. 4.5
+  minutes on 2 cores, the training of the shared models in it.
 gpu: 25,436,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.2 MB a device
   (eight devices, characters, learned). Novels, encyclopaedia and code, characters and a 32k Unigram
   vocabulary, learned, gaussian and (characters) canonical models of 25m, shared with the other gpu
