@@ -9,12 +9,9 @@ a coder in Python. Ours is `EqualInfoCodec`: many documents at once, one cached 
 for each window's first, coder and model in one compiled loop. Both are warmed up and timed in one
 process. Without `--model` the parameters are random, which makes windows short (about 3 bytes).
 
-Measured on two cores that other work kept busy (load 6), three runs: 81 to 104 times as many bytes
-per second encoding and 110 to 170 decoding; with a briefly trained model (windows of 7.5 bytes) 66
-to 97 and 76 to 124. By processor time, which is steadier: 87 to 108 and 116 to 147; trained, 77 to
-80 and 92 to 94. The aim is 50. Each record is the run with the least when encoding. A quiet machine
-is yet to be measured: there the loop before this one made 43 (trained: 36), where here it made 59
-(57) by processor time.
+Measured on two idle cores of an AMD EPYC: 182 times as many bytes per second encoding and 248
+decoding; with a briefly trained model (windows of 7.5 bytes) 148 and 177. By processor time, since
+ours uses both cores: 138 and 188; trained, 108 and 130. The aim is 50.
 """
 
 import argparse
