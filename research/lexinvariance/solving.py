@@ -20,9 +20,9 @@ _OCCURRENCES, _AROUND = 8, 15  # of symbols that occur later: how many, and symb
 LEAST = 12  # searches, however slow
 MOST = 400  # searches, whatever the time
 CHAINS = 10  # keys, the best and different ones, that confidence is sampled around
-# The n-grams are far surer of a key than they are right. Scores are divided by this for the
-# confidence, so that its mean is the share of right letters: .74 of both on 96 texts of 24 to 100
-# letters of the train split.
+# The n-grams are surer of a key than they are right, so scores are divided by this for the
+# confidence. On texts of 24 to 100 letters it then says .956 where .970 are right (96 texts of the
+# train split) and .960 where .982 are (96 held out).
 DOUBT = 2.0
 NEGLIGIBLE = 12.0  # nats, after DOUBT: a key so much worse adds nothing
 PROPOSALS = 2_000_000  # of a chain, times letters
