@@ -22,8 +22,9 @@ ALLOWED = {
     "evaluation": (*STANDING_ALONE,),
     "reporting": (),
     "lexinvariance": (*STANDING_ALONE, "training", "evaluation", "reporting"),
+    "transfer": (*STANDING_ALONE, "training", "evaluation", "reporting"),
     "testing": (*STANDING_ALONE, "training"),
-    "cli": (*STANDING_ALONE, "training", "evaluation", "reporting", "lexinvariance"),
+    "cli": (*STANDING_ALONE, "training", "evaluation", "reporting", "lexinvariance", "transfer"),
 }
 BELOW_ALL = ("errors", "files")
 

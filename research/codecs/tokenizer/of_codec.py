@@ -1,0 +1,51 @@
+"""A codec with a fixed set of strings, seen as a tokenizer with BOS and EOS at its end."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from research.codecs.protocol import Codec
+from research.codecs.tokenizer.protocol import Pieces
+from research.errors import UsageError
+
+
+class CodecTokenizer:
+    """The ids of `codec`, then BOS, then EOS: the ids of a language model trained here.
+
+    Raises:
+      UsageError: if the codec's ids stand for no strings of their own.
+    """
+
+    def __init__(self, codec: Codec):
+        tokens = codec.token_bytes()
+        if tokens is None:
+            raise UsageError(f"the ids of {codec.name} stand for no strings of their own")
+        self.codec = codec
+        self.name, self.lossless = codec.name, codec.lossless
+        self.vocab_size = codec.vocab_size + 2
+        self._tokens = [*tokens, b"", b""]
+        self.special_V = np.array([not token for token in self._tokens])
+        self.roles: Mapping[str, int] = {"bos": codec.vocab_size, "eos": codec.vocab_size + 1}
+
+    def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
+        """The codec's ids."""
+        return self.codec.encode(texts)
+
+    def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
+        """The codec's strings; BOS and EOS stand for nothing."""
+        return self.codec.decode([np.asarray(one)[np.asarray(one) < self.codec.vocab_size]
+                                  for one in ids])
+
+    def token_bytes(self) -> list[bytes]:
+        """The byte string of each id; b"" for BOS and EOS."""
+        return list(self._tokens)
+
+    match_bytes = token_bytes
+
+    def decompose(self, tokens: Sequence[bytes]) -> Pieces:
+        """Each string as a text of its own."""
+        return Pieces.of(self.codec.encode(list(tokens)))
+
+    def fingerprint(self) -> str:
+        """The codec's, and that there are two more ids."""
+        return f"{self.codec.fingerprint()}+bos+eos"
