@@ -103,9 +103,15 @@ def _paper(d_model: int, num_heads: int, num_layers: int, mlp_dim: int) -> Trunk
     return TrunkConfig(d_model, num_heads, 64, num_layers, mlp_dim)
 
 
+def _llama(config: TrunkConfig) -> TrunkConfig:
+    """The same widths as Llama has them, so that the model can be written as a Llama checkpoint."""
+    return dataclasses.replace(config, mlp="gated_silu", positions="rotary", norm_epsilon=1e-5)
+
+
 # tiny: tests. mini, small: minutes on two cores (524 k and 1.03 M kernels); two layers unrolled
 # are quicker there than a scan.
-# 3m to 2b: arXiv 2404.03626, Table 4. 151m: arXiv 2305.16349, section 3.1.
+# 3m to 2b: arXiv 2404.03626, Table 4. 151m: arXiv 2305.16349, section 3.1. llama-NAME: what can be
+# written as a Hugging Face checkpoint.
 SIZES = {
     "tiny": TrunkConfig(32, 2, 16, 1, 64, scan_layers=False),
     "mini": TrunkConfig(128, 4, 32, 2, 512, scan_layers=False),
@@ -117,6 +123,7 @@ SIZES = {
     "2b": _paper(2048, 32, 24, 8192),
     "151m": TrunkConfig(1024, 8, 128, 12, 4096, mlp="gelu", positions="rotary", qk_norm=True),
 }
+SIZES |= {f"llama-{name}": _llama(SIZES[name]) for name in ("tiny", "mini", "small", "3m", "25m")}
 
 
 def size(name: str, **changes) -> TrunkConfig:
