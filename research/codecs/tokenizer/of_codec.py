@@ -12,6 +12,8 @@ from research.errors import UsageError
 class CodecTokenizer:
     """The ids of `codec`, then BOS, then EOS: the ids of a language model trained here.
 
+    A codec that is itself a tokenizer is asked for what strings match by, and for pieces.
+
     Raises:
       UsageError: if the codec's ids stand for no strings of their own.
     """
@@ -33,18 +35,22 @@ class CodecTokenizer:
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """The codec's strings; BOS and EOS stand for nothing."""
-        return self.codec.decode([np.asarray(one)[np.asarray(one) < self.codec.vocab_size]
-                                  for one in ids])
+        arrays = [np.asarray(one) for one in ids]
+        return self.codec.decode([one[one < self.codec.vocab_size] for one in arrays])
 
     def token_bytes(self) -> list[bytes]:
         """The byte string of each id; b"" for BOS and EOS."""
         return list(self._tokens)
 
-    match_bytes = token_bytes
+    def match_bytes(self) -> list[bytes]:
+        """The same, or what the codec says of itself."""
+        own = getattr(self.codec, "match_bytes", None)
+        return self.token_bytes() if own is None else [*own(), b"", b""]
 
     def decompose(self, tokens: Sequence[bytes]) -> Pieces:
-        """Each string as a text of its own."""
-        return Pieces.of(self.codec.encode(list(tokens)))
+        """Each string as a text of its own, or as the codec's model has it."""
+        own = getattr(self.codec, "decompose", None)
+        return Pieces.of(self.codec.encode(list(tokens))) if own is None else own(tokens)
 
     def fingerprint(self) -> str:
         """The codec's, and that there are two more ids."""
