@@ -123,6 +123,11 @@ SIZES = {
     "2b": _paper(2048, 32, 24, 8192),
     "151m": TrunkConfig(1024, 8, 128, 12, 4096, mlp="gelu", positions="rotary", qk_norm=True),
 }
+# The real checkpoints of arXiv 2405.07883.
+SIZES |= {
+    "tinyllama-1.1b": _llama(TrunkConfig(2048, 32, 64, 22, 5632, num_kv_heads=4)),
+    "mistral-7b": _llama(TrunkConfig(4096, 32, 128, 32, 14_336, num_kv_heads=8)),
+}
 SIZES |= {f"llama-{name}": _llama(SIZES[name]) for name in ("tiny", "mini", "small", "3m", "25m")}
 
 
