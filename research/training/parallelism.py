@@ -85,15 +85,16 @@ def put_batch(config: ParallelismConfig, mesh: Mesh, batch: dict[str, np.ndarray
       UsageError: if B does not divide by the devices along 'data'.
     """
     shards = mesh.shape[AXIS] // batch_share(mesh)[1]
-    size = len(next(iter(batch.values())))
-    if size % shards:
+    for size in sorted({len(array) for array in batch.values()}):
+        if size % shards == 0:
+            continue
         raise UsageError(
             f"a batch of {size} (per process) does not divide over {shards} devices along 'data'; "
             "change the batch size or parallelism.data"
         )
     if config.kind == "pmap":
         mesh = _data_mesh(mesh)
-        batch = {k: v.reshape(shards, size // shards, *v.shape[1:]) for k, v in batch.items()}
+        batch = {k: v.reshape(shards, len(v) // shards, *v.shape[1:]) for k, v in batch.items()}
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
 

@@ -65,7 +65,7 @@ def prepare(
     optimizer = make_optimizer(config.optimizer, config.steps, rules, by_row=by_row)
 
     def fresh(key):
-        return steps.init_state(key, init_fn, optimizer)
+        return steps.init_state(key, init_fn, optimizer, rules)
 
     shapes = jax.eval_shape(fresh, jax.random.key(0))
     shardings = steps.state_shardings(shapes, config.parallelism, mesh, rules)
@@ -79,9 +79,7 @@ def prepare(
 
     # Copied, because the first step takes the state's memory and the caller may want its own back.
     def adopted(params):
-        return TrainState(
-            jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params), optimizer.init(params)
-        )
+        return steps.first_state(jax.tree.map(jnp.copy, params), optimizer, rules)
 
     adopt = jax.jit(adopted, out_shardings=shardings)
 
@@ -89,7 +87,9 @@ def prepare(
         _same_shapes(params, shapes.params)
         return adopt(jax.device_put(params, shardings.params))
 
-    train_step = steps.make_train_step(loss_fn, optimizer, config.parallelism, mesh, shardings)
+    train_step = steps.make_train_step(
+        loss_fn, optimizer, config.parallelism, mesh, shardings, rules
+    )
     placed = parallelism.put_batch(config.parallelism, mesh, batch)
     jaxpr = jax.make_jaxpr(train_step)(abstract, placed)
     compiled = train_step.lower(abstract, placed).compile()  # of the trace just made, cached

@@ -1,10 +1,11 @@
 """One table from parameter names to what each axis of the parameter is.
 
-Sharding, weight decay, Adafactor's factors and Muon's matrices all read this table, so a new kind
-of parameter is described once. Axes are: 'layer' (stacked copies), 'in' and 'out' (what a matrix
-contracts and what it produces), 'rows' (a vocabulary), '-' (anything else). An axis written
-'in/data' or 'out/model' is split over that mesh axis; 'in/zero' marks the axis over which only the
-optimizer's state of the parameter is split along 'data', the parameter itself staying whole.
+Sharding, freezing, weight decay, Adafactor's factors and Muon's matrices all read this table, so
+a new kind of parameter is described once. Axes are: 'layer' (stacked copies), 'in' and 'out' (what
+a matrix contracts and what it produces), 'rows' (a vocabulary), '-' (anything else). An axis
+written 'in/data' or 'out/model' is split over that mesh axis; 'in/zero' marks the axis over which
+only the optimizer's state of the parameter is split along 'data', the parameter itself staying
+whole.
 """
 
 import dataclasses
@@ -26,11 +27,13 @@ class Rule:
       pattern: regular expression over names such as 'trunk/layers/mlp/up/kernel'.
       axes: one word per axis, see the module's docstring.
       kernel: a matrix of the network: decayed, and Muon's business.
+      frozen: part of the state, but it has no gradient, no optimizer state and no update.
     """
 
     pattern: str
     axes: tuple[str, ...]
     kernel: bool = False
+    frozen: bool = False
 
     def indices(self, kind: str) -> tuple[int, ...]:
         """Axes of one kind, e.g. 'in'."""
@@ -101,6 +104,37 @@ def match(params: Any, rules: Sequence[Rule] = LANGUAGE_MODEL_RULES) -> Any:
             f" or the rules= argument): {'; '.join(problems)}"
         )
     return matched
+
+
+def frozen(rules: Sequence[Rule], prefix: str) -> tuple[Rule, ...]:
+    """The same rules for parameters that lie under `prefix` (with its '/') and do not change."""
+    return tuple(
+        dataclasses.replace(rule, pattern=prefix + rule.pattern, frozen=True) for rule in rules
+    )
+
+
+def split(params: Any, rules: Sequence[Rule]) -> tuple[Any, Any]:
+    """(what is trained, what is frozen): trees like `params` with None for the other's leaves.
+
+    Where no rule freezes, the first is `params` itself and the second None.
+    """
+    if not any(rule.frozen for rule in rules):
+        return params, None
+    matched = match(params, rules)
+    trained = jax.tree.map(lambda leaf, rule: None if rule.frozen else leaf, params, matched)
+    kept = jax.tree.map(lambda leaf, rule: leaf if rule.frozen else None, params, matched)
+    return trained, kept
+
+
+def join(trained: Any, kept: Any) -> Any:
+    """The inverse of `split`."""
+    if kept is None:
+        return trained
+
+    def either(new, old):
+        return old if new is None else new
+
+    return jax.tree.map(either, trained, kept, is_leaf=lambda leaf: leaf is None)
 
 
 def spec(rule: Rule, shape: Sequence[int], mesh: Mesh, *, fsdp: bool, state: bool = False):

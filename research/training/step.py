@@ -29,10 +29,21 @@ class TrainState(NamedTuple):
     opt_state: Any
 
 
-def init_state(key: jax.Array, init_fn: Callable[[jax.Array], Any], optimizer) -> TrainState:
-    """A fresh state; to be compiled with the shardings of `state_shardings`."""
-    params = init_fn(key)
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+def init_state(
+    key: jax.Array, init_fn: Callable[[jax.Array], Any], optimizer, rules: Sequence[Rule] = ()
+) -> TrainState:
+    """A fresh state; to be compiled with the shardings of `state_shardings`.
+
+    Args:
+      rules: which parameters are frozen, if any.
+    """
+    return first_state(init_fn(key), optimizer, rules)
+
+
+def first_state(params: Any, optimizer, rules: Sequence[Rule] = ()) -> TrainState:
+    """These parameters at step 0; the optimizer knows of those that are trained."""
+    trained, _ = sharding_rules.split(params, rules)
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(trained))
 
 
 def state_shardings(
@@ -56,8 +67,11 @@ def make_train_step(
     config: ParallelismConfig,
     mesh: Mesh,
     shardings: TrainState,
+    rules: Sequence[Rule] = (),
 ) -> Any:
     """step(state, batch) -> (state, metrics); the state is donated.
+
+    Parameters that `rules` freeze come out as they went in, and nothing is computed for them.
 
     metrics: float32 scalars: the sums of loss_fn ('nats', 'tokens', ...) over the whole batch and
     'grad_norm', before clipping, of the mean loss.
@@ -65,14 +79,19 @@ def make_train_step(
     collect = _collector(config)
 
     def step(state: TrainState, batch) -> tuple[TrainState, dict[str, jax.Array]]:
-        value_and_grad = jax.value_and_grad(loss_fn, has_aux=True)
-        (objective, sums), grads = value_and_grad(state.params, batch)
+        trained, kept = sharding_rules.split(state.params, rules)
+
+        def loss_of(trained, batch):
+            return loss_fn(sharding_rules.join(trained, kept), batch)
+
+        value_and_grad = jax.value_and_grad(loss_of, has_aux=True)
+        (objective, sums), grads = value_and_grad(trained, batch)
         grads, sums = collect((grads, {"nats": objective, **sums}))
         tokens = jnp.maximum(sums["tokens"], 1.0)
         grads = jax.tree.map(lambda g: g / tokens, grads)
         metrics = {**sums, "grad_norm": optax.tree.norm(grads)}
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        updates, opt_state = optimizer.update(grads, state.opt_state, trained)
+        params = sharding_rules.join(optax.apply_updates(trained, updates), kept)
         return TrainState(state.step + 1, params, opt_state), metrics
 
     return parallelism.parallelize(
