@@ -41,10 +41,14 @@ class BPECodec(StaticVocabulary):
     def __init__(self, content: bytes, *, name: str | None = None, piece: int | None = None):
         self._content = content
         self._piece = piece
-        self._tokenizer = _tokenizer(content)
+        self._tokenizer = tokenizer_json.library(content)
         try:
             # As the library writes it: older files leave out what it fills in.
-            self._strings = tokenizer_json.strings(json.loads(self._tokenizer.to_str()))
+            spec = json.loads(self._tokenizer.to_str())
+            if not isinstance(spec["model"]["vocab"], dict):
+                kind = spec["model"]["type"]
+                raise FreevocabError(f"a {kind} tokenizer.json cannot be used here, only BPE")
+            self._strings = tokenizer_json.strings(spec)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FreevocabError(f"the tokenizer.json lacks a part ({error})") from error
         super().__init__(self._strings.tokens)
@@ -151,17 +155,3 @@ class BPECodec(StaticVocabulary):
         pieces = [text] if self._piece is None else [*cut(text, self._piece)]
         encoded = self._tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
         return [np.array(one.ids, np.int32) for one in encoded]
-
-
-def _tokenizer(content: bytes):
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises bare Exception for whatever does not parse
-        reason = " ".join(str(error).split())
-        raise FreevocabError(f"not a tokenizer.json that `tokenizers` reads: {reason}") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    return tokenizer

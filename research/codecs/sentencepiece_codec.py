@@ -51,9 +51,9 @@ class SentencePieceCodec(StaticVocabulary):
         self._model = model
         self._piece = piece
         rules = sentencepiece_model.normalization(model)
-        self._processor = _processor(model)
+        self._processor = processor(model)
         pieces = range(self._processor.vocab_size())
-        super().__init__([_token_bytes(self._processor, id_) for id_ in pieces])
+        super().__init__([token_bytes(self._processor, id_) for id_ in pieces])
         byte_ids = {self._tokens[id_]: id_ for id_ in pieces if self._processor.is_byte(id_)}
         self.lossless = rules.is_identity and len(byte_ids) == 256
         self._prefix = rules.add_dummy_prefix
@@ -177,17 +177,23 @@ def _library():
     return sentencepiece
 
 
-def _processor(model: bytes):
+def processor(model: bytes):
+    """sentencepiece's own object for a serialised model.
+
+    Raises:
+      FreevocabError: not a sentencepiece model.
+    """
     try:
-        processor = _library().SentencePieceProcessor(model_proto=model)
+        opened = _library().SentencePieceProcessor(model_proto=model)
     except RuntimeError as error:
         raise sentencepiece_model.damaged() from error
-    if not model or not processor.vocab_size():
+    if not model or not opened.vocab_size():
         raise sentencepiece_model.damaged()
-    return processor
+    return opened
 
 
-def _token_bytes(processor, id_: int) -> bytes:
+def token_bytes(processor, id_: int) -> bytes:
+    """What a piece stands for; nothing if it is a control piece or the unknown one."""
     piece = processor.id_to_piece(id_)
     if processor.is_control(id_) or processor.is_unknown(id_):
         return b""

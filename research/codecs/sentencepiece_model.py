@@ -5,11 +5,14 @@ protobuf's runtime, whose versions clash easily.
 """
 
 import dataclasses
+import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from research.errors import FreevocabError
 
 UNIGRAM, BPE = 1, 2
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,14 +63,49 @@ def normalization(model: bytes) -> Normalization:
     return Normalization(**found)
 
 
-def _message(value: int | bytes) -> bytes:
+class Piece(NamedTuple):
+    """As written (U+2581 for a space), its log probability or minus its rank, its kind."""
+
+    text: str
+    score: float
+    kind: int
+
+
+def pieces(model: bytes) -> list[Piece]:
+    """Every entry of a .model file's bytes, by id.
+
+    Raises:
+      FreevocabError: not a serialised sentencepiece model.
+    """
+    found = []
+    for number, value in _fields(model):
+        if number == 1:
+            fields = {2: 0.0, 3: NORMAL} | dict(_fields(_message(value), floats=True))
+            try:
+                text = _message(fields.get(1, b"")).decode()
+            except UnicodeDecodeError as error:
+                raise damaged() from error
+            found.append(Piece(text, float(fields[2]), int(fields[3])))
+    return found
+
+
+def character_map(model: bytes) -> bytes:
+    """The compiled map of the normaliser; b"" if it maps nothing."""
+    found = b""
+    for number, value in _fields(model):
+        if number == 3:
+            found = dict(_fields(_message(value))).get(2, b"") or b""
+    return _message(found)
+
+
+def _message(value: int | float | bytes) -> bytes:
     if not isinstance(value, bytes):
         raise damaged()
     return value
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(field number, value) pairs; fixed-width numbers are passed over."""
+def _fields(data: bytes, floats: bool = False) -> Iterator[tuple[int, int | float | bytes]]:
+    """(field number, value) pairs; of fixed-width numbers only floats, and those if asked for."""
     position = 0
     while position < len(data):
         key, position = _varint(data, position)
@@ -82,7 +120,10 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             yield key >> 3, data[position : position + length]
             position += length
         elif wire in (1, 5):
-            position += 8 if wire == 1 else 4
+            width = 8 if wire == 1 else 4
+            if floats and wire == 5 and position + width <= len(data):
+                yield key >> 3, struct.unpack_from("<f", data, position)[0]
+            position += width
         else:
             raise damaged()
 

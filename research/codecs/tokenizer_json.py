@@ -7,6 +7,8 @@ from typing import Any
 from research.errors import FreevocabError
 
 SPACE = "\u2581"
+# Pre-tokenizers that take white space away instead of writing it into the tokens.
+_REMOVING = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer", "CharDelimiterSplit")
 
 
 def byte_alphabet() -> dict[str, int]:
@@ -22,71 +24,168 @@ class Strings:
     """The byte strings of a tokenizer's ids, and whether text comes back from them.
 
     Attributes:
-      tokens: bytes of each id; b"" for special tokens and for ids that no token has.
+      tokens: bytes of each id; b"" for special tokens and for ids that no token has. The mark of
+        a continued word ("##") is no part of them.
+      special: for each id, whether it is a special token, the unknown one, or nothing at all.
+      starts_word: for each id, whether words start with it: after a space that is its own first
+        byte, or that the tokenizer takes away.
       byte_ids: the id of each single byte, None where there is none.
       reserved: characters that the tokenizer takes for something else.
+      byte_level: tokens are written in `byte_alphabet`.
       prefix: a space is put before each text.
-      lossless: joined, the strings of a text's ids are the text.
+      drops_spaces: spaces between words are in no token.
+      exact: wherever all of a text is known, the strings of its ids, joined, are the text (after
+        one space if `prefix`).
+      lossless: joined, the strings of any text's ids are the text.
     """
 
     tokens: list[bytes]
+    special: list[bool]
+    starts_word: list[bool]
     byte_ids: list[int | None]
     reserved: str
+    byte_level: bool
     prefix: bool
+    drops_spaces: bool
+    exact: bool
     lossless: bool
 
 
 def strings(spec: Mapping[str, Any]) -> Strings:
-    """Reads a parsed tokenizer.json.
+    """Reads a parsed tokenizer.json, as the library writes it (older files leave parts out).
 
-    Exact for byte-level tokenizers, and for byte fallback with Metaspace or a plain exchange of
-    spaces; of any other the strings are the tokens as written, and it is lossy.
+    Exact for byte-level tokenizers, and where nothing but spaces is exchanged (Metaspace, or a
+    plain replacement); of any other the strings are the tokens as decoded.
 
     Raises:
-      FreevocabError: a model whose vocabulary is not a mapping from token to id.
+      FreevocabError: a model without a vocabulary.
     """
     model = spec["model"]
-    vocabulary = model.get("vocab")
-    if not isinstance(vocabulary, dict):
-        raise FreevocabError(f"a {model.get('type')} tokenizer.json cannot be used here, only BPE")
-    alphabet = byte_alphabet()
-    level = any(step["type"] == "ByteLevel" for step in _steps(spec, "decoder"))
+    if not isinstance(model.get("vocab"), dict | list):
+        raise FreevocabError(f"the {model.get('type')} model of the tokenizer.json has no entries")
+    level = is_byte_level(spec)
+    spaced = exchanges_spaces(spec)
     fallback = bool(model.get("byte_fallback"))
+    continued = continuing_prefix(spec)
+    suffix = model.get("end_of_word_suffix") or ""
+    drops = _drops_spaces(spec)
     added = {token["id"]: token for token in spec.get("added_tokens") or ()}
-    tokens = [b""] * (max([*vocabulary.values(), *added], default=-1) + 1)
+    unknown = unknown_id(spec)
+    entries = [entry for entry in vocabulary(spec) if entry[1] not in added]
+    size = max([*added, *(id_ for _, id_ in entries)], default=-1) + 1
+    tokens, special, starts = [b""] * size, [True] * size, [False] * size
     byte_ids: list[int | None] = [None] * 256
-    for token, id_ in vocabulary.items():
-        if id_ in added:
+    alphabet = byte_alphabet()
+    for token, id_ in entries:
+        if id_ == unknown:
             continue
-        if level and all(character in alphabet for character in token):
-            tokens[id_] = bytes(alphabet[character] for character in token)
+        inner = bool(continued) and token.startswith(continued)
+        plain = token.removeprefix(continued).removesuffix(suffix) or token
+        if level and all(character in alphabet for character in plain):
+            tokens[id_] = bytes(alphabet[character] for character in plain)
             is_byte = len(tokens[id_]) == 1
         elif fallback and len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
             tokens[id_] = bytes.fromhex(token[3:5])
             is_byte = True
         else:
-            tokens[id_] = (token if level else token.replace(SPACE, " ")).encode()
+            tokens[id_] = (plain.replace(SPACE, " ") if spaced else plain).encode()
             is_byte = False
-        if is_byte:
+        if is_byte and not inner:
             byte_ids[tokens[id_][0]] = id_
+        special[id_] = not tokens[id_]
+        said = bool(continued) or model.get("type") == "WordLevel"
+        starts[id_] = tokens[id_].startswith(b" ") or (drops and said and not inner)
     for id_, token in added.items():
+        special[id_] = bool(token["special"])
         tokens[id_] = b"" if token["special"] else token["content"].encode()
+        starts[id_] = tokens[id_].startswith(b" ")
     prefix = _has_prefix(spec)
-    plain = (
-        model.get("type") == "BPE"
+    keeps = _keeps_byte_level(spec) if level else _keeps_metaspace(spec)
+    exact = (
+        keeps
         and not model.get("dropout")
-        and not model.get("continuing_subword_prefix")
-        and not model.get("end_of_word_suffix")
-        and not any(token["lstrip"] or token["rstrip"] for token in added.values())
-        and not prefix
-        and None not in byte_ids
+        and not continued
+        and not suffix
+        and not any(
+            token["lstrip"] or token["rstrip"]
+            for token in added.values()
+            if not token["special"]
+        )
     )
-    keeps = _keeps_byte_level(spec) if level else fallback and _keeps_metaspace(spec)
-    reserved = "" if level else SPACE
-    return Strings(tokens, byte_ids, reserved, prefix, plain and keeps)
+    known = model.get("type") in ("BPE", "Unigram") and None not in byte_ids
+    return Strings(
+        tokens=tokens,
+        special=special,
+        starts_word=starts,
+        byte_ids=byte_ids,
+        reserved="" if level else SPACE,
+        byte_level=level,
+        prefix=prefix,
+        drops_spaces=drops,
+        exact=exact,
+        lossless=exact and known and not prefix,
+    )
 
 
-def _steps(spec: Mapping[str, Any], part: str) -> Iterator[Mapping[str, Any]]:
+def library(content: bytes):
+    """`tokenizers`' own object for a tokenizer.json, set to give the ids of a text and no others.
+
+    Raises:
+      FreevocabError: not one that the library reads.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_str(content.decode())
+    except Exception as error:  # the library raises bare Exception for whatever does not parse
+        reason = " ".join(str(error).split())
+        raise FreevocabError(f"not a tokenizer.json that `tokenizers` reads: {reason}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def vocabulary(spec: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """(token, id) of every entry of the model, in the order of the file."""
+    entries = spec["model"]["vocab"]
+    if isinstance(entries, dict):
+        return [*entries.items()]
+    return [(token, id_) for id_, (token, _) in enumerate(entries)]
+
+
+def unknown_id(spec: Mapping[str, Any]) -> int | None:
+    """The id that the model gives to what it does not know, if it has one."""
+    model = spec["model"]
+    if isinstance(model["vocab"], list):
+        return model.get("unk_id")
+    return model["vocab"].get(model.get("unk_token"))
+
+
+def continuing_prefix(spec: Mapping[str, Any]) -> str:
+    """What marks an entry that goes on within a word ("##"); "" if nothing does."""
+    return spec["model"].get("continuing_subword_prefix") or ""
+
+
+def is_byte_level(spec: Mapping[str, Any]) -> bool:
+    """True if tokens are written in `byte_alphabet`."""
+    parts = ("normalizer", "pre_tokenizer", "decoder")
+    return any(step["type"] == "ByteLevel" for part in parts for step in steps(spec, part))
+
+
+def exchanges_spaces(spec: Mapping[str, Any]) -> bool:
+    """True if U+2581 in a token stands for a space."""
+    for part in ("normalizer", "pre_tokenizer", "decoder"):
+        for step in steps(spec, part):
+            if step["type"] == "Metaspace" and step.get("replacement") == SPACE:
+                return True
+            pair = [(step.get("pattern") or {}).get("String"), step.get("content")]
+            if step["type"] == "Replace" and sorted(map(str, pair)) == [" ", SPACE]:
+                return True
+    return False
+
+
+def steps(spec: Mapping[str, Any], part: str) -> Iterator[Mapping[str, Any]]:
     """The steps of a normalizer, pre_tokenizer or decoder, sequences laid flat."""
     pending = [spec.get(part)]
     while pending:
@@ -101,10 +200,10 @@ def _steps(spec: Mapping[str, Any], part: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _has_prefix(spec: Mapping[str, Any]) -> bool:
-    normalizers = [*_steps(spec, "normalizer")]
+    normalizers = [*steps(spec, "normalizer")]
     if any(step["type"] == "Prepend" for step in normalizers):
         return True
-    for step in _steps(spec, "pre_tokenizer"):
+    for step in steps(spec, "pre_tokenizer"):
         if step["type"] == "ByteLevel" and step.get("add_prefix_space"):
             return True
         if step["type"] == "Metaspace" and step.get("prepend_scheme", "always") != "never":
@@ -112,34 +211,46 @@ def _has_prefix(spec: Mapping[str, Any]) -> bool:
     return False
 
 
+def _drops_spaces(spec: Mapping[str, Any]) -> bool:
+    taken = written = False
+    for step in steps(spec, "pre_tokenizer"):
+        taken |= step["type"] in _REMOVING or step.get("behavior") == "Removed"
+        written |= step["type"] == "Metaspace" or bool(step.get("add_prefix_space"))
+    return taken and not written
+
+
 def _keeps_byte_level(spec: Mapping[str, Any]) -> bool:
-    if any(True for _ in _steps(spec, "normalizer")):
-        return False
-    steps = [*_steps(spec, "pre_tokenizer")]
-    return bool(steps) and steps[-1]["type"] == "ByteLevel" and _only_split(steps[:-1])
+    normalizers = [step["type"] for step in steps(spec, "normalizer")]
+    found = [*steps(spec, "pre_tokenizer")]
+    others = [step for step in found if step["type"] != "ByteLevel"]
+    once = normalizers + [step["type"] for step in found if step["type"] == "ByteLevel"]
+    return once == ["ByteLevel"] and _only_split(others)
 
 
 def _keeps_metaspace(spec: Mapping[str, Any]) -> bool:
-    for step in _steps(spec, "normalizer"):
+    if not exchanges_spaces(spec):
+        return False
+    exchanged = False
+    for step in steps(spec, "normalizer"):
+        if step["type"] == "Prepend" and step.get("prepend") in (" ", SPACE):
+            continue
         exchange = step.get("pattern") == {"String": " "} and step.get("content") == SPACE
         if step["type"] != "Replace" or not exchange:
             return False
-    steps = [*_steps(spec, "pre_tokenizer")]
-    spaced = [step for step in steps if step["type"] == "Metaspace"]
-    exchanged = bool(spaced) or any(True for _ in _steps(spec, "normalizer"))
-    others = [step for step in steps if step["type"] != "Metaspace"]
+        exchanged = True
+    found = [*steps(spec, "pre_tokenizer")]
+    spaced = [step for step in found if step["type"] == "Metaspace"]
+    others = [step for step in found if step["type"] != "Metaspace"]
     return (
-        exchanged
+        (exchanged or bool(spaced))
         and all(step.get("replacement") == SPACE for step in spaced)
         and _only_split(others)
     )
 
 
-def _only_split(steps: list[Mapping[str, Any]]) -> bool:
+def _only_split(found: list[Mapping[str, Any]]) -> bool:
     """True if these pre-tokenizers cut the text and take nothing away."""
-    for step in steps:
-        if step["type"] not in ("Split", "Digits", "Punctuation", "ByteLevel", "UnicodeScripts"):
-            return False
-        if step.get("behavior") == "Removed":
-            return False
-    return sum(step["type"] == "ByteLevel" for step in steps) == 0
+    cutting = ("Split", "Digits", "Punctuation", "UnicodeScripts", "FixedLength")
+    return all(
+        step["type"] in cutting and step.get("behavior") != "Removed" for step in found
+    )

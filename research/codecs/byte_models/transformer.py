@@ -74,6 +74,8 @@ class TransformerModel:
     ):
         if config.vocab_size != BYTES + 2 or not config.trunk.causal:
             raise UsageError("a byte model is a causal language model over 256 bytes, BOS and EOS")
+        if options := config.trunk.family_options:
+            raise UsageError(f"a byte model's trunk cannot have {', '.join(options)}")
         check(BYTES, beta)
         self.params = params
         self.config = config
