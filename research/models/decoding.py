@@ -34,7 +34,7 @@ def step_logits(
 
     def step(ids_B, cache):
         y_BxD, cache = trunk.decode_step(params["trunk"], trunk_config, embed(table, ids_B), cache)
-        return masked_logits(table, y_BxD, config.vocab_size), cache
+        return _readout(config, table, y_BxD), cache
 
     return one_by_one(step, ids_B, cache) if config.trunk.row_invariant else step(ids_B, cache)
 
@@ -52,7 +52,12 @@ def prompt_logits(
         params["trunk"], config.trunk, embed(table, ids_BxL), length_B, cache_length
     )
     last_BxD = jnp.take_along_axis(y_BxLxD, (length_B - 1)[:, None, None], axis=1)[:, 0]
-    return masked_logits(table, last_BxD, config.vocab_size), cache
+    return _readout(config, table, last_BxD), cache
+
+
+def _readout(config, table, x_BxD):
+    softcap = getattr(config.vocabulary, "softcap", None)
+    return masked_logits(table, x_BxD, config.vocab_size, softcap)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "cache_length"))
@@ -68,9 +73,10 @@ def _advance(params, config, ids_B, cache, key, step, settings):
 
 
 def _choose(config, logits_BxV, key, step, settings):
-    # BOS is never a target, so what the model thinks of it means nothing.
-    ids = jnp.arange(logits_BxV.shape[-1])[None]
-    logits_BxV = jnp.where(ids == config.bos_id, -jnp.inf, logits_BxV)
+    # BOS is never a target, so what the model thinks of it means nothing; unless it is EOS too.
+    if config.bos_id != config.eos_id:
+        ids = jnp.arange(logits_BxV.shape[-1])[None]
+        logits_BxV = jnp.where(ids == config.bos_id, -jnp.inf, logits_BxV)
     return sample(jax.random.fold_in(key, step), logits_BxV, *settings)
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from research.errors import UsageError
 from research.models import ngram_heads, trunk
-from research.models.sizes import TrunkConfig
+from research.models.sizes import FAMILY_FIELDS, TrunkConfig
 from research.vocabularies import cross_entropy
 from research.vocabularies.learned import Learned
 from research.vocabularies.protocol import Readout, Vocabulary
@@ -30,12 +30,15 @@ class LanguageModelConfig:
         so that the table divides over devices. Ids from vocab_size on have probability zero.
       vocabulary: what turns ids into vectors and vectors into logits; see
         `research.vocabularies`.
+      bos, eos: ids of BOS and EOS where they are not the last two (other people's tokenizers).
     """
 
     trunk: TrunkConfig
     vocab_size: int
     padded_vocab_size: int | None = None
     vocabulary: Vocabulary = Learned()
+    bos: int | None = None
+    eos: int | None = None
 
     def __post_init__(self):
         if self.vocab_size < 3:
@@ -53,12 +56,25 @@ class LanguageModelConfig:
     @property
     def bos_id(self) -> int:
         """The id every training sequence starts with."""
-        return self.vocab_size - 2
+        return self.vocab_size - 2 if self.bos is None else self.bos
 
     @property
     def eos_id(self) -> int:
         """The id that ends a document."""
-        return self.vocab_size - 1
+        return self.vocab_size - 1 if self.eos is None else self.eos
+
+
+def as_dict(config: LanguageModelConfig) -> dict[str, Any]:
+    """`dataclasses.asdict` without the options of other people's families that are not used, so
+    that a model that needs none is described as it always was."""
+    fields = dataclasses.asdict(config)
+    for name in FAMILY_FIELDS:
+        if name not in config.trunk.family_options:
+            del fields["trunk"][name]
+    for part, name in ((fields, "bos"), (fields, "eos"), (fields["vocabulary"], "softcap")):
+        if part.get(name) is None:
+            part.pop(name, None)
+    return fields
 
 
 def init(key: jax.Array, config: LanguageModelConfig) -> dict[str, Any]:
@@ -211,7 +227,7 @@ def _readout_inputs(params, config, batch, table):
 def _vocabulary(params, config, ids_BxL, keys_Bx2, table, vocab_size):
     """The vocabulary to use and its table for these ids; a table that was given is as learned."""
     if table is not None:
-        return Learned(), table
+        return Learned(softcap=getattr(config.vocabulary, "softcap", None)), table
     made = config.vocabulary.table(
         params["vocabulary"], ids_BxL, keys_Bx2, rows=config.rows, vocab_size=vocab_size
     )

@@ -10,6 +10,7 @@ from research.models.sizes import TrunkConfig, residual_gain
 
 _ACTIVATIONS = {
     "gelu": functools.partial(jax.nn.gelu, approximate=True),
+    "gelu_erf": functools.partial(jax.nn.gelu, approximate=False),
     "silu": jax.nn.silu,
     "relu": jax.nn.relu,
 }
@@ -22,7 +23,8 @@ _cheaply = functools.partial(jax.checkpoint, prevent_cse=False)
 class MLP(nn.Module):
     """[..., D] -> [..., D].
 
-    Parameters: gate/kernel [D, F] (gated only), up/kernel [D, F], down/kernel [F, D].
+    Parameters: gate/kernel [D, F] (gated only), up/kernel [D, F], down/kernel [F, D]; with
+    mlp_bias also {gate,up}/bias [F] and down/bias [D].
     Gated: down(act(gate(x)) * up(x)) (Shazeer 2020; T5.1.1 has act = GELU by tanh).
     """
 
@@ -32,11 +34,12 @@ class MLP(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         config = self.config
         activation = _ACTIVATIONS[config.mlp.removeprefix("gated_")]
-        hidden = Projection((config.mlp_dim,), name="up", dtype=config.dtype)(x)
+        settings = {"dtype": config.dtype, "bias": config.mlp_bias}
+        hidden = Projection((config.mlp_dim,), name="up", **settings)(x)
         if config.gated:
-            gate = Projection((config.mlp_dim,), name="gate", dtype=config.dtype)(x)
+            gate = Projection((config.mlp_dim,), name="gate", **settings)(x)
             hidden = _cheaply(lambda gate, up: activation(gate) * up)(gate, hidden)
         else:
             hidden = _cheaply(activation)(hidden)
         gain = residual_gain(config)
-        return Projection((config.d_model,), gain=gain, name="down", dtype=config.dtype)(hidden)
+        return Projection((config.d_model,), gain=gain, name="down", **settings)(hidden)

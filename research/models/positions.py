@@ -5,6 +5,9 @@ import math
 import jax
 import jax.numpy as jnp
 
+from research.models import rotary
+from research.models.rotary import RotaryScaling
+
 
 def bucket(relative: jax.Array, causal: bool, num_buckets: int, max_distance: int) -> jax.Array:
     """T5's bucket of key position minus query position; int32, any shape -> same shape.
@@ -59,16 +62,35 @@ def bias_by_position(
     return jnp.moveaxis(table_HxM.T[buckets], -1, 1)
 
 
-def rotate(x_BxTxHxK: jax.Array, positions_BxT: jax.Array, base: float) -> jax.Array:
+def rotate(
+    x_BxTxHxK: jax.Array,
+    positions_BxT: jax.Array,
+    base: float,
+    scaling: RotaryScaling | None = None,
+) -> jax.Array:
     """Rotary embedding: pairs (i, i + K/2) turn by position / base^(2 i / K).
 
     positions: [B, T] or [1, T]. Angles are float32, the result has x's dtype.
-    Source: Su et al. 2021, in the half-split layout of Llama.
+    Source: Su et al. 2021, in the half-split layout of Llama; `scaling` as `rotary` has it.
     """
     half = x_BxTxHxK.shape[-1] // 2
-    frequencies = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    if scaling is not None and scaling.kind == "dynamic":
+        base = _dynamic_base(base, scaling, positions_BxT, half)
+    if scaling is None or scaling.kind == "dynamic":
+        frequencies = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    else:
+        frequencies = jnp.asarray(rotary.stretched(2 * half, base, scaling))
     angles = positions_BxT.astype(jnp.float32)[:, :, None, None] * frequencies[None, None, None]
     sine, cosine = jnp.sin(angles), jnp.cos(angles)
     first, second = jnp.split(x_BxTxHxK.astype(jnp.float32), 2, axis=-1)
     turned = [first * cosine - second * sine, second * cosine + first * sine]
     return jnp.concatenate(turned, axis=-1).astype(x_BxTxHxK.dtype)
+
+
+def _dynamic_base(
+    base: float, scaling: RotaryScaling, positions_BxT: jax.Array, half: int
+) -> jax.Array:
+    """The base for the longest sequence of the batch, as transformers has it."""
+    longest = jnp.maximum(jnp.max(positions_BxT) + 1, scaling.length).astype(jnp.float32)
+    growth = scaling.factor * longest / scaling.length - (scaling.factor - 1.0)
+    return base * growth ** (half / (half - 1))

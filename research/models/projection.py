@@ -1,4 +1,4 @@
-"""The trunk's two parameterised primitives: a projection without bias, and RMSNorm."""
+"""The trunk's two parameterised primitives: a projection, by default without bias, and RMSNorm."""
 
 import functools
 import math
@@ -9,24 +9,30 @@ import jax.numpy as jnp
 
 
 class Projection(nn.Module):
-    """y = x @ kernel over the last `axes` axes; kernel: [inputs..., *features], no bias.
+    """y = x @ kernel (+ bias) over the last `axes` axes; kernel: [inputs..., *features].
 
     Initialised from a normal truncated at two standard deviations, standard deviation
     gain / sqrt(number of inputs), so outputs have the variance of the inputs times gain^2.
-    The kernel is float32; the product is in `dtype`.
+    The kernel is float32; the product is in `dtype`. With `bias` zeros [*features] are added.
     """
 
     features: tuple[int, ...]
     axes: int = 1
     gain: float = 1.0
     dtype: str = "float32"
+    bias: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         inputs = x.shape[x.ndim - self.axes :]
         initializer = truncated_normal(self.gain / math.sqrt(math.prod(inputs)))
         kernel = self.param("kernel", initializer, (*inputs, *self.features), jnp.float32)
-        return multiply(x.astype(jnp.dtype(self.dtype)), kernel, self.axes)
+        y = multiply(x.astype(jnp.dtype(self.dtype)), kernel, self.axes)
+        if self.bias:
+            bias = self.param("bias", nn.initializers.zeros, self.features, jnp.float32)
+            outer = (1,) * (y.ndim - bias.ndim)
+            y += bias.reshape(outer + bias.shape).astype(y.dtype)
+        return y
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -66,14 +72,19 @@ def truncated_normal(stddev: float) -> jax.nn.initializers.Initializer:
 class RMSNorm(nn.Module):
     """x / sqrt(mean(x^2) + epsilon) * scale over the last axis, computed in float32.
 
-    scale: ones, of the last axis' width. The result has the dtype of x.
+    scale: ones, of the last axis' width. The result has the dtype of x. With `plus_one` the scale
+    is kept less one, so zeros at first (Gemma): rows written by others come back bit by bit.
     """
 
     epsilon: float
+    plus_one: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
+        start = nn.initializers.zeros if self.plus_one else nn.initializers.ones
+        scale = self.param("scale", start, (x.shape[-1],), jnp.float32)
+        if self.plus_one:
+            scale += 1.0
         wide = x.astype(jnp.float32)
         wide *= jax.lax.rsqrt(jnp.mean(jnp.square(wide), -1, keepdims=True) + self.epsilon)
         return (wide * scale.reshape((1,) * (x.ndim - 1) + (-1,))).astype(x.dtype)

@@ -5,7 +5,6 @@ model.json: {"format": "freevocab-model", "version": 1, "config": {...}, "codec"
 trunk/layers/mlp/up/kernel. codec/: what `codec.save` wrote.
 """
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -123,7 +122,7 @@ def unflatten(flat: dict[str, Any]) -> dict[str, Any]:
 
 def config_as_dict(config: LanguageModelConfig) -> dict[str, Any]:
     """`dataclasses.asdict`, without what older versions do not know where it is not used."""
-    fields = dataclasses.asdict(config)
+    fields = language_model.as_dict(config)
     if not config.trunk.ngram_heads:
         del fields["trunk"]["ngram_heads"]
     return fields

@@ -2,11 +2,34 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from research.errors import UsageError
+from research.models.rotary import RotaryScaling
 
-MLPS = ("gated_gelu", "gated_silu", "gated_relu", "gelu", "relu")
-POSITIONS = ("t5", "rotary", "none")
+ACTIVATIONS = ("gelu", "gelu_erf", "silu", "relu")
+MLPS = tuple(f"{gate}{name}" for gate in ("gated_", "") for name in ACTIVATIONS)
+POSITIONS = ("t5", "rotary", "learned", "none")
+NORMS = ("rms", "rms_plus_one", "layer")
+NORM_ORDERS = ("pre", "post", "sandwich")
+# What came with other people's model families: left out of descriptions where it is not used.
+FAMILY_FIELDS = (
+    "norm",
+    "norm_order",
+    "qkv_bias",
+    "out_bias",
+    "mlp_bias",
+    "max_positions",
+    "position_offset",
+    "token_types",
+    "input_norm",
+    "head_transform",
+    "rotary_scaling",
+    "window",
+    "windowed_layers",
+    "score_softcap",
+    "score_scale",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +44,10 @@ class TrunkConfig:
       mlp_dim: F.
       num_kv_heads: key and value heads; None means H. Must divide H.
       mlp: 'gated_gelu' (three matrices, T5.1.1; the paper's counts fit only three), 'gated_silu',
-        'gated_relu', or the two-matrix 'gelu' and 'relu'.
-      positions: 't5' (bucketed relative bias, one table per layer), 'rotary' or 'none'.
+        'gated_relu', or the two-matrix 'gelu' and 'relu', ... (`MLPS`). 'gelu' is the one by tanh,
+        'gelu_erf' the exact one.
+      positions: 't5' (bucketed relative bias, one table per layer), 'rotary', 'learned' (rows that
+        are added to the inputs) or 'none'.
       num_buckets, max_distance: of the T5 bias.
       rotary_base: wavelength base of the rotary embedding.
       qk_norm: RMSNorm over K of queries and keys, one scale per layer for each.
@@ -38,6 +63,21 @@ class TrunkConfig:
         that row, whatever the batch and its size; slow, see `research.models.rows`.
       ngram_heads: orders of the n-gram heads of every block, see `research.models.ngram_heads`;
         whole sequences only, no decoding.
+      norm: 'rms'; 'rms_plus_one', which multiplies by 1 + scale (Gemma); or 'layer', with a bias.
+      norm_order: 'pre': x + f(norm(x)). 'post': norm(x + f(x)), and no final norm (RoBERTa).
+        'sandwich': x + norm(f(norm(x))) (Gemma 2).
+      qkv_bias, out_bias, mlp_bias: biases of query, key and value; of attention's output; of every
+        matrix of the MLP.
+      max_positions: rows of the learned position table; a position past them gives NaN.
+      position_offset: added to a position before its row is looked up (RoBERTa: padding id + 1).
+      token_types: rows of a token-type table, of which the first is added to every input; 0: none.
+      input_norm: norm the inputs (positions added) before the first block.
+      head_transform: matrix with bias, exact GELU and norm after the last block (a masked model's).
+      rotary_scaling: how rotary frequencies are stretched for longer texts; None: not at all.
+      window: a position sees only so many, itself included; None: all. Causal trunks only.
+      windowed_layers: for each layer whether it has the window; empty: all have.
+      score_softcap: attention scores s become c tanh(s / c) before the mask; None: no cap.
+      score_scale: factor on scores; None: 1 / sqrt(K).
     """
 
     d_model: int
@@ -60,9 +100,27 @@ class TrunkConfig:
     scan_layers: bool = True
     row_invariant: bool = False
     ngram_heads: tuple[int, ...] = ()
+    norm: str = "rms"
+    norm_order: str = "pre"
+    qkv_bias: bool = False
+    out_bias: bool = False
+    mlp_bias: bool = False
+    max_positions: int | None = None
+    position_offset: int = 0
+    token_types: int = 0
+    input_norm: bool = False
+    head_transform: bool = False
+    rotary_scaling: RotaryScaling | None = None
+    window: int | None = None
+    windowed_layers: tuple[bool, ...] = ()
+    score_softcap: float | None = None
+    score_scale: float | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "ngram_heads", tuple(self.ngram_heads))  # JSON has lists
+        for name in ("ngram_heads", "windowed_layers"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
+        if isinstance(self.rotary_scaling, dict):
+            object.__setattr__(self, "rotary_scaling", RotaryScaling(**self.rotary_scaling))
         for name in ("d_model", "num_heads", "head_dim", "num_layers", "mlp_dim", "kv_heads"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -87,6 +145,32 @@ class TrunkConfig:
             raise UsageError(f"ngram_heads must be different orders from 1 to 100, not {orders}")
         if self.dtype not in ("float32", "bfloat16"):
             raise UsageError(f"dtype must be float32 or bfloat16, not {self.dtype!r}")
+        self._check_family_fields()
+
+    def _check_family_fields(self) -> None:
+        for name, known in (("norm", NORMS), ("norm_order", NORM_ORDERS)):
+            if getattr(self, name) not in known:
+                raise UsageError(
+                    f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}"
+                )
+        if (self.positions == "learned") != (self.max_positions is not None):
+            raise UsageError("learned positions, and only they, need max_positions")
+        if self.rotary_scaling is not None and self.positions != "rotary":
+            raise UsageError("rotary_scaling needs rotary positions")
+        if self.ngram_heads and self.norm_order != "pre":
+            raise UsageError("n-gram heads need norm_order pre")
+        if self.window is not None and (self.window < 1 or not self.causal):
+            raise UsageError("a window must be at least 1, in a causal trunk")
+        if self.windowed_layers and len(self.windowed_layers) != self.num_layers:
+            raise UsageError(
+                f"windowed_layers has {len(self.windowed_layers)} entries for {self.num_layers}"
+                " layers"
+            )
+        if self.windowed_layers and self.window is None:
+            raise UsageError("windowed_layers needs a window")
+        for name in ("score_softcap", "score_scale", "max_positions"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
 
     @property
     def kv_heads(self) -> int:
@@ -97,6 +181,13 @@ class TrunkConfig:
     def gated(self) -> bool:
         """True if the MLP has three matrices."""
         return self.mlp.startswith("gated_")
+
+    @property
+    def family_options(self) -> dict[str, Any]:
+        """Those of `FAMILY_FIELDS` that are not at their defaults."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        values = {name: getattr(self, name) for name in FAMILY_FIELDS}
+        return {name: value for name, value in values.items() if value != defaults[name]}
 
 
 def _paper(d_model: int, num_heads: int, num_layers: int, mlp_dim: int) -> TrunkConfig:
@@ -152,7 +243,8 @@ def kernel_count(config: TrunkConfig) -> int:
     attention = 2 * config.d_model * (queries + keys)
     mlp = (3 if config.gated else 2) * config.d_model * config.mlp_dim
     ngram_heads = (len(config.ngram_heads) + 1) * config.d_model**2 if config.ngram_heads else 0
-    return config.num_layers * (attention + mlp + ngram_heads)
+    head = config.d_model**2 if config.head_transform else 0
+    return config.num_layers * (attention + mlp + ngram_heads) + head
 
 
 def residual_gain(config: TrunkConfig) -> float:

@@ -1,4 +1,4 @@
-"""The trunk: a pre-norm Transformer from vectors to vectors. It never sees an id.
+"""The trunk: a Transformer from vectors to vectors, pre-norm by default. It never sees an id.
 
 Parameters (layer axis N first in everything under layers/, whether scanned or not):
 
@@ -10,6 +10,15 @@ Parameters (layer axis N first in everything under layers/, whether scanned or n
     layers/attention/position_bias [N, H, buckets]  (T5 positions)
     layers/attention/{query,key}_norm/scale [N, K]  (QK-norm)
     layers/ngram_heads/averages/kernel [N, orders, D, D]  layers/ngram_heads/own/kernel [N, D, D]
+
+and in other people's families, by the config's options
+
+    layers/attention/{query,key,value}/bias [N, H or H', K]  layers/attention/out/bias [N, D]
+    layers/mlp/{gate,up}/bias [N, F]  layers/mlp/down/bias [N, D]
+    layers/{attention,mlp}_out_norm/scale [N, D]  (sandwich)
+    position_rows [P, D]  token_type_rows [types, D]  input_norm/scale [D]
+    head/kernel [D, D]  head/bias [D]  head_norm/scale [D]
+    and a bias beside every scale of a LayerNorm,
 
 with H' the key-value heads. All are float32. Kernels start from truncated normals of variance
 1 / inputs, `out` and `down` divided by 2 N as well, norms at one, position biases at N(0, .04):
@@ -27,8 +36,9 @@ from research.models.attention import Attention, Surroundings
 from research.models.cache import Cache, from_prompt, init_cache, reset_rows, slot_distances
 from research.models.mlp import MLP
 from research.models.ngram_heads import NGramHeads
+from research.models.norms import norm
 from research.models.placement import split_batch
-from research.models.projection import RMSNorm
+from research.models.projection import Projection
 from research.models.rows import one_by_one
 from research.models.sizes import TrunkConfig
 
@@ -36,23 +46,46 @@ __all__ = ["Trunk", "apply", "decode_step", "init", "init_cache", "prefill", "re
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)); in the form that `nn.scan` wants."""
+    """x + attention(norm(x)), then x + mlp(norm(x)); in the form that `nn.scan` wants.
+
+    With norms elsewhere by `config.norm_order`. window: int32, of this layer, or None.
+    """
 
     config: TrunkConfig
     keep_cache: bool = False
 
     @nn.compact
-    def __call__(self, x_BxTxD: jax.Array, surroundings: Surroundings, cached: Any):
+    def __call__(
+        self,
+        x_BxTxD: jax.Array,
+        surroundings: Surroundings,
+        cached: Any,
+        window: jax.Array | None = None,
+    ):
         config = self.config
-        normed = RMSNorm(config.norm_epsilon, name="attention_norm")(x_BxTxD)
-        attended, kept = Attention(config, name="attention")(normed, surroundings, cached)
-        x_BxTxD += attended
+        seen = self._before(x_BxTxD, "attention")
+        attended, kept = Attention(config, name="attention")(seen, surroundings, cached, window)
+        x_BxTxD = self._after(x_BxTxD, attended, "attention")
         if config.ngram_heads:
-            x_BxTxD += NGramHeads(config, name="ngram_heads")(normed, surroundings.matches_BxTxS)
-        normed = RMSNorm(config.norm_epsilon, name="mlp_norm")(x_BxTxD)
-        x_BxTxD += MLP(config, name="mlp")(normed)
-        x_BxTxD = split_batch(x_BxTxD)
+            x_BxTxD += NGramHeads(config, name="ngram_heads")(seen, surroundings.matches_BxTxS)
+        made = MLP(config, name="mlp")(self._before(x_BxTxD, "mlp"))
+        x_BxTxD = split_batch(self._after(x_BxTxD, made, "mlp"))
         return x_BxTxD, (kept if self.keep_cache else None)
+
+    @nn.nowrap
+    def _before(self, x_BxTxD: jax.Array, branch: str) -> jax.Array:
+        """What a branch sees of the stream."""
+        post = self.config.norm_order == "post"
+        return x_BxTxD if post else norm(self.config, f"{branch}_norm")(x_BxTxD)
+
+    @nn.nowrap
+    def _after(self, x_BxTxD: jax.Array, made_BxTxD: jax.Array, branch: str) -> jax.Array:
+        """The stream with what the branch made of it."""
+        if self.config.norm_order == "sandwich":
+            made_BxTxD = norm(self.config, f"{branch}_out_norm")(made_BxTxD)
+        x_BxTxD += made_BxTxD
+        post = self.config.norm_order == "post"
+        return norm(self.config, f"{branch}_norm")(x_BxTxD) if post else x_BxTxD
 
 
 class Trunk(nn.Module):
@@ -75,8 +108,8 @@ class Trunk(nn.Module):
         Args:
           x_BxLxD: input vectors, any float dtype.
           segments_BxL: int; a position sees only its own segment. None: one segment.
-          positions_BxL: int32, where each vector stands, for the T5 bias and rotary; None: its
-            index. Causality always follows the order in the array.
+          positions_BxL: int32, where each vector stands, for the T5 bias, rotary and learned
+            rows; None: its index. Causality and windows always follow the order in the array.
           matches_BxLxL: `ngram_heads.matches`, if the config has n-gram heads.
           keep_cache: also return the keys and values, each [layers, B, L, kv heads, K].
 
@@ -88,6 +121,11 @@ class Trunk(nn.Module):
         surroundings = _sequence_surroundings(
             x_BxLxD.shape[1], segments_BxL, positions_BxL, matches_BxLxL
         )
+        if self.config.window is not None:
+            places_L = jnp.arange(x_BxLxD.shape[1], dtype=jnp.int32)
+            surroundings = surroundings._replace(
+                distance_BxTxS=(places_L[:, None] - places_L[None])[None]
+            )
         y_BxLxD, kept = self._layers(x_BxLxD, surroundings, None, keep_cache)
         return (y_BxLxD, kept) if keep_cache else y_BxLxD
 
@@ -97,17 +135,47 @@ class Trunk(nn.Module):
         x_BxTxD = split_batch(x_BxTxD.astype(jnp.dtype(config.dtype)))
         if config.scale_inputs:
             x_BxTxD *= jnp.sqrt(config.d_model).astype(x_BxTxD.dtype)
+        x_BxTxD = self._placed(x_BxTxD, surroundings.positions_BxT)
         block = nn.remat(Block, prevent_cse=not config.scan_layers) if config.remat else Block
         layers = nn.scan(
             block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(nn.broadcast, 0),
+            in_axes=(nn.broadcast, 0, 0),
             length=config.num_layers,
             unroll=1 if config.scan_layers else config.num_layers,
         )(config, keep_cache, name="layers")
-        x_BxTxD, kept = layers(x_BxTxD, surroundings, cached)
-        return RMSNorm(config.norm_epsilon, name="final_norm")(x_BxTxD), kept
+        x_BxTxD, kept = layers(x_BxTxD, surroundings, cached, _windows(config))
+        if config.norm_order != "post":
+            x_BxTxD = norm(config, "final_norm")(x_BxTxD)
+        if config.head_transform:
+            head = Projection((config.d_model,), dtype=config.dtype, bias=True, name="head")
+            x_BxTxD = norm(config, "head_norm")(jax.nn.gelu(head(x_BxTxD), approximate=False))
+        return x_BxTxD, kept
+
+    @nn.nowrap
+    def _placed(self, x_BxTxD: jax.Array, positions_BxT: jax.Array) -> jax.Array:
+        """The inputs with their positions' and token type's rows, normed, where that is wanted."""
+        config, normal = self.config, nn.initializers.normal(self.config.d_model**-0.5)
+        if config.positions == "learned":
+            shape = (config.max_positions, config.d_model)
+            rows_PxD = self.param("position_rows", normal, shape, jnp.float32)
+            places_BxT = positions_BxT + config.position_offset
+            x_BxTxD += jnp.take(rows_PxD, places_BxT, axis=0, mode="fill").astype(x_BxTxD.dtype)
+        if config.token_types:
+            shape = (config.token_types, config.d_model)
+            rows_NxD = self.param("token_type_rows", normal, shape, jnp.float32)
+            x_BxTxD += rows_NxD[None, :1].astype(x_BxTxD.dtype)
+        return norm(config, "input_norm")(x_BxTxD) if config.input_norm else x_BxTxD
+
+
+def _windows(config: TrunkConfig) -> jax.Array | None:
+    """Each layer's window, int32 [N]; a layer that sees everything has the largest number."""
+    if config.window is None:
+        return None
+    has = config.windowed_layers or (True,) * config.num_layers
+    everything = jnp.iinfo(jnp.int32).max
+    return jnp.asarray([config.window if one else everything for one in has], jnp.int32)
 
 
 class _Step(Trunk):
@@ -122,6 +190,7 @@ class _Step(Trunk):
             relative_BxTxS=-distance_BxS[:, None],
             mask_Bx1xTxS=filled_BxS[:, None, None],
             slot_B=cache.length_B % size,
+            distance_BxTxS=distance_BxS[:, None],
         )
         cached = (cache.keys, cache.values)
         y_Bx1xD, (keys, values) = self._layers(x_BxD[:, None], surroundings, cached, True)

@@ -85,7 +85,7 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
         )
     evaluations = _Evaluations(evaluators)
     description = {
-        "model": dataclasses.asdict(model),
+        "model": language_model.as_dict(model),
         "data": train.meta["source"],
         "regime": options.regime,
         "codec": window_codec.fingerprint() if options.regime == "window" else None,
@@ -131,7 +131,7 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     # A partly random vocabulary trains as such; what is evaluated and kept is the learned one.
     clean = dataclasses.replace(model, vocabulary=getattr(vocabulary, "clean", vocabulary))
     description = {
-        "model": dataclasses.asdict(model),
+        "model": language_model.as_dict(model),
         "data": train.meta["source"],
         "batch": [options.batch_size, options.length],
         "z_loss": options.z_loss,

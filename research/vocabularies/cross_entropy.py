@@ -57,6 +57,7 @@ def token_losses(
     *,
     vocab_size: int | jax.Array,
     chunk_size: int | None = None,
+    softcap: float | None = None,
 ) -> TokenLosses:
     """Cross-entropy of every position, differentiable in the table and in x.
 
@@ -67,9 +68,10 @@ def token_losses(
       targets_BxL: int ids below `vocab_size`.
       vocab_size: number of real ids; may be traced, so that one compiled step serves several.
       chunk_size: positions of each sequence at once; None: `default_chunk_size`.
+      softcap: see `masked_logits`.
     """
     return chunked_losses(
-        lambda x_BxCxD: masked_logits(table, x_BxCxD, vocab_size),
+        lambda x_BxCxD: masked_logits(table, x_BxCxD, vocab_size, softcap),
         x_BxLxD,
         targets_BxL,
         rows=table.readout_VxD.shape[-2],
@@ -98,9 +100,19 @@ def chunked_losses(
     return TokenLosses(*map(chunks.join, losses))
 
 
-def masked_logits(table: Table, x_BxCxD: jax.Array, vocab_size: int | jax.Array) -> jax.Array:
-    """Float32 logits [..., V], -inf for the ids from `vocab_size` on."""
+def masked_logits(
+    table: Table,
+    x_BxCxD: jax.Array,
+    vocab_size: int | jax.Array,
+    softcap: float | None = None,
+) -> jax.Array:
+    """Float32 logits [..., V], -inf for the ids from `vocab_size` on.
+
+    softcap: c, with which logits x become c tanh(x / c); None: as they are.
+    """
     logits = readout(table, x_BxCxD)
+    if softcap is not None:
+        logits = softcap * jnp.tanh(logits / softcap)
     return jnp.where(_ids(logits) < vocab_size, logits, -jnp.inf)
 
 
@@ -114,6 +126,7 @@ def summed_loss(
     z_loss: float = 0.0,
     chunk_size: int | None = None,
     data_shards: int = 1,
+    softcap: float | None = None,
 ) -> tuple[jax.Array, TokenLosses]:
     """The sum over positions of weight * (nats + z_loss * log(Z)^2), and `token_losses`.
 
@@ -130,7 +143,7 @@ def summed_loss(
     chunks = _Chunks(x_BxLxD.shape, table.readout_VxD.shape[0], chunk_size)
     rows = Table(table.readout_VxD, None, table.bias_V)
     return _summed(
-        (chunks, float(z_loss), data_shards),
+        (chunks, float(z_loss), data_shards, softcap),
         rows,
         x_BxLxD,
         targets_BxL,
@@ -141,25 +154,35 @@ def summed_loss(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _summed(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size):
-    chunks, z_loss, _ = static
-    losses = token_losses(rows, x_BxLxD, targets_BxL, vocab_size=vocab_size, chunk_size=chunks.size)
+    chunks, z_loss, _, softcap = static
+    losses = token_losses(
+        rows,
+        x_BxLxD,
+        targets_BxL,
+        vocab_size=vocab_size,
+        chunk_size=chunks.size,
+        softcap=softcap,
+    )
     return _total(losses, weights_BxL, z_loss), losses
 
 
 def _summed_forward(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size):
     """The losses, and the gradient of their sum as residuals."""
-    chunks, z_loss, shards = static
+    chunks, z_loss, shards, softcap = static
     batch, _, width = x_BxLxD.shape
     kernel_VxD = rows.input_VxD.astype(x_BxLxD.dtype)
 
     def body(sums, piece):
         x_BxCxD, targets_BxC, weights_BxC = piece
-        logits = masked_logits(rows, x_BxCxD, vocab_size)
+        logits = masked_logits(rows, x_BxCxD, vocab_size, softcap)
         losses = _chunk_losses(logits, targets_BxC)
         share = jnp.exp(logits - losses.log_z_BxL[:, :, None])
         scale_BxC = weights_BxC * (1.0 + 2.0 * z_loss * losses.log_z_BxL)
         here = (_ids(logits) == targets_BxC[:, :, None]).astype(jnp.float32)
         slope = share * scale_BxC[:, :, None] - here * weights_BxC[:, :, None]
+        if softcap is not None:  # d tanh; where padding makes a logit -inf its slope is zero
+            finite = jnp.where(jnp.isfinite(logits), logits, 0.0)
+            slope *= 1.0 - jnp.square(finite / softcap)
         narrow = slope.astype(x_BxCxD.dtype)
         x_slope = jnp.einsum("bcv,vd->bcd", narrow, kernel_VxD, preferred_element_type=jnp.float32)
         # g: which device's part of the batch; summed over only after the last chunk.

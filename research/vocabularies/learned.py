@@ -34,9 +34,11 @@ class Learned:
 
     Attributes:
       tied: the readout uses the input table.
+      softcap: logits x become c tanh(x / c) (Gemma 2); None: no cap.
     """
 
     tied: bool = False
+    softcap: float | None = None
     kind: str = dataclasses.field(default="learned", init=False)
     draws: bool = dataclasses.field(default=False, init=False)
 
@@ -54,12 +56,17 @@ class Learned:
 
     def readout(self, table: Table, x_BxLxD, vocab_size):
         """Logits [B, L, V]."""
-        return cross_entropy.masked_logits(table, x_BxLxD, vocab_size)
+        return cross_entropy.masked_logits(table, x_BxLxD, vocab_size, self.softcap)
 
     def losses(self, table: Table, x_BxLxD, targets_BxL, how: Readout) -> TokenLosses:
         """See `cross_entropy.token_losses`."""
         return cross_entropy.token_losses(
-            table, x_BxLxD, targets_BxL, vocab_size=how.vocab_size, chunk_size=how.chunk_size
+            table,
+            x_BxLxD,
+            targets_BxL,
+            vocab_size=how.vocab_size,
+            chunk_size=how.chunk_size,
+            softcap=self.softcap,
         )
 
     def objective(self, table: Table, x_BxLxD, targets_BxL, weights_BxL, how: Readout):
@@ -73,4 +80,5 @@ class Learned:
             z_loss=how.z_loss,
             chunk_size=how.chunk_size,
             data_shards=how.data_shards,
+            softcap=self.softcap,
         )
