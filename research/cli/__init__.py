@@ -78,6 +78,11 @@ COMMANDS = {
         "research.training.commands:train_m2",
         "train a language model whose ids mean nothing",
     ),
+    "transfer": Command(
+        "research.cli.transfer:Transfer",
+        "research.cli.transfer:run",
+        "move a finished model to another tokenizer",
+    ),
     "evaluate": Command(
         "research.training.command_configs:Evaluate",
         "research.training.commands:evaluate",

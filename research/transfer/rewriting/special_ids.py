@@ -34,13 +34,13 @@ class Renaming(NamedTuple):
     Attributes:
       source_roles, target_roles: ids by what they are for.
       targets: source id -> target ids that stand for the same, by id.
-      names: target id -> how it is written, where the tokenizer tells.
+      ordinary: source ids that stand for text.
     """
 
     source_roles: Mapping[str, int]
     target_roles: Mapping[str, int]
     targets: Mapping[int, list[int]]
-    names: Mapping[int, str]
+    ordinary: frozenset[int]
 
     @classmethod
     def of(cls, source: Tokenizer, target: Tokenizer, match: Match) -> "Renaming":
@@ -50,15 +50,18 @@ class Renaming(NamedTuple):
         of_target = np.concatenate([match.special_target_S, match.overlap_target_N])
         for old, new in zip(of_source.tolist(), of_target.tolist(), strict=True):
             targets.setdefault(old, []).append(new)
-        return cls(source.roles, target.roles, targets, getattr(target, "special_names", {}))
+        ordinary = frozenset(np.flatnonzero(match.ordinary_source_V).tolist())
+        return cls(source.roles, target.roles, targets, ordinary)
 
     def one(self, id_: int, role: str) -> int | None:
         """The new id for `id_`, used as `role`; None if the target has none like it.
 
         The role decides where the source's tokenizer agrees that `id_` has it (GPT-2's one token
-        is beginning and end, which another tokenizer keeps apart); else whoever is its partner.
+        is beginning and end, which another tokenizer keeps apart), and where `id_` is no special
+        token at all; else whoever is its partner.
         """
-        if self.source_roles.get(role) == id_ and role in self.target_roles:
+        agreed = self.source_roles.get(role) == id_ or id_ in self.ordinary
+        if agreed and role in self.target_roles:
             return self.target_roles[role]
         partners = self.targets.get(id_, [])
         for preferred in (role, "eos"):
@@ -76,7 +79,8 @@ def rewrite(
     with such a token.
 
     Args:
-      defaults: ids by role that hold where the configuration has no key for them.
+      defaults: ids by role that hold where the configuration has no key for them and the source's
+        tokenizer no such role.
     """
     out, notes = dict(content), []
     for key in DROPPED:
@@ -84,7 +88,7 @@ def rewrite(
             notes.append(f"{key} is left out: its ids were the old tokenizer's")
         out.pop(key, None)
     for role, id_ in defaults.items():
-        out.setdefault(role + SUFFIX, id_)
+        out.setdefault(role + SUFFIX, renaming.source_roles.get(role, id_))
     for key, value in out.items():
         if not key.endswith(SUFFIX) or value is None:
             continue

@@ -1,0 +1,64 @@
+"""`freevocab transfer`: a finished model, moved to another tokenizer without training."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Move a model to another tokenizer: new tables by any method, everything else as it was.
+
+    Prints first what it will do and cost. OUT is written whole or not at all.
+    """
+
+    model: str
+    """A Hugging Face folder (GPT-2, Llama, Mistral, Qwen2, Qwen3, Gemma 2, RoBERTa, XLM-R; config,
+    safetensors, tokenizer), or a folder that freevocab saved."""
+    tokenizer: str
+    """The new tokenizer: tokenizer.json, sentencepiece .model, tiktoken file, a folder with one, or
+    a codec's name or folder. Its ids become the model's."""
+    out: str
+    """Folder to write. One that this command wrote before is replaced."""
+    method: Literal[
+        "random", "mean", "fvt", "byte-fvt", "overlap", "wechsel", "focus", "ofa", "omp",
+        "hypernetwork",
+    ] = "fvt"  # fmt: skip
+    """How rows of new entries are found. fvt: mean of the old pieces. hypernetwork: predicted.
+    omp, focus, ofa, wechsel: by likeness to old entries. random, mean, overlap: to compare with."""
+    hypernetwork: str | None = None
+    """Of hypernetwork: a folder that `train hypernetwork` wrote for this model."""
+    copy_overlap: bool = False
+    """Of hypernetwork: entries that both tokenizers have keep their rows."""
+    vectors: str | None = None
+    """Of wechsel, focus, ofa, omp: word vectors, a fastText .vec file."""
+    aux_text: str | None = None
+    """In place of --vectors: text files (a glob) to make vectors from."""
+    dictionary: str | None = None
+    """Of wechsel: a file with a word and its translation a line."""
+    donor: str | None = None
+    """Of omp: a checkpoint folder that has the new tokenizer."""
+    map_special: tuple[str, ...] = ()
+    """SRC=DST for special tokens that role and name do not pair; a token, a role or an id each."""
+    eval_text: str | None = None
+    """A text file to measure bits/byte on, before and after."""
+    dry_run: bool = False
+    """Print what would be done, its sizes and cost; write nothing."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Write all numbers in this type; by default each tensor keeps its own."""
+    seed: int = 0
+    """Decides what is drawn."""
+
+
+def run(options: Transfer) -> None:
+    """Transfers, or says what would be done.
+
+    Raises:
+      UsageError: for a wrong request; see `research.transfer.rewriting.request.check`.
+      FreevocabError: for damaged files.
+    """
+    from research.transfer.rewriting import command, request
+
+    given = dataclasses.asdict(options)
+    dry_run = given.pop("dry_run")
+    command.run(request.Request(**given), dry_run=dry_run)

@@ -1,0 +1,79 @@
+"""`freevocab transfer`: plans, finds the new rows, writes a folder whole or not at all."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from research.errors import FreevocabError
+from research.files import atomic_path, write_json, write_text
+from research.training.metrics import quantity
+from research.transfer import matching
+from research.transfer.rewriting import (
+    card,
+    families,
+    folder,
+    methods,
+    plan,
+    request,
+    saved_models,
+    scoring,
+    special_ids,
+    target_files,
+)
+from research.transfer.rewriting.progress import Progress
+from research.transfer.rewriting.request import Request
+
+Say = Callable[[str], None]
+
+
+def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
+    """Moves a model to another tokenizer.
+
+    Raises:
+      UsageError: for what is wrong with the request; nothing is written.
+      FreevocabError: for a damaged file, or too little room; nothing is written.
+    """
+    request.check(asked)
+    if saved_models.is_one(asked.model):
+        saved_models.transfer(asked, dry_run=dry_run, say=say)
+        return
+    source = folder.open_source(asked.model)
+    tokenizer = target_files.open_target(asked.tokenizer)
+    mapped = special_ids.parse_map(asked.map_special, source.tokenizer, tokenizer)
+    match = matching.match(source.tokenizer, tokenizer, map_special=mapped)
+    new = folder.target(source, tokenizer, match, asked.dtype)
+    steps = folder.planned(asked, source, new)
+    say("\n".join(plan.lines(steps)))
+    prepared = methods.prepare(asked, source.layout.tied, source.layout.d_model)
+    if dry_run:
+        return
+    check_room(asked.out, steps.new_nbytes)
+    old_table = families.read_table(source.layout, source.checkpoint, source.tokenizer)
+    table = prepared(old_table, source.tokenizer, tokenizer, match)
+    del old_table
+    with atomic_path(asked.out, directory=True) as temporary:
+        folder.write(temporary, source, new, table, Progress(steps.new_nbytes, say))
+        scores: dict[str, Any] = {}
+        if asked.eval_text:
+            scores = scoring.before_and_after(asked.model, temporary, asked.eval_text)
+            say(scoring.line(scores))
+        facts = card.record(steps, asked.options(), folder.digests(source), scores)
+        names = [path.name for path in folder.licences(source.directory)]
+        write_text(temporary / "README.md", card.card(facts, names))
+        write_json(temporary / card.RECORD, facts)
+    say(f"wrote {asked.out}")
+
+
+def check_room(out: str, nbytes: int) -> None:
+    """Raises FreevocabError if the disk has no room for `nbytes` more and a little."""
+    parent = Path(out).absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    free = shutil.disk_usage(parent).free
+    needed = nbytes + (50 << 20)
+    if free < needed:
+        raise FreevocabError(
+            f"{out} needs {quantity(needed, 'B')} and the disk has {quantity(free, 'B')} free: "
+            "make room, or give an --out elsewhere"
+        )

@@ -1,0 +1,129 @@
+"""Folders that freevocab itself saved, moved to another codec: freevocab folders come out."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from research.errors import UsageError
+from research.transfer import matching
+from research.transfer.rewriting import card, methods, plan, scoring, special_ids, target_files
+from research.transfer.rewriting.request import Request
+
+DESCRIPTION = "model.json"
+
+
+def is_one(directory: str) -> bool:
+    """Did freevocab save this folder?"""
+    return (Path(directory) / DESCRIPTION).is_file()
+
+
+def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> None:
+    """As `command.run`, for a model and a codec of ours.
+
+    Raises:
+      UsageError: the new tokenizer is no codec, or the model's vocabulary is not a learned table.
+    """
+    from research import codecs
+    from research.codecs.tokenizer import CodecTokenizer
+    from research.files import write_json, write_text
+    from research.models import language_model, saved
+    from research.vocabularies import learned
+    from research.vocabularies.table import Table
+
+    if not target_files.is_codec(asked.tokenizer):
+        raise UsageError(
+            f"--tokenizer: {asked.model} is a freevocab model, so give a codec's name or folder "
+            f"(one of {', '.join(codecs.names())}), not {asked.tokenizer}"
+        )
+    if asked.dtype is not None:
+        raise UsageError("--dtype is for Hugging Face folders; freevocab saves float32")
+    params, config, codec, meta = saved.load(asked.model)
+    if config.vocabulary.kind != "learned":
+        raise UsageError(
+            f"{asked.model} has a {config.vocabulary.kind} vocabulary, which takes any tokenizer "
+            "as it is: there is no table to exchange"
+        )
+    new_codec = codecs.load(asked.tokenizer)
+    source, target = CodecTokenizer(codec), CodecTokenizer(new_codec)
+    mapped = special_ids.parse_map(asked.map_special, source, target)
+    match = matching.match(source, target, map_special=mapped)
+    new_config = dataclasses.replace(
+        config, vocab_size=target.vocab_size, padded_vocab_size=None, bos=None, eos=None
+    )
+    old = Table(*(
+        None if one is None else np.asarray(one)[: source.vocab_size]
+        for one in learned.table(params["vocabulary"])
+    ))  # fmt: skip
+    sizes = {"rows": config.rows, "new_rows": new_config.rows}
+    steps = _plan(asked, params, old, source, target, match, sizes)
+    say("\n".join(plan.lines(steps)))
+    prepared = methods.prepare(asked, old.output_VxD is None, steps.d_model)
+    if dry_run:
+        return
+    table = prepared(old, source, target, match)
+    names = language_model.Table._fields
+    vocabulary = {
+        name: _padded(one, new_config.rows)
+        for name, one in zip(names, table, strict=True)
+        if one is not None
+    }
+    facts = card.record(steps, asked.options(), {"codec": codec.fingerprint()}, {})
+    extra = meta | {"transfer": json.loads(json.dumps(facts))}
+    new_params = params | {"vocabulary": vocabulary}
+
+    def finish(folder: Path) -> None:
+        scores = {}
+        if asked.eval_text:
+            scores = scoring.before_and_after(asked.model, folder, asked.eval_text)
+            say(scoring.line(scores))
+        facts["scores"] = scores
+        write_text(folder / "README.md", card.card(facts, []))
+        write_json(folder / card.RECORD, facts)
+
+    from research.files import atomic_path
+
+    with atomic_path(asked.out, directory=True) as temporary:
+        saved.save(temporary, new_params, new_config, new_codec, extra)
+        finish(temporary)
+    say(f"wrote {asked.out}")
+
+
+def _plan(asked, params, old, source, target, match, sizes) -> plan.Plan:
+    from research.models import saved
+
+    count = sum(int(np.size(one)) for one in saved.flatten(params).values())
+    d_model = old.input_VxD.shape[1]
+    tables = sum(d_model if one.ndim == 2 else 1 for one in old if one is not None)
+    new_count = count + (sizes["new_rows"] - sizes["rows"]) * tables
+    copied, unmatched = plan.special_lists(source, target, match)
+    return plan.Plan(
+        model=f"{Path(asked.model).resolve().name} (freevocab)",
+        method=asked.method,
+        out=asked.out,
+        dtype="float32",
+        d_model=d_model,
+        tied=old.output_VxD is None,
+        bias=old.bias_V is not None,
+        rows=sizes["rows"],
+        parameters=count,
+        new_parameters=new_count,
+        nbytes=4 * count,
+        new_nbytes=4 * new_count,
+        files=1,
+        source=plan.described(source),
+        target=plan.described(target),
+        overlap=len(match.overlap_target_N),
+        new=len(match.new_target_M),
+        pieces=plan.piece_shares(source, target, match),
+        copied=copied,
+        unmatched=unmatched,
+        notes=[],
+    )
+
+
+def _padded(rows: np.ndarray, size: int) -> np.ndarray:
+    """With rows of zeros, or zeros, up to `size`; ids from vocab_size on have no probability."""
+    return np.concatenate([rows, np.zeros((size - len(rows), *rows.shape[1:]), rows.dtype)])

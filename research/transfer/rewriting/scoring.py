@@ -1,0 +1,41 @@
+"""Bits per byte of a model before and after its tokenizer was exchanged."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def before_and_after(before: str | Path, after: str | Path, text: str) -> dict[str, Any]:
+    """Both models on every byte of a file, as `freevocab evaluate --text` measures it.
+
+    Returns:
+      {"text": name, "bytes": n, "before": {"bits/byte", "tokens/byte"}, "after": {...}}
+    """
+    scores = {"text": Path(text).name}
+    for when, folder in (("before", before), ("after", after)):
+        sums = _sums(str(folder), text)
+        scores["bytes"] = int(sums.bytes)
+        scores[when] = {
+            "bits/byte": round(float(sums.bits_per_byte), 6),
+            "tokens/byte": round(float(sums.tokens / sums.bytes), 6),
+        }
+    return scores
+
+
+def line(scores: dict[str, Any]) -> str:
+    """For people."""
+    parts = [
+        f"{when} {scores[when]['bits/byte']:.4f} bits/byte, "
+        f"{scores[when]['tokens/byte']:.4f} tokens/byte"
+        for when in ("before", "after")
+    ]
+    return f"{scores['text']}: {'; '.join(parts)}"
+
+
+def _sums(folder: str, text: str):
+    from research.training import commands
+    from research.training.command_configs import Evaluate
+
+    with tempfile.TemporaryDirectory() as stores:
+        options = Evaluate(model=folder, corpus=f"text:{text};valid={text}", stores=stores)
+        return commands.evaluate(options, log=lambda line: None)
