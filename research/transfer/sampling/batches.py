@@ -1,0 +1,144 @@
+"""What a step of training gets: a sampled tokenizer, and a batch of text in its ids."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from research.errors import UsageError
+from research.transfer.sampling.config import Sampling
+from research.transfer.sampling.text_queue import Queue
+from research.transfer.sampling.sampled import SampledTokenizer
+from research.transfer.sampling.sampler import sample
+from research.transfer.sampling.texts import Row, TextWindows
+
+_STREAM = 0x50C
+
+
+class SampledBatch(NamedTuple):
+    """A step's tokenizer and text.
+
+    Attributes:
+      tokenizer: sampled from the queue.
+      batch: "inputs_BxL" and "targets_BxL" int32, "weights_BxL" float32 (1 = counted), as of
+        `research.training.batches.sequence_batch`: inputs are BOS and the targets but the last,
+        documents are joined by EOS.
+      rows: the texts of the rows, longer than what the ids cover: each in parts, EOS between them.
+    """
+
+    tokenizer: SampledTokenizer
+    batch: dict[str, np.ndarray]
+    rows: list[Row]
+
+
+class SampledBatches:
+    """Batches as a pure function of (seed, step); steps in order are quick, any order is right.
+
+    Args:
+      sampling: how tokenizers are drawn.
+      sources: texts and how often each comes, in proportion; a step takes one of them (a
+        language, say), and each has its own queue. All give equally many rows.
+      length: L, tokens of a row.
+      process_index, process_count: every process samples the same tokenizer and encodes only its
+        own rows.
+
+    Raises:
+      UsageError: rows that do not divide among the processes, or no BOS and EOS to set between
+        documents.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        sources: Sequence[tuple[TextWindows, float]],
+        *,
+        length: int,
+        seed: int,
+        process_index: int = 0,
+        process_count: int = 1,
+    ):
+        rows = {windows.rows for windows, _ in sources}
+        if len(rows) != 1 or min(rows) % process_count:
+            raise UsageError(
+                f"sources with batches of {sorted(rows)} rows do not divide among"
+                f" {process_count} processes: give all the same, a multiple of the processes"
+            )
+        if not {"bos", "eos"} <= set(sampling.special):
+            raise UsageError("sampling.special needs bos and eos: rows begin with one, documents"
+                             " end with the other")
+        share = min(rows) // process_count
+        self._rows = slice(process_index * share, (process_index + 1) * share)
+        self._sampling, self._length, self._seed = sampling, length, seed
+        self._sources = [windows for windows, _ in sources]
+        self._weights = np.array([weight for _, weight in sources], np.float64)
+        self._queues = [
+            Queue(lambda number, w=windows: _texts(w.batch(number)), sampling.queue)
+            for windows in self._sources
+        ]
+
+    def at(self, step: int) -> SampledBatch:
+        """The tokenizer and the batch of a step."""
+        source, turn = self.source(step)
+        tokenizer = sample(
+            self._sampling, self._queues[source], seed=self._seed, step=step, first=turn
+        )
+        rows = self._sources[source].batch(turn)[self._rows]
+        return SampledBatch(tokenizer, encoded(tokenizer, rows, self._length), rows)
+
+    def source(self, step: int) -> tuple[int, int]:
+        """Which source a step takes, and how many steps before it took the same."""
+        if len(self._sources) == 1:
+            return 0, step
+        # One draw after another from one stream: the first `step` draws are always the same.
+        uniform_T = np.random.default_rng([self._seed, _STREAM]).random(step + 1)
+        share_N = np.cumsum(self._weights) / self._weights.sum()
+        source_T = np.searchsorted(share_N, uniform_T, side="right")
+        source_T = np.minimum(source_T, len(share_N) - 1)
+        return int(source_T[step]), int((source_T[:step] == source_T[step]).sum())
+
+
+def encoded(
+    tokenizer: SampledTokenizer, rows: Sequence[Row], length: int
+) -> dict[str, np.ndarray]:
+    """The first `length` ids of each row (see `SampledBatch.batch`); no more is encoded.
+
+    What a row lacks is filled up with EOS of weight 0.
+    """
+    parts = [part for row in rows for part in row]
+    ids = iter(tokenizer.encode_some(parts, length))
+    bos, eos = tokenizer.roles["bos"], tokenizer.roles["eos"]
+    targets_BxL = np.full((len(rows), length), eos, np.int32)
+    weights_BxL = np.zeros((len(rows), length), np.float32)
+    for b, row in enumerate(rows):
+        joined = [piece for _ in row for piece in (next(ids), [eos])][:-1]
+        row_L = np.concatenate(joined)[:length]
+        targets_BxL[b, : len(row_L)] = row_L
+        weights_BxL[b, : len(row_L)] = 1
+    inputs_BxL = np.concatenate(
+        [np.full((len(rows), 1), bos, np.int32), targets_BxL[:, :-1]], axis=1
+    )
+    return {"inputs_BxL": inputs_BxL, "targets_BxL": targets_BxL, "weights_BxL": weights_BxL}
+
+
+def prefetched(
+    batches: SampledBatches, steps: Iterable[int], ahead: int = 2
+) -> Iterator[SampledBatch]:
+    """`batches.at(step)` of all steps, made by a thread up to `ahead` steps before they are asked
+    for: while the device computes."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        waiting = []
+        try:
+            for step in steps:
+                waiting.append(thread.submit(batches.at, step))
+                if len(waiting) > ahead:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+        finally:  # whoever stops early does not wait for more than the step in hand
+            for future in waiting:
+                future.cancel()
+
+
+def _texts(rows: Sequence[Row]) -> list[bytes]:
+    return [part for row in rows for part in row]

@@ -1,0 +1,251 @@
+"""Ways to find tokens in pretokens: the best path, the longest match, merges.
+
+Each knows all 256 bytes, so that nothing is outside its vocabulary. `segment` takes pretokens
+(`Words`) and gives ids and how many there are in each text; with a `limit` a text stops there, and
+no more of it is looked at than needed.
+"""
+
+import functools
+import heapq
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from research.codecs import trie as tries
+from research.codecs.compiled import compiled
+from research.transfer.sampling.pretokens import Words
+
+NO_LIMIT = 1 << 40  # tokens of a text
+
+
+class Segmenter(Protocol):
+    """Ids of pretokens."""
+
+    def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
+        """(ids int32, counts int64 [texts])."""
+
+    def state(self) -> bytes:
+        """What the ids depend on besides the entries."""
+
+
+class Unigram:
+    """The segmentation with the largest sum of scores (Kudo 2018), by Viterbi in a trie.
+
+    Of equal sums the one whose last token is longest wins, and so on towards the front.
+
+    Args:
+      tokens: the entries, the 256 bytes among them.
+      score_V: float64, log probabilities, finite.
+    """
+
+    def __init__(self, tokens: Sequence[bytes], score_V: np.ndarray):
+        self._tokens, self.score_V = tokens, np.asarray(score_V, np.float64)
+
+    @functools.cached_property
+    def packed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The entries as `double_array.pack` gives them; built at the first use."""
+        return tries.build(self._tokens).packed
+
+    def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
+        """See the top of this module."""
+        longest = int(np.diff(words.start_W).max(initial=0)) + 1
+        count_T = np.zeros(len(words.first_T) - 1, np.int64)
+        ids_N = np.empty(_most(words, limit), np.int32)
+        total = compiled(_best_paths)(
+            *words, limit, *self.packed, self.score_V,
+            np.empty(longest), np.empty(longest, np.int32), np.empty(longest, np.int64),
+            ids_N, count_T,
+        )
+        return ids_N[:total].copy(), count_T
+
+    def state(self) -> bytes:
+        """The scores."""
+        return b"unigram" + self.score_V.tobytes()
+
+
+class LongestMatch:
+    """Always the longest entry that the pretoken goes on with: WordPiece's rule.
+
+    Args:
+      tokens: the entries, the 256 bytes among them.
+    """
+
+    def __init__(self, tokens: Sequence[bytes]):
+        self._tokens = tokens
+
+    @functools.cached_property
+    def _trie(self):
+        return tries.build(self._tokens)
+
+    def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
+        """See the top of this module."""
+        ids_N, count_W = self._trie.encode(words.data, words.start_W)
+        return _cut(ids_N, count_W, words, limit)
+
+    def state(self) -> bytes:
+        """Nothing besides the entries."""
+        return b"longest"
+
+
+class Merges:
+    """Byte-pair encoding: the pair that was merged first in training is merged first (leftmost).
+
+    Args:
+      left_M, right_M, merged_M: int32, ids of the two parts and of the result, in order of rank.
+        The ids of bytes are their values.
+    """
+
+    def __init__(self, left_M: np.ndarray, right_M: np.ndarray, merged_M: np.ndarray):
+        pair_M = (left_M.astype(np.int64) << 32) | right_M
+        self._rank_M = np.argsort(pair_M, kind="stable")
+        self._pair_M = pair_M[self._rank_M]
+        self._merged_M = merged_M.astype(np.int64)[self._rank_M]
+
+    def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
+        """See the top of this module."""
+        longest = int(np.diff(words.start_W).max(initial=0)) + 1
+        count_T = np.zeros(len(words.first_T) - 1, np.int64)
+        ids_N = np.empty(_most(words, limit), np.int32)
+        links, changed = np.empty((4, longest), np.int64), np.empty(longest, np.int64)
+        total = compiled(_merge)(
+            *words, limit, self._pair_M, self._rank_M, self._merged_M,
+            links, changed, ids_N, count_T,
+        )
+        return ids_N[:total].copy(), count_T
+
+    def state(self) -> bytes:
+        """The merges."""
+        return b"merges" + self._pair_M.tobytes() + self._rank_M.tobytes()
+
+
+def _most(words: Words, limit: int) -> int:
+    """Ids that there can be at most, one pretoken beyond the limit included."""
+    texts, longest = len(words.first_T) - 1, int(np.diff(words.start_W).max(initial=0))
+    return min(len(words.data), texts * limit + longest)
+
+
+def _cut(ids_N, count_W, words: Words, limit: int):
+    """The first `limit` ids of each text."""
+    end_W = np.concatenate([[0], np.cumsum(count_W)])
+    start_T, count_T = end_W[words.first_T[:-1]], np.diff(end_W[words.first_T])
+    if limit == NO_LIMIT:
+        return ids_N, count_T
+    kept_T = np.minimum(count_T, limit)
+    place_N = np.arange(len(ids_N)) - np.repeat(start_T, count_T)
+    return ids_N[place_N < np.repeat(kept_T, count_T)], kept_T
+
+
+def _best_paths(
+    data, start_W, first_T, limit, cells, pairs, singles, score_V,
+    best, token, back, ids_N, count_T,
+):
+    total = 0
+    for text in range(len(first_T) - 1):
+        before = total
+        for w in range(first_T[text], first_T[text + 1]):
+            if total - before >= limit:
+                break
+            begin, size = start_W[w], start_W[w + 1] - start_W[w]
+            best[0] = 0.0
+            for i in range(1, size + 1):
+                best[i] = -np.inf
+            for i in range(size):
+                # All entries that begin here: of one byte, of two, and on down the double array.
+                byte = data[begin + i]
+                score = best[i] + score_V[singles[byte]]
+                if score > best[i + 1]:
+                    best[i + 1], token[i + 1], back[i + 1] = score, singles[byte], i
+                if i + 1 == size:
+                    continue
+                cell = pairs[(np.int64(byte) << 8) | np.int64(data[begin + i + 1])]
+                id_ = ((cell >> 9) & 0x1FFFFFF) - 1
+                if cell & 511 == 2:
+                    score = best[i] + score_V[id_]
+                    if score > best[i + 2]:
+                        best[i + 2], token[i + 2], back[i + 2] = score, id_, i
+                for j in range(i + 2, size):
+                    label = np.int64(data[begin + j])
+                    cell = cells[(cell >> 34) + label]
+                    if cell & 511 != label:
+                        break
+                    id_ = ((cell >> 9) & 0x1FFFFFF) - 1
+                    if id_ >= 0:
+                        score = best[i] + score_V[id_]
+                        if score > best[j + 1]:
+                            best[j + 1], token[j + 1], back[j + 1] = score, id_, i
+            tokens, i = 0, size
+            while i > 0:
+                tokens += 1
+                i = back[i]
+            i, at = size, total + tokens
+            while i > 0:
+                at -= 1
+                ids_N[at] = token[i]
+                i = back[i]
+            total += tokens
+        total = min(total, before + limit)
+        count_T[text] = total - before
+    return total
+
+
+def _merge(
+    data, start_W, first_T, limit, pair_M, rank_M, merged_M, links, changed, ids_N, count_T
+):
+    # Rows of links: the symbol at a place, the next place, the one before, and which merge the
+    # place and the next allow (-1: none). The heap holds rank << 32 | place, also of pairs that
+    # are gone: these are known by their rank.
+    symbol, after, before, allowed = links[0], links[1], links[2], links[3]
+    total = 0
+    for text in range(len(first_T) - 1):
+        start = total
+        for w in range(first_T[text], first_T[text + 1]):
+            if total - start >= limit:
+                break
+            begin, size = start_W[w], start_W[w + 1] - start_W[w]
+            for i in range(size):
+                symbol[i], after[i], before[i] = data[begin + i], i + 1, i - 1
+                changed[i] = i
+            heap = [np.int64(0) for _ in range(0)]
+            waiting = size
+            while True:
+                for n in range(waiting):
+                    i = changed[n]
+                    allowed[i] = -1
+                    if after[i] == size:
+                        continue
+                    wanted = (symbol[i] << 32) | symbol[after[i]]
+                    low, high = 0, len(pair_M)
+                    while low < high:
+                        middle = (low + high) // 2
+                        if pair_M[middle] < wanted:
+                            low = middle + 1
+                        else:
+                            high = middle
+                    if low < len(pair_M) and pair_M[low] == wanted:
+                        allowed[i] = low
+                        heapq.heappush(heap, (rank_M[low] << 32) | i)
+                waiting, place = 0, -1
+                while len(heap) > 0 and place < 0:
+                    top = heapq.heappop(heap)
+                    i = top & 0xFFFFFFFF
+                    if allowed[i] >= 0 and rank_M[allowed[i]] == top >> 32:
+                        place = i
+                if place < 0:
+                    break
+                gone = after[place]
+                symbol[place], allowed[gone] = merged_M[allowed[place]], -1
+                after[place] = after[gone]
+                if after[place] < size:
+                    before[after[place]] = place
+                changed[0], waiting = place, 1
+                if before[place] >= 0:
+                    changed[1], waiting = before[place], 2
+            i = 0
+            while i < size:
+                ids_N[total] = symbol[i]
+                total += 1
+                i = after[i]
+        total = min(total, start + limit)
+        count_T[text] = total - start
+    return total

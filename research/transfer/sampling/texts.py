@@ -1,0 +1,107 @@
+"""Batches of text windows as a function of (seed, number): nothing to save.
+
+An epoch is a keyed permutation of the windows of a byte store, which begin at another place in
+each epoch: of a window only the first tokens are trained on, and they should not always be the
+same.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+from research.errors import UsageError
+from research.training.batches import permuted
+from research.training.token_store import TokenStore
+
+Row = list[bytes]  # a window's parts; between two of them a document ends
+_BYTE_IDS = 258  # a byte store's vocab_size: bytes, BOS, EOS
+
+
+@dataclasses.dataclass(frozen=True)
+class TextWindows:
+    """Where batches of text come from.
+
+    Attributes:
+      store: ids of `BytesCodec`.
+      rows: B, windows in a batch.
+      size: bytes of a window, less what of a character is cut at its borders.
+      seed: of the order.
+
+    Raises:
+      UsageError: another store than one of bytes, or too little text for a batch.
+    """
+
+    store: TokenStore
+    rows: int
+    size: int = 2048
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.store.vocab_size != _BYTE_IDS:
+            raise UsageError(
+                f"tokenizers are sampled from a store of bytes ({_BYTE_IDS} ids), not of"
+                f" {self.store.vocab_size} ids: build it with BytesCodec"
+            )
+        if self.store.num_tokens < self.rows * self.size:
+            raise UsageError(
+                f"{self.store.num_tokens} bytes of text are fewer than one batch of {self.rows}"
+                f" windows of {self.size}: use more text, or fewer or smaller windows"
+            )
+
+    def batch(self, number: int) -> list[Row]:
+        """The windows of a batch, each as its parts."""
+        total = self.store.num_tokens
+        count = total // self.size
+        place_B = number * self.rows + np.arange(self.rows, dtype=np.int64)
+        start_B = np.empty_like(place_B)
+        for epoch in np.unique(place_B // count).tolist():
+            inside_B = place_B // count == epoch
+            index_B = permuted(place_B[inside_B] % count, count, seed=self.seed, stream=epoch)
+            shift = int(np.random.default_rng([self.seed, epoch]).integers(total))
+            start_B[inside_B] = (shift + index_B * self.size) % total
+        return [self._parts(start) for start in start_B.tolist()]
+
+    def _parts(self, start: int) -> Row:
+        """The text from `start` on; the store's end goes on with its beginning."""
+        ids = self.store.ids
+        window = np.asarray(ids[start : start + self.size])
+        if len(window) < self.size:
+            window = np.concatenate([window, ids[: self.size - len(window)]])
+        ends = np.flatnonzero(window == self.store.eos_id)
+        data = window.astype(np.uint8).tobytes()
+        borders = [-1, *ends.tolist(), self.size]
+        parts = [data[a + 1 : b] for a, b in zip(borders[:-1], borders[1:], strict=True)]
+        parts[0] = _from_character(parts[0])
+        parts[-1] = _to_character(parts[-1])
+        return parts
+
+
+def byte_store(documents: Iterable[bytes]) -> TokenStore:
+    """A store of bytes in memory; `token_store.build` with `BytesCodec` makes one on disk."""
+    pieces, lengths = [], []
+    for document in documents:
+        pieces += [np.frombuffer(document, np.uint8).astype(np.int32), [_BYTE_IDS - 1]]
+        lengths.append(len(document))
+    byte_offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    ids = np.concatenate(pieces).astype(np.int32) if pieces else np.zeros(0, np.int32)
+    offsets = byte_offsets + np.arange(len(byte_offsets))
+    return TokenStore(ids, offsets, byte_offsets, _BYTE_IDS, meta={})
+
+
+def _from_character(part: bytes) -> bytes:
+    """Without the rest of a character that the window cuts."""
+    for start in range(min(3, len(part))):
+        if part[start] & 0xC0 != 0x80:
+            return part[start:]
+    return part[3:] if len(part) > 3 and part[3] & 0xC0 != 0x80 else part
+
+
+def _to_character(part: bytes) -> bytes:
+    """Without the beginning of a character that the window cuts."""
+    for back in range(1, min(3, len(part)) + 1):
+        byte = part[-back]
+        if byte & 0xC0 != 0x80:
+            wanted = 2 + (byte >= 0xE0) + (byte >= 0xF0) if byte >= 0xC0 else 1
+            return part[:-back] if wanted > back else part
+    return part
