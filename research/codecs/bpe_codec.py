@@ -125,6 +125,11 @@ class BPECodec(StaticVocabulary):
         texts = super().decode(ids)
         return [text.removeprefix(b" ") for text in texts] if self._strings.prefix else texts
 
+    @property
+    def content(self) -> bytes:
+        """The tokenizer.json."""
+        return self._content
+
     def unrecoverable_share(self, texts: Iterable[bytes | str]) -> float:
         """Share of the bytes of `texts` that decoding does not give back; 0 if lossless."""
         return unrecoverable_share(self, texts)

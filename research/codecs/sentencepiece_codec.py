@@ -138,6 +138,11 @@ class SentencePieceCodec(StaticVocabulary):
         texts = super().decode(ids)
         return [text.removeprefix(b" ") for text in texts] if self._prefix else texts
 
+    @property
+    def content(self) -> bytes:
+        """The serialised model."""
+        return self._model
+
     def unrecoverable_share(self, texts: Iterable[bytes | str]) -> float:
         """Share of the bytes of `texts` that decoding does not give back; 0 if lossless."""
         return unrecoverable_share(self, texts)

@@ -1,8 +1,8 @@
 """A tokenizer.json at work: the ids of texts, and what its model alone makes of strings."""
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from research.codecs import tokenizer_json
@@ -18,13 +18,13 @@ class JsonEngine:
     Args:
       spec: a parsed tokenizer.json, as the library writes it.
       entries: `tokenizer_json.strings(spec)`.
+      library: the library's object for just that, if it is at hand.
     """
 
-    def __init__(self, spec: Mapping[str, Any], entries: Strings):
-        self._spec = without_specials(spec, entries)
-        self._library = tokenizer_json.library(json.dumps(self._spec).encode())
-        self._original = tokenizer_json.library(json.dumps(spec).encode())
-        self._models: tuple[Any, Any] | None = None
+    def __init__(self, spec: Mapping[str, Any], entries: Strings, library: Any = None):
+        self._original = library or tokenizer_json.library(json.dumps(spec).encode())
+        self._hidden = hidden(spec, entries)
+        self._spec = without(spec, self._hidden)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The file's own ids; special tokens are never among them."""
@@ -41,26 +41,42 @@ class JsonEngine:
         Args:
           continued: the strings go on within a word (WordPiece alone tells these apart).
         """
-        if self._models is None:
-            self._models = _models(self._spec)
         encoded = self._models[continued].encode_batch_fast(list(words), add_special_tokens=False)
         return [one.ids for one in encoded]
 
+    @cached_property
+    def _library(self):
+        if not self._hidden:
+            return self._original
+        return tokenizer_json.library(json.dumps(self._spec).encode())
 
-def without_specials(spec: Mapping[str, Any], entries: Strings) -> dict[str, Any]:
-    """`spec` with special tokens named so that no text leads to them; ids stay as they are.
+    @cached_property
+    def _models(self) -> tuple[Any, Any]:
+        return _models(self._spec)
+
+
+def hidden(spec: Mapping[str, Any], entries: Strings) -> dict[str, str]:
+    """Another name, which no text leads to, for each special token that a text might lead to.
 
     Unigram and WordLevel models hold their special tokens among the entries, where the text "<s>"
-    would find them although the library was told to take special tokens for text.
+    would find them although the library was told to take special tokens for text. A BPE finds
+    only what its merges make.
     """
-    spec = copy.copy(dict(spec))
-    model = dict(spec["model"])
-    added = [dict(token) for token in spec.get("added_tokens") or ()]
-    hidden = {
+    model = spec["model"]
+    made = None
+    if model["type"] == "BPE" and not model.get("ignore_merges"):
+        made = {"".join(pair) for pair in model["merges"]}
+    return {
         token: f"\U0010fffe{id_}\U0010ffff"  # two code points that are no characters
         for token, id_ in tokenizer_json.vocabulary(spec)
-        if entries.special[id_] and token
+        if token and entries.special[id_] and (made is None or token in made or len(token) == 1)
     }
+
+
+def without(spec: Mapping[str, Any], hidden: Mapping[str, str]) -> dict[str, Any]:
+    """`spec` with those tokens renamed and out of the merges; ids stay as they are."""
+    model = dict(spec["model"])
+    added = [dict(token) for token in spec.get("added_tokens") or ()]
     entry = model["vocab"]
     if isinstance(entry, dict):
         model["vocab"] = {hidden.get(token, token): id_ for token, id_ in entry.items()}
@@ -74,7 +90,7 @@ def without_specials(spec: Mapping[str, Any], entries: Strings) -> dict[str, Any
         model["unk_token"] = hidden[model["unk_token"]]
     for token in added:
         token["content"] = hidden.get(token["content"], token["content"])
-    return spec | {"model": model, "added_tokens": added, "post_processor": None}
+    return dict(spec) | {"model": model, "added_tokens": added, "post_processor": None}
 
 
 def _models(spec: Mapping[str, Any]) -> tuple[Any, Any]:

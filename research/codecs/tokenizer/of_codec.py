@@ -1,10 +1,15 @@
 """A codec with a fixed set of strings, seen as a tokenizer with BOS and EOS at its end."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from research.codecs.bpe_codec import BPECodec
 from research.codecs.protocol import Codec
+from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.codecs.tokenizer import loading
 from research.codecs.tokenizer.protocol import Pieces
 from research.errors import UsageError
 
@@ -43,15 +48,26 @@ class CodecTokenizer:
         return list(self._tokens)
 
     def match_bytes(self) -> list[bytes]:
-        """The same, or what the codec says of itself."""
-        own = getattr(self.codec, "match_bytes", None)
-        return self.token_bytes() if own is None else [*own(), b"", b""]
+        """The same, or what the codec's file says."""
+        own = self._own
+        return self.token_bytes() if own is None else [*own.match_bytes(), b"", b""]
 
     def decompose(self, tokens: Sequence[bytes]) -> Pieces:
-        """Each string as a text of its own, or as the codec's model has it."""
-        own = getattr(self.codec, "decompose", None)
-        return Pieces.of(self.codec.encode(list(tokens))) if own is None else own(tokens)
+        """Pieces by the model of the codec's file; without one, each string as a text."""
+        own = self._own
+        return Pieces.of(self.codec.encode(list(tokens))) if own is None else own.decompose(tokens)
 
     def fingerprint(self) -> str:
         """The codec's, and that there are two more ids."""
         return f"{self.codec.fingerprint()}+bos+eos"
+
+    @cached_property
+    def _own(self) -> Any:
+        """The codec itself if it is a tokenizer, its file as one if it has one, else None."""
+        if hasattr(self.codec, "decompose"):
+            return self.codec
+        if isinstance(self.codec, BPECodec):
+            return loading.of_json(self.codec.content, name=self.codec.name)
+        if isinstance(self.codec, SentencePieceCodec):
+            return loading.of_sentencepiece(self.codec.content, name=self.codec.name)
+        return None
