@@ -9,7 +9,7 @@ import numpy as np
 from research.codecs.bpe_codec import BPECodec
 from research.codecs.protocol import Codec
 from research.codecs.sentencepiece_codec import SentencePieceCodec
-from research.codecs.tokenizer import loading
+from research.codecs.tokenizer.load import of_json, of_sentencepiece
 from research.codecs.tokenizer.protocol import Pieces
 from research.errors import UsageError
 
@@ -67,7 +67,7 @@ class CodecTokenizer:
         if hasattr(self.codec, "decompose"):
             return self.codec
         if isinstance(self.codec, BPECodec):
-            return loading.of_json(self.codec.content, name=self.codec.name)
+            return of_json(self.codec.content, name=self.codec.name)
         if isinstance(self.codec, SentencePieceCodec):
-            return loading.of_sentencepiece(self.codec.content, name=self.codec.name)
+            return of_sentencepiece(self.codec.content, name=self.codec.name)
         return None
