@@ -15,7 +15,8 @@ def available() -> bool:
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` as machine code; compiled at the first call and cached on disk where possible.
 
-    The function may use only arrays, numbers and loops, and call only numpy and heapq.
+    The function may use only arrays, numbers and loops, and call only numpy and heapq. It runs
+    without the interpreter's lock, so threads may run it at the same time.
     Without numba the function itself is returned: the same results, slowly. No fast-math, so
     the results do not depend on the machine.
     """
@@ -24,6 +25,6 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba
 
     try:
-        return numba.njit(cache=True)(function)
+        return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no writable place for the cache: compile anew in every process
-        return numba.njit(function)
+        return numba.njit(nogil=True)(function)
