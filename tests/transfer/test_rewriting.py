@@ -427,6 +427,27 @@ def test_the_card_tells_what_was_done(old, new, tmp_path):
         assert (files[0].read_bytes() == files[1].read_bytes()) is equal
 
 
+def test_the_tokenizers_files_go_along_as_they_are(old, new, tmp_path):
+    target = tmp_path / "target"
+    target.mkdir()
+    for file in new.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+    edit(target / "tokenizer_config.json", tokenizer_class="LlamaTokenizer", auto_map={"x": "y.z"})
+    (target / "chat_template.jinja").write_text("{{ messages }}")
+    for kind in ("llama", "qwen2"):
+        source, _ = hf_folders.model(tmp_path / kind, kind, 420, tokenizer=old)
+        transfer(source, target, tmp_path / "out")
+        out = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+        config = json.loads(out["tokenizer_config.json"])
+        assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+        assert config["eos_token"] == "[EOS]" and out["chat_template.jinja"] == b"{{ messages }}"
+        assert out["tokenizer.json"] == (new / "tokenizer.json").read_bytes()
+        # Where transformers would not take the class at its word.
+        assert ("plain_tokenizer.py" in out) is ("auto_map" in config) is (kind == "qwen2")
+    (target / "tokenizer_config.json").write_text("[]")
+    message(FreevocabError, source, target, tmp_path / "o")
+
+
 def test_a_model_moves_to_a_codebook(old, tmp_path):
     """The equal-info strings as a tokenizer.json with two more ids."""
     from research import codecs

@@ -15,7 +15,14 @@ from research.files import write_json
 from research.models.pretrained import shards
 from research.models.pretrained.safetensors_format import DTYPES
 from research.transfer.matching import Match
-from research.transfer.rewriting import families, plan, positions, special_ids, weights
+from research.transfer.rewriting import (
+    families,
+    plan,
+    positions,
+    special_ids,
+    tokenizer_files,
+    weights,
+)
 from research.transfer.rewriting.families import Layout
 from research.transfer.rewriting.request import Request
 from research.vocabularies.table import Table
@@ -147,7 +154,8 @@ def write(
     write_json(directory / CONFIG, new.config)
     if new.generation is not None:
         write_json(directory / GENERATION, new.generation)
-    for name, content in new.tokenizer.files.items():
+    kind = source.config["model_type"]
+    for name, content in tokenizer_files.beside(new.tokenizer.files, kind).items():
         (directory / name).write_bytes(content)
     for path in licences(source.directory):
         shutil.copyfile(path, directory / path.name)
