@@ -14,6 +14,10 @@ BENCHMARKS = {
     "coder": ["--lanes", "64", "--length", "8", "--repeats", "1"],
     "codebook": ["--corpus", "builtin:topics", "--megabytes", "0.2", "--repeats", "1"],
     "live_windows": "--batch 4 --documents 5 --document 32 --naive 8 --repeats 1".split(),
+    "tokenizer_sampling": (
+        "--corpus builtin:topics --pieces 512 --rows 4 --length 16 --queue 2 --steps 1"
+        " --plain-steps 1"
+    ).split(),
     "training_step": [
         "--size", "tiny", "--vocab-size", "512", "--batch-size", "2", "--length", "16",
         "--steps", "2", "--peak-size", "256",

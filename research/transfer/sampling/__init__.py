@@ -11,9 +11,9 @@ from research.transfer.sampling.config import (
     UnigramEM,
     WordPiece,
 )
-from research.transfer.sampling.text_queue import Queue
 from research.transfer.sampling.sampled import SampledTokenizer
 from research.transfer.sampling.sampler import sample
+from research.transfer.sampling.text_queue import Queue
 from research.transfer.sampling.texts import TextWindows, byte_store
 
 __all__ = [

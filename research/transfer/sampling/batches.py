@@ -8,9 +8,9 @@ import numpy as np
 
 from research.errors import UsageError
 from research.transfer.sampling.config import Sampling
-from research.transfer.sampling.text_queue import Queue
 from research.transfer.sampling.sampled import SampledTokenizer
 from research.transfer.sampling.sampler import sample
+from research.transfer.sampling.text_queue import Queue
 from research.transfer.sampling.texts import Row, TextWindows
 
 _STREAM = 0x50C

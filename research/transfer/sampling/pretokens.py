@@ -1,8 +1,8 @@
 """Cutting text into pretokens: one rule for counting and for encoding.
 
-The rule is `pattern(config)`, a regular expression as `tokenizers` reads it: GPT-2's, with combining
-marks among the letters, and digits grouped as asked. Here it is a loop over character classes, on
-bytes: a byte that is not UTF-8 counts as one character, neither letter nor space.
+The rule is `pattern(config)`, a regular expression as `tokenizers` reads it: GPT-2's, with
+combining marks among the letters, and digits grouped as asked. Here it is a loop over character
+classes, on bytes: a byte that is not UTF-8 is one character, neither letter nor space.
 
 Classes are those of the running Python's Unicode version; the whitespace is Unicode's White_Space.
 """

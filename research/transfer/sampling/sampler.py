@@ -14,9 +14,9 @@ from research.transfer.sampling.config import (
     UnigramEM,
     WordPiece,
 )
-from research.transfer.sampling.text_queue import Queue, draw_batches
 from research.transfer.sampling.sampled import SampledTokenizer
 from research.transfer.sampling.segmenters import Segmenter
+from research.transfer.sampling.text_queue import Queue, draw_batches
 
 _STREAM = 0x70C  # sets these draws apart from others of the same seed and step
 
