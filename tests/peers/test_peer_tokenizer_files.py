@@ -1,0 +1,42 @@
+"""The files of a tokenizer, opened by transformers' AutoTokenizer: the same ids."""
+
+import pytest
+from transformers import AutoTokenizer
+
+from research.codecs.tokenizer.load import of_json, of_sentencepiece
+from research.testing.tokenizers import KINDS, english, sentencepiece_model, tokenizer_json
+
+TEXTS = [*english(20_000), "  two spaces,\ttabs\n\n\nlines\r\n and ends ", "naïve 大象 🦊"]
+LLAMA = {
+    "model_type": "bpe",
+    "byte_fallback": True,
+    "normalization_rule_name": "identity",
+    "remove_extra_whitespaces": False,
+    "vocab_size": 700,
+}
+CONFIGS = [None, '{"model_type": "llama", "vocab_size": 700}', '{"model_type": "gpt2"}']
+
+
+def check(tokenizer, folder):
+    for name, content in tokenizer.files.items():
+        (folder / name).write_bytes(content)
+    theirs = AutoTokenizer.from_pretrained(folder)
+    found = theirs(TEXTS, add_special_tokens=False)["input_ids"]
+    assert [ids.tolist() for ids in tokenizer.encode(TEXTS)] == found
+    for role in ("bos", "eos", "unk", "pad", "mask"):
+        assert getattr(theirs, f"{role}_token_id") == tokenizer.roles.get(role)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=["alone", "llama", "gpt2"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tokenizer_json(kind, config, tmp_path):
+    if config:
+        (tmp_path / "config.json").write_text(config)
+    check(of_json(tokenizer_json(kind), name=kind), tmp_path)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=["alone", "llama", "gpt2"])
+def test_a_sentencepiece_model(config, tmp_path):
+    if config:
+        (tmp_path / "config.json").write_text(config)
+    check(of_sentencepiece(sentencepiece_model(**LLAMA), name="llama"), tmp_path)
