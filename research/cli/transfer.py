@@ -21,8 +21,8 @@ class Transfer:
     out: str
     """Folder to write. One that this command wrote before is replaced."""
     method: Literal[
-        "random", "mean", "fvt", "byte-fvt", "overlap", "wechsel", "focus", "ofa", "omp",
-        "hypernetwork",
+        "random", "mean", "overlap", "fvt", "byte-fvt", "wechsel", "focus", "ofa", "ofa-aux",
+        "omp", "omp-aux", "hypernetwork",
     ] = "fvt"  # fmt: skip
     """How rows of new entries are found. fvt: mean of the old pieces. hypernetwork: predicted.
     omp, focus, ofa, wechsel: by likeness to old entries. random, mean, overlap: to compare with."""
@@ -31,11 +31,17 @@ class Transfer:
     copy_overlap: bool = False
     """Of hypernetwork: entries that both tokenizers have keep their rows."""
     vectors: str | None = None
-    """Of wechsel, focus, ofa, omp: word vectors, a fastText .vec file."""
+    """Of wechsel, focus, ofa, omp-aux: word vectors of the new tokenizer's language, a fastText
+    .vec or .vec.gz file."""
     aux_text: str | None = None
-    """In place of --vectors: text files (a glob) to make vectors from."""
+    """In place of --vectors: text files (a glob) to make vectors from; omp and ofa are then called
+    omp-aux and ofa-aux."""
+    source_vectors: str | None = None
+    """Of wechsel and ofa: word vectors of the old tokenizer's language, if it is another."""
+    source_aux_text: str | None = None
+    """In place of --source-vectors: text files (a glob)."""
     dictionary: str | None = None
-    """Of wechsel: a file with a word and its translation a line."""
+    """Of wechsel and ofa, for two languages: a file of a word, a tab and its translation a line."""
     donor: str | None = None
     """Of omp: a checkpoint folder that has the new tokenizer."""
     map_special: tuple[str, ...] = ()

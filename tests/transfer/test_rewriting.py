@@ -16,7 +16,6 @@ from research.transfer.rewriting import (
     folder,
     positions,
     progress,
-    request,
     special_ids,
 )
 from research.transfer.rewriting.request import Request
@@ -326,15 +325,21 @@ def test_requests_that_make_no_sense(old, new, tmp_path):
     for method, flags in (
         ("wechsel", "--vectors or --aux-text"),
         ("focus", "--vectors or --aux-text"),
-        ("ofa", "--vectors or --aux-text"),
-        ("omp", "--donor or --vectors or --aux-text"),
-        ("hypernetwork", "--hypernetwork"),
+        ("ofa", "--vectors (with --aux-text it is ofa-aux)"),
+        ("omp", "--donor (with --vectors or --aux-text it is omp-aux)"),
+        ("hypernetwork", "--hypernetwork, which `freevocab train hypernetwork` makes"),
     ):
-        assert said(method) == f"--method {method} needs {flags}"
-    assert "--donor is for --method omp, not fvt" in said(donor=str(source))
-    assert "--copy-overlap is for --method hypernetwork" in said(copy_overlap=True)
-    assert "give one of --donor, --vectors" in said("omp", donor=str(source), vectors=str(out))
-    assert "--vectors: there is no file" in said("focus", vectors=str(tmp_path / "x.vec"))
+        assert said(method) == f"method {method} needs {flags}"
+    words = str(tmp_path / "x.vec")
+    assert "fvt has no use for --donor" in said(donor=str(source))
+    assert "fvt has no use for --copy-overlap" in said(copy_overlap=True)
+    assert "no use for --vectors" in said("hypernetwork", hypernetwork=str(old), vectors=words)
+    assert "omp has no use for --vectors" in said("omp", donor=str(source), vectors=words)
+    assert "needs --dictionary" in said("ofa", vectors=words, source_vectors=words)
+    assert "--vectors: there is no file" in said("focus", vectors=words)
+    assert "matches no file" in said("focus", aux_text=str(tmp_path / "*.txt"))
+    assert "--donor: there is no folder" in said("omp", donor=words)
+    assert "no config.json" in said("omp", donor=str(old))
     assert "--eval-text: there is no file" in said(eval_text=str(tmp_path / "x.txt"))
     assert "--method is one of" in said("magic")
     assert "--dtype is one of" in said(dtype="int8")
@@ -427,6 +432,39 @@ def test_the_card_tells_what_was_done(old, new, tmp_path):
         assert (files[0].read_bytes() == files[1].read_bytes()) is equal
 
 
+def test_every_method_with_what_it_needs(old, new, tmp_path):
+    """The tool gives each method its auxiliary, and copies special rows whatever the method."""
+    source, arrays = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)
+    donor, _ = hf_folders.model(tmp_path / "donor", "gpt2", 605, tokenizer=new, seed=1)
+    (tmp_path / "text.txt").write_text(hf_folders.text(60_000))
+    words = sorted({word for word in hf_folders.text(20_000).split() if word.isalpha()})[:300]
+    rng = np.random.default_rng(0)
+    rows = [" ".join([word, *map(str, rng.normal(size=8).round(3))]) for word in words]
+    (tmp_path / "words.vec").write_text("\n".join([f"{len(words)} 8", *rows]) + "\n")
+    (tmp_path / "pairs.txt").write_text("".join(f"{word}\t{word}\n" for word in words))
+    text, vectors = str(tmp_path / "te*t.txt"), str(tmp_path / "words.vec")
+    two = dict(source_vectors=vectors, dictionary=str(tmp_path / "pairs.txt"))
+    cases = [
+        *(("plain", method, {}) for method in ("random", "mean", "overlap", "fvt", "byte-fvt")),
+        *(("text", method, dict(aux_text=text)) for method in ("wechsel", "focus", "ofa", "omp")),
+        *(("words", method, dict(vectors=vectors)) for method in ("focus", "ofa", "omp-aux")),
+        ("two languages", "wechsel", dict(vectors=vectors, **two)),
+        ("donor", "omp", dict(donor=str(donor))),
+    ]
+    tables = {}
+    for kind, method, options in cases:
+        said = transfer(source, new, tmp_path / "out", method, **options)
+        tables[kind, method] = shards.open_checkpoint(tmp_path / "out")["lm_head.weight"].read()
+        record = hf_folders.config_of(tmp_path / "out", "freevocab_transfer.json")
+        aux = kind == "text" and method in ("ofa", "omp")
+        assert record["method"] == (f"{method}-aux" if aux else method)
+        assert "wrote" in said and str(tmp_path) not in json.dumps(record["options"])
+    for table in tables.values():
+        assert table.any(1).all() and np.isfinite(table).all()
+        np.testing.assert_array_equal(table[[600, 601]], arrays["lm_head.weight"][[2, 0]])
+    assert len({table.tobytes() for table in tables.values()}) == len(cases)
+
+
 def test_the_tokenizers_files_go_along_as_they_are(old, new, tmp_path):
     target = tmp_path / "target"
     target.mkdir()
@@ -459,4 +497,3 @@ def test_a_model_moves_to_a_codebook(old, tmp_path):
     text = hf_folders.text(5000)
     assert tokenizer.encode([text])[0].tolist() == codec.encode([text])[0].tolist()
     assert hf_folders.config_of(tmp_path / "out")["eos_token_id"] == codec.vocab_size + 1
-    assert request.METHODS[0] == "random"

@@ -45,7 +45,7 @@ def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
     new = folder.target(source, tokenizer, match, asked.dtype)
     steps = folder.planned(asked, source, new)
     say("\n".join(plan.lines(steps)))
-    prepared = methods.prepare(asked, source.layout.tied, source.layout.d_model)
+    prepared = methods.prepare(asked)
     if dry_run:
         return
     check_room(asked.out, steps.new_nbytes)

@@ -119,7 +119,7 @@ def planned(request: Request, source: Source, new: Target) -> plan.Plan:
     copied, unmatched = plan.special_lists(source.tokenizer, new.tokenizer, new.match)
     return plan.Plan(
         model=f"{source.directory.resolve().name} ({layout.family.title}, {architecture})",
-        method=request.method,
+        method=request.exact_method,
         out=str(request.out),
         dtype=layout.dtype.name if new.dtype is None else f"{layout.dtype} -> {new.dtype}",
         d_model=layout.d_model,

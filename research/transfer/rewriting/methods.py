@@ -1,22 +1,71 @@
 """The method that was asked for, ready to be given tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from research import corpora
 from research.codecs.tokenizer import Tokenizer
-from research.transfer.heuristics import plain, subwords
+from research.corpora.splits import SPLITS
+from research.transfer import heuristics
 from research.transfer.matching import Match
-from research.transfer.rewriting.request import Request
+from research.transfer.rewriting import families, folder
+from research.transfer.rewriting.request import HYPERNETWORK, Request
+from research.transfer.vectors import alignment, fasttext_file
 from research.vocabularies.table import Table
 
 Prepared = Callable[[Table, Tokenizer, Tokenizer, Match], Table]
 
 
-def prepare(asked: Request, tied: bool, d_model: int) -> Prepared:
-    """Opens what the method needs, so that it fails before anything else is done."""
-    method = {"random": plain.random, "mean": plain.mean, "overlap": plain.overlap,
-              "fvt": subwords.fvt, "byte-fvt": subwords.byte_fvt}[asked.method]
+class Text:
+    """All documents of some files, as often as they are asked for.
+
+    Raises:
+      UsageError: if the glob matches none.
+    """
+
+    def __init__(self, pattern: str):
+        self._corpus = corpora.load(f"text:{pattern}")
+
+    def __iter__(self) -> Iterator[bytes]:
+        for split in SPLITS:
+            yield from self._corpus.documents(split)
+
+
+def prepare(asked: Request) -> Prepared:
+    """Opens what the method needs, so that it fails before anything else is done.
+
+    Raises:
+      UsageError: a glob without files, a donor that is no checkpoint.
+      FreevocabError: a file that is damaged.
+    """
+    if asked.method == HYPERNETWORK:
+        from research.transfer.rewriting import predicted
+
+        return predicted.prepare(asked)
+    method = heuristics.make(asked.exact_method, auxiliary(asked))
 
     def prepared(table: Table, source: Tokenizer, target: Tokenizer, match: Match) -> Table:
         return method(table, source, target, match=match, seed=asked.seed)
 
     return prepared
+
+
+def auxiliary(asked: Request) -> heuristics.Auxiliary:
+    """What the flags name, opened."""
+    read = {
+        "vectors": fasttext_file.read,
+        "source_vectors": fasttext_file.read,
+        "aux_text": Text,
+        "source_aux_text": Text,
+        "dictionary": alignment.read_dictionary,
+        "donor": _donor,
+    }
+    given = {name: getattr(asked, name) for name in read}
+    return heuristics.Auxiliary(**{
+        name: read[name](value) for name, value in given.items() if value
+    })  # fmt: skip
+
+
+def _donor(directory: str) -> heuristics.Donor:
+    source = folder.open_source(directory)
+    table = families.read_table(source.layout, source.checkpoint, source.tokenizer)
+    return heuristics.Donor(table, source.tokenizer)

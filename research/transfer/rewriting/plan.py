@@ -15,7 +15,8 @@ from research.transfer.rewriting import special_ids
 COPIED_PER_SECOND = 3e8
 ROWS_PER_SECOND = {
     "random": 1e6, "mean": 1e6, "overlap": 1e6, "fvt": 3e5, "byte-fvt": 3e5,
-    "wechsel": 3e3, "focus": 1e3, "ofa": 3e3, "omp": 3e2, "hypernetwork": 5e2,
+    "wechsel": 3e3, "focus": 1e3, "ofa": 3e3, "ofa-aux": 3e3, "omp": 3e2, "omp-aux": 3e2,
+    "hypernetwork": 5e2,
 }  # fmt: skip
 PROGRAM_BYTES = 400e6  # Python, numpy and JAX themselves
 

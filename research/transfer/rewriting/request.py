@@ -5,10 +5,11 @@ import os
 from pathlib import Path
 
 from research.errors import UsageError
+from research.transfer import heuristics
 from research.transfer.rewriting.card import RECORD
 
-METHODS = ("random", "mean", "fvt", "byte-fvt", "overlap", "wechsel", "focus", "ofa", "omp",
-           "hypernetwork")  # fmt: skip
+HYPERNETWORK = "hypernetwork"
+METHODS = (*heuristics.METHODS, HYPERNETWORK)
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -23,9 +24,11 @@ class Request:
       out: folder to write.
       hypernetwork: folder of `freevocab train hypernetwork`.
       copy_overlap: of hypernetwork: entries that both tokenizers have keep their rows.
-      vectors: fastText file, for wechsel, focus, ofa and omp.
-      aux_text: text to make such vectors from, in their place.
-      dictionary: of wechsel: pairs of words.
+      vectors: word vectors of the new tokenizer's language, a fastText .vec file.
+      aux_text: glob of text files to make such vectors from, in their place.
+      source_vectors, source_aux_text: the same of the old tokenizer's language, where it is
+        another; `dictionary` is then needed to bring the two together.
+      dictionary: file of a word and its translation a line.
       donor: of omp: a checkpoint that has the new tokenizer.
       map_special: "SRC=DST" for special tokens that roles and names do not pair.
       eval_text: file to measure bits/byte on, before and after.
@@ -41,6 +44,8 @@ class Request:
     copy_overlap: bool = False
     vectors: str | None = None
     aux_text: str | None = None
+    source_vectors: str | None = None
+    source_aux_text: str | None = None
     dictionary: str | None = None
     donor: str | None = None
     map_special: tuple[str, ...] = ()
@@ -48,26 +53,28 @@ class Request:
     dtype: str | None = None
     seed: int = 0
 
+    @property
+    def exact_method(self) -> str:
+        """With vectors in place of a donor omp is omp-aux, with our own vectors ofa is ofa-aux."""
+        if self.method == "omp" and not self.donor and (self.vectors or self.aux_text):
+            return "omp-aux"
+        if self.method == "ofa" and self.aux_text and not self.vectors:
+            return "ofa-aux"
+        return self.method
+
     def options(self) -> dict[str, object]:
         """What was given beside model, tokenizer, method and out, for the card; no folders."""
         names = ("copy_overlap", "map_special", "dtype", "seed")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
-        for name in ("hypernetwork", "vectors", "aux_text", "dictionary", "donor"):
+        for name in (HYPERNETWORK, *AUXILIARIES):
             if getattr(self, name):
                 given[name] = os.path.basename(getattr(self, name).rstrip("/"))
         return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
 
 
-# Flags that some methods alone understand: each method's, and whether one of them is needed.
-_TAKES = {
-    "wechsel": ("vectors", "aux_text", "dictionary"),
-    "focus": ("vectors", "aux_text"),
-    "ofa": ("vectors", "aux_text"),
-    "omp": ("donor", "vectors", "aux_text"),
-    "hypernetwork": ("hypernetwork", "copy_overlap"),
-}
-_READ = ("model", "tokenizer", "hypernetwork", "donor", "vectors", "dictionary", "eval_text")
-_SPECIFIC = ("hypernetwork", "copy_overlap", "vectors", "aux_text", "dictionary", "donor")
+AUXILIARIES = ("vectors", "aux_text", "source_vectors", "source_aux_text", "dictionary", "donor")
+_FILES = ("vectors", "source_vectors", "dictionary", "eval_text")
+_FOLDERS = ("model", "hypernetwork", "donor")
 
 
 def check(request: Request) -> None:
@@ -79,36 +86,35 @@ def check(request: Request) -> None:
         raise UsageError(f"--dtype is one of {', '.join(DTYPES)}, not {request.dtype!r}")
     if request.seed < 0:
         raise UsageError(f"--seed must be at least 0, not {request.seed}")
-    takes = _TAKES.get(request.method, ())
-    for name in _SPECIFIC:
-        if getattr(request, name) and name not in takes:
-            methods = [method for method, taken in _TAKES.items() if name in taken]
-            raise UsageError(
-                f"--{_flag(name)} is for --method {' or '.join(methods)}, not {request.method}"
-            )
-    needed = [name for name in takes if name not in ("copy_overlap", "dictionary")]
-    given = [name for name in needed if getattr(request, name)]
-    if takes and not given:
-        flags = " or ".join(f"--{_flag(name)}" for name in needed)
-        raise UsageError(f"--method {request.method} needs {flags}")
-    if len(given) > 1:
-        raise UsageError(f"give one of {', '.join(f'--{_flag(name)}' for name in given)}")
-    for name in ("model", "hypernetwork", "donor"):
+    name, given = request.exact_method, {one: getattr(request, one) for one in AUXILIARIES}
+    if name == HYPERNETWORK:
+        if not request.hypernetwork:
+            raise UsageError("method hypernetwork needs --hypernetwork, which "
+                             "`freevocab train hypernetwork` makes")  # fmt: skip
+        useless = [_flag(one) for one, value in given.items() if value]
+    else:
+        # What the files hold does not matter here.
+        auxiliary = heuristics.Auxiliary(**{one: value or None for one, value in given.items()})
+        heuristics.method(name).check(name, auxiliary, ())
+        useless = [_flag(one) for one in (HYPERNETWORK, "copy_overlap") if getattr(request, one)]
+    if useless:
+        raise UsageError(f"method {name} has no use for {', '.join(useless)}")
+    for name in _FOLDERS:
         if getattr(request, name) and not Path(getattr(request, name)).is_dir():
-            raise UsageError(f"--{name}: there is no folder {getattr(request, name)}")
-    for name in ("vectors", "dictionary", "eval_text"):
+            raise UsageError(f"{_flag(name)}: there is no folder {getattr(request, name)}")
+    for name in _FILES:
         if getattr(request, name) and not Path(getattr(request, name)).is_file():
-            raise UsageError(f"--{_flag(name)}: there is no file {getattr(request, name)}")
+            raise UsageError(f"{_flag(name)}: there is no file {getattr(request, name)}")
     _check_out(request)
 
 
 def _check_out(request: Request) -> None:
     out = Path(request.out)
-    for name in _READ:
+    for name in (*_FOLDERS, *_FILES, "tokenizer"):
         other = Path(getattr(request, name) or os.devnull)
         # Not only the same folder: what stands at --out is replaced whole.
         if other.exists() and other.resolve().is_relative_to(out.resolve()):
-            flag = f"--{_flag(name)} {other}"
+            flag = f"{_flag(name)} {other}"
             raise UsageError(f"--out {out} would replace {flag}: choose another folder")
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file: choose another name")
@@ -120,4 +126,4 @@ def _check_out(request: Request) -> None:
 
 
 def _flag(name: str) -> str:
-    return name.replace("_", "-")
+    return "--" + name.replace("_", "-")

@@ -60,7 +60,7 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
     sizes = {"rows": config.rows, "new_rows": new_config.rows}
     steps = _plan(asked, params, old, source, target, match, sizes)
     say("\n".join(plan.lines(steps)))
-    prepared = methods.prepare(asked, old.output_VxD is None, steps.d_model)
+    prepared = methods.prepare(asked)
     if dry_run:
         return
     table = prepared(old, source, target, match)
@@ -101,7 +101,7 @@ def _plan(asked, params, old, source, target, match, sizes) -> plan.Plan:
     copied, unmatched = plan.special_lists(source, target, match)
     return plan.Plan(
         model=f"{Path(asked.model).resolve().name} (freevocab)",
-        method=asked.method,
+        method=asked.exact_method,
         out=asked.out,
         dtype="float32",
         d_model=d_model,
