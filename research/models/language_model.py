@@ -71,8 +71,11 @@ def as_dict(config: LanguageModelConfig) -> dict[str, Any]:
     for name in FAMILY_FIELDS:
         if name not in config.trunk.family_options:
             del fields["trunk"][name]
-    for part, name in ((fields, "bos"), (fields, "eos"), (fields["vocabulary"], "softcap")):
-        if part.get(name) is None:
+    vocabulary = fields["vocabulary"]
+    for part, name in (
+        (fields, "bos"), (fields, "eos"), (vocabulary, "softcap"), (vocabulary, "bias")
+    ):  # fmt: skip
+        if part.get(name) is None or part[name] is False:
             part.pop(name, None)
     return fields
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 from research.vocabularies import cross_entropy
 from research.vocabularies.cross_entropy import TokenLosses
@@ -10,8 +11,11 @@ from research.vocabularies.protocol import Readout
 from research.vocabularies.table import Table, embed
 
 
-def init(key: jax.Array, rows: int, d_model: int, *, tied: bool) -> dict[str, jax.Array]:
-    """Parameters {'input_VxD': [V, D]} and, untied, 'output_VxD': [V, D]; float32.
+def init(
+    key: jax.Array, rows: int, d_model: int, *, tied: bool, bias: bool = False
+) -> dict[str, jax.Array]:
+    """Parameters {'input_VxD': [V, D]} and, untied, 'output_VxD': [V, D]; float32. With `bias`
+    also 'bias_V': [V], zeros.
 
     Both are N(0, 1/D). Logits then start with variance 1 (the readout's input has mean square
     1), and the trunk's `scale_inputs` brings the input rows to variance 1: the same start as T5's
@@ -20,7 +24,8 @@ def init(key: jax.Array, rows: int, d_model: int, *, tied: bool) -> dict[str, ja
     names = ("input_VxD",) if tied else ("input_VxD", "output_VxD")
     keys = jax.random.split(key, len(names))
     normal = jax.nn.initializers.normal(d_model**-0.5)
-    return {name: normal(keys[i], (rows, d_model)) for i, name in enumerate(names)}
+    params = {name: normal(keys[i], (rows, d_model)) for i, name in enumerate(names)}
+    return params | ({"bias_V": jnp.zeros(rows, jnp.float32)} if bias else {})
 
 
 def table(params: dict[str, jax.Array]) -> Table:
@@ -35,16 +40,18 @@ class Learned:
     Attributes:
       tied: the readout uses the input table.
       softcap: logits x become c tanh(x / c) (Gemma 2); None: no cap.
+      bias: a learned number is added to each logit (RoBERTa).
     """
 
     tied: bool = False
     softcap: float | None = None
+    bias: bool = False
     kind: str = dataclasses.field(default="learned", init=False)
     draws: bool = dataclasses.field(default=False, init=False)
 
     def init(self, key, rows, d_model):
         """See `learned.init`."""
-        return init(key, rows, d_model, tied=self.tied)
+        return init(key, rows, d_model, tied=self.tied, bias=self.bias)
 
     def table(self, params, ids_BxL, keys_Bx2, *, rows, vocab_size) -> Table:
         """The parameters as a `Table`."""

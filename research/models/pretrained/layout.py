@@ -1,0 +1,149 @@
+"""Tensors of a checkpoint <-> our parameters, by a family's names."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from research.errors import FreevocabError
+from research.models import language_model
+from research.models.language_model import LanguageModelConfig
+from research.models.pretrained.names import Names, Weight
+from research.models.pretrained.shards import Tensor
+from research.models.saved import flatten, unflatten
+
+
+def params_of(
+    tensors: Mapping[str, Tensor], names: Names, config: LanguageModelConfig, where: Any
+) -> dict[str, Any]:
+    """Float32 parameters from a checkpoint's tensors.
+
+    Raises:
+      FreevocabError: naming the first tensor that is missing, has another shape, belongs to no
+        parameter, or is a copy unlike its original.
+    """
+    tensors = _with_prefix(tensors, names)
+    shapes = _shapes(config)
+    params = {path: np.empty(shape, np.float32) for path, shape in shapes.items()}
+    layers, used = config.trunk.num_layers, set()
+    for weight in names.weights:
+        stacked = "{n}" in weight.name
+        for layer in range(layers if stacked else 1):
+            name = weight.name.format(n=layer)
+            tensor = _find(tensors, names, name, where)
+            used.add(tensor.name_in_family)
+            parts = [shapes[path][1:] if stacked else shapes[path] for path in weight.paths]
+            wanted = _shape(weight, parts)
+            if tuple(tensor.tensor.shape) != wanted:
+                raise FreevocabError(
+                    f"{where}: {name} is {list(tensor.tensor.shape)}, config.json asks for "
+                    f"{list(wanted)}"
+                )
+            array = tensor.tensor.read().astype(np.float32)
+            for path, part in zip(weight.paths, _split(weight, parts, array), strict=True):
+                params[path][layer if stacked else ...] = part
+    _check_others(tensors, used, names, where)
+    return unflatten(params)
+
+
+def tensors_of(
+    params: Mapping[str, Any], names: Names, config: LanguageModelConfig, dtype: np.dtype
+) -> Iterator[tuple[str, np.ndarray]]:
+    """A checkpoint's tensors from parameters, one after another."""
+    flat, layers = flatten(dict(params)), config.trunk.num_layers
+    copies = {original: copy for copy, original in names.copies.items() if copy in names.written}
+    for weight in names.weights:
+        stacked = "{n}" in weight.name
+        arrays = [np.asarray(flat[path]) for path in weight.paths]
+        for layer in range(layers if stacked else 1):
+            parts = [array[layer] if stacked else array for array in arrays]
+            made = np.concatenate([_as_theirs(weight, path, part) for path, part
+                                   in zip(weight.paths, parts, strict=True)], axis=-1)  # fmt: skip
+            made = np.ascontiguousarray(made.astype(dtype))
+            yield weight.name.format(n=layer), made
+            if weight.name in copies:
+                yield copies[weight.name], made
+
+
+class _Found:
+    """A tensor and the name under which the family knows it."""
+
+    def __init__(self, tensor: Tensor, name_in_family: str):
+        self.tensor, self.name_in_family = tensor, name_in_family
+
+
+def _with_prefix(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
+    """The tensors by full names; a checkpoint of the bare model leaves the prefix out."""
+    if any(name.startswith(names.prefix) for name in tensors):
+        return dict(tensors)
+    known = {weight.name for weight in names.weights} | set(names.copies)
+    whole = {name for name in known if not name.startswith(names.prefix)}
+    return {
+        name if name in whole else names.prefix + name: tensor for name, tensor in tensors.items()
+    }
+
+
+def _find(tensors: Mapping[str, Tensor], names: Names, name: str, where: Any) -> _Found:
+    copies = [copy for copy, original in names.copies.items() if original == name]
+    for candidate in (name, *copies):
+        if candidate in tensors:
+            return _Found(tensors[candidate], candidate)
+    raise FreevocabError(f"{where}: the tensor {name} is missing")
+
+
+def _check_others(
+    tensors: Mapping[str, Tensor], used: set[str], names: Names, where: Any
+) -> None:
+    for name, tensor in tensors.items():
+        if name in used or names.is_ignored(name):
+            continue
+        original = names.copies.get(name)
+        if original is None:
+            raise FreevocabError(
+                f"{where}: the tensor {name} has no place in a model of this config.json"
+            )
+        if not np.array_equal(tensor.read(), tensors[original].read()):
+            raise FreevocabError(
+                f"{where}: {name} differs from {original}, though config.json ties them"
+            )
+
+
+def _shapes(config: LanguageModelConfig) -> dict[str, tuple[int, ...]]:
+    shapes = jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
+    return {path: leaf.shape for path, leaf in flatten(shapes).items()}
+
+
+def _inputs(path: str) -> int:
+    """Axes of a kernel that it contracts: heads and their width for attention's output."""
+    return 2 if path.endswith("attention/out/kernel") else 1
+
+
+def _shape(weight: Weight, parts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """The tensor's shape, from those of our parts."""
+    shapes = []
+    for path, part in zip(weight.paths, parts, strict=True):
+        if weight.form in ("linear", "conv"):
+            axes = _inputs(path)
+            matrix = (math.prod(part[:axes]), math.prod(part[axes:]))
+            shapes.append(matrix[::-1] if weight.form == "linear" else matrix)
+        else:
+            shapes.append(part if weight.form == "table" else (math.prod(part),))
+    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
+def _split(
+    weight: Weight, parts: list[tuple[int, ...]], array: np.ndarray
+) -> Iterator[np.ndarray]:
+    """The parts of a tensor, each in our shape."""
+    widths = [_shape(Weight("", (path,), weight.form), [part])[-1]
+              for path, part in zip(weight.paths, parts, strict=True)]  # fmt: skip
+    pieces = np.split(array, np.cumsum(widths)[:-1], axis=-1)
+    for piece, part in zip(pieces, parts, strict=True):
+        yield (piece.T if weight.form == "linear" else piece).reshape(part)
+
+
+def _as_theirs(weight: Weight, path: str, part: np.ndarray) -> np.ndarray:
+    shape = _shape(Weight("", (path,), weight.form), [part.shape])
+    return part.reshape(shape[::-1]).T if weight.form == "linear" else part.reshape(shape)
