@@ -31,7 +31,7 @@ def pursue(
     """Weights [T, A] float64, at most k a row, with weights @ atoms near the vectors.
 
     Each step takes the atom whose correlation with the residual is greatest in size, of atoms at
-    length 1 (the first among equals); at the end the weights of those taken are refitted by least
+    length 1 (the first of equal atoms); at the end the weights of those taken are refitted by least
     squares in float64. Zero vectors get no weights, zero atoms are never taken.
 
     Args:
@@ -41,6 +41,9 @@ def pursue(
     unit_TxD = unit_rows(vectors_TxD)
     length_A = np.sqrt(np.einsum("ad,ad->a", atoms_AxD, atoms_AxD, dtype=np.float64))
     part_M = _taking_part(unit_TxD, unit_rows(atoms_AxD), length_A, max_atoms)
+    shape = (len(vectors_TxD), len(atoms_AxD))
+    if not len(part_M):
+        return scipy.sparse.csr_array(shape)
     unit_MxD = unit_rows(atoms_AxD[part_M])
     chosen_TxK = _choose(unit_TxD, unit_MxD, k)
     weights_TxK = np.concatenate([np.zeros((0, k)), *(
@@ -49,13 +52,13 @@ def pursue(
     )])  # fmt: skip
     t, step = np.nonzero(chosen_TxK >= 0)
     atoms_N = part_M[chosen_TxK[t, step]]
-    shape = (len(vectors_TxD), len(atoms_AxD))
     return scipy.sparse.csr_array((weights_TxK[t, step] / length_A[atoms_N], (t, atoms_N)), shape)
 
 
 def _taking_part(unit_TxD, unit_AxD, length_A, max_atoms):
-    """Atoms that may be taken, ascending."""
-    nonzero_N = np.flatnonzero(length_A > 0)
+    """Atoms that may be taken, ascending: none that is zero, of equal ones the first."""
+    _, first = np.unique(unit_AxD, axis=0, return_index=True)
+    nonzero_N = np.sort(first[length_A[first] > 0])
     if len(nonzero_N) <= max_atoms:
         return nonzero_N
     best_A = np.zeros(len(unit_AxD), np.float32)
@@ -68,8 +71,6 @@ def _taking_part(unit_TxD, unit_AxD, length_A, max_atoms):
 def _choose(unit_TxD, unit_MxD, k):
     """The atoms of each vector in the order taken, int64 [T, k], -1 after the last."""
     chosen_TxK = np.full((len(unit_TxD), k), -1, np.int64)
-    if not len(unit_TxD) or not len(unit_MxD):
-        return chosen_TxK
     gram_MxM = unit_MxD @ unit_MxD.T
     loop = compiled(pursuit_loop)
 

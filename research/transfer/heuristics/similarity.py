@@ -57,13 +57,17 @@ def weights(
     source_N: np.ndarray,
     activation: Callable[[np.ndarray], np.ndarray],
 ) -> scipy.sparse.csr_array:
-    """Weights [M, N] of the vectors `target_M` over the vectors `source_N`: activation(cosines)."""
-    unit_NxK = source.unit(source_N)
+    """Weights [M, N] of the vectors `target_M` over the vectors `source_N`: activation(cosines).
+
+    Equal vectors of the source get equal cosines, to the bit.
+    """
+    # Matrix products round the same column differently in different places.
+    unit_UxK, same_N = np.unique(source.unit(source_N), axis=0, return_inverse=True)
     parts = [scipy.sparse.csr_array((0, len(source_N)))]
     step = max(1, CHUNK // max(1, len(source_N)))
     for start in range(0, len(target_M), step):
-        cosines = target.unit(target_M[start : start + step]) @ unit_NxK.T
-        parts.append(scipy.sparse.csr_array(activation(cosines)))
+        cosines_CxU = target.unit(target_M[start : start + step]) @ unit_UxK.T
+        parts.append(scipy.sparse.csr_array(activation(cosines_CxU[:, same_N])))
     return scipy.sparse.csr_array(scipy.sparse.vstack(parts))
 
 

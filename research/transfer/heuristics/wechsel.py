@@ -81,7 +81,10 @@ def ofa(
 
 def _mixed(source_table, source, target, ids_T, match, seed, source_vectors, target_vectors):
     """Mixtures for the entries `ids_T` that have a vector; random rows for all others."""
+    # In the order of their bytes: of equally near entries, ids do not decide which are taken.
+    tokens = source.match_bytes()
     known_N = np.flatnonzero(match.ordinary_source_V & source_vectors.known_V)
+    known_N = np.array(sorted(known_N, key=tokens.__getitem__), np.int64)
     known_M = ids_T[target_vectors.known_V[ids_T]]
     if len(known_M) and not len(known_N):
         raise UsageError("no entry of the source tokenizer has an auxiliary vector: "
