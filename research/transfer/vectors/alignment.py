@@ -55,7 +55,7 @@ def align(
 ) -> WordVectors:
     """The target's word vectors rotated into the source's space.
 
-    Pairs are looked up as written, in lower case and with a capital; the dictionary may name
+    Words are looked up as written, in lower case and with a capital; the dictionary may name
     either language first (whichever finds more). All vectors are taken at length 1, so that
     frequent words do not decide alone.
 
@@ -83,8 +83,9 @@ def _pairs(source, target, dictionary):
     in_target = {word: w for w, word in enumerate(target.words)}
     found = {
         (in_source[one], in_target[other]): None
-        for pair in dictionary
-        for one, other in (pair, map(str.lower, pair), map(str.capitalize, pair))
+        for first, second in dictionary
+        for one in (first, first.lower(), first.capitalize())
+        for other in (second, second.lower(), second.capitalize())
         if one in in_source and other in in_target
     }
     return list(found)
