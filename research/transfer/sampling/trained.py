@@ -19,15 +19,15 @@ def bpe(texts: Iterable[bytes], cut: Pretokens, pieces: int) -> tuple[list[bytes
     Args:
       pieces: entries wanted.
     """
-    model = _trained(texts, cut, pieces)
+    learned = model(texts, cut, pieces)
     of_byte = byte_alphabet()
     strings = {
-        token: bytes(of_byte[character] for character in token) for token in model["vocab"]
+        token: bytes(of_byte[character] for character in token) for token in learned["vocab"]
     }
     tokens = [bytes((byte,)) for byte in range(256)]
     ids = {strings[token]: strings[token][0] for token in strings if len(token) == 1}
     left_M, right_M, merged_M = [], [], []
-    for left, right in model["merges"]:
+    for left, right in learned["merges"]:
         merged = strings[left] + strings[right]
         if merged not in ids:  # another pair may have made the same string before
             ids[merged] = len(tokens)
@@ -49,8 +49,8 @@ def wordpiece(texts: Iterable[bytes], cut: Pretokens, pieces: int):
     return tokens, LongestMatch(tokens)
 
 
-def _trained(texts: Iterable[bytes], cut: Pretokens, pieces: int) -> dict:
-    """The model part of a tokenizer.json."""
+def model(texts: Iterable[bytes], cut: Pretokens, pieces: int) -> dict:
+    """What `tokenizers` learned: the model part of a tokenizer.json."""
     from tokenizers import Regex, Tokenizer, models, trainers
     from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 
