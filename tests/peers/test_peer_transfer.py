@@ -8,6 +8,7 @@ import torch
 import transformers
 
 from research.codecs import tokenizer as tokenizers
+from research.models import pretrained
 from research.models.pretrained import shards
 from research.transfer import matching
 from research.transfer.rewriting import command
@@ -116,6 +117,13 @@ def test_entries_in_common_get_the_originals_logits(moved):
     )
     special = before[..., match.special_source_S]
     np.testing.assert_allclose(after[..., match.special_target_S], special, atol=2e-5)
+
+
+def test_it_gives_our_logits(moved):
+    kind, _, out = moved
+    ids = np.random.default_rng(1).integers(0, 600, (2, 24))
+    ours = pretrained.load(out).logits(ids)
+    np.testing.assert_allclose(ours, logits(kind, out, ids), atol=1e-4)
 
 
 def test_it_generates_from_text(moved):

@@ -340,6 +340,8 @@ def test_requests_that_make_no_sense(old, new, tmp_path):
     assert "matches no file" in said("focus", aux_text=str(tmp_path / "*.txt"))
     assert "--donor: there is no folder" in said("omp", donor=words)
     assert "no config.json" in said("omp", donor=str(old))
+    masked, _ = hf_folders.model(tmp_path / "masked", "roberta", 420, tokenizer=old)
+    assert "has no bits/byte" in said(model=masked, eval_text=__file__)
     assert "--eval-text: there is no file" in said(eval_text=str(tmp_path / "x.txt"))
     assert "--method is one of" in said("magic")
     assert "--dtype is one of" in said(dtype="int8")

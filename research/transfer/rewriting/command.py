@@ -39,6 +39,8 @@ def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
         saved_models.transfer(asked, dry_run=dry_run, say=say)
         return
     source = folder.open_source(asked.model)
+    if asked.eval_text:
+        scoring.check(source.config["model_type"])
     tokenizer = target_files.open_target(asked.tokenizer)
     mapped = special_ids.parse_map(asked.map_special, source.tokenizer, tokenizer)
     match = matching.match(source.tokenizer, tokenizer, map_special=mapped)

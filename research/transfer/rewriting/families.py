@@ -166,6 +166,15 @@ def layout(config: dict[str, Any], checkpoint: Checkpoint) -> Layout:
     return Layout(family, inputs, outputs, biases, positions, rows, d_model, first.dtype)
 
 
+def check_tokenizer(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
+    """Raises FreevocabError if the tokenizer has ordinary ids beyond the table's last row."""
+    if not np.asarray(tokenizer.special_V)[where.rows :].all():
+        raise FreevocabError(
+            f"{checkpoint.directory}: its tokenizer has {tokenizer.vocab_size:,} ids, its table "
+            f"only {where.rows:,} rows: it is the tokenizer of another model"
+        )
+
+
 def read_table(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer) -> Table:
     """The model's table as float32 numpy arrays of one row for each of the tokenizer's ids.
 
@@ -173,15 +182,9 @@ def read_table(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer) -> T
     the table longer) get the mean of the others.
 
     Raises:
-      FreevocabError: the tokenizer has more ordinary ids than the table has rows.
+      FreevocabError: a number of the table is none.
     """
-    size, rows = tokenizer.vocab_size, where.rows
-    beyond = np.flatnonzero(~np.asarray(tokenizer.special_V)[rows:])
-    if len(beyond):
-        raise FreevocabError(
-            f"{checkpoint.directory}: its tokenizer has {size:,} ids, its table only {rows:,} "
-            "rows: it is the tokenizer of another model"
-        )
+    size = tokenizer.vocab_size
 
     def read(names: tuple[str, ...]) -> np.ndarray | None:
         if not names:

@@ -67,15 +67,17 @@ def open_source(directory: str | Path) -> Source:
 
     Raises:
       UsageError: no checkpoint, another architecture, no tokenizer.
-      FreevocabError: damaged.
+      FreevocabError: damaged, or the tokenizer is not the model's.
     """
-    from research.codecs import tokenizer
+    from research.codecs.tokenizer import load
 
     directory = Path(directory)
     config = families.read_config(directory)
     checkpoint = shards.open_checkpoint(directory)
     layout = families.layout(config, checkpoint)
-    return Source(directory, config, checkpoint, layout, tokenizer.load(directory))
+    tokenizer = load(directory)
+    families.check_tokenizer(layout, checkpoint, tokenizer)
+    return Source(directory, config, checkpoint, layout, tokenizer)
 
 
 def target(source: Source, tokenizer: Tokenizer, match: Match, dtype: str | None) -> Target:

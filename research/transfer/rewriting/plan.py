@@ -15,9 +15,10 @@ from research.transfer.rewriting import special_ids
 COPIED_PER_SECOND = 3e8
 ROWS_PER_SECOND = {
     "random": 1e6, "mean": 1e6, "overlap": 1e6, "fvt": 3e5, "byte-fvt": 3e5,
-    "wechsel": 3e3, "focus": 1e3, "ofa": 3e3, "ofa-aux": 3e3, "omp": 3e2, "omp-aux": 3e2,
+    "wechsel": 2e3, "focus": 3e3, "ofa": 2e3, "ofa-aux": 2e3, "omp": 3e2, "omp-aux": 3e2,
     "hypernetwork": 5e2,
 }  # fmt: skip
+PLAIN = ("random", "mean", "overlap", "fvt", "byte-fvt", "hypernetwork")
 PROGRAM_BYTES = 400e6  # Python, numpy and JAX themselves
 
 
@@ -64,16 +65,17 @@ class Plan:
 
     @property
     def memory(self) -> float:
-        """Bytes, roughly: both tables in float32, and the method's copy of each."""
+        """Bytes, roughly: both tables in float32, and the method's copies of each."""
         tables = 1 if self.tied else 2
         sizes = self.source["size"] + self.target["size"]
-        return PROGRAM_BYTES + 2 * 4.0 * tables * self.d_model * sizes
+        copies = 2 if self.method in PLAIN else 4
+        return PROGRAM_BYTES + copies * 4.0 * tables * self.d_model * sizes
 
     @property
     def seconds(self) -> float:
         """Very roughly."""
         rate = ROWS_PER_SECOND[self.method] * 768 / self.d_model
-        return 3 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
+        return 5 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
 
 
 def described(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -4,6 +4,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from research.errors import UsageError
+
+MASKED = ("roberta", "xlm-roberta")
+
 
 def before_and_after(before: str | Path, after: str | Path, text: str) -> dict[str, Any]:
     """Both models on every byte of a file, as `freevocab evaluate --text` measures it.
@@ -32,10 +36,17 @@ def line(scores: dict[str, Any]) -> str:
     return f"{scores['text']}: {'; '.join(parts)}"
 
 
+def check(family: str) -> None:
+    """Raises UsageError for a family that has no bits/byte."""
+    if family in MASKED:
+        raise UsageError(f"--eval-text: a {family} model fills gaps and has no bits/byte: leave it "
+                         "out, and measure the task that the model is for")  # fmt: skip
+
+
 def _sums(folder: str, text: str):
     from research.training import commands
     from research.training.command_configs import Evaluate
 
     with tempfile.TemporaryDirectory() as stores:
-        options = Evaluate(model=folder, corpus=f"text:{text};valid={text}", stores=stores)
+        options = Evaluate(model=folder, text=text, stores=stores)
         return commands.evaluate(options, log=lambda line: None)
