@@ -32,7 +32,7 @@ SMALL = st.lists(st.text("ab c", min_size=2, max_size=5).map(str.encode), unique
 
 @functools.cache
 def documents():
-    return list(itertools.islice(corpora.load("builtin:docstrings").documents("train"), 60))
+    return list(itertools.islice(corpora.load("builtin:topics").documents("train"), 60))
 
 
 def mapped(token):
