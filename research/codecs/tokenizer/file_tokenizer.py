@@ -1,17 +1,21 @@
 """A tokenizer read from a file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from research.codecs.protocol import each_as_bytes
 from research.codecs.static_vocabulary import StaticVocabulary, checked_row
-from research.codecs.text_spans import spans
+from research.codecs.text_spans import cut, spans
 from research.codecs.tokenizer.decomposition import Decomposer
 from research.codecs.tokenizer.protocol import Pieces
 from research.codecs.tokenizer_json import Strings
+
+# Characters of a text that are cut into pretokens at once.
+_PART = 1 << 14
 
 
 class Engine(Protocol):
@@ -25,6 +29,13 @@ class Engine(Protocol):
 
     def split(self, words: Sequence[str], continued: bool = False) -> list[list[int]]:
         """What the model alone makes of each string."""
+
+    def words(self, text: str) -> list[str]:
+        """The strings that the model is given for a text."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """A parsed tokenizer.json with the same ids."""
 
 
 class FileTokenizer(StaticVocabulary):
@@ -111,6 +122,27 @@ class FileTokenizer(StaticVocabulary):
         unknown token. WordLevel models match the longest entry from the left.
         """
         return self._decompose(tokens)
+
+    def pretokens(self, texts: Iterable[bytes | str]) -> tuple[Pieces, np.ndarray]:
+        """The different strings that the model is given for texts, as its pieces.
+
+        Returns:
+          (pieces of each string, its count int64 [N]), the most frequent first.
+        """
+        count = Counter(
+            word
+            for text in each_as_bytes(texts)
+            for part in cut(text.decode("utf-8", "replace"), _PART)
+            for word in self._engine.words(part)
+        )
+        words = sorted(count, key=lambda word: (-count[word], word))
+        pieces = Pieces.of(self._engine.split(words))
+        return pieces, np.array([count[word] for word in words], np.int64)
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """A parsed tokenizer.json with the same ids."""
+        return self._engine.spec
 
     @cached_property
     def files(self) -> dict[str, bytes]:

@@ -1,13 +1,16 @@
 """A tokenizer.json at work: the ids of texts, and what its model alone makes of strings."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from research.codecs import tokenizer_json
-from research.codecs.tokenizer_json import Strings
+from research.codecs.tokenizer_json import SPACE, Strings
 
+_AT_SPACES = re.compile(f"{SPACE}*[^{SPACE}]+|{SPACE}+")
+_CROSSING = re.compile(f"[^{SPACE}]{SPACE}")
 # A word longer than this is unknown to WordPiece; entries to decompose are far shorter.
 _LONGEST_WORD = 1 << 16
 
@@ -43,6 +46,35 @@ class JsonEngine:
         """
         encoded = self._models[continued].encode_batch_fast(list(words), add_special_tokens=False)
         return [one.ids for one in encoded]
+
+    def words(self, text: str) -> list[str]:
+        """The strings that the model is given for a text: normalised, cut, in its own characters.
+
+        Where there is no pre-tokenizer and no entry goes on over a space, cut before spaces: the
+        pieces are the same.
+        """
+        library = self._library
+        if library.normalizer is not None:
+            text = library.normalizer.normalize_str(text)
+        if library.pre_tokenizer is not None:
+            found = [word for word, _ in library.pre_tokenizer.pre_tokenize_str(text)]
+        else:
+            found = [text] if text else []
+        if self._crosses:
+            return found
+        return [part for word in found for part in _AT_SPACES.findall(word)]
+
+    @cached_property
+    def spec(self) -> Mapping[str, Any]:
+        """The tokenizer.json, parsed, as the library writes it."""
+        return json.loads(self._original.to_str())
+
+    @cached_property
+    def _crosses(self) -> bool:
+        if not tokenizer_json.exchanges_spaces(self._spec):
+            return True
+        entries = tokenizer_json.vocabulary(self._spec)
+        return any(_CROSSING.search(token) for token, _ in entries)
 
     @cached_property
     def _library(self):

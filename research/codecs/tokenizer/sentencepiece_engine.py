@@ -1,8 +1,12 @@
 """A sentencepiece .model at work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
-from research.codecs import sentencepiece_codec, sentencepiece_model
+from research.codecs import sentencepiece_codec, sentencepiece_model, tokenizer_json
+from research.codecs.tokenizer import sentencepiece_json
+from research.codecs.tokenizer.json_engine import JsonEngine
 from research.codecs.tokenizer_json import SPACE, Strings
 
 # A normalizer_spec that changes nothing. Appended to a serialised model its fields overrule those
@@ -36,6 +40,20 @@ class SentencePieceEngine:
             bare = self._model + bytes([0x1A, len(_IDENTITY)]) + _IDENTITY
             self._bare = sentencepiece_codec.processor(bare)
         return self._bare.encode(list(words))
+
+    def words(self, text: str) -> list[str]:
+        """The strings that the model is given for a text, as the equal tokenizer.json has them."""
+        return self._twin.words(text)
+
+    @cached_property
+    def spec(self) -> Mapping[str, Any]:
+        """The equal tokenizer.json, parsed."""
+        return self._twin.spec
+
+    @cached_property
+    def _twin(self) -> JsonEngine:
+        spec = sentencepiece_json.tokenizer_json(self._model)
+        return JsonEngine(spec, tokenizer_json.strings(spec))
 
     def entries(self) -> Strings:
         """The pieces as bytes."""
