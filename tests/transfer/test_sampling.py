@@ -51,21 +51,25 @@ def test_without_noise_entries_are_the_best_by_count_times_length():
         for i, j in itertools.combinations(range(len(word) + 1), 2):
             if j - i <= 16:
                 every[word[i:j]] += j - i
-    total = sum(every.values())
     counts = counted(text)
     for pieces in (256, 300, 500):
         tokens, unigram = substrings.sample(SILENT, counts, pieces, np.random.default_rng(0))
         assert tokens[:256] == BYTES and len(tokens) == len(set(tokens)) == pieces
         assert unigram.score_V.shape == (pieces,)
-        chosen = {token.decode(): score for token, score in zip(tokens[256:], unigram.score_V[256:],
-                                                                strict=True)}
-        for token, score in chosen.items():
-            np.testing.assert_allclose(score, np.log(every[token] / total))
+        np.testing.assert_allclose(np.exp(unigram.score_V).sum(), 1)
+        chosen = [token.decode() for token in tokens[256:]]
+        weight_V = np.exp(unigram.score_V - unigram.score_V[ord("e")]) * every["e"]
+        np.testing.assert_allclose(weight_V[256:], [every[token] for token in chosen])
         others = {s: n for s, n in every.items() if s not in chosen and len(s.encode()) > 1}
         if chosen:
             assert min(every[token] for token in chosen) >= max(others.values())
-        np.testing.assert_allclose(unigram.score_V[ord("e")], np.log(every["e"] / total))
-        assert np.isfinite(unigram.score_V).all()
+
+
+def test_strong_noise_leaves_probabilities():
+    kind = Substrings(noise_median=10.0, noise_spread=0.0)
+    tokens, unigram = substrings.sample(kind, counted(*DOCUMENTS), 3000, np.random.default_rng(0))
+    assert len(tokens) == 3000 and (unigram.score_V < 0).all()
+    np.testing.assert_allclose(np.exp(unigram.score_V).sum(), 1)
 
 
 def test_more_entries_than_strings_are_left_out():

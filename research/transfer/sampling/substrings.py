@@ -2,8 +2,10 @@
 
 A substring's probability is its count x length, divided by the sum over all substrings of the
 queue, plus Gaussian noise of a deviation drawn for each tokenizer. The best are its entries, their
-probabilities its Unigram scores; nothing is trained. The noise of a string is a function of
-(seed, step, string): whatever order the strings came in, the tokenizer is the same.
+probabilities its Unigram scores; nothing is trained. The probabilities of the entries are made to
+sum to 1, which zett leaves out: strong noise would give some of them more than 1. The noise of a
+string is a function of (seed, step, string): whatever order the strings came in, the tokenizer is
+the same.
 """
 
 import numpy as np
@@ -47,7 +49,7 @@ def sample(
     positive_V = p_V > 0
     p_V[~positive_V] = p_V[positive_V].min(initial=1.0)
     tokens = _BYTES + counts.bytes_of(live_N[chosen_M])
-    return tokens, Unigram(tokens, np.log(p_V))
+    return tokens, Unigram(tokens, np.log(p_V / p_V.sum()))
 
 
 def draw_sigma(config: Substrings, rng: np.random.Generator) -> float:
