@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from research.codecs import tokenizer as tokenizers
+from research.codecs.bpe_codec import BPECodec
+from research.codecs.codebook import CodebookCodec
 from research.errors import FreevocabError, UsageError
 from research.models.pretrained import shards
 from research.transfer import matching
@@ -17,6 +19,7 @@ from research.transfer.rewriting import (
     positions,
     progress,
     special_ids,
+    target_files,
 )
 from research.transfer.rewriting.request import Request
 from tests.transfer import hf_folders
@@ -190,6 +193,33 @@ def test_special_tokens_are_mapped_by_hand(old, new, tmp_path):
         with pytest.raises(UsageError, match=".*") as caught:
             special_ids.parse_map([pair], before, after)
         assert says in str(caught.value)
+
+
+def test_what_stands_around_a_text_is_compared(old, new, tmp_path):
+    def framed(path, token, id_):
+        content = hf_folders.config_of(path, "tokenizer.json")
+        first, text = {"id": token, "type_id": 0}, {"id": "A", "type_id": 0}
+        pieces = [{"SpecialToken": first}, {"Sequence": text}]
+        special = {token: {"id": token, "ids": [id_], "tokens": [token]}}
+        content["post_processor"] = {"type": "TemplateProcessing", "single": pieces,
+                                     "pair": pieces, "special_tokens": special}  # fmt: skip
+        (path / "tokenizer.json").write_text(json.dumps(content))
+
+    source, _ = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)
+    target, _ = hf_folders.model(tmp_path / "t", "llama", 605, tokenizer=new)
+    assert "around every text" not in transfer(source, target, tmp_path / "out")
+    framed(source, "<s>", 0)
+    edit(source / "tokenizer_config.json", chat_template="{{ messages }}")
+    said = transfer(source, target, tmp_path / "out")
+    assert "the old tokenizer puts <s> (0) around every text, the new one nothing; " in said
+    assert "put [BOS] (601) there yourself" in said and "chat template is left out" in said
+    framed(target, "[BOS]", 601)
+    assert "around every text" not in transfer(source, target, tmp_path / "out")
+    said = transfer(target, old, tmp_path / "out")
+    assert "put <s> (0) there yourself" in said
+    said = transfer(hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)[0],
+                    target, tmp_path / "out")  # fmt: skip
+    assert "the new tokenizer puts [BOS] (601) around every text, which the model has not" in said
 
 
 def test_roberta_positions_follow_the_padding_id(old, new, tmp_path):
@@ -488,14 +518,22 @@ def test_the_tokenizers_files_go_along_as_they_are(old, new, tmp_path):
     message(FreevocabError, source, target, tmp_path / "o")
 
 
-def test_a_model_moves_to_a_codebook(old, tmp_path):
-    """The equal-info strings as a tokenizer.json with two more ids."""
-    from research import codecs
-
-    source, _ = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)
-    transfer(source, "english-b16", tmp_path / "out")
-    tokenizer, codec = tokenizers.load(tmp_path / "out"), codecs.load("english-b16")
-    assert tokenizer.vocab_size == codec.vocab_size + 2
+def test_a_model_moves_to_a_codec(old, tmp_path):
+    """A codebook or a BPE of ours as a tokenizer.json with two more ids."""
     text = hf_folders.text(5000)
-    assert tokenizer.encode([text])[0].tolist() == codec.encode([text])[0].tolist()
-    assert hf_folders.config_of(tmp_path / "out")["eos_token_id"] == codec.vocab_size + 1
+    strings = [bytes([byte]) for byte in range(256)] + [b"the ", b" of", b"\xff\x00", b"ing"]
+    bpe = BPECodec.train([text.encode()], 300)
+    for codec in (CodebookCodec(strings), bpe):
+        source, _ = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)
+        codec.save(tmp_path / codec.name)
+        transfer(source, tmp_path / codec.name, tmp_path / "out")
+        tokenizer = tokenizers.load(tmp_path / "out")
+        assert tokenizer.vocab_size == codec.vocab_size + 2
+        np.testing.assert_array_equal(tokenizer.encode([text])[0], codec.encode([text])[0])
+        config = hf_folders.config_of(tmp_path / "out")
+        ids = [config["bos_token_id"], config["eos_token_id"]]
+        assert ids == [codec.vocab_size, codec.vocab_size + 1]
+    assert target_files.is_codec("english-b16") and not target_files.is_codec(str(old))
+    (tmp_path / "other").mkdir()
+    said = message(UsageError, source, "gzip", tmp_path / "other" / "out")
+    assert "cannot be written as a tokenizer.json" in said

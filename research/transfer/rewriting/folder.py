@@ -17,6 +17,7 @@ from research.models.pretrained.safetensors_format import DTYPES
 from research.transfer.matching import Match
 from research.transfer.rewriting import (
     families,
+    framing,
     plan,
     positions,
     special_ids,
@@ -105,6 +106,7 @@ def target(source: Source, tokenizer: Tokenizer, match: Match, dtype: str | None
     if generation is not None:
         generation, more_notes = special_ids.rewrite(generation, renaming)
         notes += [note for note in more_notes if note not in notes]
+    notes += framing.notes(source.tokenizer, tokenizer, renaming)
     new_dtype = None if dtype is None else DTYPES[_CODES[dtype]]
     return Target(tokenizer, match, config, generation, padding, new_dtype, notes)
 

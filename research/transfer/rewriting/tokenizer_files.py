@@ -37,6 +37,8 @@ def beside(files: Mapping[str, bytes], family: str) -> dict[str, bytes]:
     except (ValueError, AttributeError) as error:
         raise FreevocabError(f"the new tokenizer's {CONFIG} is damaged ({error})") from None
     config["tokenizer_class"] = CLASS
+    # None of the families tells segments apart, and causal ones refuse to be told of them.
+    config["model_input_names"] = ["input_ids", "attention_mask"]
     out = dict(files)
     if family in STUBBORN:
         module = CODE_FILE.removesuffix(".py")
