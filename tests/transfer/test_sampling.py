@@ -15,10 +15,12 @@ from research.transfer.sampling import (
     Pretokens,
     Queue,
     Sampling,
+    Seen,
     Substrings,
     UnigramEM,
     WordPiece,
     em,
+    mixture,
     pretokens,
     sample,
     substrings,
@@ -209,6 +211,23 @@ def test_a_codebook_of_all_its_strings():
     config = Sampling(vocab_size=70_000, kinds=((Codebook(), 1.0),))
     made = sample(config, Queue(texts, 3), seed=0, step=0)
     assert made.entries == 65_536 and made.special_V.sum() == 70_002 - 65_536
+
+
+def test_kinds_by_name():
+    assert mixture("substrings") == ((Substrings(), 1.0),)
+    assert mixture("unigram=2, bpe=.5") == ((UnigramEM(), 2.0), (BPE(), 0.5))
+    for wrong in ("", "substring", "bpe=many", "bpe=-1"):
+        with pytest.raises(UsageError, match="substrings, unigram, bpe, wordpiece, codebook"):
+            mixture(wrong)
+
+
+def test_what_training_has_contained():
+    seen = Seen([b"a", b" the", b"never seen", b""])
+    made = sample(Sampling(vocab_size=300, queue=2), Queue(texts, 2), seed=0, step=0)
+    assert seen.share([b"a", b"never seen"]) == 0
+    seen.add(made)
+    assert seen.share([b"a", b"never seen", b""]) == 0.5
+    assert seen.share([b""]) == 0
 
 
 def test_what_cannot_be_sampled_is_refused():

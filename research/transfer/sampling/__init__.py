@@ -12,7 +12,8 @@ from research.transfer.sampling.config import (
     WordPiece,
 )
 from research.transfer.sampling.sampled import SampledTokenizer
-from research.transfer.sampling.sampler import sample
+from research.transfer.sampling.sampler import mixture, sample
+from research.transfer.sampling.seen import Seen
 from research.transfer.sampling.text_queue import Queue
 from research.transfer.sampling.texts import TextWindows, byte_store
 
@@ -26,11 +27,13 @@ __all__ = [
     "SampledBatches",
     "SampledTokenizer",
     "Sampling",
+    "Seen",
     "Substrings",
     "TextWindows",
     "UnigramEM",
     "WordPiece",
     "byte_store",
+    "mixture",
     "prefetched",
     "sample",
 ]

@@ -18,6 +18,13 @@ from research.transfer.sampling.sampled import SampledTokenizer
 from research.transfer.sampling.segmenters import Segmenter
 from research.transfer.sampling.text_queue import Queue, draw_batches
 
+KINDS = {
+    "substrings": Substrings,
+    "unigram": UnigramEM,
+    "bpe": BPE,
+    "wordpiece": WordPiece,
+    "codebook": Codebook,
+}
 _STREAM = 0x70C  # sets these draws apart from others of the same seed and step
 
 
@@ -52,6 +59,24 @@ def sample(
         special=config.special,
         name=f"sampled {type(kind).__name__}",
     )
+
+
+def mixture(spec: str) -> tuple[tuple[Kind, float], ...]:
+    """`Sampling.kinds` by name: "substrings", or with weights "substrings=3,bpe=1".
+
+    Raises:
+      UsageError: another kind than those of KINDS, or a weight that is no number.
+    """
+    kinds = []
+    for part in spec.split(","):
+        name, _, weight = part.strip().partition("=")
+        if name not in KINDS or not weight.replace(".", "", 1).isdigit() and weight:
+            raise UsageError(
+                f"{part.strip()!r} is no kind of tokenizer: use {', '.join(KINDS)}, with weights"
+                " as in substrings=3,bpe=1"
+            )
+        kinds.append((KINDS[name](), float(weight or 1)))
+    return tuple(kinds)
 
 
 def _entries(
