@@ -15,7 +15,6 @@ from research.transfer.sampling import (
     Sampling,
     TextWindows,
     byte_store,
-    prefetched,
 )
 from research.transfer.sampling.batches import encoded
 
@@ -122,14 +121,6 @@ def test_sources_take_turns_by_weight_and_each_keeps_its_own_place():
 def test_a_store_on_disk_is_as_good(tmp_path):
     store = token_store.build(corpus_of(train=DOCUMENTS), "train", BytesCodec(), tmp_path)
     equal(batches(store).at(1), batches().at(1))
-
-
-def test_prefetched_batches_are_the_batches():
-    for step, made in enumerate(prefetched(batches(), range(5))):
-        equal(made, batches().at(step))
-    stopped = prefetched(batches(), itertools.count())
-    equal(next(stopped), batches().at(0))
-    stopped.close()
 
 
 def test_what_makes_no_batches_is_refused():

@@ -1,6 +1,6 @@
 """Tokenizers to train a hypernetwork on: a new one for every step, sampled from the text."""
 
-from research.transfer.sampling.batches import SampledBatch, SampledBatches, prefetched
+from research.transfer.sampling.batches import SampledBatch, SampledBatches
 from research.transfer.sampling.config import (
     BPE,
     Candidates,
@@ -34,6 +34,5 @@ __all__ = [
     "WordPiece",
     "byte_store",
     "mixture",
-    "prefetched",
     "sample",
 ]

@@ -1,7 +1,6 @@
 """What a step of training gets: a sampled tokenizer, and a batch of text in its ids."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -119,25 +118,6 @@ def encoded(
         [np.full((len(rows), 1), bos, np.int32), targets_BxL[:, :-1]], axis=1
     )
     return {"inputs_BxL": inputs_BxL, "targets_BxL": targets_BxL, "weights_BxL": weights_BxL}
-
-
-def prefetched(
-    batches: SampledBatches, steps: Iterable[int], ahead: int = 2
-) -> Iterator[SampledBatch]:
-    """`batches.at(step)` of all steps, made by a thread up to `ahead` steps before they are asked
-    for: while the device computes."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        waiting = []
-        try:
-            for step in steps:
-                waiting.append(thread.submit(batches.at, step))
-                if len(waiting) > ahead:
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
-        finally:  # whoever stops early does not wait for more than the step in hand
-            for future in waiting:
-                future.cancel()
 
 
 def _texts(rows: Sequence[Row]) -> list[bytes]:
