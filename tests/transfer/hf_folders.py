@@ -3,11 +3,14 @@
 import json
 
 import numpy as np
+import pytest
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from research.corpora import load
 from research.models.pretrained import shards
+from research.transfer.rewriting import command, families
+from research.transfer.rewriting.request import Request
 
 D = 16
 # The family's table names; everything else in the files stands for the trunk.
@@ -81,3 +84,39 @@ def model(path, kind, size, *, dtype=np.float32, padding=0, tokenizer=None, seed
 def config_of(path, name="config.json"):
     """A folder's configuration."""
     return json.loads((path / name).read_text())
+
+
+def transfer(model, tokenizer, out, method="fvt", **options):
+    """What `freevocab transfer` says; errors come through."""
+    said = []
+    dry_run = options.pop("dry_run", False)
+    asked = Request(str(model), str(tokenizer), method, str(out), **options)
+    command.run(asked, dry_run=dry_run, say=said.append)
+    return "\n".join(said)
+
+
+def opened(path):
+    """(config, checkpoint, layout) of a folder."""
+    config = families.read_config(path)
+    checkpoint = shards.open_checkpoint(path)
+    return config, checkpoint, families.layout(config, checkpoint)
+
+
+def rewrite(path, arrays):
+    """Writes other tensors into a folder."""
+    shards.write_checkpoint(path, [shards.entry(*one) for one in arrays.items()])
+
+
+def edit(path, **changes):
+    """Changes keys of a JSON file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def message(kind, source, new, out, method="fvt", **options):
+    """The one line of an error that must leave nothing at `out`."""
+    with pytest.raises(kind) as caught:
+        transfer(source, new, out, method, **options)
+    assert "\n" not in str(caught.value) and not out.exists()
+    left = [path.name for path in out.parent.iterdir() if path.name.startswith(f".{out.name}")]
+    assert left == []
+    return str(caught.value)
