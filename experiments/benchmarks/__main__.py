@@ -22,6 +22,7 @@ BENCHMARKS = {
         "--size", "tiny", "--vocab-size", "512", "--batch-size", "2", "--length", "16",
         "--steps", "2", "--peak-size", "256",
     ],
+    "unigramify": "--corpus builtin:topics --megabytes 0.05 --entries 600 --rounds 2".split(),
 }
 
 

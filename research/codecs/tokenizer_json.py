@@ -112,7 +112,9 @@ def strings(spec: Mapping[str, Any]) -> Strings:
             if not token["special"]
         )
     )
-    known = model.get("type") in ("BPE", "Unigram") and None not in byte_ids
+    # A Unigram with byte fallback takes the text "<0x41>" for the byte.
+    whole = model.get("type") == "BPE" or (model.get("type") == "Unigram" and level)
+    known = whole and None not in byte_ids
     return Strings(
         tokens=tokens,
         special=special,

@@ -2,9 +2,11 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from research import corpora
+from research.codecs.tokenizer import sentencepiece_json
 
 KINDS = ("byte-level", "byte-fallback", "prefixed", "wordpiece", "unigram", "words")
 _SPACE = "\u2581"
@@ -27,12 +29,16 @@ def tokenizer_json(kind: str, vocab_size: int = 700, texts: Sequence[str] | None
     Args:
       kind: one of `KINDS`: byte-level BPE as GPT-2's; BPE over U+2581 with byte fallback, alone or
         with a space put in front as Llama's; WordPiece in small letters as BERT's; Unigram with
-        NFKC as XLM-R's; whole words.
+        sentencepiece's normaliser as XLM-R's; whole words.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from tokenizers import trainers as train
 
     texts = english() if texts is None else texts
+    if kind == "unigram":  # the library's own trainer gives other scores in every process
+        ids = {"bos_id": 0, "pad_id": 1, "eos_id": 2, "unk_id": 3, "control_symbols": ["<mask>"]}
+        model = sentencepiece_model(vocab_size, texts, hard_vocab_limit=False, **ids)
+        return json.dumps(sentencepiece_json.tokenizer_json(model)).encode()
     plain = {"vocab_size": vocab_size, "show_progress": False}
     space = {"replacement": _SPACE, "prepend_scheme": "never"}
     if kind == "byte-level":
@@ -54,25 +60,22 @@ def tokenizer_json(kind: str, vocab_size: int = 700, texts: Sequence[str] | None
         byte_pieces = [f"<0x{byte:02X}>" for byte in range(256)]
         trainer = train.BpeTrainer(special_tokens=["<unk>", "<s>", "</s>", *byte_pieces], **plain)
     elif kind == "wordpiece":
-        out = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        out = Tokenizer(models.BPE())
         out.normalizer = normalizers.BertNormalizer(lowercase=True)
         out.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         out.decoder = decoders.WordPiece()
-        names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        trainer = train.WordPieceTrainer(special_tokens=names, **plain)
-    elif kind == "unigram":
-        out = Tokenizer(models.Unigram())
-        out.normalizer = normalizers.NFKC()
-        out.pre_tokenizer = pre_tokenizers.Metaspace(_SPACE, prepend_scheme="always")
-        out.decoder = decoders.Metaspace(_SPACE)
-        names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-        trainer = train.UnigramTrainer(special_tokens=names, unk_token="<unk>", **plain)
+        trainer = train.BpeTrainer(**plain)
     else:
         out = Tokenizer(models.WordLevel(unk_token="[UNK]"))
         out.pre_tokenizer = pre_tokenizers.Whitespace()
         trainer = train.WordLevelTrainer(special_tokens=["[UNK]"], **plain)
     out.train_from_iterator(texts, trainer)
     if kind == "wordpiece":
+        names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        entries = _word_pieces(out, texts, vocab_size - len(names))
+        vocab = {token: id_ for id_, token in enumerate([*names, *entries])}
+        out.model = models.WordPiece(vocab, unk_token="[UNK]")
+        out.add_special_tokens(names)
         ends = [(name, out.token_to_id(name)) for name in ("[SEP]", "[CLS]")]
         out.post_processor = processors.BertProcessing(*ends)
     spec = json.loads(out.to_str())
@@ -81,7 +84,28 @@ def tokenizer_json(kind: str, vocab_size: int = 700, texts: Sequence[str] | None
     return json.dumps(spec, ensure_ascii=False).encode()
 
 
-def sentencepiece_model(vocab_size: int = 500, **options) -> bytes:
+def _word_pieces(bpe, texts: Sequence[str], size: int) -> list[str]:
+    """Entries of a WordPiece: all characters, then the most frequent pieces of a BPE.
+
+    (The library's own trainer gives other entries in every process.)
+    """
+    count: Counter[str] = Counter()
+    for encoded in bpe.encode_batch(list(texts)):
+        last = None
+        for token, word in zip(encoded.tokens, encoded.word_ids, strict=True):
+            count[token if word != last else f"##{token}"] += 1
+            last = word
+    single = sorted({c for token in count for c in token.removeprefix("##")})
+    characters = [*single, *(f"##{character}" for character in single)]
+    for token in characters:
+        del count[token]
+    others = sorted(count, key=lambda token: (-count[token], token))
+    return [*characters, *others][:size]
+
+
+def sentencepiece_model(
+    vocab_size: int = 500, texts: Sequence[str] | None = None, **options
+) -> bytes:
     """A .model as sentencepiece's trainer makes it with these options."""
     import warnings
 
@@ -89,7 +113,7 @@ def sentencepiece_model(vocab_size: int = 500, **options) -> bytes:
         warnings.simplefilter("ignore", DeprecationWarning)  # of its SWIG types
         import sentencepiece
     model = io.BytesIO()
-    lines = [line for text in english() for line in text.split("\n")]
+    lines = [line for text in texts or english() for line in text.split("\n")]
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
         model_writer=model,

@@ -117,28 +117,25 @@ def unigram_json(tokenizer: FileTokenizer, score_V: np.ndarray) -> bytes:
     """The tokenizer.json of `tokenizer` with a Unigram of these scores for its model.
 
     Ids, normaliser and pre-tokenizer stay. Where entries are marked as going on within a word
-    ("##"), the others are marked as starting one instead (U+2581).
-
-    Raises:
-      UsageError: no unknown token where one is needed.
+    ("##"), the others are marked as starting one instead (U+2581); what a WordPiece does not know
+    is then a character, no longer the whole word.
     """
     spec = dict(tokenizer.spec)
     model, prefix = spec["model"], tokenizer_json.continuing_prefix(spec)
     unknown = tokenizer_json.unknown_id(spec)
     names = {id_: token for token, id_ in tokenizer_json.vocabulary(spec)}
+    names |= {token["id"]: token["content"] for token in spec["added_tokens"]}
     if prefix:
         space = tokenizer_json.SPACE
         steps = [spec["pre_tokenizer"], {"type": "Metaspace", "replacement": space}]
         steps[1] |= {"prepend_scheme": "always", "split": False}
         spec["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
         spec["decoder"] = steps[1]
-        starts_V, special_V = tokenizer.starts_word_V, tokenizer.special_V
+        mark = np.where(tokenizer.starts_word_V, space, "").tolist()
         names = {
-            id_: token if special_V[id_] else (space * starts_V[id_]) + token.removeprefix(prefix)
+            id_: token if tokenizer.special_V[id_] else mark[id_] + token.removeprefix(prefix)
             for id_, token in names.items()
         }
-    if prefix and unknown is None:
-        raise UsageError("unigramify: the tokenizer has no unknown token")
     free = "\U0010fffe{}\U0010ffff"
     vocabulary = [
         [names.get(id_, free.format(id_)), float(score_V[id_])] for id_ in range(len(score_V))
