@@ -9,6 +9,28 @@ from research import corpora
 from research.codecs.tokenizer import sentencepiece_json
 
 KINDS = ("byte-level", "byte-fallback", "prefixed", "wordpiece", "unigram", "words")
+# Options of sentencepiece's trainer.
+SENTENCEPIECE = {
+    "plain unigram": {},
+    "plain bpe": {"model_type": "bpe"},
+    "llama-like": {
+        "model_type": "bpe",
+        "byte_fallback": True,
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "split_digits": True,
+        "vocab_size": 700,
+    },
+    "lossless unigram": {
+        "byte_fallback": True,
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "add_dummy_prefix": False,
+        "vocab_size": 700,
+    },
+    "own symbols": {"user_defined_symbols": ["<sep>", "def"]},
+    "crossing spaces": {"split_by_whitespace": False},
+}
 _SPACE = "\u2581"
 
 
