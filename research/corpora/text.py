@@ -54,6 +54,11 @@ def source(argument: str) -> "TextFiles":
     return TextFiles(_short_name(pattern), tuple(sorted(assigned.items())))
 
 
+def whole(path: Path) -> "TextFiles":
+    """All documents of one file as the split 'valid'; the others are empty."""
+    return TextFiles(_short_name(str(path)), ((path, "valid"),))
+
+
 @dataclasses.dataclass(frozen=True)
 class TextFiles:
     """Files, each with its split, or None where the hash of each document decides."""

@@ -168,17 +168,23 @@ class Evaluate:
     """Bits per byte of a saved model on a corpus, over every byte of the text."""
 
     model: str
-    """A folder that `train m2`, `train lexinvariant` or `reproduce` wrote."""
+    """A folder that `train m2`, `train lexinvariant` or `reproduce` wrote, or a Hugging Face
+    folder (config.json and safetensors) of a model that predicts the next token."""
     corpus: str = "builtin"
     """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
     split: Literal["train", "valid", "test"] = "valid"
     """Which part of it."""
+    text: str | None = None
+    """A file to evaluate on as a whole, instead of a corpus."""
+    tokenizer: str | None = None
+    """For a Hugging Face folder: another tokenizer than its own (a file or a folder)."""
     max_bytes: int | None = None
     """Only the first so many bytes."""
     batch_size: int = 16
     """Sequences at once."""
     length: int | None = None
-    """Ids in a sequence; default: what the model was trained with, else 512."""
+    """Ids in a sequence; default: what the model was trained with, else 512; of a Hugging Face
+    folder its context, at most 2048."""
     stores: str = "runs/stores"
     """Folder for the text as ids, kept for the next time."""
     parallelism: ParallelismConfig = ParallelismConfig()

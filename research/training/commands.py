@@ -9,29 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from research import codecs, corpora
 from research.codecs import bytes_codec, frequencies
-from research.codecs.protocol import Codec
 from research.errors import UsageError
-from research.evaluation.bits_per_byte import with_lost_bytes
 from research.models import decoding, language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
-from research.training import (
-    byte_windows,
-    distributed,
-    loop,
-    parallelism,
-    streaming,
-    token_store,
-)
-from research.training import (
-    command_parts as parts,
-)
-from research.training.command_configs import Evaluate, Generate, TrainM1, TrainM2
+from research.training import byte_windows, distributed, loop, parallelism, streaming
+from research.training import command_parts as parts
+from research.training.command_configs import Generate, TrainM1, TrainM2
+from research.training.evaluate_command import evaluate
 from research.training.evaluation import Sums
-from research.training.token_store import TokenStore
+
+__all__ = ["evaluate", "generate", "train_m1", "train_m2"]
 
 Log = Callable[[str], None]
 
@@ -178,31 +168,6 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     return sums
 
 
-def evaluate(options: Evaluate, log: Log = print) -> Sums:
-    """Bits per byte of a saved model over every byte of a split."""
-    distributed.initialize(options.distributed)
-    log = parts.first_process(log)
-    params, model, codec, meta = saved.load(options.model)
-    corpus = corpora.load(options.corpus)
-    progress = parts.progress_of(options.split, codec, log)
-    with distributed.process_zero_first("store"):
-        store = token_store.build(
-            corpus,
-            options.split,
-            codec,
-            options.stores,
-            max_bytes=options.max_bytes,
-            progress=progress,
-        )
-    length = options.length or int(meta.get("length", 512))
-    evaluate_ = parts.evaluation_of(model, options.parallelism, store, options.batch_size, length)
-    sums = evaluate_(params)
-    lost = 0.0 if codec.lossless else _lost_share(codec, corpus, options)
-    for line in _report(options, codec, store, sums, lost):
-        log(line)
-    return sums
-
-
 def generate(options: Generate) -> None:
     """Writes the prompt and its continuation to standard output as it is drawn.
 
@@ -273,29 +238,3 @@ def _window_evaluation(options: TrainM1, model: LanguageModelConfig, mesh, valid
         return evaluate_(params, stream, valid.num_bytes)
 
     return evaluate_windows
-
-
-def _lost_share(codec: Codec, corpus, options: Evaluate) -> float:
-    from research.codecs.unrecoverable import unrecoverable_share
-
-    documents = token_store.first_bytes(corpus.documents(options.split), options.max_bytes)
-    return unrecoverable_share(codec, documents)
-
-
-def _report(options: Evaluate, codec: Codec, store: TokenStore, sums: Sums, lost: float):
-    nats_per_token = sums.nats / sums.tokens
-    yield f"model       {options.model} ({codec.name}, {codec.vocab_size} ids and BOS, EOS)"
-    yield (
-        f"text        {options.split} of {store.meta['corpus_name']}: {store.num_bytes:,} bytes, "
-        f"{store.num_documents:,} documents"
-    )
-    yield f"tokens      {sums.tokens:,}, one EOS a document among them"
-    yield f"ratio       {sums.bytes_per_token:.4f} bytes/token"
-    yield f"tokens/byte {sums.tokens / sums.bytes:.6f}"
-    yield f"loss        {nats_per_token:.4f} nats/token, {sums.nats:.2f} nats in all"
-    yield f"bits/byte   {sums.bits_per_byte:.4f}"
-    if not codec.lossless:
-        adjusted = with_lost_bytes(sums.bits_per_byte, lost)
-        yield f"lost bytes  {lost:.4%}; with 8 bits for each {adjusted:.4f} bits/byte"
-    uniform = float(np.log2(codec.vocab_size)) / sums.bytes_per_token
-    yield f"uniform     {uniform:.4f} bits/byte for a model that knows nothing"
