@@ -1,8 +1,12 @@
 """The files of a tokenizer, opened by transformers' AutoTokenizer: the same ids."""
 
+import base64
+
 import pytest
 from transformers import AutoTokenizer
 
+from research.codecs.bpe_codec import BPECodec
+from research.codecs.tokenizer import load
 from research.codecs.tokenizer.load import of_json, of_sentencepiece
 from research.testing.tokenizers import KINDS, english, sentencepiece_model, tokenizer_json
 
@@ -40,3 +44,12 @@ def test_a_sentencepiece_model(config, tmp_path):
     if config:
         (tmp_path / "config.json").write_text(config)
     check(of_sentencepiece(sentencepiece_model(**LLAMA), name="llama"), tmp_path)
+
+
+def test_a_tiktoken_file(tmp_path):
+    tokens = BPECodec.train(english(), 600).token_bytes()
+    lines = [b"%s %d\n" % (base64.b64encode(token), rank) for rank, token in enumerate(tokens)]
+    (tmp_path / "some.tiktoken").write_bytes(b"".join(lines))
+    ends = {"<|endoftext|>": 600}
+    (tmp_path / "out").mkdir()
+    check(load(tmp_path / "some.tiktoken", specials=ends), tmp_path / "out")

@@ -103,7 +103,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     unknown = tokenizer_json.unknown_id(spec)
     if unknown is not None:
         special.setdefault(unknown, next(t for t, id_ in ids.items() if id_ == unknown))
-    found = roles_of.found(ids, special, configs, roles_of.of_post_processor(spec))
+    found = roles_of.found(ids, special, configs, roles_of.of_spec(spec))
     files = {TOKENIZER: content} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
     files.setdefault(CONFIG, _config(found, ids))
     return FileTokenizer(
@@ -171,11 +171,16 @@ def _converted(
 
 def _in_folder(folder: Path) -> Path:
     names = (TOKENIZER, *_MODELS)
-    tiktoken = sorted(folder.glob("*.tiktoken"))
-    for file in (*(folder / name for name in names), *tiktoken):
+    for file in (folder / name for name in names):
         if file.is_file():
             return file
-    raise UsageError(f"no tokenizer in {folder}: it has none of {', '.join(names)}, *.tiktoken")
+    others = sorted([*folder.glob("*.model"), *folder.glob("*.tiktoken")])
+    if len(others) > 1:
+        raise UsageError(f"{folder} has several tokenizers, {others[0].name} among them: name one")
+    if others:
+        return others[0]
+    more = f"{', '.join(names)}, *.model, *.tiktoken"
+    raise UsageError(f"no tokenizer in {folder}: it has none of {more}")
 
 
 def _beside(folder: Path) -> Files:

@@ -61,7 +61,7 @@ def content(token: Any) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def of_post_processor(spec: Mapping[str, Any]) -> dict[str, int]:
+def of_spec(spec: Mapping[str, Any]) -> dict[str, int]:
     """Roles that a tokenizer.json states: sep and cls of BERT-like ones, unk of the model."""
     roles: dict[str, int] = {}
     unknown = tokenizer_json.unknown_id(spec)

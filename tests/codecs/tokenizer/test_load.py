@@ -271,6 +271,11 @@ def test_what_is_not_there_is_a_wrong_request(tmp_path):
         load(tmp_path / "absent.json")
     with pytest.raises(UsageError, match="no tokenizer in"):
         load(tmp_path)
+    (tmp_path / "one.model").write_bytes(sentencepiece_model(120))
+    assert load(tmp_path).vocab_size == 120
+    (tmp_path / "other.model").write_bytes(sentencepiece_model(120))
+    with pytest.raises(UsageError, match="several tokenizers, one.model among them"):
+        load(tmp_path)
     (tmp_path / "tokenizer.json").write_bytes(tokenizer_json("words", 30))
     (tmp_path / "tokenizer_config.json").write_text("[")
     with pytest.raises(FreevocabError, match="tokenizer_config.json beside it is no JSON"):
