@@ -17,6 +17,7 @@ from research.transfer.sampling import (
     Pretokens,
     SampledTokenizer,
     codebooks,
+    edges,
     pretokens,
     segmenters,
     trained,
@@ -170,6 +171,14 @@ def test_a_sampled_tokenizer_is_a_lossless_tokenizer(kind):
     check()
 
 
+def test_a_vocabulary_of_many_long_strings_has_all_of_them():
+    longer = [bytes((97 + n % 7, 97 + n % 11)) + b"%d" % n * 9 for n in range(3000)]
+    tokens = [*longer, *BYTES]
+    unigram = Unigram(tokens, np.zeros(len(tokens)) - 1)
+    ids_N, count_T = unigram.segment(pretokens.split(WHOLE, longer))
+    assert ids_N.tolist() == list(range(3000)) and (count_T == 1).all()
+
+
 def test_a_long_run_of_one_byte_is_encoded():
     run = b"a" * 100_000
     for tokenizer in sampled():
@@ -193,6 +202,9 @@ def test_fingerprints_tell_tokenizers_apart():
 
 
 def test_what_is_no_vocabulary_is_refused():
+    for wrong in (BYTES[1:], [*BYTES, b""], [*BYTES, b"a"], [*BYTES, b"ab", b"ab"]):
+        with pytest.raises(FreevocabError, match="a vocabulary holds"):
+            edges.build(wrong)
     tokens, unigram = with_scores([b"th"])
     with pytest.raises(FreevocabError, match="257 entries do not fit a vocabulary of 256"):
         SampledTokenizer(tokens, unigram, CUT, pieces=256)
@@ -203,7 +215,9 @@ def test_what_is_no_vocabulary_is_refused():
 def test_compiled_and_not_are_the_same(monkeypatch):
     texts = [b"the thin one in the middle", b"\xff of \xe6\x97\xa5\xe6\x9c\xac", b""]
     fast = [(one.encode(texts), one.encode_some(texts, 2)) for one in sampled()]
-    monkeypatch.setattr(segmenters, "compiled", lambda function: function)
+    for module in (edges, segmenters):
+        monkeypatch.setattr(module, "compiled", lambda function: function)
+    sampled.cache_clear()  # tries are built once
     for tokenizer, (all_ids, some_ids) in zip(sampled(), fast, strict=True):
         for one, other in zip(tokenizer.encode(texts), all_ids, strict=True):
             np.testing.assert_array_equal(one, other)

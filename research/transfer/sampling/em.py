@@ -9,8 +9,8 @@ by its best segmentation without itself, until V are left.
 
 import numpy as np
 
-from research.codecs import trie as tries
 from research.codecs.compiled import compiled
+from research.transfer.sampling import edges
 from research.transfer.sampling.config import UnigramEM
 from research.transfer.sampling.counting import Counts
 from research.transfer.sampling.pretokens import Words
@@ -75,7 +75,7 @@ def expected(model: Unigram, words: Words, count_P: np.ndarray) -> np.ndarray:
     longest = int(np.diff(words.start_W).max(initial=0)) + 1
     expected_V = np.zeros(len(model.score_V))
     compiled(_forward_backward)(
-        words.data, words.start_W, count_P, *model.packed, model.score_V,
+        words.data, words.start_W, count_P, *model.edges, model.score_V,
         np.empty(longest), np.empty(longest), expected_V,
     )
     return expected_V
@@ -101,77 +101,70 @@ def _losses(tokens: list[bytes], score_V: np.ndarray, expected_V: np.ndarray) ->
     start_V = np.concatenate([[0], np.cumsum([len(token) for token in tokens])])
     other_V = np.empty(len(tokens))
     longest = int(np.diff(start_V).max())
-    packed = tries.build(tokens).packed
-    compiled(_without)(blob, start_V, *packed, score_V, np.empty(longest + 1), other_V)
+    compiled(_without)(
+        blob, start_V, *edges.build(tokens), score_V, np.empty(longest + 1), other_V
+    )
     return expected_V * (score_V - other_V)
 
 
 def _forward_backward(
-    data, start_W, count_P, cells, pairs, singles, score_V, forward, backward, expected_V
+    data, start_W, count_P, key_E, node_E, id_E, id_of_byte, score_V,
+    forward, backward, expected_V,
 ):
+    mask = len(key_E) - 1
     for w in range(len(start_W) - 1):
         begin, size = start_W[w], start_W[w + 1] - start_W[w]
         for i in range(size + 1):
             forward[i] = backward[i] = -np.inf
         forward[0] = backward[size] = 0.0
-        # Forward, then backward, then what each entry has of the whole: the same walk three times.
+        # Forward, backward, then what each entry has of the whole: the same walk three times.
         for turn in range(3):
             for step in range(size):
                 i = size - 1 - step if turn == 1 else step
-                byte = data[begin + i]
-                cell, stop = np.int64(0), i + 1
-                id_ = np.int64(singles[byte])
-                while True:
-                    if id_ >= 0:
-                        if turn == 0:
-                            a, b = forward[stop], forward[i] + score_V[id_]
-                            high, low = max(a, b), min(a, b)
-                            forward[stop] = high + np.log1p(np.exp(low - high))
-                        elif turn == 1:
-                            a, b = backward[i], backward[stop] + score_V[id_]
-                            high, low = max(a, b), min(a, b)
-                            backward[i] = high + np.log1p(np.exp(low - high))
-                        else:
-                            share = forward[i] + score_V[id_] + backward[stop] - forward[size]
-                            expected_V[id_] += count_P[w] * np.exp(share)
-                    if stop == size:
+                byte = np.int64(data[begin + i])
+                node, id_ = 1 + byte, np.int64(id_of_byte[byte])
+                for j in range(i + 1, size + 1):
+                    if id_ >= 0 and turn == 0:
+                        a, b = forward[j], forward[i] + score_V[id_]
+                        forward[j] = max(a, b) + np.log1p(np.exp(min(a, b) - max(a, b)))
+                    elif id_ >= 0 and turn == 1:
+                        a, b = backward[i], backward[j] + score_V[id_]
+                        backward[i] = max(a, b) + np.log1p(np.exp(min(a, b) - max(a, b)))
+                    elif id_ >= 0:
+                        share = forward[i] + score_V[id_] + backward[j] - forward[size]
+                        expected_V[id_] += count_P[w] * np.exp(share)
+                    if j == size:
                         break
-                    label = np.int64(data[begin + stop])
-                    if stop == i + 1:
-                        cell = pairs[(np.int64(byte) << 8) | label]
-                        id_ = ((cell >> 9) & 0x1FFFFFF) - 1 if cell & 511 == 2 else -1
-                    else:
-                        cell = cells[(cell >> 34) + label]
-                        if cell & 511 != label:
-                            break
-                        id_ = ((cell >> 9) & 0x1FFFFFF) - 1
-                    stop += 1
+                    key = (node << 8) | np.int64(data[begin + j])
+                    cell = ((key * 0x9E3779B1) >> 15) & mask
+                    while key_E[cell] >= 0 and key_E[cell] != key:
+                        cell = (cell + 1) & mask
+                    if key_E[cell] < 0:
+                        break
+                    node, id_ = np.int64(node_E[cell]), np.int64(id_E[cell])
 
 
-def _without(blob, start_V, cells, pairs, singles, score_V, best, other_V):
+def _without(blob, start_V, key_E, node_E, id_E, id_of_byte, score_V, best, other_V):
     """The best score of each entry's bytes by other entries; of a byte its own."""
+    mask = len(key_E) - 1
     for v in range(len(start_V) - 1):
         begin, size = start_V[v], start_V[v + 1] - start_V[v]
         best[0] = 0.0
         for i in range(1, size + 1):
             best[i] = -np.inf
         for i in range(size):
-            byte = blob[begin + i]
-            cell, stop = np.int64(0), i + 1
-            id_ = np.int64(singles[byte])
-            while True:
+            byte = np.int64(blob[begin + i])
+            node, id_ = 1 + byte, np.int64(id_of_byte[byte])
+            for j in range(i + 1, size + 1):
                 if id_ >= 0 and (id_ != v or size == 1):
-                    best[stop] = max(best[stop], best[i] + score_V[id_])
-                if stop == size:
+                    best[j] = max(best[j], best[i] + score_V[id_])
+                if j == size:
                     break
-                label = np.int64(blob[begin + stop])
-                if stop == i + 1:
-                    cell = pairs[(np.int64(byte) << 8) | label]
-                    id_ = ((cell >> 9) & 0x1FFFFFF) - 1 if cell & 511 == 2 else -1
-                else:
-                    cell = cells[(cell >> 34) + label]
-                    if cell & 511 != label:
-                        break
-                    id_ = ((cell >> 9) & 0x1FFFFFF) - 1
-                stop += 1
+                key = (node << 8) | np.int64(blob[begin + j])
+                cell = ((key * 0x9E3779B1) >> 15) & mask
+                while key_E[cell] >= 0 and key_E[cell] != key:
+                    cell = (cell + 1) & mask
+                if key_E[cell] < 0:
+                    break
+                node, id_ = np.int64(node_E[cell]), np.int64(id_E[cell])
         other_V[v] = best[size]

@@ -14,6 +14,8 @@ import numpy as np
 
 from research.codecs import trie as tries
 from research.codecs.compiled import compiled
+from research.transfer.sampling import edges
+from research.transfer.sampling.edges import Edges
 from research.transfer.sampling.pretokens import Words
 
 NO_LIMIT = 1 << 40  # tokens of a text
@@ -43,9 +45,9 @@ class Unigram:
         self._tokens, self.score_V = tokens, np.asarray(score_V, np.float64)
 
     @functools.cached_property
-    def packed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The entries as `double_array.pack` gives them; built at the first use."""
-        return tries.build(self._tokens).packed
+    def edges(self) -> Edges:
+        """The entries as a trie; built at the first use."""
+        return edges.build(self._tokens)
 
     def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
         """See the top of this module."""
@@ -53,7 +55,7 @@ class Unigram:
         count_T = np.zeros(len(words.first_T) - 1, np.int64)
         ids_N = np.empty(_most(words, limit), np.int32)
         total = compiled(_best_paths)(
-            *words, limit, *self.packed, self.score_V,
+            *words, limit, *self.edges, self.score_V,
             np.empty(longest), np.empty(longest, np.int32), np.empty(longest, np.int64),
             ids_N, count_T,
         )
@@ -137,10 +139,10 @@ def _cut(ids_N, count_W, words: Words, limit: int):
 
 
 def _best_paths(
-    data, start_W, first_T, limit, cells, pairs, singles, score_V,
+    data, start_W, first_T, limit, key_E, node_E, id_E, id_of_byte, score_V,
     best, token, back, ids_N, count_T,
 ):
-    total = 0
+    total, mask = 0, len(key_E) - 1
     for text in range(len(first_T) - 1):
         before = total
         for w in range(first_T[text], first_T[text + 1]):
@@ -151,29 +153,20 @@ def _best_paths(
             for i in range(1, size + 1):
                 best[i] = -np.inf
             for i in range(size):
-                # All entries that begin here: of one byte, of two, and on down the double array.
-                byte = data[begin + i]
-                score = best[i] + score_V[singles[byte]]
-                if score > best[i + 1]:
-                    best[i + 1], token[i + 1], back[i + 1] = score, singles[byte], i
-                if i + 1 == size:
-                    continue
-                cell = pairs[(np.int64(byte) << 8) | np.int64(data[begin + i + 1])]
-                id_ = ((cell >> 9) & 0x1FFFFFF) - 1
-                if cell & 511 == 2:
-                    score = best[i] + score_V[id_]
-                    if score > best[i + 2]:
-                        best[i + 2], token[i + 2], back[i + 2] = score, id_, i
-                for j in range(i + 2, size):
-                    label = np.int64(data[begin + j])
-                    cell = cells[(cell >> 34) + label]
-                    if cell & 511 != label:
+                byte = np.int64(data[begin + i])
+                node, id_ = 1 + byte, np.int64(id_of_byte[byte])
+                for j in range(i + 1, size + 1):  # the string from i to j, and all entries among it
+                    if id_ >= 0 and best[i] + score_V[id_] > best[j]:
+                        best[j], token[j], back[j] = best[i] + score_V[id_], id_, i
+                    if j == size:
                         break
-                    id_ = ((cell >> 9) & 0x1FFFFFF) - 1
-                    if id_ >= 0:
-                        score = best[i] + score_V[id_]
-                        if score > best[j + 1]:
-                            best[j + 1], token[j + 1], back[j + 1] = score, id_, i
+                    key = (node << 8) | np.int64(data[begin + j])
+                    cell = ((key * 0x9E3779B1) >> 15) & mask
+                    while key_E[cell] >= 0 and key_E[cell] != key:
+                        cell = (cell + 1) & mask
+                    if key_E[cell] < 0:
+                        break
+                    node, id_ = np.int64(node_E[cell]), np.int64(id_E[cell])
             tokens, i = 0, size
             while i > 0:
                 tokens += 1
