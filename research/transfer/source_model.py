@@ -1,0 +1,89 @@
+"""The model whose tokenizer is to be exchanged: a folder of ours or of Hugging Face's."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from research.codecs.tokenizer import CodecTokenizer, Tokenizer
+from research.errors import UsageError
+from research.models.language_model import LanguageModelConfig
+from research.vocabularies import learned
+from research.vocabularies.hypernetwork import HypernetworkConfig
+from research.vocabularies.table import Table
+
+
+class SourceModel(NamedTuple):
+    """A language model and its tokenizer.
+
+    Attributes:
+      params: {'trunk', 'vocabulary'}.
+      config: of the language model.
+      tokenizer: whose ids the first rows of the tables belong to.
+    """
+
+    params: Any
+    config: LanguageModelConfig
+    tokenizer: Tokenizer
+
+    @property
+    def table(self) -> Table:
+        """The rows of real ids, without padding; float32."""
+        size = self.tokenizer.vocab_size
+        table = learned.table(self.params["vocabulary"])
+        return Table(*(
+            None if part is None else jnp.asarray(part, jnp.float32)[:size] for part in table
+        ))  # fmt: skip
+
+
+def load(directory: str | os.PathLike) -> SourceModel:
+    """Opens a folder that `freevocab train` wrote, or one with config.json and safetensors.
+
+    Raises:
+      UsageError: if it is neither, has no tokenizer, or its vocabulary is not a learned table.
+      FreevocabError: if it is damaged.
+    """
+    directory = Path(directory)
+    if (directory / "model.json").is_file():
+        from research.models import saved
+
+        params, config, codec, _ = saved.load(directory)
+        if config.vocabulary.kind != "learned":
+            raise UsageError(
+                f"{directory} has a {config.vocabulary.kind} vocabulary; only a learned one has "
+                "rows to predict others from"
+            )
+        return SourceModel(params, config, CodecTokenizer(codec))
+    if not (directory / "config.json").is_file():
+        raise UsageError(f"{directory} is no model folder: it has no model.json or config.json")
+    from research.models import pretrained
+
+    model = pretrained.load(directory)
+    if model.tokenizer is None:
+        raise UsageError(f"{directory} has no tokenizer; put its tokenizer.json beside the weights")
+    return SourceModel(model.params, model.config, model.tokenizer)
+
+
+def network_for(source: SourceModel, **options: Any) -> HypernetworkConfig:
+    """The hypernetwork's config that fits a model: its width, its tables, its bias."""
+    vocabulary = source.params["vocabulary"]
+    fixed = {
+        "d_model": int(vocabulary["input_VxD"].shape[1]),
+        "tied": "output_VxD" not in vocabulary,
+        "bias": "bias_V" in vocabulary,
+    }
+    return HypernetworkConfig(**(fixed | options))
+
+
+def digest(table: Table) -> str:
+    """SHA-256 of a table's float32 rows: which model a hypernetwork was trained for."""
+    sha = hashlib.sha256()
+    for name, part in zip(Table._fields, table, strict=True):
+        if part is not None:
+            array = np.ascontiguousarray(np.asarray(part, np.float32))
+            sha.update(f"{name} {array.shape} ".encode())
+            sha.update(array)
+    return sha.hexdigest()
