@@ -1,5 +1,6 @@
 """Byte strings into a tokenizer's pieces, each string once."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -52,10 +53,12 @@ class Decomposer:
 
     def _learn(self, tokens: list[bytes]) -> None:
         rows = self._level(tokens) if self._entries.byte_level else self._text(tokens)
-        found = Pieces.of([row or [self._unknown] for row in rows])
+        rows = [row or [self._unknown] for row in rows]
+        count_T = np.fromiter(map(len, rows), np.int64, len(rows))
+        ids_N = np.fromiter(itertools.chain.from_iterable(rows), np.int32, count_T.sum())
         old = self._pieces
-        start_T = np.concatenate([old.start_T, old.start_T[-1] + found.start_T[1:]])
-        self._pieces = Pieces(np.concatenate([old.ids_N, found.ids_N]), start_T)
+        start_T = np.concatenate([old.start_T, old.start_T[-1] + np.cumsum(count_T)])
+        self._pieces = Pieces(np.concatenate([old.ids_N, ids_N]), start_T)
         first = len(self._index)
         self._index.update(zip(tokens, range(first, first + len(tokens)), strict=True))
 
@@ -64,32 +67,46 @@ class Decomposer:
         return self._split(strings)
 
     def _text(self, tokens: list[bytes]) -> list[list[int]]:
+        """Tokens that are plain text to the model at once, the others in parts."""
+        reserved = self._entries.reserved if self._by_bytes else ""
+        plain = [self._plain(token, reserved) for token in tokens]
+        rows = iter(self._split([string for string in plain if string is not None]))
+        others = [token for token, s in zip(tokens, plain, strict=True) if s is None]
+        in_parts = iter(self._in_parts(others, reserved))
+        return [next(in_parts if string is None else rows) for string in plain]
+
+    def _plain(self, token: bytes, reserved: str) -> str | None:
+        try:
+            string = token.decode()
+        except UnicodeDecodeError:
+            return None
+        if self._entries.drops_spaces or (reserved and reserved in string):
+            return None
+        return string.replace(" ", self._space)
+
+    def _in_parts(self, tokens: list[bytes], reserved: str) -> list[list[int]]:
         """Parts of all tokens to the model at once, then put together again."""
         words: dict[bool, list[str]] = {False: [], True: []}
         plan: list[list[tuple[bool, int] | list[int]]] = []
         for token in tokens:
             parts: list[tuple[bool, int] | list[int]] = []
-            for part, continued in self._parts(token):
+            for part, continued in self._parts(token, reserved):
                 if isinstance(part, str):
                     parts.append((continued, len(words[continued])))
                     words[continued].append(part)
                 else:
                     parts.append(part)
             plan.append(parts)
-        ids = {False: self._split(words[False]), True: []}
-        if words[True]:
-            ids[True] = self._split(words[True], continued=True)
-        rows = []
-        for parts in plan:
-            row: list[int] = []
-            for part in parts:
-                row += ids[part[0]][part[1]] if isinstance(part, tuple) else part
-            rows.append(row)
-        return rows
+        ids = {kind: self._split(words[kind], continued=kind) if words[kind] else []
+               for kind in words}  # fmt: skip
+        return [
+            [id_ for part in parts
+             for id_ in (ids[part[0]][part[1]] if isinstance(part, tuple) else part)]
+            for parts in plan
+        ]  # fmt: skip
 
-    def _parts(self, token: bytes) -> Iterator[tuple[str | list[int], bool]]:
+    def _parts(self, token: bytes, reserved: str) -> Iterator[tuple[str | list[int], bool]]:
         """Strings for the model, whether each goes on within a word, and ids of other bytes."""
-        reserved = self._entries.reserved if self._by_bytes else ""
         for span in spans(token, reserved):
             if isinstance(span, bytes):
                 byte_ids = self._entries.byte_ids
