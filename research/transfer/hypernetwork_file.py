@@ -1,0 +1,225 @@
+"""A hypernetwork as a folder: hypernetwork.json, params.safetensors and perhaps trunk.safetensors.
+
+hypernetwork.json: {"format": "freevocab-hypernetwork", "version": 1, "config": {...}, "source":
+{what it was trained for}, "params": SHA-256, "trunk": SHA-256 or null, "meta": {...}}. The arrays
+are float32 and named by their path; trunk.safetensors is the source model's trunk after n-shot
+training.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from research.codecs.tokenizer import Tokenizer
+from research.errors import FreevocabError, UsageError
+from research.files import atomic_path, share, write_json
+from research.models.saved import flatten, unflatten
+from research.transfer.source_model import SourceModel, digest
+from research.vocabularies import hypernetwork
+from research.vocabularies.hypernetwork import HypernetworkConfig
+from research.vocabularies.hypernetwork.config import from_dict
+from research.vocabularies.table import Table
+
+FORMAT = "freevocab-hypernetwork"
+VERSION = 1
+_DESCRIPTION = "hypernetwork.json"
+_PARAMS, _TRUNK = "params.safetensors", "trunk.safetensors"
+
+
+class Saved(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+      params, config: of the network.
+      meta: 'source' (rows, d_model, tied, digest of the table, tokenizer's fingerprint and name),
+        and what `save` was told.
+    """
+
+    params: Any
+    config: HypernetworkConfig
+    meta: dict[str, Any]
+
+
+def save(
+    directory: str | os.PathLike,
+    params: Any,
+    config: HypernetworkConfig,
+    source: SourceModel,
+    facts: Mapping[str, Any] | None = None,
+    *,
+    trunk: Any = None,
+) -> None:
+    """Writes the folder whole or not at all; one that stands there is replaced.
+
+    Args:
+      source: the model that it was trained for.
+      facts: about the training (JSON values).
+      trunk: the source model's, if it was trained as well.
+
+    Raises:
+      FreevocabError: if it cannot be written.
+    """
+    table = source.table
+    described = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": dataclasses.asdict(config),
+        "source": {
+            "rows": int(table.input_VxD.shape[0]),
+            "d_model": int(table.input_VxD.shape[1]),
+            "tied": table.output_VxD is None,
+            "table": digest(table),
+            "tokenizer": source.tokenizer.fingerprint(),
+            "tokenizer_name": source.tokenizer.name,
+        },
+        "trunk": None,
+        "meta": dict(facts or {}),
+    }
+    with atomic_path(directory, directory=True) as temporary:
+        described["params"] = _write(temporary / _PARAMS, params, directory)
+        if trunk is not None:
+            described["trunk"] = _write(temporary / _TRUNK, trunk, directory)
+        write_json(temporary / _DESCRIPTION, described)
+
+
+def load(directory: str | os.PathLike) -> Saved:
+    """Opens a folder that `save` wrote; arrays are numpy.
+
+    Raises:
+      UsageError: if there is no such folder or it is no hypernetwork.
+      FreevocabError: if it is damaged or of a newer version.
+    """
+    directory = Path(directory)
+    described = _described(directory)
+    try:
+        config = from_dict(described["config"])
+        source, rows = dict(described["source"]), int(described["source"]["rows"])
+        meta = {**described["meta"], "source": source}
+    except (UsageError, KeyError, TypeError, ValueError) as error:
+        raise FreevocabError(f"{directory / _DESCRIPTION} is damaged: {error}") from None
+    params = _read(directory / _PARAMS, described.get("params"))
+    _check_arrays(directory / _PARAMS, params, config, rows)
+    return Saved(unflatten(params), config, meta)
+
+
+def load_trunk(directory: str | os.PathLike) -> Any:
+    """The trunk after n-shot training, numpy; None if the folder has none.
+
+    Raises:
+      UsageError, FreevocabError: as `load`.
+    """
+    directory = Path(directory)
+    described = _described(directory)
+    if described.get("trunk") is None:
+        return None
+    return unflatten(_read(directory / _TRUNK, described["trunk"]))
+
+
+def check(saved: Saved, table: Table, tokenizer: Tokenizer) -> bool:
+    """Whether it was trained for exactly this table; False is a variant of that model
+    (fine-tuned, say), whose rows it takes as well.
+
+    Args:
+      table: the source's rows of real ids.
+
+    Raises:
+      UsageError: if the table has another shape, or ids mean something else.
+    """
+    source = saved.meta["source"]
+    kind = {True: "tied", False: "untied"}
+    rows, width = table.input_VxD.shape
+    tied = table.output_VxD is None
+    if (rows, width, tied) != (source["rows"], source["d_model"], source["tied"]):
+        raise UsageError(
+            f"the hypernetwork is for {kind[source['tied']]} tables of {source['rows']} x "
+            f"{source['d_model']}, the model has {kind[tied]} ones of {rows} x {width}: train one "
+            "for this model (freevocab train hypernetwork)"
+        )
+    if tokenizer.fingerprint() != source["tokenizer"]:
+        raise UsageError(
+            f"the hypernetwork reads pieces of the tokenizer {source['tokenizer_name']}, the model "
+            f"has another ({tokenizer.name}): train one for this model"
+        )
+    if saved.config.bias and table.bias_V is None:
+        raise UsageError("the hypernetwork predicts a bias of the logits, the model has none")
+    return digest(table) == source["table"]
+
+
+def _described(directory: Path) -> dict[str, Any]:
+    path = directory / _DESCRIPTION
+    if not path.is_file():
+        raise UsageError(f"{directory} is no hypernetwork folder: it has no {_DESCRIPTION}")
+    try:
+        described = json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise FreevocabError(f"{path} is damaged: {error}") from None
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise UsageError(f"{path} does not describe a hypernetwork of freevocab")
+    if described.get("version") != VERSION:
+        raise FreevocabError(
+            f"{path} has version {described.get('version')}, this program reads {VERSION}; "
+            "update freevocab"
+        )
+    return described
+
+
+def _write(path: Path, tree: Any, directory: str | os.PathLike) -> str:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    arrays = {
+        name: np.ascontiguousarray(np.asarray(jax.device_get(leaf), np.float32))
+        for name, leaf in flatten(tree).items()
+    }
+    try:
+        save_file(arrays, path)
+    except SafetensorError as error:
+        raise FreevocabError(f"cannot write {directory}: {error}") from None
+    share(path)
+    return _digest(path)
+
+
+def _read(path: Path, wanted: str | None) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if not path.is_file():
+        raise FreevocabError(f"{path} is missing; the folder is not complete")
+    if _digest(path) != wanted:
+        raise FreevocabError(
+            f"{path} is damaged (not what {_DESCRIPTION} was written with); restore the folder or "
+            "train again"
+        )
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise FreevocabError(f"{path} is damaged: {error}") from None
+
+
+def _check_arrays(path: Path, arrays: dict[str, np.ndarray], config, rows: int) -> None:
+    """The config's parameters and nothing else."""
+    row = jax.ShapeDtypeStruct((rows, config.d_model), np.float32)
+    bias = jax.ShapeDtypeStruct((rows,), np.float32) if config.bias else None
+    source = Table(row, None if config.tied else row, bias)
+    wanted = flatten(
+        jax.eval_shape(
+            lambda key, table: hypernetwork.init(key, config, table), jax.random.key(0), source
+        )
+    )
+    for name in sorted(wanted.keys() | arrays.keys()):
+        have = arrays[name].shape if name in arrays else None
+        want = wanted[name].shape if name in wanted else None
+        if have != want:
+            raise FreevocabError(f"{path} is damaged: {name} is {have}, not {want}")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
