@@ -84,7 +84,7 @@ class RMSNorm(nn.Module):
         start = nn.initializers.zeros if self.plus_one else nn.initializers.ones
         scale = self.param("scale", start, (x.shape[-1],), jnp.float32)
         if self.plus_one:
-            scale += 1.0
+            scale = 1.0 + scale
         wide = x.astype(jnp.float32)
         wide *= jax.lax.rsqrt(jnp.mean(jnp.square(wide), -1, keepdims=True) + self.epsilon)
         return (wide * scale.reshape((1,) * (x.ndim - 1) + (-1,))).astype(x.dtype)

@@ -68,7 +68,7 @@ class TrunkConfig:
         'sandwich': x + norm(f(norm(x))) (Gemma 2).
       qkv_bias, out_bias, mlp_bias: biases of query, key and value; of attention's output; of every
         matrix of the MLP.
-      max_positions: rows of the learned position table; a position past them gives NaN.
+      max_positions: rows of the learned position table; a position past them makes NaNs.
       position_offset: added to a position before its row is looked up (RoBERTa: padding id + 1).
       token_types: rows of a token-type table, of which the first is added to every input; 0: none.
       input_norm: norm the inputs (positions added) before the first block.

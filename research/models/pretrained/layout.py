@@ -25,26 +25,22 @@ def params_of(
         parameter, or is a copy unlike its original.
     """
     tensors = _with_prefix(tensors, names)
+    layers = config.trunk.num_layers
+    places = [(weight, layer) for weight in names.weights for layer in _layers(weight, layers)]
+    found = {place: _find(tensors, names, _name(*place), where) for place in places}
+    _check_others(tensors, set(found.values()), names, where)
     shapes = _shapes(config)
     params = {path: np.empty(shape, np.float32) for path, shape in shapes.items()}
-    layers, used = config.trunk.num_layers, set()
-    for weight in names.weights:
-        stacked = "{n}" in weight.name
-        for layer in range(layers if stacked else 1):
-            name = weight.name.format(n=layer)
-            tensor = _find(tensors, names, name, where)
-            used.add(tensor.name_in_family)
-            parts = [shapes[path][1:] if stacked else shapes[path] for path in weight.paths]
-            wanted = _shape(weight, parts)
-            if tuple(tensor.tensor.shape) != wanted:
-                raise FreevocabError(
-                    f"{where}: {name} is {list(tensor.tensor.shape)}, config.json asks for "
-                    f"{list(wanted)}"
-                )
-            array = tensor.tensor.read().astype(np.float32)
-            for path, part in zip(weight.paths, _split(weight, parts, array), strict=True):
-                params[path][layer if stacked else ...] = part
-    _check_others(tensors, used, names, where)
+    for (weight, layer), key in found.items():
+        parts = [shapes[path] if layer is None else shapes[path][1:] for path in weight.paths]
+        tensor, wanted = tensors[key], _shape(weight, parts)
+        if tuple(tensor.shape) != wanted:
+            raise FreevocabError(
+                f"{where}: {key} is {list(tensor.shape)}, config.json asks for {list(wanted)}"
+            )
+        array = tensor.read().astype(np.float32)
+        for path, part in zip(weight.paths, _split(weight, parts, array), strict=True):
+            params[path][... if layer is None else layer] = part
     return unflatten(params)
 
 
@@ -52,26 +48,27 @@ def tensors_of(
     params: Mapping[str, Any], names: Names, config: LanguageModelConfig, dtype: np.dtype
 ) -> Iterator[tuple[str, np.ndarray]]:
     """A checkpoint's tensors from parameters, one after another."""
-    flat, layers = flatten(dict(params)), config.trunk.num_layers
+    flat = flatten(dict(params))
     copies = {original: copy for copy, original in names.copies.items() if copy in names.written}
     for weight in names.weights:
-        stacked = "{n}" in weight.name
         arrays = [np.asarray(flat[path]) for path in weight.paths]
-        for layer in range(layers if stacked else 1):
-            parts = [array[layer] if stacked else array for array in arrays]
+        for layer in _layers(weight, config.trunk.num_layers):
+            parts = [array if layer is None else array[layer] for array in arrays]
             made = np.concatenate([_as_theirs(weight, path, part) for path, part
                                    in zip(weight.paths, parts, strict=True)], axis=-1)  # fmt: skip
             made = np.ascontiguousarray(made.astype(dtype))
-            yield weight.name.format(n=layer), made
+            yield _name(weight, layer), made
             if weight.name in copies:
                 yield copies[weight.name], made
 
 
-class _Found:
-    """A tensor and the name under which the family knows it."""
+def _layers(weight: Weight, count: int) -> Iterable[int | None]:
+    """The layers that have such a tensor; None: it belongs to no layer."""
+    return range(count) if "{n}" in weight.name else (None,)
 
-    def __init__(self, tensor: Tensor, name_in_family: str):
-        self.tensor, self.name_in_family = tensor, name_in_family
+
+def _name(weight: Weight, layer: int | None) -> str:
+    return weight.name.format(n=layer)
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
@@ -85,11 +82,12 @@ def _with_prefix(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tenso
     }
 
 
-def _find(tensors: Mapping[str, Tensor], names: Names, name: str, where: Any) -> _Found:
+def _find(tensors: Mapping[str, Tensor], names: Names, name: str, where: Any) -> str:
+    """The name under which a tensor is there: its own or a copy's."""
     copies = [copy for copy, original in names.copies.items() if original == name]
     for candidate in (name, *copies):
         if candidate in tensors:
-            return _Found(tensors[candidate], candidate)
+            return candidate
     raise FreevocabError(f"{where}: the tensor {name} is missing")
 
 
