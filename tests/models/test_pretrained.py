@@ -72,9 +72,9 @@ def test_what_is_saved_is_what_was_loaded(name, tmp_path):
     assert leaves_equal(lm.params, again.params)
     assert (again.config, again.dtype, again.context) == (lm.config, lm.dtype, lm.context)
     before, after = map(shards.open_checkpoint, (FAMILIES / name, tmp_path / "again"))
-    assert {key: tensor.code for key, tensor in before.items()} == {
-        key: tensor.code for key, tensor in after.items()
-    }
+    assert {tensor.code for tensor in after.values()} == {"BF16"}
+    # transformers 4 wants this copy, 5 leaves it out.
+    assert after.keys() | {"lm_head.decoder.bias"} == before.keys() | {"lm_head.decoder.bias"}
     for key, tensor in before.items():
         np.testing.assert_array_equal(tensor.read().view(np.uint16), after[key].read().view("u2"))
     lm.save(tmp_path / "again", dtype="float32")  # one checkpoint may replace another

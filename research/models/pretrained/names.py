@@ -141,11 +141,12 @@ def _roberta(config: LanguageModelConfig) -> Names:
         Weight("lm_head.bias", ("vocabulary/bias_V",), "vector"),
     ]
     copies = {"lm_head.decoder.bias": "lm_head.bias", "lm_head.decoder.weight": embedding}
-    written: tuple[str, ...] = ()
+    # transformers 4 takes the decoder's bias, zero where it is missing; 5 keeps two biases where
+    # the matrix is not tied, and uses the decoder's.
+    written = ("lm_head.decoder.bias",)
     if not config.vocabulary.tied:
         weights.append(Weight("lm_head.decoder.weight", ("vocabulary/output_VxD",), "table"))
-        # transformers 5 keeps two biases where the matrix is not tied, and uses the decoder's.
-        copies, written = {"lm_head.decoder.bias": "lm_head.bias"}, ("lm_head.decoder.bias",)
+        del copies["lm_head.decoder.weight"]
     unused = (
         r"roberta\.embeddings\.(position|token_type)_ids",
         r"roberta\.pooler\.dense\.(weight|bias)",
