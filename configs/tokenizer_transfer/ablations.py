@@ -1,0 +1,90 @@
+"""The hypernetwork with one part changed at a time.
+
+    freevocab reproduce tokenizer_transfer/ablations [--scale gpu|paper]
+
+CPU_RECORD
+gpu: the 25m model of zero_shot, 100 steps a variant, three seeds. Not yet run.
+paper: TinyLlama. The ALM paper's averages over three targets: zett's form 42.2, residual with the
+  auxiliary loss 42.3, without 41.8, original 44.9. Not run here.
+
+Sizes on 8 devices, of the base model, its hypernetwork and a training step of that (a test):
+  gpu: model 58,071,552 parameters (25,165,824 kernels), network 8,944,128 parameters, 7.72 TFLOPs a
+    step, 158 MB a device
+  paper: model 1,100,572,672 parameters (968,884,224 kernels), network 142,739,456 parameters,
+    159.23 TFLOPs a step, 1227 MB a device
+"""
+
+from dataclasses import dataclass, replace
+
+from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer.parts import Setting
+
+Changes = tuple[tuple[str, str | int | float | bool | tuple], ...]
+VARIANTS: tuple[tuple[str, Changes], ...] = (
+    ("residual", ()),
+    ("residual on the first piece", (("residual_on", "first"),)),
+    ("residual, auxiliary loss", (("auxiliary", 0.5),)),
+    ("residual, distillation", (("loss", "alm"),)),
+    ("residual, 2 slots", (("slots", 2),)),
+    ("entries cut inside characters", (("aligned", False),)),
+    ("samplers: Unigram by EM", (("kinds", (("unigram", 1.0),)),)),
+    ("samplers: BPE", (("kinds", (("bpe", 1.0),)),)),
+    (
+        "samplers: four kinds",
+        (("kinds", (("substrings", 1.0), ("unigram", 1.0), ("bpe", 1.0), ("wordpiece", 1.0))),),
+    ),
+)
+
+
+def zett(steps: int) -> tuple[str, Changes]:
+    """The paper's own form, with `steps` of learning the identity first."""
+    return (
+        "zett's form, identity first",
+        (("form", "zett"), ("auxiliary", 0.5), ("warmup_steps", steps)),
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Variants of the setting's hypernetwork.
+
+    Attributes:
+      setting: model, hypernetwork, targets.
+      variants: name and changed fields; the first is what the others are compared with.
+    """
+
+    setting: Setting
+    variants: tuple[tuple[str, Changes], ...]
+
+
+def _shorter(setting: Setting, steps: int) -> Setting:
+    optimizer = replace(setting.hypernetwork.optimizer, warmup_steps=max(1, steps // 10))
+    return replace(
+        setting, hypernetwork=replace(setting.hypernetwork, steps=steps, optimizer=optimizer)
+    )
+
+
+def cpu() -> Config:
+    """Half of the variants, 25 steps each, on two targets."""
+    setting = replace(_shorter(parts.CPU, 25), targets=parts.CPU_TARGETS[1:3])
+    names = ("residual", "residual on the first piece", "residual, auxiliary loss",
+             "residual, 2 slots", "samplers: four kinds")  # fmt: skip
+    chosen = tuple(variant for variant in VARIANTS if variant[0] in names)
+    return Config(setting, (*chosen, zett(100)))
+
+
+def gpu() -> Config:
+    """All variants."""
+    setting = replace(_shorter(parts.GPU, 100), seeds=(0, 1, 2), targets=parts.GPU_TARGETS[1:6])
+    return Config(setting, (*VARIANTS, zett(200)))
+
+
+def paper() -> Config:
+    """The paper's own form, and the residual one."""
+    return Config(parts.PAPER, (("residual", (("form", "residual"), ("warmup_steps", 0))),
+                                zett(10_000)))  # fmt: skip
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return Config(parts.QUICK, (("residual", ()), zett(2)))

@@ -1,0 +1,70 @@
+"""What predicting rows costs beside the model that uses them, in FLOPs (the paper's amortization).
+
+    freevocab reproduce tokenizer_transfer/amortization [--scale gpu|paper]
+
+Shapes alone are traced, so every scale runs anywhere; the scales differ in the text whose tokens
+are decomposed.
+
+CPU_RECORD
+gpu: as cpu, with GPT-2's tokens in those of a BPE of English Wikipedia. Not yet run.
+paper: Mistral-7B, 132.1 MFLOPs a row and 15.4 GFLOPs a token: 0.9 %. Not run here.
+"""
+
+from dataclasses import dataclass
+
+from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer.parts import TextConfig, TokenizerConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """Models by size.
+
+    Attributes:
+      text, tokenizer: the source tokenizer and what it is made from.
+      target: whose entries are decomposed into its pieces.
+      entries: of them, at most.
+      models: names of `research.models.sizes`.
+      vocab_size: rows of the models' tables.
+      slots: pieces of a token that have a place of their own.
+      batch_size, length: of the training step.
+    """
+
+    text: TextConfig
+    tokenizer: TokenizerConfig
+    target: TokenizerConfig
+    entries: int = 32_768
+    models: tuple[str, ...] = ("llama-25m", "tinyllama-1.1b", "mistral-7b")
+    vocab_size: int = 32_896
+    slots: int = 7
+    batch_size: int = 128
+    length: int = 128
+
+
+def cpu() -> Config:
+    """english-b16's strings in pieces of the shared model's tokenizer."""
+    target = TokenizerConfig("codebook", label="english-b16", path="english-b16")
+    return Config(parts.CPU.text, parts.CPU.tokenizer, target)
+
+
+def gpu() -> Config:
+    """GPT-2's tokens."""
+    return Config(parts.GPU.text, parts.GPU.tokenizer, parts.GPU_TARGETS[5])
+
+
+def paper() -> Config:
+    """As the paper's."""
+    return Config(parts.PAPER.text, parts.PAPER.tokenizer, parts.PAPER.targets[0])
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return Config(
+        parts.QUICK.text,
+        parts.QUICK.tokenizer,
+        parts.QUICK.targets[0],
+        models=("llama-tiny",),
+        vocab_size=300,
+        batch_size=2,
+        length=8,
+    )

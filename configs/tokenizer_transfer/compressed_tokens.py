@@ -1,0 +1,61 @@
+"""An ordinary BPE model moved to the ids of a neural compressor, and back, without training (ours).
+
+    freevocab reproduce tokenizer_transfer/compressed_tokens [--scale gpu|paper]
+
+CPU_RECORD
+gpu: the 25m model of zero_shot to english-b16 and english-dictionary. Not yet run.
+paper: TinyLlama; the paper has no such table. Not run here.
+
+Sizes on 8 devices, of the base model, its hypernetwork and a training step of that (a test):
+  gpu: model 58,071,552 parameters (25,165,824 kernels), network 8,944,128 parameters, 7.72 TFLOPs a
+    step, 158 MB a device
+  paper: model 1,100,572,672 parameters (968,884,224 kernels), network 142,739,456 parameters,
+    159.23 TFLOPs a step, 1227 MB a device
+"""
+
+from dataclasses import dataclass
+
+from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer.parts import Setting, TokenizerConfig
+
+SHIPPED = (
+    TokenizerConfig("codebook", label="english-b16", path="english-b16"),
+    TokenizerConfig("codebook", label="english-dictionary", path="english-dictionary"),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """There and back.
+
+    Attributes:
+      setting: model and hypernetwork.
+      targets: codebooks, and an ordinary tokenizer to compare with.
+      methods: compared.
+    """
+
+    setting: Setting
+    targets: tuple[TokenizerConfig, ...]
+    methods: tuple[str, ...] = ("random", "mean", "fvt", "focus", "omp-aux", "hypernetwork")
+
+
+def cpu() -> Config:
+    """Windows of 12 bits compiled here, the shipped codebook, and a Unigram."""
+    return Config(parts.CPU, (parts.CPU_TARGETS[3], SHIPPED[0], parts.CPU_TARGETS[1]),
+                  ("random", "fvt", "focus", "hypernetwork"))  # fmt: skip
+
+
+def gpu() -> Config:
+    """The shipped codebooks and GPT-2's tokenizer."""
+    return Config(parts.GPU, (*SHIPPED, parts.GPU_TARGETS[5]))
+
+
+def paper() -> Config:
+    """A real checkpoint."""
+    return Config(parts.PAPER, (*SHIPPED, parts.PAPER.targets[0]))
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    windows = TokenizerConfig("codebook", label="windows", corpus="synthetic:60000", window_bits=10)
+    return Config(parts.QUICK, (windows,), ("fvt", "hypernetwork"))

@@ -1,0 +1,60 @@
+"""Bits/byte by tokens of continued training, from each way to start the new table (n-shot).
+
+    freevocab reproduce tokenizer_transfer/n_shot [--scale gpu|paper]
+
+CPU_RECORD
+gpu: the 25m model of zero_shot moved to GPT-2's tokenizer, 300 steps of 64 x 512. Not yet run.
+paper: 50,000 steps of 32 x 512 (800 M tokens) at 3e-6. The paper's averages afterwards, Mistral-7B
+  with GPT-2's tokenizer: original 76.8, FOCUS 68.7, hypernetwork 74.9. Not run here.
+
+Sizes on 8 devices, of the base model, its hypernetwork and a training step of that (a test):
+  gpu: model 58,071,552 parameters (25,165,824 kernels), network 8,944,128 parameters, 7.72 TFLOPs a
+    step, 158 MB a device
+  paper: model 1,100,572,672 parameters (968,884,224 kernels), network 142,739,456 parameters,
+    159.23 TFLOPs a step, 1227 MB a device
+"""
+
+from dataclasses import dataclass
+
+from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer.parts import Setting
+
+
+@dataclass(frozen=True)
+class Config:
+    """Continued training.
+
+    Attributes:
+      setting: model, hypernetwork, targets.
+      target: index of the one moved to.
+      starts: methods; "original" is the model's own tokenizer, trained as long.
+      steps, learning_rate: of continued training of trunk and table (AdamW, cosine).
+      points: evaluations on the way.
+    """
+
+    setting: Setting
+    target: int = 0
+    starts: tuple[str, ...] = ("original", "random", "fvt", "focus", "hypernetwork")
+    steps: int = 100
+    learning_rate: float = 1e-3
+    points: int = 4
+
+
+def cpu() -> Config:
+    """The shared model, 200 thousand tokens."""
+    return Config(parts.CPU, target=1)
+
+
+def gpu() -> Config:
+    """Ten million tokens."""
+    return Config(parts.GPU, target=5, steps=300, points=6)
+
+
+def paper() -> Config:
+    """800 million tokens."""
+    return Config(parts.PAPER, steps=50_000, learning_rate=3e-6, points=10)
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return Config(parts.QUICK, starts=("original", "random", "hypernetwork"), steps=2, points=2)

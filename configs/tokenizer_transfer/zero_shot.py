@@ -1,0 +1,45 @@
+"""One model under tokenizers that it never saw, by every method (the paper's main tables).
+
+    freevocab reproduce tokenizer_transfer/zero_shot [--scale gpu|paper]
+
+CPU_RECORD
+gpu: a 25m model of English Wikipedia (BPE 32k), a hypernetwork on tokenizers of 32,768 entries,
+  three seeds; to BPE, WordPiece and Unigram of novels, PG-19's and GPT-2's tokenizers, english-b16.
+  Not yet run.
+paper: TinyLlama to the tokenizers of GPT-2 and StarCoder, zett's form, 200,000 steps. The paper's
+  figures, of Mistral-7B: GPT-2 original 76.9, FOCUS 55.6, hypernetwork 73.0; StarCoder 28.1, 13.3,
+  23.2 (averages of accuracies). Not run here.
+
+Sizes on 8 devices, of the base model, its hypernetwork and a training step of that (a test):
+  gpu: model 58,071,552 parameters (25,165,824 kernels), network 8,944,128 parameters, 7.72 TFLOPs a
+    step, 158 MB a device
+  paper: model 1,100,572,672 parameters (968,884,224 kernels), network 142,739,456 parameters,
+    159.23 TFLOPs a step, 1227 MB a device
+"""
+
+from dataclasses import replace
+
+from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer.parts import Setting as Config
+
+__all__ = ["Config", "cpu", "gpu", "paper", "quick"]
+
+
+def cpu() -> Config:
+    """The shared model and hypernetwork, four targets, one seed."""
+    return parts.CPU
+
+
+def gpu() -> Config:
+    """Seven targets, three seeds."""
+    return replace(parts.GPU, seeds=(0, 1, 2))
+
+
+def paper() -> Config:
+    """A real checkpoint."""
+    return parts.PAPER
+
+
+def quick() -> Config:
+    """Seconds, for tests."""
+    return parts.QUICK

@@ -1,0 +1,1 @@
+"""Tables of arXiv 2405.07883 (Zero-Shot Tokenizer Transfer)."""

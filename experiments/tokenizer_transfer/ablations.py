@@ -1,0 +1,83 @@
+"""What the hypernetwork owes to its parts: residual, auxiliary loss, samplers, slots, alignment."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.compressed_text import setting, wording
+from experiments.compressed_text.setting import Clock
+from experiments.tokenizer_transfer import base_models, hypernetworks, moves
+
+TITLE = "Ablations of the hypernetwork: bits/byte with one part changed"
+COLUMNS = ("variant", "bits_per_byte", "worse", "worst_target", "accuracy", "seconds")
+"""bits_per_byte: mean over the targets (and seeds); worse: above the first row. A column for each
+target follows in the file. accuracy: the ALM paper's average over tasks and three targets, of
+TinyLlama's hypernetwork: zett's form, residual with the auxiliary loss, residual without."""
+SUMMARY = {"key": ("variant",), "value": "bits_per_byte"}
+FVT = "fvt (no training)"
+PAPER_ROWS: list[dict[str, Any]] = [
+    {"variant": "zett's form, identity first", "accuracy": round((42.4 + 42.2 + 41.9) / 3, 2)},
+    {"variant": "residual, auxiliary loss", "accuracy": round((42.7 + 42.2 + 42.0) / 3, 2)},
+    {"variant": "residual", "accuracy": round((42.1 + 41.7 + 41.7) / 3, 2)},
+]
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each variant of the hypernetwork."""
+    seeds = config.setting.seeds
+    base = base_models.trained(config.setting, seeds[0], workdir, log)
+    targets = [
+        moves.target(config.setting, base, wanted, workdir, log)
+        for wanted in config.setting.targets
+    ]
+    rows = [_row(FVT, [_bits("fvt", base, targets, None, seeds[0])], targets)]
+    for name, changes in config.variants:
+        clock = Clock()
+        settings = dataclasses.replace(config.setting.hypernetwork, **dict(changes))
+        changed = dataclasses.replace(config.setting, hypernetwork=settings)
+        bits = []
+        for seed in seeds:
+            found = hypernetworks.trained(changed, base, seed, workdir, log)
+            bits.append(_bits(moves.HYPERNETWORK, base, targets, found, seed))
+        rows.append(_row(name, bits, targets) | {"seconds": clock.seconds()})
+        log(f"{name}: {rows[-1]['bits_per_byte']:.4f} bits/byte")
+    first = rows[1]["bits_per_byte"]
+    rows = [rows[0], *(row | {"worse": row["bits_per_byte"] - first} for row in rows[1:])]
+    return setting.with_corpus(rows, base.corpus)
+
+
+def _bits(method, base, targets, found, seed) -> list[float]:
+    """Bits/byte of each target."""
+    return [
+        moves.evaluate(base, moves.table(method, base, to, found, seed), to).bits_per_byte
+        for to in targets
+    ]
+
+
+def _row(name: str, bits: list[list[float]], targets) -> dict[str, Any]:
+    means = [sum(one) / len(one) for one in zip(*bits, strict=True)]
+    worst = max(range(len(means)), key=means.__getitem__)
+    row = {"variant": name, "bits_per_byte": sum(means) / len(means)}
+    row["worst_target"] = targets[worst].label
+    return row | {to.label: value for to, value in zip(targets, means, strict=True)}
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Does each part help?"""
+    bits = {row["variant"]: row["bits_per_byte"] for row in rows}
+    first = rows[1]["variant"] if len(rows) > 1 else FVT
+    lines: list[str | None] = [
+        wording.ordering(
+            "the residual form before zett's, which has to learn the identity first",
+            [("residual", bits.get(first)), ("zett", bits.get("zett's form, identity first"))],
+            margin=wording.SEEDS,
+        )
+    ]
+    for name, value in bits.items():
+        if name not in (first, FVT):
+            change = value - bits[first]
+            near = abs(change) <= wording.SEEDS
+            what = "no difference beyond seeds" if near else "worse" if change > 0 else "better"
+            lines.append(f"{name}: {change:+.3f} bits/byte ({what})")
+    return wording.compact(*lines, wording.text(rows))

@@ -1,0 +1,86 @@
+"""An ordinary BPE model moved to an equal-info codebook, and back, without training (ours)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.compressed_text import setting, wording
+from experiments.compressed_text.setting import Clock
+from experiments.tokenizer_transfer import base_models, hypernetworks, moves
+from research.codecs.tokenizer import CodecTokenizer
+from research.transfer import matching
+from research.transfer.heuristics import subwords
+from research.vocabularies.table import Table
+
+TITLE = "From BPE to compressed ids and back, without training (ours)"
+COLUMNS = ("target", "method", "bits_per_byte", "lost", "back", "tokens_per_byte", "overlap",
+           "seconds")  # fmt: skip
+"""bits_per_byte: of the model with the target's ids; lost: above the model with its own. back: the
+same table moved back to the model's own tokenizer by the mean of the target's pieces, entries that
+both have included: what of the old rows the new ones still hold."""
+SUMMARY = {"key": ("target", "method"), "value": "bits_per_byte"}
+PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
+ORIGINAL = "original"
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """There and back by each method, for each target."""
+    seed = config.setting.seeds[0]
+    base = base_models.trained(config.setting, seed, workdir, log)
+    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    own_store = base_models.valid_store(base, base.codec, workdir)
+    own = base_models.evaluate(base, base.params, base.table, own_store)
+    rows = [
+        {
+            "target": config.setting.tokenizer.label,
+            "method": ORIGINAL,
+            "bits_per_byte": own.bits_per_byte,
+            "tokens_per_byte": own.tokens / own.bytes,
+        }
+    ]
+    for wanted in config.targets:
+        to = moves.target(config.setting, base, wanted, workdir, log)
+        for method in config.methods:
+            clock = Clock()
+            there = moves.table(method, base, to, found, seed)
+            sums = moves.evaluate(base, there, to)
+            back = base_models.evaluate(base, base.params, _back(base, to, there, seed), own_store)
+            facts = {name: value for name, value in to.facts().items() if name in COLUMNS}
+            rows.append(
+                facts
+                | {
+                    "method": method,
+                    "bits_per_byte": sums.bits_per_byte,
+                    "lost": sums.bits_per_byte - own.bits_per_byte,
+                    "back": back.bits_per_byte,
+                    "seconds": clock.seconds(),
+                }
+            )
+            there_and_back = f"{sums.bits_per_byte:.3f} there, {back.bits_per_byte:.3f} back"
+            log(f"{to.label}, {method}: {there_and_back}")
+    return setting.with_corpus(rows, base.corpus)
+
+
+def _back(base, to, there: Table, seed: int) -> Table:
+    source = CodecTokenizer(to.codec)
+    match = matching.match(source, base.tokenizer)
+    return subwords.fvt(there, source, base.tokenizer, match=match, seed=seed)
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """How much a move to compressed ids costs beside one to ordinary tokens."""
+    lines: list[str | None] = []
+    hyper = [row for row in rows if row["method"] == moves.HYPERNETWORK]
+    if hyper:
+        shown = ", ".join(f"{row['target']} {row['lost']:.3f}" for row in hyper)
+        lines.append(f"bits/byte lost by the hypernetwork's table: {shown}")
+    for row in hyper:
+        fvt = wording.pick(rows, target=row["target"], method="fvt")
+        lines.append(
+            wording.ordering(
+                f"{row['target']}: the hypernetwork loses less than the mean of pieces",
+                [("hypernetwork", row["bits_per_byte"]), ("fvt", fvt and fvt["bits_per_byte"])],
+                margin=wording.SEEDS,
+            )
+        )
+    return wording.compact(*lines, wording.text(rows))

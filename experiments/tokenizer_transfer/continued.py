@@ -1,0 +1,121 @@
+"""Training goes on, trunk and table together, in one tokenizer's ids (n-shot, fine-tuning)."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from configs.lexinvariant.parts import ModelConfig
+from experiments.lexinvariant import language_models
+from experiments.tokenizer_transfer import base_models
+from experiments.tokenizer_transfer.base_models import Base
+from research.corpora import Corpus
+from research.models.language_model import LanguageModelConfig
+from research.training import loop, token_store
+from research.training.token_store import TokenStore
+from research.vocabularies import learned
+from research.vocabularies.table import Table
+
+Log = Callable[[str], None]
+
+
+class Point(NamedTuple):
+    """A model on its way: after `steps` of continued training, its bits/byte on the valid text."""
+
+    steps: int
+    bits_per_byte: float
+
+
+class Continued(NamedTuple):
+    """What continued training leaves.
+
+    Attributes:
+      params: with padded tables.
+      table: its rows of real ids.
+      points: from step 0 on, if it was evaluated on the way.
+    """
+
+    params: Any
+    table: Table
+    points: tuple[Point, ...]
+
+
+def model_of(base: Base, steps: int, learning_rate: float) -> ModelConfig:
+    """The base model's settings for `steps` more of AdamW, whatever it was trained with."""
+    optimizer = dataclasses.replace(
+        base.model.optimizer,
+        name="adamw",
+        learning_rate=learning_rate,
+        schedule="cosine",
+        warmup_steps=max(1, steps // 20),
+    )
+    return dataclasses.replace(base.model, steps=steps, optimizer=optimizer)
+
+
+def train(
+    base: Base,
+    table: Table,
+    store: TokenStore,
+    model: ModelConfig,
+    *,
+    seed: int,
+    log: Log,
+    params: Any = None,
+    evaluate: Callable[[Any, Table], float] | None = None,
+    points: int = 0,
+) -> Continued:
+    """Trains the trunk and a table for `model.steps` steps on a store's ids.
+
+    Args:
+      table: where the rows start.
+      params: where the trunk starts; None: at the base model's.
+      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
+    """
+    config = language_models.model_config(model, store.vocab_size)
+    start = base_models.with_table(base.params if params is None else params, table, config.rows)
+    every = model.steps // points if points else 0
+    train_config = dataclasses.replace(
+        language_models.train_config(model, seed), eval_every=every
+    )
+    found: list[Point] = []
+    result = loop.train(
+        language_models.loss_fn(model, config),
+        language_models.init_fn(config),
+        language_models.training_batches(model, store, seed),
+        train_config,
+        None,
+        eval_fn=_evaluation(evaluate, config, found, start, every) if points else None,
+        initial_params=lambda: start,
+        prepared=language_models.prepared(model, config),
+        log=log,
+    )
+    trained = jax.device_get(result.params)
+    return Continued(trained, _table(trained, config), tuple(found))
+
+
+def _table(params: Any, config: LanguageModelConfig) -> Table:
+    return base_models.real_rows(learned.table(params["vocabulary"]), config.vocab_size)
+
+
+def _evaluation(evaluate, config, found, start, every) -> Callable[[Any], Mapping[str, float]]:
+    found.append(Point(0, evaluate(start, _table(start, config))))
+
+    def evaluation(params: Any) -> dict[str, float]:
+        params = jax.device_get(params)
+        found.append(Point(found[-1].steps + every, evaluate(params, _table(params, config))))
+        return {"bits_per_byte": found[-1].bits_per_byte}
+
+    return evaluation
+
+
+def train_store(corpus: Corpus, codec, max_bytes: int, workdir: Path) -> TokenStore:
+    """The train text in a codec's ids."""
+    return token_store.build(corpus, "train", codec, workdir / "tokens", max_bytes=max_bytes)
+
+
+def names_of(points: tuple[Point, ...], tokens_per_step: int) -> Iterator[tuple[str, float]]:
+    """Columns `at N` (thousands of tokens) of a row that holds a whole curve."""
+    for point in points:
+        yield f"at {point.steps * tokens_per_step / 1000:g}", point.bits_per_byte

@@ -1,0 +1,126 @@
+"""A base model's hypernetwork on its fine-tuned variant, and the task vector of n-shot training."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.compressed_text import setting, wording
+from experiments.compressed_text.setting import Clock
+from experiments.lexinvariant import language_models
+from experiments.tokenizer_transfer import base_models, continued, hypernetworks, moves
+from research.transfer import task_vectors
+
+TITLE = "A fine-tuned model moved with its base model's hypernetwork (the paper's MT-Bench table)"
+COLUMNS = ("model", "method", "bits_per_byte", "lost", "before", "score", "seconds")
+"""bits_per_byte: on held-out text of the kind that the model was fine-tuned on. lost: above the
+fine-tuned model with its own tokenizer. before: the base model, moved the same way. score: the
+paper's MT-Bench, of Mistral-7B-Instruct moved to GPT-2's tokenizer, figures not fully certain."""
+SUMMARY = {"key": ("model", "method"), "value": "bits_per_byte"}
+ORIGINAL = "original"
+BASE_ROWS = "original, rows of the base model"
+OWN_ROWS = "hypernetwork on the fine-tuned rows"
+PAPER_ROWS: list[dict[str, Any]] = [
+    {"group": "paper", "model": "Mistral-7B-Instruct", "method": method, "score": score}
+    for method, score in (
+        (ORIGINAL, 7.33), (BASE_ROWS, 7.48), ("focus", 5.03), (moves.HYPERNETWORK, 6.56),
+        ("n-shot, lambda 0", 6.59), ("n-shot, lambda 0.3", 6.75), ("n-shot, lambda 0.5", 6.82),
+        ("n-shot, lambda 0.7", 6.77),
+    )
+]  # fmt: skip
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The base model goes on with another text, then both are moved."""
+    seed = config.setting.seeds[0]
+    base = base_models.trained(config.setting, seed, workdir, log)
+    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    corpus = language_models.load_corpus(config.text)
+    model = continued.model_of(base, config.steps, config.learning_rate)
+    log(f"fine-tuning on {config.text.name}")
+    store = continued.train_store(corpus, base.codec, config.text.train_bytes, workdir)
+    tuned = continued.train(base, base.table, store, model, seed=seed, log=log)
+    tuned_base = base._replace(
+        params=tuned.params, table=tuned.table, corpus=corpus, text=config.text
+    )
+    wanted = config.setting.targets[config.target]
+    to = moves.target(config.setting, tuned_base, wanted, workdir, log)
+    own = base_models.valid_store(tuned_base, base.codec, workdir)
+    measure = functools.partial(_bits, base, own)
+    rows = [
+        _row(ORIGINAL, measure(tuned.params, tuned.table), measure(base.params, base.table)),
+        _row(BASE_ROWS, measure(tuned.params, base.table)),
+    ]
+    measure = functools.partial(_bits, base, to.store)
+    for method in config.methods:
+        clock = Clock()
+        of_tuned = moves.table(method, tuned_base, to, found, seed)
+        of_base = moves.table(method, base, to, found, seed)
+        if method == moves.HYPERNETWORK:
+            rows.append(_row(OWN_ROWS, measure(tuned.params, of_tuned)))
+            of_tuned = of_base  # the paper: the base model's rows, predicted, in the tuned model
+        row = _row(method, measure(tuned.params, of_tuned), measure(base.params, of_base))
+        rows.append(row | {"seconds": clock.seconds()})
+        log(f"{method}: {row['bits_per_byte']:.4f} bits/byte")
+    rows += _n_shot(config, base, tuned, to, found, measure, seed, workdir, log)
+    first = rows[0]["bits_per_byte"]
+    name = {"model": f"{config.setting.model.size}, {config.text.name}"}
+    rows = [name | row | {"lost": row["bits_per_byte"] - first} for row in rows]
+    return setting.with_corpus(rows, corpus)
+
+
+def _n_shot(config, base, tuned, to, found, measure, seed, workdir, log) -> list[dict[str, Any]]:
+    """The base model trained on with the new tokenizer: its table in the tuned model, with lambda
+    times what happened to the trunk."""
+    log("n-shot: the base model goes on in the target's tokens")
+    model = continued.model_of(base, config.n_shot_steps, config.learning_rate)
+    store = continued.train_store(config_corpus(config), to.codec, config.setting.text.train_bytes,
+                                  workdir)  # fmt: skip
+    start = moves.table(moves.HYPERNETWORK, base, to, found, seed)
+    done = continued.train(base, start, store, model, seed=seed, log=log)
+    rows = []
+    for weight in config.weights:
+        trunk = task_vectors.add(
+            tuned.params["trunk"], base.params["trunk"], done.params["trunk"], weight
+        )
+        params = {**tuned.params, "trunk": trunk}
+        rows.append(_row(f"n-shot, lambda {weight:g}", measure(params, done.table)))
+        log(f"lambda {weight:g}: {rows[-1]['bits_per_byte']:.4f} bits/byte")
+    return rows
+
+
+def config_corpus(config):
+    """The base model's text."""
+    return language_models.load_corpus(config.setting.text)
+
+
+def _row(method: str, bits: float, before: float | None = None) -> dict[str, Any]:
+    row = {"method": method, "bits_per_byte": bits}
+    return row if before is None else row | {"before": before}
+
+
+def _bits(base, store, params, table) -> float:
+    return base_models.evaluate(base, params, table, store).bits_per_byte
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Is the base model's hypernetwork good for its variant; does the task vector help?"""
+    bits = {row["method"]: row["bits_per_byte"] for row in rows}
+    n_shot = {name: value for name, value in bits.items() if name.startswith("n-shot")}
+    rivals = {name: bits[name] for name in ("fvt", "focus") if name in bits}
+    lines = [
+        wording.ordering(
+            "the base model's hypernetwork serves the fine-tuned model better than FOCUS",
+            [("hypernetwork", bits.get(moves.HYPERNETWORK)), ("focus", rivals.get("focus"))],
+            margin=wording.SEEDS,
+        ),
+        wording.ordering(
+            "a task vector helps: the best lambda above 0 before lambda 0",
+            [
+                ("best", min((v for k, v in n_shot.items() if not k.endswith(" 0")), default=None)),
+                ("lambda 0", n_shot.get("n-shot, lambda 0")),
+            ],
+            margin=wording.SEEDS,
+        ),
+    ]
+    return wording.compact(*lines, wording.text(rows))

@@ -1,0 +1,121 @@
+"""Bits/byte against tokens of continued training, by where the new table starts (n-shot)."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.compressed_text import setting, wording
+from experiments.compressed_text.setting import Clock
+from experiments.tokenizer_transfer import base_models, continued, hypernetworks, moves
+
+TITLE = "Continued training after the transfer (n-shot): bits/byte by thousands of tokens"
+# Names of the columns at cpu scale; other scales have other numbers.
+COLUMNS = ("target", "start", "bits_per_byte", "tokens_saved", "accuracy", "seconds")
+"""bits_per_byte: at the end. at N: after N thousand tokens of the target. tokens_saved: how many
+tokens (thousands) random rows need, less what this start needs, to get where random rows end; empty
+if it does not. accuracy: the paper's average of five tasks after 800 M tokens."""
+PLOT = {
+    "x": "thousand tokens of continued training",
+    "y": "bits/byte",
+    "series": ("start",),
+    "across": "at ",
+    "lines": True,
+}
+SUMMARY = {"key": ("target", "start"), "value": "bits_per_byte"}
+ORIGINAL = "original"
+PAPER_ROWS: list[dict[str, Any]] = [
+    {"group": "paper", "target": "Mistral-7B, GPT-2", "start": start, "accuracy": accuracy}
+    for start, accuracy in (
+        (ORIGINAL, 76.8), ("focus", 68.7), (moves.HYPERNETWORK, 74.9),
+    )
+]  # fmt: skip
+
+
+def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each start: a curve."""
+    seed = config.setting.seeds[0]
+    base = base_models.trained(config.setting, seed, workdir, log)
+    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    to = moves.target(config.setting, base, config.setting.targets[config.target], workdir, log)
+    model = continued.model_of(base, config.steps, config.learning_rate)
+    rows = []
+    for start in config.starts:
+        clock = Clock()
+        codec = base.codec if start == ORIGINAL else to.codec
+        store = continued.train_store(base.corpus, codec, base.text.train_bytes, workdir)
+        if start == ORIGINAL:
+            table, valid = base.table, base_models.valid_store(base, base.codec, workdir)
+        else:
+            table, valid = moves.table(start, base, to, found, seed), to.store
+        done = continued.train(
+            base,
+            table,
+            store,
+            model,
+            seed=seed,
+            log=functools.partial(_say, log, start),
+            evaluate=functools.partial(_bits, base, valid),
+            points=config.points,
+        )
+        row = {"target": to.label, "start": start, "bits_per_byte": done.points[-1].bits_per_byte}
+        row |= dict(continued.names_of(done.points, model.batch_size * model.length))
+        rows.append(row | {"seconds": clock.seconds()})
+    return setting.with_corpus(_with_saved(rows), base.corpus)
+
+
+def _say(log, start, line):
+    log(f"{start}: {line}")
+
+
+def _bits(base, valid, params, table) -> float:
+    return base_models.evaluate(base, params, table, valid).bits_per_byte
+
+
+def curve(row: dict[str, Any]) -> list[tuple[float, float]]:
+    """(thousand tokens, bits/byte) of a row, in order."""
+    pairs = [(float(name[3:]), row[name]) for name in row if name.startswith("at ")]
+    return sorted(pairs)
+
+
+def tokens_to(points: list[tuple[float, float]], goal: float) -> float | None:
+    """Where a curve first reaches `goal`, between its points in a straight line; None: nowhere."""
+    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        if y0 <= goal:
+            return x0
+        if y1 <= goal:
+            return x0 + (x1 - x0) * (y0 - goal) / (y0 - y1)
+    return None
+
+
+def _with_saved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    random = wording.pick(rows, start="random")
+    if random is None:
+        return rows
+    goal, end = random["bits_per_byte"], curve(random)[-1][0]
+    out = []
+    for row in rows:
+        needed = None if row["start"] in ("random", ORIGINAL) else tokens_to(curve(row), goal)
+        out.append(row if needed is None else row | {"tokens_saved": end - needed})
+    return out
+
+
+def remarks(rows: list[dict[str, Any]]) -> list[str]:
+    """Does the better start stay ahead?"""
+    ends = {row["start"]: row["bits_per_byte"] for row in rows}
+    lines = [
+        wording.ordering(
+            "after continued training the hypernetwork's start is still before FOCUS's",
+            [("hypernetwork", ends.get(moves.HYPERNETWORK)), ("focus", ends.get("focus"))],
+            margin=wording.SEEDS,
+        ),
+        wording.ordering(
+            "the original tokenizer, trained as long, stays ahead of every transfer",
+            [
+                (ORIGINAL, ends.get(ORIGINAL)),
+                ("best transfer", min(v for k, v in ends.items() if k != ORIGINAL)),
+            ],
+            margin=wording.SEEDS,
+        ),
+    ]
+    return wording.compact(*lines, wording.text(rows))

@@ -1,0 +1,96 @@
+"""The tokenizers of a table, made once for each work directory and opened after that."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from configs.tokenizer_transfer.parts import TokenizerConfig
+from experiments.compressed_text import compressors, setting
+from research import codecs, files
+from research.codecs import tokenizer as tokenizers_
+from research.codecs.protocol import Codec
+from research.corpora import Corpus
+from research.errors import UsageError
+from research.training import token_store
+
+Log = Callable[[str], None]
+TOKENIZER_JSON = "tokenizer.json"
+
+
+def build(config: TokenizerConfig, corpus: Corpus, workdir: Path, log: Log = print) -> Codec:
+    """The tokenizer that `config` describes, as a codec.
+
+    Args:
+      corpus: whose text it is made from if the config names none.
+
+    Raises:
+      UsageError: if a file or a corpus that it names is not there.
+    """
+    if config.kind == "bytes":
+        return codecs.load("bytes")
+    if config.kind == "file":
+        return tokenizers_.load(_expanded(config.path))
+    if config.kind == "codebook" and config.path:
+        return codecs.load(config.path)
+    corpus = setting.load_corpus(config.corpus) if config.corpus else corpus
+    directory = workdir / "tokenizers" / compressors.key(corpus.digest, config)
+    if not directory.is_dir():
+        log(f"making the tokenizer {config.label or config.kind} from {corpus.name}")
+        _make(config, corpus, directory)
+    if config.kind == "wordpiece":
+        return tokenizers_.load(directory / TOKENIZER_JSON)
+    return codecs.load(directory)
+
+
+def _expanded(path: str) -> str:
+    found = os.path.expandvars(path)
+    if "$FREEVOCAB_DATA" in found:
+        raise UsageError(
+            f"{path} lies in the folder $FREEVOCAB_DATA, which is not set: set it (see the README),"
+            " or run --scale cpu"
+        )
+    return found
+
+
+def _texts(config: TokenizerConfig, corpus: Corpus) -> Iterator[bytes]:
+    return token_store.first_bytes(corpus.documents(config.split), config.max_bytes)
+
+
+def _make(config: TokenizerConfig, corpus: Corpus, directory: Path) -> None:
+    texts = list(_texts(config, corpus))
+    if config.kind == "bpe":
+        from research.codecs.bpe_codec import BPECodec
+
+        BPECodec.train(texts, config.vocab_size).save(directory)
+    elif config.kind == "unigram":
+        from research.codecs.sentencepiece_codec import SentencePieceCodec
+
+        SentencePieceCodec.train(texts, config.vocab_size).save(directory)
+    elif config.kind == "dictionary":
+        from research.codecs.dictionary import train_dictionary
+
+        train_dictionary(texts, config.vocab_size).save(directory)
+    elif config.kind == "codebook":
+        from research.codecs.byte_models.ngram import NGramModel
+        from research.codecs.codebook_build import compile_codebook
+
+        model = NGramModel.train(texts, order=5, beta=config.window_bits)
+        compile_codebook(model, config.window_bits).save(directory)
+    else:
+        with files.atomic_path(directory, directory=True) as temporary:
+            (temporary / TOKENIZER_JSON).write_text(_wordpiece(texts, config.vocab_size))
+
+
+def _wordpiece(texts: Iterable[bytes], vocab_size: int) -> str:
+    """A WordPiece tokenizer with BERT's pre-tokenizer, cased: spaces are dropped for good."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=["[UNK]"], show_progress=False
+    )
+    tokenizer.train_from_iterator((text.decode("utf-8", "replace") for text in texts), trainer)
+    return tokenizer.to_str()

@@ -1,0 +1,123 @@
+"""Every table of the third paper runs in its quick configuration, and says what its rows say."""
+
+import importlib
+import math
+
+import pytest
+
+from configs import tokenizer_transfer
+from experiments.tokenizer_transfer import moves, n_shot, zero_shot
+from research.reporting import results, tables
+
+NAMES = tokenizer_transfer.TABLES
+
+
+def experiment(name):
+    return importlib.import_module(f"experiments.tokenizer_transfer.{name}")
+
+
+def config_module(name):
+    return importlib.import_module(f"configs.tokenizer_transfer.{name}")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """name -> rows, each table run once; they share the base model and the hypernetwork."""
+    workdir, done = tmp_path_factory.mktemp("tables"), {}
+
+    def rows_of(name):
+        if name not in done:
+            config, lines = config_module(name).quick(), []
+            done[name] = experiment(name).run(config, workdir=workdir, log=lines.append)
+            assert lines
+        return done[name]
+
+    return rows_of
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_quick_configuration_runs(name, found):
+    table, rows = experiment(name), found(name)
+    labels = {"BPE 280"} if name == "ablations" else set()
+    for row in rows:
+        named = {column for column in row if not column.startswith("at ")}
+        assert named <= {*table.COLUMNS, "group", "corpus"} | labels
+        for value in results.plain(row).values():
+            assert value is None or isinstance(value, bool | int | float | str)
+            assert not isinstance(value, float) or math.isfinite(value)
+    for remark in table.remarks(rows):
+        assert remark and "\n" not in remark
+    columns, merged = tables.merge(table.COLUMNS, {"ours": rows}, table.PAPER_ROWS)
+    assert len(merged) == len(rows) + len(table.PAPER_ROWS)
+    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_papers_rows_have_our_columns(name):
+    table = experiment(name)
+    for row in table.PAPER_ROWS:
+        assert set(row) <= {*table.COLUMNS, "group"}
+    docstring = config_module(name).__doc__
+    assert "RECORD" not in docstring and "SHAPES" not in docstring
+
+
+def test_zero_shot_has_every_method_on_every_target(found):
+    rows = found("zero_shot")
+    (target,) = (one.label for one in config_module("zero_shot").quick().targets)
+    assert rows[0]["method"] == zero_shot.ORIGINAL
+    assert [(row["target"], row["method"]) for row in rows[1:]] == [
+        (target, method) for method in moves.METHODS
+    ]
+    by_method = {row["method"]: row for row in rows[1:]}
+    # Untrained, the residual form is the mean of the pieces.
+    fvt, step_0 = by_method["fvt"], by_method[moves.STEP_0]
+    assert step_0["bits_per_byte"] == pytest.approx(fvt["bits_per_byte"], rel=1e-5)
+    assert by_method[moves.HYPERNETWORK]["bits_per_byte"] != fvt["bits_per_byte"]
+    for row in rows[1:]:
+        lost = row["bits_per_byte"] - rows[0]["bits_per_byte"]
+        assert row["lost"] == pytest.approx(lost)
+        assert 0 <= row["overlap"] <= 100 and 0 <= row["seen"] <= 100
+
+
+def test_remarks_follow_the_rows(found):
+    rows = found("zero_shot")
+    target = rows[1]["target"]
+    for hyper, begins in ((0.5, "reproduced: "), (9.5, "not shown")):
+        changed = [
+            row | {"bits_per_byte": hyper if row["method"] in moves.HYPERNETWORKS else 2.0}
+            for row in rows
+        ]
+        line = next(
+            line for line in zero_shot.remarks(changed)
+            if f"{target}: the hypernetwork beats every method that is not trained" in line
+        )
+        assert line.startswith(begins)
+
+
+def test_curves_begin_where_the_table_begins(found):
+    rows = {row["start"]: row for row in found("n_shot")}
+    zero = {row["method"]: row for row in found("zero_shot")}
+    for start in ("random", moves.HYPERNETWORK):
+        points = n_shot.curve(rows[start])
+        assert len(points) == 3 and points[0][0] == 0
+        assert points[0][1] == pytest.approx(zero[start]["bits_per_byte"], rel=1e-5)
+        assert points[-1][1] == rows[start]["bits_per_byte"]
+
+
+def test_how_soon_a_curve_reaches_a_goal():
+    points = [(0.0, 4.0), (10.0, 3.0), (20.0, 2.0)]
+    assert n_shot.tokens_to(points, 2.5) == pytest.approx(15.0)
+    assert n_shot.tokens_to(points, 5.0) == 0.0
+    assert n_shot.tokens_to(points, 1.0) is None
+
+
+def test_a_task_vector_of_weight_0_changes_nothing(found):
+    rows = {row["method"]: row["bits_per_byte"] for row in found("fine_tuned")}
+    assert rows["n-shot, lambda 0"] != rows["n-shot, lambda 0.5"]
+
+
+def test_packing_costs_less_and_is_as_full(found):
+    padded, packed = found("amortization")
+    assert packed["network_tflops"] < padded["network_tflops"]
+    assert packed["filled"] > padded["filled"]
+    assert packed["mflops_per_token"] == padded["mflops_per_token"]
