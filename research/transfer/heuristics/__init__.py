@@ -18,7 +18,6 @@ zero or NaN, special rows are copied, and the seed decides everything.
 """
 
 import functools
-import importlib
 from collections.abc import Callable
 
 from research.transfer.heuristics.auxiliary import Auxiliary, Donor
@@ -40,8 +39,7 @@ def make(name: str, auxiliary: Auxiliary | None = None, **options) -> Callable:
     chosen = method(name)
     auxiliary = auxiliary or Auxiliary()
     chosen.check(name, auxiliary, options)
-    module = importlib.import_module(f"research.transfer.heuristics.{chosen.module}")
-    return functools.partial(_run, getattr(module, chosen.function), chosen, auxiliary, options)
+    return functools.partial(_run, chosen.load(), chosen, auxiliary, options)
 
 
 def _run(function, chosen, auxiliary, options, source_table, source, target, *, match=None, seed=0):

@@ -1,6 +1,8 @@
 """What each method is called, where it is, and what it needs."""
 
 import dataclasses
+import importlib
+from collections.abc import Callable
 
 from research.errors import UsageError
 from research.transfer.heuristics.auxiliary import Auxiliary
@@ -28,6 +30,11 @@ class Method:
     takes: str = ""
     options: tuple[str, ...] = ()
     instead: str = ""
+
+    def load(self) -> Callable:
+        """The function itself."""
+        module = importlib.import_module(f"research.transfer.heuristics.{self.module}")
+        return getattr(module, self.function)
 
     def check(self, name: str, auxiliary: Auxiliary, options) -> None:
         """Raises a UsageError that names the flag which is missing or useless."""
