@@ -236,15 +236,6 @@ def size(name: str, **changes) -> TrunkConfig:
     return dataclasses.replace(SIZES[name], **changes)
 
 
-def llama(name: str, **changes) -> TrunkConfig:
-    """The named size as a Llama: rotary positions, gated SiLU, inputs as they are.
-
-    Such a model can be written for transformers (`research.models.pretrained`).
-    """
-    llama_like = {"positions": "rotary", "mlp": "gated_silu", "scale_inputs": False}
-    return size(name, **llama_like | changes)
-
-
 def kernel_count(config: TrunkConfig) -> int:
     """Entries of all weight matrices: no norms, position tables or embeddings (the paper's N)."""
     queries = config.num_heads * config.head_dim

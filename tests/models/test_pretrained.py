@@ -324,10 +324,11 @@ def test_what_no_family_has_is_named():
 
 
 def test_llama_is_a_size_like_any_other():
-    config = sizes.llama("tiny", dtype="bfloat16")
+    config = sizes.size("llama-tiny", scale_inputs=False, dtype="bfloat16")
     assert config == dataclasses.replace(
         sizes.size("tiny", dtype="bfloat16"),
         positions="rotary",
         mlp="gated_silu",
+        norm_epsilon=1e-5,
         scale_inputs=False,
     )

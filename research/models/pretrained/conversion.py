@@ -25,7 +25,7 @@ def from_language_model(
 ) -> PretrainedLM:
     """The same model as a Llama, Mistral, Qwen2 or Qwen3 (QK-norm); logits are the same.
 
-    It needs rotary positions, a gated MLP and RMSNorm: `sizes.llama("3m")`. Rows that pad the
+    It needs rotary positions, a gated MLP and RMSNorm: `sizes.size("llama-3m")`. Rows that pad the
     tables are cut off. Where the trunk scales its inputs, sqrt(D) goes into the input table; a
     tied table becomes two, of which the readout's keeps its numbers.
 
