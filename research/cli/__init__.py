@@ -78,10 +78,25 @@ COMMANDS = {
         "research.training.commands:train_m2",
         "train a language model whose ids mean nothing",
     ),
+    "train hypernetwork": Command(
+        "research.transfer.command_config:TrainHypernetwork",
+        "research.transfer.commands:train_hypernetwork",
+        "train a network that predicts a model's table for any tokenizer",
+    ),
+    "train hypernetwork": Command(
+        "research.transfer.command_config:TrainHypernetwork",
+        "research.transfer.commands:train_hypernetwork",
+        "train a network that predicts a model's table for any tokenizer",
+    ),
     "transfer": Command(
         "research.cli.transfer:Transfer",
         "research.cli.transfer:run",
         "move a finished model to another tokenizer",
+    ),
+    "export": Command(
+        "research.cli.export:Export",
+        "research.cli.export:run",
+        "write a trained model as a Hugging Face folder",
     ),
     "evaluate": Command(
         "research.training.command_configs:Evaluate",
@@ -102,6 +117,7 @@ examples:
   freevocab reproduce                                       the papers' main tables, on this CPU
   freevocab reproduce compressed_text/closing_rules         one table
   freevocab reproduce compressed_text/all --scale gpu       every table of a paper, on one GPU
+  freevocab transfer --model DIR --tokenizer tokenizer.json --out DIR
   freevocab compress README.md readme.fv
   freevocab decompress readme.fv -                          to the terminal or a pipe
 """
