@@ -1,7 +1,7 @@
 """The tokenizers of a table, made once for each work directory and opened after that."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from configs.tokenizer_transfer.parts import TokenizerConfig
@@ -77,20 +77,8 @@ def _make(config: TokenizerConfig, corpus: Corpus, directory: Path) -> None:
         model = NGramModel.train(texts, order=5, beta=config.window_bits)
         compile_codebook(model, config.window_bits).save(directory)
     else:
-        with files.atomic_path(directory, directory=True) as temporary:
-            (temporary / TOKENIZER_JSON).write_text(_wordpiece(texts, config.vocab_size))
+        from research.testing.tokenizers import tokenizer_json
 
-
-def _wordpiece(texts: Iterable[bytes], vocab_size: int) -> str:
-    """A WordPiece tokenizer with BERT's pre-tokenizer, cased: spaces are dropped for good."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, special_tokens=["[UNK]"], show_progress=False
-    )
-    tokenizer.train_from_iterator((text.decode("utf-8", "replace") for text in texts), trainer)
-    return tokenizer.to_str()
+        decoded = [text.decode("utf-8", "replace") for text in texts]
+        content = tokenizer_json("wordpiece", config.vocab_size, decoded, lowercase=False)
+        files.write_bytes(directory / TOKENIZER_JSON, content)

@@ -45,13 +45,16 @@ def english(num_bytes: int = 60_000) -> list[str]:
     return texts
 
 
-def tokenizer_json(kind: str, vocab_size: int = 700, texts: Sequence[str] | None = None) -> bytes:
+def tokenizer_json(
+    kind: str, vocab_size: int = 700, texts: Sequence[str] | None = None, *, lowercase: bool = True
+) -> bytes:
     """A tokenizer.json trained on `texts` (a little English by default).
 
     Args:
       kind: one of `KINDS`: byte-level BPE as GPT-2's; BPE over U+2581 with byte fallback, alone or
-        with a space put in front as Llama's; WordPiece in small letters as BERT's; Unigram with
-        sentencepiece's normaliser as XLM-R's; whole words.
+        with a space put in front as Llama's; WordPiece as BERT's; Unigram with sentencepiece's
+        normaliser as XLM-R's; whole words.
+      lowercase: of WordPiece: small letters only.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from tokenizers import trainers as train
@@ -83,7 +86,7 @@ def tokenizer_json(kind: str, vocab_size: int = 700, texts: Sequence[str] | None
         trainer = train.BpeTrainer(special_tokens=["<unk>", "<s>", "</s>", *byte_pieces], **plain)
     elif kind == "wordpiece":
         out = Tokenizer(models.BPE())
-        out.normalizer = normalizers.BertNormalizer(lowercase=True)
+        out.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
         out.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         out.decoder = decoders.WordPiece()
         trainer = train.BpeTrainer(**plain)
