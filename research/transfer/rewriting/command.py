@@ -45,13 +45,17 @@ def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
     mapped = special_ids.parse_map(asked.map_special, source.tokenizer, tokenizer)
     match = matching.match(source.tokenizer, tokenizer, map_special=mapped)
     new = folder.target(source, tokenizer, match, asked.dtype)
+    prepared, old_table = methods.prepare(asked), None
+    if asked.method == request.HYPERNETWORK:  # it is made for one model: is it this one?
+        old_table = families.read_table(source.layout, source.checkpoint, source.tokenizer)
+        new.notes.extend(prepared.notes(old_table, source.tokenizer))
     steps = folder.planned(asked, source, new)
     say("\n".join(plan.lines(steps)))
-    prepared = methods.prepare(asked)
     if dry_run:
         return
     check_room(asked.out, steps.new_nbytes)
-    old_table = families.read_table(source.layout, source.checkpoint, source.tokenizer)
+    if old_table is None:
+        old_table = families.read_table(source.layout, source.checkpoint, source.tokenizer)
     table = prepared(old_table, source.tokenizer, tokenizer, match)
     del old_table
     with atomic_path(asked.out, directory=True) as temporary:

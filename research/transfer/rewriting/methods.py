@@ -38,9 +38,9 @@ def prepare(asked: Request) -> Prepared:
       FreevocabError: a file that is damaged.
     """
     if asked.method == HYPERNETWORK:
-        from research.transfer.rewriting import predicted
+        from research.transfer.rewriting.predicted import Predicted
 
-        return predicted.prepare(asked)
+        return Predicted(asked)
     method = heuristics.make(asked.exact_method, auxiliary(asked))
 
     def prepared(table: Table, source: Tokenizer, target: Tokenizer, match: Match) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 from research.errors import UsageError
 from research.transfer import matching
 from research.transfer.rewriting import card, methods, plan, scoring, special_ids, target_files
-from research.transfer.rewriting.request import Request
+from research.transfer.rewriting.request import HYPERNETWORK, Request
 
 DESCRIPTION = "model.json"
 
@@ -58,9 +58,11 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
         for one in learned.table(params["vocabulary"])
     ))  # fmt: skip
     sizes = {"rows": config.rows, "new_rows": new_config.rows}
-    steps = _plan(asked, params, old, source, target, match, sizes)
-    say("\n".join(plan.lines(steps)))
     prepared = methods.prepare(asked)
+    steps = _plan(asked, params, old, source, target, match, sizes)
+    if asked.method == HYPERNETWORK:
+        steps.notes.extend(prepared.notes(old, source))
+    say("\n".join(plan.lines(steps)))
     if dry_run:
         return
     table = prepared(old, source, target, match)
