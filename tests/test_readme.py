@@ -33,6 +33,23 @@ QUICK = {
 }
 
 
+# The same for a hypernetwork, and for a model that is to be a checkpoint, whose codec stays.
+QUICK_HYPERNETWORK = {
+    "text": "synthetic:60000",
+    "steps": 2,
+    "optimizer.warmup-steps": 1,
+    "batch-size": 8,
+    "length": 16,
+    "vocab-size": 300,
+    "layers": 1,
+    "queue": 2,
+    "window-bytes": 64,
+}
+QUICK_CHECKPOINT = {name: value for name, value in QUICK.items() if name != "codec"} | {
+    "size": "llama-tiny"
+}
+
+
 def test_every_block_is_of_a_kind_that_is_tested():
     assert TEXT.count("```") == 2 * len(BLOCKS)
     assert {language for language, _ in BLOCKS} <= LANGUAGES
@@ -79,7 +96,9 @@ def quick(line):
         return None
     if words[1] == "reproduce":
         return re.sub(r"--scale \w+", "", line).strip() + " --quick"
-    for option, value in QUICK.items() if words[1] in ("train", "evaluate") else ():
+    options = QUICK_CHECKPOINT if "--size llama" in line else QUICK
+    options = QUICK_HYPERNETWORK if words[1:3] == ["train", "hypernetwork"] else options
+    for option, value in options.items() if words[1] in ("train", "evaluate") else ():
         shorter = re.sub(rf"--{option} \S+", f"--{option} {value}", line)
         added = f"{line} --{option} {value}" if words[1] == "train" else line
         line = shorter if f"--{option} " in line else added
