@@ -1,0 +1,120 @@
+"""`freevocab train hypernetwork`: from a folder to a folder."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from research import vocabularies
+from research.codecs import tokenizer as tokenizers
+from research.codecs.tokenizer import CodecTokenizer
+from research.errors import UsageError
+from research.models import language_model, pretrained, saved, sizes
+from research.models.language_model import LanguageModelConfig
+from research.testing import models
+from research.testing.codecs import TinyCodec
+from research.training.config import OptimizerConfig
+from research.transfer import commands, hypernetwork_file, prediction, source_model
+from research.transfer.command_config import TrainHypernetwork
+from tests.transfer import hf_folders
+
+TINY = {
+    "text": "synthetic:40000",
+    "layers": 1,
+    "slots": 3,
+    "vocab_size": 280,
+    "queue": 2,
+    "window_bytes": 128,
+    "length": 8,
+    "batch_size": 8,
+    "steps": 2,
+    "log_every": 1,
+    "optimizer": OptimizerConfig(learning_rate=1e-2, schedule="constant"),
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A saved model folder."""
+    codec = TinyCodec()
+    params, config = models.tiny_model(vocab_size=codec.vocab_size + 2, num_layers=1)
+    directory = tmp_path_factory.mktemp("model") / "model"
+    saved.save(directory, params, config, codec)
+    return directory
+
+
+def options(model, out, **changes):
+    return TrainHypernetwork(**{"model": str(model), "out": str(out), **TINY, **changes})
+
+
+def test_it_trains_saves_goes_on_and_starts_another(model, tmp_path):
+    lines = []
+    commands.train_hypernetwork(options(model, tmp_path / "hn"), lines.append)
+    text = "\n".join(lines)
+    assert "FLOPs a step" in text and "parameters; per device" in text
+    assert "saved the hypernetwork" in lines[-1]
+    first = hypernetwork_file.load(tmp_path / "hn")
+    source = source_model.load(model)
+    assert hypernetwork_file.check(first, source.table, source.tokenizer)
+    target = CodecTokenizer(TinyCodec([b"wo", b"an", b"the"]))
+    table = prediction.table_for(
+        first.params, first.config, source.table, source.tokenizer, target
+    )
+    assert table.input_VxD.shape == (target.vocab_size, 16)
+    # Run again for longer: it goes on.
+    commands.train_hypernetwork(options(model, tmp_path / "hn", steps=3), lines.append)
+    assert any("going on from step 2" in line for line in lines)
+    # And it is where another one can start.
+    start = options(model, tmp_path / "other", init_from=str(tmp_path / "hn"), steps=1)
+    commands.train_hypernetwork(start, lines.append)
+    with pytest.raises(UsageError, match="another shape"):
+        commands.train_hypernetwork(dataclasses.replace(start, layers=2), lines.append)
+
+
+@pytest.mark.slow
+def test_a_hugging_face_folder_is_a_model_too(model, tmp_path):
+    """n-shot, on a tokenizer from a file; the trained trunk is kept beside the network."""
+    trunk = sizes.size("llama-tiny")
+    tokenizer = hf_folders.bpe(tmp_path / "tokenizer", 270, bos="<s>", eos="</s>")
+    config = LanguageModelConfig(trunk, tokenizers.load(tokenizer).vocab_size)
+    params = language_model.init(jax.random.key(0), config)
+    pretrained.from_language_model(params, config).save(tmp_path / "hf")
+    for file in tokenizer.iterdir():
+        (tmp_path / "hf" / file.name).write_bytes(file.read_bytes())
+    source = source_model.load(tmp_path / "hf")
+    asked = options(
+        tmp_path / "hf",
+        tmp_path / "hn",
+        tokenizer=str(tokenizer),
+        train_trunk=True,
+        loss="both",
+        steps=1,
+    )
+    done = commands.train_hypernetwork(asked, str)
+    kept = hypernetwork_file.load_trunk(tmp_path / "hn")
+    jax.tree.map(np.testing.assert_array_equal, kept, done.trunk)
+    assert hypernetwork_file.check(
+        hypernetwork_file.load(tmp_path / "hn"), source.table, source.tokenizer
+    )
+
+
+def test_wrong_arguments_get_one_line(model, tmp_path):
+    with pytest.raises(UsageError, match="goes with --tokenizer"):
+        options(model, tmp_path / "hn", train_trunk=True)
+    with pytest.raises(UsageError, match="--form zett"):
+        options(model, tmp_path / "hn", warmup_steps=3)
+    with pytest.raises(UsageError, match="vocab_size"):
+        options(model, tmp_path / "hn", vocab_size=100)
+    with pytest.raises(UsageError, match="no model folder"):
+        commands.train_hypernetwork(options(tmp_path, tmp_path / "hn"), str)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds other files"):
+        commands.train_hypernetwork(options(model, tmp_path / "full"), str)
+    drawn, config = models.tiny_model(
+        vocab_size=TinyCodec().vocab_size + 2, vocabulary=vocabularies.make("gaussian")
+    )
+    saved.save(tmp_path / "drawn", drawn, config, TinyCodec())
+    with pytest.raises(UsageError, match="only a learned one"):
+        commands.train_hypernetwork(options(tmp_path / "drawn", tmp_path / "hn"), str)
