@@ -20,6 +20,9 @@ class Match(NamedTuple):
     Attributes:
       overlap_target_N, overlap_source_N: int32, ordinary entries with equal bytes, by target id.
       special_target_S, special_source_S: int32, special tokens with a partner, by target id.
+      readout_source_S: int32, the partner in the readout's table and bias. It is another one where
+        the target has one token for both ends of a text (GPT-2) and the source has two: texts begin
+        with the source's BOS, and end where the source's EOS would be predicted.
       unmatched_S: int32, special target ids without one: they take the source's mean row.
       ordinary_source_V: bool, entries of the source that stand for text.
       target_size: ids of the target.
@@ -29,6 +32,7 @@ class Match(NamedTuple):
     overlap_source_N: np.ndarray
     special_target_S: np.ndarray
     special_source_S: np.ndarray
+    readout_source_S: np.ndarray
     unmatched_S: np.ndarray
     ordinary_source_V: np.ndarray
     target_size: int
@@ -62,11 +66,13 @@ def match(
     partner = _specials(source, target, dict(map_special or {}))
     special_T = np.flatnonzero(target.special_V)
     matched_S = np.array([id_ for id_ in special_T if id_ in partner], np.int32)
+    read = partner | _ends(source, target, dict(map_special or {}))
     return Match(
         overlap_target_N=overlap[:, 0].astype(np.int32),
         overlap_source_N=overlap[:, 1].astype(np.int32),
         special_target_S=matched_S,
         special_source_S=np.array([partner[id_] for id_ in matched_S], np.int32),
+        readout_source_S=np.array([read[id_] for id_ in matched_S], np.int32),
         unmatched_S=np.array([id_ for id_ in special_T if id_ not in partner], np.int32),
         ordinary_source_V=~np.asarray(source.special_V, bool),
         target_size=target.vocab_size,
@@ -108,7 +114,9 @@ def _finish(name, rows, source, match, copy_overlap):
     if out.ndim == 2:
         out[~out.any(1)] = mean
     out[match.unmatched_S] = mean
-    out[match.special_target_S] = source[match.special_source_S]
+    of_input = name == "input_VxD"
+    partners_S = match.special_source_S if of_input else match.readout_source_S
+    out[match.special_target_S] = source[partners_S]
     if copy_overlap:
         out[match.overlap_target_N] = source[match.overlap_source_N]
     bad = np.flatnonzero(~np.isfinite(out.reshape(len(out), -1)).all(1))
@@ -181,6 +189,13 @@ def _specials(source: Tokenizer, target: Tokenizer, mapped: dict[int, int]) -> d
             if id_ not in mapped.values():
                 partner[id_] = id_
     return partner
+
+
+def _ends(source: Tokenizer, target: Tokenizer, mapped: dict[int, int]) -> dict[int, int]:
+    """The target's EOS -> the source's, if the target begins texts with the same token."""
+    id_ = target.roles.get("eos")
+    both = id_ is not None and id_ == target.roles.get("bos") and "eos" in source.roles
+    return {id_: source.roles["eos"]} if both and id_ not in mapped.values() else {}
 
 
 def _names(tokenizer: Tokenizer) -> dict[int, str]:

@@ -106,6 +106,21 @@ def test_specials_go_by_what_is_asked_then_role_then_name():
     assert asked.unmatched_S.size == 0
 
 
+def test_one_token_for_both_ends_begins_texts_as_bos_and_ends_them_as_eos():
+    source = Listed([b"a", b"", b""], roles={"bos": 1, "eos": 2})
+    target = Listed([b"", b"a"], roles={"bos": 0, "eos": 0})
+    table = tables(3)
+    made = Table(*(np.ones((2, *part.shape[1:]), np.float32) for part in table))
+    match = matching.match(source, target)
+    found = matching.finish(made, table, match, copy_overlap=True)
+    np.testing.assert_array_equal(found.input_VxD[0], table.input_VxD[1])
+    np.testing.assert_array_equal(found.output_VxD[0], table.output_VxD[2])
+    assert found.bias_V[0] == table.bias_V[2]
+    match = matching.match(source, target, map_special={1: 0})
+    found = matching.finish(made, table, match, copy_overlap=True)
+    np.testing.assert_array_equal(found.output_VxD[0], table.output_VxD[1])
+
+
 def test_a_wrong_special_is_one_line():
     source, target = Listed([b"", b"a"]), Listed([b"a", b""])
     with pytest.raises(UsageError, match="no id 7"):
