@@ -83,11 +83,6 @@ COMMANDS = {
         "research.transfer.commands:train_hypernetwork",
         "train a network that predicts a model's table for any tokenizer",
     ),
-    "train hypernetwork": Command(
-        "research.transfer.command_config:TrainHypernetwork",
-        "research.transfer.commands:train_hypernetwork",
-        "train a network that predicts a model's table for any tokenizer",
-    ),
     "transfer": Command(
         "research.cli.transfer:Transfer",
         "research.cli.transfer:run",

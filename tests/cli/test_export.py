@@ -1,4 +1,4 @@
-"""`freevocab export`: the folder opens as a checkpoint, with the same losses; what cannot be one."""
+"""`freevocab export`: the folder opens as a checkpoint with the same logits, or one line says why."""
 
 import jax
 import numpy as np
