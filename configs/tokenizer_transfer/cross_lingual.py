@@ -60,9 +60,8 @@ ALL = TextConfig(
 
 def cpu() -> Config:
     """Documentation, and code in place of another language: the model has hardly seen any."""
-    return Config(
-        parts.CPU, (parts.DOCUMENTATION, CODE), TokenizerConfig("bpe", 4096, "BPE 4k"),
-    )  # fmt: skip
+    target = TokenizerConfig("unigram", 4096, "Unigram 4k")
+    return Config(parts.CPU, (parts.DOCUMENTATION, CODE), target)
 
 
 def gpu() -> Config:
