@@ -1,4 +1,4 @@
-"""`freevocab export`: the folder opens as a checkpoint with the same logits, or one line says why."""
+"""`freevocab export`: a folder that opens as a checkpoint with the same logits, or one line."""
 
 import jax
 import numpy as np
