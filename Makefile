@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 CHECK := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 
-.PHONY: help reproduce test colabs report benchmarks test-peers clean
+.PHONY: help reproduce test colabs report benchmarks test-peers test-focus-peer clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -40,6 +40,10 @@ benchmarks: $(STAMP)  ## ratios against peers in the same run
 
 test-peers: $(PEERS)
 	$(BIN)/python -m pytest -q tests/peers $(ARGS)
+
+test-focus-peer: $(PEERS)  ## needs a C++ compiler
+	@$(PIP) --editable '.[focus-peer]'
+	$(BIN)/python -m pytest -q tests/peers/focus_peer $(ARGS)
 
 clean:
 	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
