@@ -13,6 +13,10 @@ BENCHMARKS = {
     "ciphers": ["--texts", "1", "--lengths", "64"],
     "coder": ["--lanes", "64", "--length", "8", "--repeats", "1"],
     "codebook": ["--corpus", "builtin:topics", "--megabytes", "0.2", "--repeats", "1"],
+    "hypernetwork_packing": (
+        "--corpus builtin:topics --source 512 --entries 512 --width 32 --layers 2 --rows 4"
+        " --queue 2 --repeats 1"
+    ).split(),
     "live_windows": "--batch 4 --documents 5 --document 32 --naive 8 --repeats 1".split(),
     "tokenizer_sampling": (
         "--corpus builtin:topics --pieces 512 --rows 4 --length 16 --queue 2 --steps 1"

@@ -111,7 +111,8 @@ def test_untrained_it_is_the_model_with_fvt_s_table():
     text = {name: place[drawn.batch[name]] for name in ("inputs_BxL", "targets_BxL")}
     text["weights_BxL"] = drawn.batch["weights_BxL"]
     small = jax.tree.map(lambda rows: rows[np.array(real)], table)
-    expected, _ = language_model.loss(source.params, by_hand, text, table=small)
+    loss = jax.jit(functools.partial(language_model.loss, config=by_hand))
+    expected, _ = loss(source.params, batch=text, table=small)
     np.testing.assert_allclose(total, expected, rtol=1e-5)
     assert sums["tokens"] == drawn.batch["weights_BxL"].sum()
 
@@ -120,10 +121,9 @@ def test_untrained_it_is_the_model_with_fvt_s_table():
     ("objective", "changes"),
     [
         (Objective(), {}),
-        (Objective("both", copy_overlap=True), {"tied": True}),
-        (Objective("alm", auxiliary=0, sampled_rows=150), {}),
+        (Objective("alm", auxiliary=0, copy_overlap=True, sampled_rows=150), {"tied": True}),
     ],
-    ids=["lm", "both, tied, copied", "alm, sampled"],
+    ids=["lm", "alm, tied, copied, sampled"],
 )
 def test_the_loss_falls_and_the_model_stays(objective, changes):
     source = source_model(**changes)
@@ -251,10 +251,6 @@ def test_zett_s_form_learns_the_identity_first():
         found.params, net, source.table, source.tokenizer, source.tokenizer, copy_overlap=True
     )
     jax.tree.map(np.testing.assert_array_equal, own, jax.tree.map(np.asarray, source.table))
-    trained = training.train(
-        source, draws(), net, Objective(), config(2), None, initial=found.params, log=str
-    )
-    assert trained.history
 
 
 @pytest.mark.slow

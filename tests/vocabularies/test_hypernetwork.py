@@ -33,7 +33,7 @@ COUNTS = [1, 3, 2, 1, 9, 2, 4, 3, 2, 13, 1, 2, 6, 2, 2]
 
 def config_of(tied=False, **changes):
     return HypernetworkConfig(
-        D, tied, **{"num_heads": 2, "num_layers": 2, "max_slots": SLOTS, **changes}
+        D, tied, **{"num_heads": 2, "num_layers": 1, "max_slots": SLOTS, **changes}
     )
 
 
@@ -83,9 +83,8 @@ def test_the_residual_may_be_the_first_piece():
 @pytest.mark.parametrize(
     ("form", "variant"),
     [
-        ("residual", {}),
         ("residual", {"tied": True, "bias": True}),
-        ("zett", {"languages": 3}),
+        ("zett", {"languages": 3, "num_layers": 2}),
     ],
 )
 def test_packed_tokens_are_what_padded_ones_are(form, variant):
@@ -183,7 +182,7 @@ def test_remat_and_narrow_activations_change_little():
 counts_lists = st.lists(st.integers(0, 20), min_size=1, max_size=60)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(counts_lists, counts_lists, st.integers(1, 5), st.integers(1, 3), st.booleans())
 def test_packing_loses_nothing(counts, seen, max_slots, groups, exact):
     """Whatever the layout was made for: every piece is in its token's slots, in order; where it
@@ -237,11 +236,12 @@ def test_little_is_padded():
     layout = hypernetwork.layout_for([counts], rows=32_768, max_slots=8)
     assert counts.sum() / (layout.slots * layout.groups) > 0.9
     table = jax.tree.map(jnp.asarray, source())
-    config = config_of()
+    config = config_of(num_layers=3)
     shapes = jax.eval_shape(lambda key: hypernetwork.init(key, config, table), jax.random.key(0))
     assert network.parameter_count(shapes) > 1000
     padded = hypernetwork.Layout(1, (7,), (32_768,), 1)
-    assert network.flops(config, padded) > 2.2 * network.flops(config, layout)
+    ratio = network.flops(config, padded, pool_early=False) / network.flops(config, layout)
+    assert ratio > 2.5
 
 
 @pytest.mark.parametrize(

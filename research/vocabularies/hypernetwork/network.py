@@ -257,7 +257,7 @@ def _check(config: HypernetworkConfig, source: Table) -> None:
         raise ValueError("the hypernetwork predicts a bias, and the table has none")
 
 
-def flops(config: HypernetworkConfig, layout: Layout) -> int:
+def flops(config: HypernetworkConfig, layout: Layout, *, pool_early: bool = True) -> int:
     """Matrix multiplications of a forward pass, attention's own products left out; two for each
     multiplication and addition."""
     d, ffn = config.d_model, config.ffn_factor
@@ -267,7 +267,8 @@ def flops(config: HypernetworkConfig, layout: Layout) -> int:
     last_keys = 2 * d * d
     heads = (3 * len(config.outputs) + (2 if config.bias else 0)) * d * d
     inside = slots * (enter + (config.num_layers - 1) * layer + last_keys)
-    return int(2 * (inside + layout.rows * (layer - last_keys + heads)))
+    last = (layout.rows if pool_early else slots) * (layer - last_keys)
+    return int(2 * (inside + last + layout.rows * heads))
 
 
 def parameter_count(params: Any) -> int:
