@@ -60,7 +60,7 @@ ALL = TextConfig(
 
 def cpu() -> Config:
     """Documentation, and code in place of another language: the model has hardly seen any."""
-    target = TokenizerConfig("unigram", 4096, "Unigram 4k")
+    target = TokenizerConfig("bpe", 6144, "BPE 6k")
     return Config(parts.CPU, (parts.DOCUMENTATION, CODE), target)
 
 
