@@ -84,4 +84,15 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                     " bits/byte",
                 )
             )
+            focus = wording.pick(rows, language=row["language"], method="focus")
+            lines.append(
+                wording.ordering(
+                    f"{row['language']}: the hypernetwork before FOCUS",
+                    [
+                        ("hypernetwork", row["bits_per_byte"]),
+                        ("focus", focus and focus["bits_per_byte"]),
+                    ],
+                    margin=wording.SEEDS,
+                )
+            )
     return wording.compact(*lines, wording.text(rows))

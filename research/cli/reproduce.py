@@ -123,6 +123,8 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
 
 def _seeds(config) -> list[int]:
     names = {field.name for field in dataclasses.fields(config)}
+    if "setting" in names:  # what tables of one paper share
+        return _seeds(config.setting)
     if "seeds" in names:
         return list(config.seeds)
     return [config.seed] if "seed" in names else []
