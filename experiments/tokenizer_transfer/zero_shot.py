@@ -34,7 +34,8 @@ lost_share: bytes that the target cannot give back. accuracy: the paper's averag
 BRIEF = (
     "target", "method", "bits_per_byte", "lost", "kept", "tokens_per_byte", "overlap", "accuracy",
 )  # fmt: skip
-SUMMARY = {"key": ("target", "method"), "value": "bits_per_byte"}
+# Unigram is the paper's kind of target.
+SUMMARY = {"key": ("method",), "value": "bits_per_byte", "where": {"target": "Unigram 4k"}}
 ORIGINAL = "original"
 
 
