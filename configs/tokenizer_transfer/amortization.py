@@ -31,6 +31,7 @@ class Config:
       vocab_size: rows of the models' tables.
       slots: pieces of a token that have a place of their own.
       batch_size, length: of the training step.
+      seed: for the record; nothing is drawn.
     """
 
     text: TextConfig
@@ -42,6 +43,7 @@ class Config:
     slots: int = 7
     batch_size: int = 128
     length: int = 128
+    seed: int = 0
 
 
 def cpu() -> Config:

@@ -189,8 +189,8 @@ def _pairs(axes: Axes, row: Row) -> list[tuple[Any, Any]]:
     """The row's (x, y), or those that stand in it side by side."""
     if not axes.across:
         return [(row.get(axes.x), row.get(axes.y))]
-    pattern = re.compile(re.escape(axes.across) + r"(\d+)")
-    return [(int(match[1]), row[name]) for name in row if (match := pattern.fullmatch(name))]
+    pattern = re.compile(re.escape(axes.across) + r"(\d+(?:\.\d+)?)")
+    return [(float(match[1]), row[name]) for name in row if (match := pattern.fullmatch(name))]
 
 
 def path_of(directory: Path, paper: str, table: str) -> Path:
