@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from configs.tokenizer_transfer.parts import Setting, TokenizerConfig
 from experiments.compressed_text import setting
 from experiments.tokenizer_transfer import base_models, hypernetworks, targets
@@ -155,8 +153,3 @@ def evaluate(base: Base, made: Table, to: Target, params: Any = None) -> evaluat
       params: of the trunk, where it is not the base model's.
     """
     return base_models.evaluate(base, base.params if params is None else params, made, to.store)
-
-
-def bits_per_byte_all(sums: evaluation.Sums, lost_share: float) -> float:
-    """With 8 bits for each byte that the tokenizer cannot give back."""
-    return sums.bits_per_byte + 8.0 * float(np.asarray(lost_share))

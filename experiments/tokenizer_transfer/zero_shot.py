@@ -10,6 +10,7 @@ import numpy as np
 from experiments.compressed_text import setting, wording
 from experiments.compressed_text.setting import Clock
 from experiments.tokenizer_transfer import base_models, hypernetworks, moves
+from research.evaluation import bits_per_byte as bpb
 
 TITLE = "Zero-shot tokenizer transfer: one model, tokenizers that it never saw (main tables)"
 COLUMNS = (
@@ -24,13 +25,15 @@ COLUMNS = (
     "overlap",
     "seen",
     "lost_share",
+    "bits_per_byte_all",
     "accuracy",
     "seconds",
 )
 """interval: least to greatest over seeds, where there are several. lost: bits/byte above the model
 with its own tokenizer. kept: share of what random rows lose that the method saves. overlap: % of
 the target's entries that the source has too. seen: % of them that a sampled training tokenizer had.
-lost_share: bytes that the target cannot give back. accuracy: the paper's average over tasks."""
+lost_share: bytes that the target cannot give back; bits_per_byte_all adds 8 bits for each.
+accuracy: the paper's average over tasks."""
 BRIEF = (
     "target", "method", "bits_per_byte", "lost", "kept", "tokens_per_byte", "overlap", "accuracy",
 )  # fmt: skip
@@ -83,6 +86,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 for seed in seeds
             ]
             row = target.facts(found[config.seeds[0]]) | {"method": method} | _measured(sums, own)
+            row["bits_per_byte_all"] = bpb.with_lost_bytes(row["bits_per_byte"], target.lost_share)
             of_target.append(row | {"seconds": clock.seconds()})
             log(f"{target.label}, {method}: {row['bits_per_byte']:.4f} bits/byte")
         rows += _with_kept(of_target)
