@@ -1,6 +1,7 @@
 """The model whose tokenizer is exchanged: trained here, or a Hugging Face checkpoint; and what it
 costs in bits with any table."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from research.corpora import Corpus
 from research.models.language_model import LanguageModelConfig
 from research.training import batches, evaluation, token_store
 from research.training.token_store import TokenStore
+from research.transfer import source_model
 from research.vocabularies import learned
 from research.vocabularies.table import Table
 
@@ -50,8 +52,14 @@ class Base(NamedTuple):
 
 
 def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
-    """The base model of a table, trained by the first table that needs it."""
+    """The base model of a table, trained by the first table that needs it, or a checkpoint.
+
+    Raises:
+      UsageError: if the config names a checkpoint that is not there, or has no tokenizer.
+    """
     corpus = language_models.load_corpus(config.text)
+    if config.checkpoint:
+        return _checkpoint(config, corpus)
     codec = targets.build(config.tokenizer, corpus, workdir, log)
     found = language_models.trained(
         config.model, config.text, seed=seed, workdir=workdir, log=log, codec=codec
@@ -67,6 +75,38 @@ def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
         model=config.model,
         seconds=found.seconds,
     )
+
+
+def _checkpoint(config: Setting, corpus: Corpus) -> Base:
+    """A Hugging Face folder. Its tokenizer's BOS and EOS rows are had twice: where it has them, and
+    as the last two ids, where every text here begins and ends."""
+    model = source_model.load(config.checkpoint)
+    codec, size = model.tokenizer, model.tokenizer.vocab_size
+    ends = [
+        next(codec.roles[role] for role in like if role in codec.roles)
+        for like in (("bos", "cls", "eos"), ("eos", "sep", "bos"))
+    ]
+    rows_V = np.concatenate([np.arange(size), ends])
+    table = Table(*(None if part is None else np.asarray(part)[rows_V] for part in model.table))
+    whole = dataclasses.replace(
+        model.config, vocab_size=size + 2, padded_vocab_size=None, bos=None, eos=None
+    )
+    return Base(
+        params=with_table(model.params, table, whole.rows),
+        config=whole,
+        codec=codec,
+        tokenizer=CodecTokenizer(codec),
+        table=table,
+        corpus=corpus,
+        text=config.text,
+        model=config.model,
+        seconds=0.0,
+    )
+
+
+def config_for(base: Base, vocab_size: int, rows: int | None = None) -> LanguageModelConfig:
+    """The base model's config for another number of ids."""
+    return dataclasses.replace(base.config, vocab_size=vocab_size, padded_vocab_size=rows)
 
 
 def real_rows(table: Table, vocab_size: int) -> Table:
@@ -102,7 +142,7 @@ def evaluate(base: Base, params: Any, table: Table, store: TokenStore) -> evalua
       params: the model's, its own table ignored.
     """
     rows = next(count for count in ROWS if count >= store.vocab_size)
-    config = language_models.model_config(base.model, rows)
+    config = config_for(base, rows, rows)
     stream = _with_vocab_size(base, store)
     moved = with_table(params, table, config.rows)
     return language_models.evaluator(base.model, config)(moved, stream, store.num_bytes)

@@ -73,7 +73,7 @@ def train(
       params: where the trunk starts; None: at the base model's.
       evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
     """
-    config = language_models.model_config(model, store.vocab_size)
+    config = base_models.config_for(base, store.vocab_size)
     start = base_models.with_table(base.params if params is None else params, table, config.rows)
     every = model.steps // points if points else 0
     train_config = dataclasses.replace(

@@ -1,13 +1,17 @@
 """Every table of the third paper runs in its quick configuration, and says what its rows say."""
 
+import dataclasses
 import importlib
 import math
 
+import numpy as np
 import pytest
 
 from configs import tokenizer_transfer
-from experiments.tokenizer_transfer import moves, n_shot, zero_shot
+from experiments.tokenizer_transfer import base_models, moves, n_shot, zero_shot
+from research.models import pretrained
 from research.reporting import results, tables
+from research.transfer.rewriting import target_files
 
 NAMES = tokenizer_transfer.TABLES
 
@@ -102,6 +106,26 @@ def test_curves_begin_where_the_table_begins(found):
         assert len(points) == 3 and points[0][0] == 0
         assert points[0][1] == pytest.approx(zero[start]["bits_per_byte"], rel=1e-5)
         assert points[-1][1] == rows[start]["bits_per_byte"]
+
+
+def test_a_checkpoint_may_stand_in_for_the_base_model(tmp_path):
+    """A folder of Hugging Face's kind with the same weights gives the same figures."""
+    config = config_module("zero_shot").quick()
+    base = base_models.trained(config, 0, tmp_path, lambda line: None)
+    base.codec.save(tmp_path / "codec")
+    tokenizer = target_files.open_target(str(tmp_path / "codec"))
+    pretrained.from_language_model(base.params, base.config, tokenizer).save(tmp_path / "llama")
+    other = dataclasses.replace(config, checkpoint=str(tmp_path / "llama"))
+    opened = base_models.trained(other, 0, tmp_path, lambda line: None)
+    assert opened.codec.vocab_size == base.codec.vocab_size + 2  # its own BOS and EOS
+    mine, theirs = (base_models.own_bits(one, tmp_path) for one in (base, opened))
+    assert theirs.tokens == mine.tokens
+    # Two more ids take a little of the probability.
+    assert mine.bits_per_byte < theirs.bits_per_byte < 1.01 * mine.bits_per_byte
+    to = moves.target(other, opened, other.targets[0], tmp_path, lambda line: None)
+    made = moves.table("fvt", opened, to, None, seed=0)
+    assert made.input_VxD.shape[0] == to.tokenizer.vocab_size
+    np.testing.assert_array_equal(made.output_VxD[-1], opened.table.output_VxD[-1])
 
 
 def test_how_soon_a_curve_reaches_a_goal():
