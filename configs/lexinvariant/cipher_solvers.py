@@ -9,12 +9,11 @@ letter n-grams counted on the same training text. `both`: the probe's posterior 
 the climber. PyPI's `subbreaker` (quadgrams of its own, spaces left out, at most 200 rounds, a few
 texts from length 64 on) is a row where it is installed.
 
-cpu: documentation, 20 texts of each length. 5.8 minutes on 2 cores with a test beside it for a
-  quarter of the time, so about the 5 that a table may take. Symbol error rates, spaces in the
-  clear, 16 / 32 / 64 / 128 / 256 / 512 symbols: 5-gram climbing .225 / .005 / .0008 / .0016 / .0004
-  / .0001, the probe alone .91 to .72 (its model has hardly begun to learn), subbreaker .16 / .008 /
-  .004 / 0 of 3 texts from 64 symbols on, in 6 to 62 times the climber's time. The probe's posterior
-  helps the climber nowhere.
+cpu: documentation, 20 texts of each length. 5.0 minutes (302 s) on 2 idle cores. Symbol error
+  rates, spaces in the clear, 16 / 32 / 64 / 128 / 256 / 512 symbols: 5-gram climbing .225 / .005 /
+  .0008 / .0016 / .0004 / .0001, the probe alone .91 to .72 (its model has hardly begun to learn),
+  subbreaker .16 / .008 / .004 / 0 of 3 texts from 64 symbols on, in 6 to 59 times the climber's
+  time. The probe's posterior helps the climber nowhere.
 gpu: novels; a 25m model; n-grams counted on 50 MB; 200 texts of each length. Not yet run.
 paper: as gpu with the 151m model on the Pile; the paper has no such table. Not run here.
 
