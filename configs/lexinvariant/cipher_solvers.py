@@ -9,7 +9,7 @@ letter n-grams counted on the same training text. `both`: the probe's posterior 
 the climber. PyPI's `subbreaker` (quadgrams of its own, spaces left out, at most 200 rounds, a few
 texts from length 64 on) is a row where it is installed.
 
-cpu: documentation, 20 texts of each length. 5.0 minutes (302 s) on 2 idle cores. Symbol error
+cpu: documentation, 16 texts of each length. 5.0 minutes (302 s) on 2 idle cores. Symbol error
   rates, spaces in the clear, 16 / 32 / 64 / 128 / 256 / 512 symbols: 5-gram climbing .225 / .005 /
   .0008 / .0016 / .0004 / .0001, the probe alone .91 to .72 (its model has hardly begun to learn),
   subbreaker .16 / .008 / .004 / 0 of 3 texts from 64 symbols on, in 6 to 59 times the climber's
@@ -75,7 +75,7 @@ class Config:
 def cpu() -> Config:
     """Documentation, and the shape of the shared models."""
     model = replace(CPU_MODEL, vocabulary="canonical", ids="letters")
-    return Config(DOCUMENTATION, model, ProbeConfig())
+    return Config(DOCUMENTATION, model, ProbeConfig(), texts=16)
 
 
 def gpu() -> Config:
