@@ -9,10 +9,10 @@ letter n-grams counted on the same training text. `both`: the probe's posterior 
 the climber. PyPI's `subbreaker` (quadgrams of its own, spaces left out, at most 200 rounds, a few
 texts from length 64 on) is a row where it is installed.
 
-cpu: documentation, 16 texts of each length. 5.0 minutes (302 s) on 2 idle cores. Symbol error
-  rates, spaces in the clear, 16 / 32 / 64 / 128 / 256 / 512 symbols: 5-gram climbing .225 / .005 /
-  .0008 / .0016 / .0004 / .0001, the probe alone .91 to .72 (its model has hardly begun to learn),
-  subbreaker .16 / .008 / .004 / 0 of 3 texts from 64 symbols on, in 6 to 59 times the climber's
+cpu: documentation, 16 texts of each length. 4.8 minutes (289 s) on 2 idle cores. Symbol error
+  rates, spaces in the clear, 16 / 32 / 64 / 128 / 256 / 512 symbols: 5-gram climbing .203 / .006 /
+  .001 / .002 / .0005 / .0001, the probe alone .93 to .73 (its model has hardly begun to learn),
+  subbreaker .161 / .008 / .004 / 0 of 3 texts from 64 symbols on, in 8 to 67 times the climber's
   time. The probe's posterior helps the climber nowhere.
 gpu: novels; a 25m model; n-grams counted on 50 MB; 200 texts of each length. Not yet run.
 paper: as gpu with the 151m model on the Pile; the paper has no such table. Not run here.
