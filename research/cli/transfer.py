@@ -30,6 +30,13 @@ class Transfer:
     """Of hypernetwork: a folder that `train hypernetwork` wrote for this model."""
     copy_overlap: bool = False
     """Of hypernetwork: entries that both tokenizers have keep their rows."""
+    base: str | None = None
+    """Of hypernetwork, where MODEL is a fine-tuned variant: the model that the hypernetwork was
+    trained for. Rows are predicted from the base's, as in the paper."""
+    task_vector: float | None = None
+    """Of a hypernetwork trained with --train-trunk: how much of what that did to the trunk is added
+    to MODEL's. 1 if MODEL is the one it was trained for; with --base it must be given (the paper's
+    best: 0.5)."""
     vectors: str | None = None
     """Of wechsel, focus, ofa, omp-aux: word vectors of the new tokenizer's language, a fastText
     .vec or .vec.gz file."""

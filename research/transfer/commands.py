@@ -74,6 +74,9 @@ def train_hypernetwork(options: TrainHypernetwork, log: Log = print) -> training
             "text": options.text,
             "arguments": json.loads(json.dumps(dataclasses.asdict(options))),
         }
+        if options.tokenizer is not None:
+            only = draws.tokenizer
+            facts["target"] = {"name": only.name, "fingerprint": only.fingerprint()}
         hypernetwork_file.save(
             options.out, result.params, network, source, facts, trunk=result.trunk
         )

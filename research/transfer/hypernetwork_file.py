@@ -21,6 +21,7 @@ from research.codecs.tokenizer import Tokenizer
 from research.errors import FreevocabError, UsageError
 from research.files import atomic_path, share, write_json
 from research.models.saved import flatten, unflatten
+from research.transfer import task_vectors
 from research.transfer.source_model import SourceModel, digest
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig
@@ -38,8 +39,8 @@ class Saved(NamedTuple):
 
     Attributes:
       params, config: of the network.
-      meta: 'source' (rows, d_model, tied, digest of the table, tokenizer's fingerprint and name),
-        and what `save` was told.
+      meta: 'source' (rows, d_model, tied, digest of the table, tokenizer's fingerprint and name,
+        fingerprint of the trunk if there is one), and what `save` was told.
     """
 
     params: Any
@@ -78,6 +79,7 @@ def save(
             "table": digest(table),
             "tokenizer": source.tokenizer.fingerprint(),
             "tokenizer_name": source.tokenizer.name,
+            "trunk": None if trunk is None else task_vectors.fingerprint_of(source.params["trunk"]),
         },
         "trunk": None,
         "meta": dict(facts or {}),

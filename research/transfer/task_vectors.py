@@ -6,12 +6,16 @@ from the base's rows are put into the variant. Where the base was trained on wit
 arXiv 2212.04089).
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
+import numpy as np
 
 from research.errors import UsageError
 from research.models.saved import flatten
+
+_MODULUS = 1 << 64
 
 
 def add(params: Any, before: Any, after: Any, weight: float) -> Any:
@@ -39,5 +43,33 @@ def add(params: Any, before: Any, after: Any, weight: float) -> Any:
     if weight == 0:
         return params
     return jax.tree.map(
-        lambda own, old, new: (own + weight * (new - old)).astype(own.dtype), params, before, after
+        lambda own, old, new: added(own, old, new, weight).astype(own.dtype), params, before, after
     )
+
+
+def added(own: Any, before: Any, after: Any, weight: float) -> Any:
+    """One array; exactly `after` where a model gets the whole of its own change."""
+    if weight == 1 and own is before:
+        return after
+    return own + weight * (after - before)
+
+
+def fingerprint(arrays: Iterable[np.ndarray]) -> str:
+    """16 hex digits that tell trunks apart, by their float32 numbers in whatever order and layout.
+
+    So a trunk has one fingerprint in our layout and in a Hugging Face folder's. The sum of the
+    numbers' bits and that of their squares, modulo 2^64; no protection against forgery.
+    """
+    total = 0
+    for array in arrays:
+        bits = np.ascontiguousarray(np.asarray(array, np.float32)).view(np.uint32).reshape(-1)
+        bits = bits.astype(np.uint64)
+        # 0.0 and -0.0 count alike; the square tells apart what moved from one number to another.
+        bits[bits == 1 << 31] = 0
+        total += int(bits.sum(dtype=np.uint64)) + 3 * int((bits * bits).sum(dtype=np.uint64))
+    return f"{total % _MODULUS:016x}"
+
+
+def fingerprint_of(trunk: Any) -> str:
+    """`fingerprint` of nested dicts of arrays."""
+    return fingerprint(np.asarray(leaf) for leaf in jax.tree.leaves(trunk))

@@ -1,7 +1,8 @@
 """Tensors of a checkpoint <-> our parameters, by a family's names."""
 
+import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -51,15 +52,31 @@ def tensors_of(
     flat = flatten(dict(params))
     copies = {original: copy for copy, original in names.copies.items() if copy in names.written}
     for weight in names.weights:
-        arrays = [np.asarray(flat[path]) for path in weight.paths]
         for layer in _layers(weight, config.trunk.num_layers):
-            parts = [array if layer is None else array[layer] for array in arrays]
-            made = np.concatenate([_as_theirs(weight, path, part) for path, part
-                                   in zip(weight.paths, parts, strict=True)], axis=-1)  # fmt: skip
-            made = np.ascontiguousarray(made.astype(dtype))
+            made = _tensor(flat, weight, layer).astype(dtype)
             yield _name(weight, layer), made
             if weight.name in copies:
                 yield copies[weight.name], made
+
+
+def trunk_tensors(
+    trunk: Mapping[str, Any], names: Names, config: LanguageModelConfig
+) -> dict[str, Callable[[], np.ndarray]]:
+    """A trunk's tensors by their whole names, each made when it is asked for."""
+    flat = flatten({"trunk": dict(trunk)})
+    return {
+        _name(weight, layer): functools.partial(_tensor, flat, weight, layer)
+        for weight in names.weights
+        if all(path in flat for path in weight.paths)
+        for layer in _layers(weight, config.trunk.num_layers)
+    }
+
+
+def _tensor(flat: Mapping[str, Any], weight: Weight, layer: int | None) -> np.ndarray:
+    arrays = [np.asarray(flat[path]) for path in weight.paths]
+    parts = [array if layer is None else array[layer] for array in arrays]
+    made = [_as_theirs(weight, *one) for one in zip(weight.paths, parts, strict=True)]
+    return np.ascontiguousarray(np.concatenate(made, axis=-1))
 
 
 def _layers(weight: Weight, count: int) -> Iterable[int | None]:

@@ -41,9 +41,7 @@ def card(facts: Mapping[str, Any], licences: list[str]) -> str:
     parts = [
         "---\ntags:\n- tokenizer-transfer\n---",
         f"# {facts['model']}, with the tokenizer {target['name']}",
-        "Made by `freevocab transfer`: the input and output tables were exchanged for another "
-        "tokenizer's, without training; every other tensor is the original's"
-        + ("." if facts["options"].get("dtype") is None else ", in another type."),
+        _what(facts),
         _table([
             ("method", facts["method"] + given),
             ("tokenizer before", _tokenizer(source)),
@@ -62,9 +60,9 @@ def card(facts: Mapping[str, Any], licences: list[str]) -> str:
         parts += ["## Notes", "\n".join(f"- {note}" for note in facts["notes"])]
     parts += [
         "## Use",
-        "Opens in `transformers` as the original did, with `AutoTokenizer`. The model has seen no "
-        "text through these ids: measure it before you rely on it, and train it further where "
-        "that is not good enough.",
+        "Opens in `transformers` as the original did, with `AutoTokenizer`. "
+        + ("" if facts["trunk"] else "The model has seen no text through these ids. ")
+        + "Measure it before you rely on it, and train it further where that is not good enough.",
         "The original's licence holds for this model too"
         + (f" ({', '.join(licences)})." if licences else "."),
         "## Origin",
@@ -74,6 +72,19 @@ def card(facts: Mapping[str, Any], licences: list[str]) -> str:
         ]),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
+
+
+def _what(facts: Mapping[str, Any]) -> str:
+    made = "Made by `freevocab transfer`: the input and output tables were exchanged for another "
+    end = "." if facts["options"].get("dtype") is None else ", in another type."
+    if not facts["trunk"]:
+        rest = "every other tensor is the original's"
+        return f"{made}tokenizer's, without training; {rest}{end}"
+    times = "" if facts["trunk"] == 1 else f", {facts['trunk']:g} times"
+    return (
+        f"{made}tokenizer's, and what n-shot training in the new tokenizer's ids did to the trunk "
+        f"was added{times}{end}"
+    )
 
 
 def _scores(scores: Mapping[str, Any]) -> str:

@@ -20,9 +20,13 @@ from research.transfer.rewriting import (
     scoring,
     special_ids,
     target_files,
+    trunk,
 )
+from research.transfer.rewriting.predicted import Predicted
 from research.transfer.rewriting.progress import Progress
 from research.transfer.rewriting.request import Request
+from research.transfer.rewriting.trunk import TrunkChange
+from research.vocabularies.table import Table
 
 Say = Callable[[str], None]
 
@@ -45,21 +49,24 @@ def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
     mapped = special_ids.parse_map(asked.map_special, source.tokenizer, tokenizer)
     match = matching.match(source.tokenizer, tokenizer, map_special=mapped)
     new = folder.target(source, tokenizer, match, asked.dtype)
-    prepared, old_table = methods.prepare(asked), None
+    base = folder.open_source(asked.base) if asked.base else None
+    prepared = methods.prepare(asked, None if base is None else (_table(base), base.tokenizer))
+    old_table = change = None
     if asked.method == request.HYPERNETWORK:  # it is made for one model: is it this one?
-        old_table = families.read_table(source.layout, source.checkpoint, source.tokenizer)
-        new.notes.extend(prepared.notes(old_table, source.tokenizer))
-    steps = folder.planned(asked, source, new)
+        old_table = _table(source)
+        new.notes.extend(prepared.notes(old_table, source.tokenizer, tokenizer))
+        change = _trunk_change(prepared, source, base)
+    steps = folder.planned(asked, source, new, change)
     say("\n".join(plan.lines(steps)))
     if dry_run:
         return
     check_room(asked.out, steps.new_nbytes)
-    if old_table is None:
-        old_table = families.read_table(source.layout, source.checkpoint, source.tokenizer)
+    old_table = _table(source) if old_table is None else old_table
     table = prepared(old_table, source.tokenizer, tokenizer, match)
     del old_table
     with atomic_path(asked.out, directory=True) as temporary:
-        folder.write(temporary, source, new, table, Progress(steps.new_nbytes, say))
+        progress = Progress(steps.new_nbytes, say)
+        folder.write(temporary, source, new, table, progress, change)
         scores: dict[str, Any] = {}
         if asked.eval_text:
             scores = scoring.before_and_after(asked.model, temporary, asked.eval_text)
@@ -69,6 +76,23 @@ def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
         write_text(temporary / "README.md", card.card(facts, names))
         write_json(temporary / card.RECORD, facts)
     say(f"wrote {asked.out}")
+
+
+def _table(source: folder.Source) -> Table:
+    return families.read_table(source.layout, source.checkpoint, source.tokenizer)
+
+
+def _trunk_change(
+    prepared: Predicted, source: folder.Source, base: folder.Source | None
+) -> TrunkChange | None:
+    if prepared.trunk is None or not prepared.weight:
+        return None
+    before = None if base is None else base.checkpoint
+    change = trunk.of_checkpoint(
+        source.config, source.checkpoint, prepared.trunk, prepared.weight, before
+    )
+    prepared.check_trunk(trunk.fingerprint(source.checkpoint if base is None else before, change))
+    return change
 
 
 def check_room(out: str, nbytes: int) -> None:

@@ -26,6 +26,7 @@ from research.transfer.rewriting import (
 )
 from research.transfer.rewriting.families import Layout
 from research.transfer.rewriting.request import Request
+from research.transfer.rewriting.trunk import TrunkChange
 from research.vocabularies.table import Table
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -111,7 +112,9 @@ def target(source: Source, tokenizer: Tokenizer, match: Match, dtype: str | None
     return Target(tokenizer, match, config, generation, padding, new_dtype, notes)
 
 
-def planned(request: Request, source: Source, new: Target) -> plan.Plan:
+def planned(
+    request: Request, source: Source, new: Target, trunk: TrunkChange | None = None
+) -> plan.Plan:
     """What `write` will do and cost."""
     layout, checkpoint = source.layout, source.checkpoint
     rows = new.tokenizer.vocab_size
@@ -143,15 +146,21 @@ def planned(request: Request, source: Source, new: Target) -> plan.Plan:
         copied=copied,
         unmatched=unmatched,
         notes=new.notes,
+        trunk=0.0 if trunk is None else trunk.weight,
     )
 
 
 def write(
-    directory: Path, source: Source, new: Target, table: Table, progress: Callable[[int], None]
+    directory: Path,
+    source: Source,
+    new: Target,
+    table: Table,
+    progress: Callable[[int], None],
+    trunk: TrunkChange | None = None,
 ) -> None:
     """Writes weights, configurations, tokenizer and licences into an empty folder."""
     entries = weights.entries(
-        source.layout, source.checkpoint, table, padding=new.padding, dtype=new.dtype
+        source.layout, source.checkpoint, table, padding=new.padding, dtype=new.dtype, trunk=trunk
     )
     metadata = {"format": "pt"} | source.checkpoint.metadata
     shards.write_checkpoint(directory, entries, metadata=metadata, progress=progress)

@@ -30,8 +30,11 @@ class Text:
             yield from self._corpus.documents(split)
 
 
-def prepare(asked: Request) -> Prepared:
+def prepare(asked: Request, base: tuple[Table, Tokenizer] | None = None) -> Prepared:
     """Opens what the method needs, so that it fails before anything else is done.
+
+    Args:
+      base: what is at --base, opened.
 
     Raises:
       UsageError: a glob without files, a donor that is no checkpoint.
@@ -40,7 +43,7 @@ def prepare(asked: Request) -> Prepared:
     if asked.method == HYPERNETWORK:
         from research.transfer.rewriting.predicted import Predicted
 
-        return Predicted(asked)
+        return Predicted(asked, base)
     method = heuristics.make(asked.exact_method, auxiliary(asked))
 
     def prepared(table: Table, source: Tokenizer, target: Tokenizer, match: Match) -> Table:

@@ -34,6 +34,7 @@ class Plan:
       pieces: share of the new entries that the old tokenizer takes 1, 2, 3, 4, 5 to 7, 8 or more
         pieces for.
       notes: what a reader should know, one line each.
+      trunk: how much of n-shot training's change of the trunk is added.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Plan:
     copied: list[str]
     unmatched: list[str]
     notes: list[str]
+    trunk: float = 0.0
 
     @property
     def overlap_share(self) -> float:
@@ -65,11 +67,12 @@ class Plan:
 
     @property
     def memory(self) -> float:
-        """Bytes, roughly: both tables in float32, and the method's copies of each."""
+        """Bytes, roughly: both tables in float32, the method's copies of each, a changed trunk."""
         tables = 1 if self.tied else 2
         sizes = self.source["size"] + self.target["size"]
         copies = 2 if self.method in PLAIN else 4
-        return PROGRAM_BYTES + copies * 4.0 * tables * self.d_model * sizes
+        trunk = 4.0 * self.parameters if self.trunk else 0.0
+        return PROGRAM_BYTES + copies * 4.0 * tables * self.d_model * sizes + trunk
 
     @property
     def seconds(self) -> float:

@@ -1,6 +1,7 @@
 """What `freevocab transfer` is asked for, and what can be said about it without opening a file."""
 
 import dataclasses
+import math
 import os
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Request:
       out: folder to write.
       hypernetwork: folder of `freevocab train hypernetwork`.
       copy_overlap: of hypernetwork: entries that both tokenizers have keep their rows.
+      base: of hypernetwork: the model that it was trained for, where `model` is a variant of it.
+      task_vector: of a hypernetwork with a trunk: how much of what training did to it is added.
       vectors: word vectors of the new tokenizer's language, a fastText .vec file.
       aux_text: glob of text files to make such vectors from, in their place.
       source_vectors, source_aux_text: the same of the old tokenizer's language, where it is
@@ -42,6 +45,8 @@ class Request:
     out: str
     hypernetwork: str | None = None
     copy_overlap: bool = False
+    base: str | None = None
+    task_vector: float | None = None
     vectors: str | None = None
     aux_text: str | None = None
     source_vectors: str | None = None
@@ -66,7 +71,9 @@ class Request:
         """What was given beside model, tokenizer, method and out, for the card; no folders."""
         names = ("copy_overlap", "map_special", "dtype", "seed")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
-        for name in (HYPERNETWORK, *AUXILIARIES):
+        if self.task_vector is not None:
+            given["task_vector"] = self.task_vector
+        for name in (HYPERNETWORK, "base", *AUXILIARIES):
             if getattr(self, name):
                 given[name] = os.path.basename(getattr(self, name).rstrip("/"))
         return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
@@ -74,7 +81,8 @@ class Request:
 
 AUXILIARIES = ("vectors", "aux_text", "source_vectors", "source_aux_text", "dictionary", "donor")
 _FILES = ("vectors", "source_vectors", "dictionary", "eval_text")
-_FOLDERS = ("model", "hypernetwork", "donor")
+_OF_HYPERNETWORK = (HYPERNETWORK, "copy_overlap", "base", "task_vector")
+_FOLDERS = ("model", "hypernetwork", "base", "donor")
 
 
 def check(request: Request) -> None:
@@ -86,6 +94,8 @@ def check(request: Request) -> None:
         raise UsageError(f"--dtype is one of {', '.join(DTYPES)}, not {request.dtype!r}")
     if request.seed < 0:
         raise UsageError(f"--seed must be at least 0, not {request.seed}")
+    if request.task_vector is not None and not math.isfinite(request.task_vector):
+        raise UsageError(f"--task-vector must be a number, not {request.task_vector}")
     name, given = request.exact_method, {one: getattr(request, one) for one in AUXILIARIES}
     if name == HYPERNETWORK:
         if not request.hypernetwork:
@@ -96,7 +106,8 @@ def check(request: Request) -> None:
         # What the files hold does not matter here.
         auxiliary = heuristics.Auxiliary(**{one: value or None for one, value in given.items()})
         heuristics.method(name).check(name, auxiliary, ())
-        useless = [_flag(one) for one in (HYPERNETWORK, "copy_overlap") if getattr(request, one)]
+        default = {one.name: one.default for one in dataclasses.fields(request)}
+        useless = [_flag(one) for one in _OF_HYPERNETWORK if getattr(request, one) != default[one]]
     if useless:
         raise UsageError(f"method {name} has no use for {', '.join(useless)}")
     for name in _FOLDERS:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from research.errors import UsageError
-from research.transfer import matching
+from research.transfer import matching, source_model, task_vectors
 from research.transfer.rewriting import card, methods, plan, scoring, special_ids, target_files
 from research.transfer.rewriting.request import HYPERNETWORK, Request
 
@@ -58,10 +58,13 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
         for one in learned.table(params["vocabulary"])
     ))  # fmt: skip
     sizes = {"rows": config.rows, "new_rows": new_config.rows}
-    prepared = methods.prepare(asked)
+    base = source_model.load(asked.base) if asked.base else None
+    prepared = methods.prepare(asked, None if base is None else (base.table, base.tokenizer))
     steps = _plan(asked, params, old, source, target, match, sizes)
     if asked.method == HYPERNETWORK:
-        steps.notes.extend(prepared.notes(old, source))
+        steps.notes.extend(prepared.notes(old, source, target))
+        params, weight = _with_trunk(params, prepared, base)
+        steps = dataclasses.replace(steps, trunk=weight)
     say("\n".join(plan.lines(steps)))
     if dry_run:
         return
@@ -91,6 +94,16 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
         saved.save(temporary, new_params, new_config, new_codec, extra)
         finish(temporary)
     say(f"wrote {asked.out}")
+
+
+def _with_trunk(params, prepared, base) -> tuple[dict, float]:
+    """The parameters with what n-shot training did to the trunk, and how much of it."""
+    if prepared.trunk is None or not prepared.weight:
+        return params, 0.0
+    before = params["trunk"] if base is None else base.params["trunk"]
+    prepared.check_trunk(task_vectors.fingerprint_of(before))
+    trunk = task_vectors.add(params["trunk"], before, prepared.trunk, prepared.weight)
+    return params | {"trunk": trunk}, prepared.weight
 
 
 def _plan(asked, params, old, source, target, match, sizes) -> plan.Plan:

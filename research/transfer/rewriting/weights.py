@@ -1,4 +1,5 @@
-"""The tensors of the new checkpoint, one after another: new tables, all else as it was."""
+"""The tensors of the new checkpoint, one after another: new tables, all else as it was (or as
+n-shot training left it)."""
 
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ from research.models.pretrained.safetensors_format import DTYPES, code_of
 from research.models.pretrained.shards import PIECE_BYTES, Checkpoint, Entry, Tensor
 from research.transfer.rewriting import positions
 from research.transfer.rewriting.families import Layout
+from research.transfer.rewriting.trunk import TrunkChange
 from research.vocabularies.table import Table
 
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -21,6 +23,7 @@ def entries(
     *,
     padding: tuple[int, int] | None = None,
     dtype: np.dtype | None = None,
+    trunk: TrunkChange | None = None,
 ) -> Iterator[Entry]:
     """What to write, in the order of the checkpoint.
 
@@ -28,7 +31,9 @@ def entries(
       table: numpy, float32; its rows become those of the checkpoint.
       padding: RoBERTa's padding ids before and after, if they differ.
       dtype: turn every float tensor into this type; None: each keeps its own, to the bit.
+      trunk: what is done to other tensors.
     """
+    read = Tensor.read if trunk is None else trunk.read
     rows_of = {
         **dict.fromkeys(where.inputs, table.input_VxD),
         **dict.fromkeys(where.outputs, table.output_VxD),
@@ -38,10 +43,12 @@ def entries(
         if name in rows_of:
             yield of_array(name, rows_of[name], dtype or tensor.dtype)
         elif padding is not None and name == where.positions:
-            moved = positions.move(tensor.read(), *padding)
+            moved = positions.move(read(tensor), *padding)
             yield of_array(name, moved, dtype or tensor.dtype)
         elif padding is not None and name in where.family.vanishing:
             continue
+        elif trunk is not None and name in trunk.after:
+            yield _changed(tensor, trunk, dtype or tensor.dtype)
         elif dtype is None or tensor.code not in FLOATS or tensor.dtype == dtype:
             yield tensor.entry()
         else:
@@ -76,13 +83,20 @@ def sizes(
 
 def of_array(name: str, array: np.ndarray, dtype: np.dtype) -> Entry:
     """An array to be written as another type, a piece at a time."""
+    return Entry(name, array.shape, dtype, lambda: _pieces(name, array, dtype))
+
+
+def _pieces(name: str, array: np.ndarray, dtype: np.dtype) -> Iterator[bytes]:
     flat, step = np.ascontiguousarray(array).reshape(-1), PIECE_BYTES // 4
+    for start in range(0, len(flat), step):
+        yield _cast(name, flat[start : start + step], dtype)
 
+
+def _changed(tensor: Tensor, trunk: TrunkChange, dtype: np.dtype) -> Entry:
     def chunks() -> Iterator[bytes]:
-        for start in range(0, len(flat), step):
-            yield _cast(name, flat[start : start + step], dtype)
+        yield from _pieces(tensor.name, trunk.read(tensor), dtype)
 
-    return Entry(name, array.shape, dtype, chunks)
+    return Entry(tensor.name, tensor.shape, dtype, chunks)
 
 
 def _converted(tensor: Tensor, dtype: np.dtype) -> Entry:
