@@ -26,7 +26,7 @@ reproduce: $(STAMP)  ## the papers' main tables at SCALE (cpu), ours beside the 
 	$(BIN)/freevocab reproduce --scale $(SCALE) --workdir $(WORKDIR) $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 colabs: $(STAMP)  ## every notebook, in full, top to bottom, saved with what it prints
 	$(BIN)/python -m colabs.run $(ARGS)

@@ -30,14 +30,19 @@ class Config:
     Attributes:
       setting: model, hypernetwork, targets.
       target: index of the one moved to.
-      starts: methods; "original" is the model's own tokenizer, trained as long.
-      steps, learning_rate: of continued training of trunk and table (AdamW, cosine).
+      starts: methods, whose table is trained on with the trunk; "original" is the model's own
+        tokenizer, "hypernetwork, itself trained on" the paper's n-shot, which trains the
+        hypernetwork rather than its rows. All for as many steps.
+      steps, learning_rate: of continued training (AdamW, cosine).
       points: evaluations on the way.
     """
 
     setting: Setting
     target: int = 0
-    starts: tuple[str, ...] = ("original", "random", "fvt", "focus", "hypernetwork")
+    starts: tuple[str, ...] = (
+        "original", "random", "fvt", "focus", "hypernetwork",
+        "hypernetwork, itself trained on",
+    )  # fmt: skip
     steps: int = 100
     learning_rate: float = 1e-3
     points: int = 4
@@ -58,6 +63,9 @@ def paper() -> Config:
     return Config(parts.PAPER, steps=50_000, learning_rate=3e-6, points=10)
 
 
+_QUICK = ("original", "random", "hypernetwork", "hypernetwork, itself trained on")
+
+
 def quick() -> Config:
     """Seconds, for tests."""
-    return Config(parts.QUICK, starts=("original", "random", "hypernetwork"), steps=2, points=2)
+    return Config(parts.QUICK, starts=_QUICK, steps=2, points=2)

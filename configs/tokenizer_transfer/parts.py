@@ -83,6 +83,20 @@ class HypernetworkTraining:
 
 
 @dataclass(frozen=True)
+class Donors:
+    """Models that were trained with a target's tokenizer, for OMP to read.
+
+    Attributes:
+      targets: indices of the targets that have one.
+      size, steps: otherwise trained as the base model, on its text.
+    """
+
+    targets: tuple[int, ...]
+    size: str
+    steps: int
+
+
+@dataclass(frozen=True)
 class Setting:
     """What every table here has.
 
@@ -94,6 +108,7 @@ class Setting:
       targets: tokenizers that the model is moved to.
       aux_bytes: of the text, for auxiliary vectors.
       aux_dim: their width.
+      donors: None: no OMP with a donor.
       seeds: each repeats everything; tables show means and the widest difference.
       checkpoint: a Hugging Face folder in place of a base model trained here; it brings its own
         tokenizer.
@@ -106,6 +121,7 @@ class Setting:
     targets: tuple[TokenizerConfig, ...]
     aux_bytes: int = 4_000_000
     aux_dim: int = 128
+    donors: Donors | None = None
     seeds: tuple[int, ...] = (0,)
     checkpoint: str = ""
 
@@ -135,6 +151,7 @@ CPU = Setting(
     ),
     hypernetwork=HypernetworkTraining(),
     targets=CPU_TARGETS,
+    donors=Donors((0, 1, 2, 3), "llama-mini", 200),
 )
 
 ENGLISH = TextConfig(
@@ -180,6 +197,7 @@ GPU = Setting(
         steps=600, batch_size=128, length=128, vocab_size=32_768, dtype="bfloat16"
     ),
     targets=GPU_TARGETS,
+    donors=Donors((5,), "llama-3m", 500),
     aux_bytes=50_000_000,
     aux_dim=300,
 )
@@ -250,6 +268,7 @@ QUICK = Setting(
         optimizer=OptimizerConfig(name="adamw", learning_rate=1e-3, schedule="constant"),
     ),
     targets=(TokenizerConfig("bpe", 280, "BPE 280", corpus="synthetic:60000", split="test"),),
+    donors=Donors((0,), "llama-tiny", 1),
     aux_bytes=20_000,
     aux_dim=8,
 )

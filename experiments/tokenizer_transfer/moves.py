@@ -8,6 +8,7 @@ from typing import Any
 
 from configs.tokenizer_transfer.parts import Setting, TokenizerConfig
 from experiments.compressed_text import setting
+from experiments.lexinvariant import language_models
 from experiments.tokenizer_transfer import base_models, hypernetworks, targets
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.protocol import Codec
@@ -17,14 +18,16 @@ from research.training.token_store import TokenStore
 from research.transfer import heuristics, matching
 from research.transfer.matching import Match
 from research.transfer.vectors import SVDConfig, TokenVectors, cooccurrence, words
+from research.vocabularies import learned
 from research.vocabularies.table import Table
 
 Log = Callable[[str], None]
 STEP_0, HYPERNETWORK = "hypernetwork, step 0", "hypernetwork"
 WITH_OVERLAP = "hypernetwork + overlap"
 HYPERNETWORKS = (HYPERNETWORK, WITH_OVERLAP)
+OMP = "omp"
 METHODS = (
-    "random", "mean", "fvt", "wechsel", "focus", "omp-aux", STEP_0, HYPERNETWORK, WITH_OVERLAP,
+    "random", "mean", "fvt", "wechsel", "focus", "omp-aux", OMP, STEP_0, HYPERNETWORK, WITH_OVERLAP,
 )  # fmt: skip
 _DRAW = ("random", "overlap", "focus", "wechsel", *HYPERNETWORKS)
 
@@ -45,6 +48,7 @@ class Target:
       store: the validation text in its ids.
       lost_share: of the bytes of that text.
       auxiliary: vectors when they are first asked for.
+      donor: a smaller model that was trained with this tokenizer, or None.
     """
 
     label: str
@@ -54,6 +58,12 @@ class Target:
     store: TokenStore
     lost_share: float
     auxiliary: "Auxiliary"
+    donor: "Table | None" = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Those of METHODS that there is everything for."""
+        return tuple(name for name in METHODS if name != OMP or self.donor is not None)
 
     @property
     def entries(self) -> int:
@@ -110,9 +120,19 @@ class Auxiliary:
 
 
 def target(
-    config: Setting, base: Base, wanted: TokenizerConfig, workdir: Path, log: Log
+    config: Setting,
+    base: Base,
+    wanted: TokenizerConfig,
+    workdir: Path,
+    log: Log,
+    *,
+    donor: Table | None = None,
 ) -> Target:
-    """One of the config's targets, for a base model."""
+    """One of the config's targets, for a base model.
+
+    Args:
+      donor: from `donor_table`, for OMP.
+    """
     codec = targets.build(wanted, base.corpus, workdir, log)
     tokenizer = CodecTokenizer(codec)
     return Target(
@@ -123,7 +143,22 @@ def target(
         store=base_models.valid_store(base, codec, workdir),
         lost_share=setting.lost_share(codec, base.corpus, base.text.valid_bytes) or 0.0,
         auxiliary=Auxiliary(base, tokenizer, config.aux_bytes, config.aux_dim),
+        donor=donor,
     )
+
+
+def donor_table(config: Setting, base: Base, index: int, workdir: Path, log: Log) -> Table | None:
+    """The table of a model trained with the target of this index; None: the config has none."""
+    donors = config.donors
+    if donors is None or index not in donors.targets:
+        return None
+    codec = targets.build(config.targets[index], base.corpus, workdir, log)
+    model = dataclasses.replace(config.model, size=donors.size, steps=donors.steps)
+    found = language_models.trained(
+        model, config.text, seed=config.seeds[0], workdir=workdir, log=log, codec=codec
+    )
+    table = learned.table(found.params["vocabulary"])
+    return base_models.real_rows(table, found.config.vocab_size)
 
 
 def table(
@@ -141,6 +176,8 @@ def table(
         )
     chosen = heuristics.METHODS[method]
     auxiliary = to.auxiliary.prepared(chosen.takes)
+    if chosen.takes == "donor":
+        auxiliary = {"donor_table": to.donor, "donor": to.tokenizer}
     return chosen.load()(
         base.table, base.tokenizer, to.tokenizer, match=to.match, seed=seed, **auxiliary
     )

@@ -75,10 +75,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     ]
     log(f"own tokenizer: {own.bits_per_byte:.4f} bits/byte")
     found = {seed: hypernetworks.trained(config, base, seed, workdir, log) for seed in config.seeds}
-    for wanted in config.targets:
-        target = moves.target(config, base, wanted, workdir, log)
+    for index, wanted in enumerate(config.targets):
+        donor = moves.donor_table(config, base, index, workdir, log)
+        target = moves.target(config, base, wanted, workdir, log, donor=donor)
         of_target = []
-        for method in moves.METHODS:
+        for method in target.methods:
             clock = Clock()
             seeds = config.seeds if moves.draws(method) else config.seeds[:1]
             sums = [

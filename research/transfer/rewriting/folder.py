@@ -101,8 +101,9 @@ def target(source: Source, tokenizer: Tokenizer, match: Match, dtype: str | None
         config["max_position_embeddings"] = length
         notes.append(f"the position table has {length:,} rows, to begin after padding id {pads[1]}")
     if dtype is not None:
-        key = "torch_dtype" if "torch_dtype" in config else "dtype"
-        config[key] = dtype
+        # transformers 4 reads the first name, 5 the second; a folder may have both.
+        for key in [name for name in ("torch_dtype", "dtype") if name in config] or ["dtype"]:
+            config[key] = dtype
     generation = _json(source.directory / GENERATION)
     if generation is not None:
         generation, more_notes = special_ids.rewrite(generation, renaming)

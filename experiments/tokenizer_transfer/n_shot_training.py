@@ -1,0 +1,77 @@
+"""The paper's n-shot training: hypernetwork and trunk go on together, on the target's tokens."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from configs.lexinvariant.parts import ModelConfig
+from configs.tokenizer_transfer.parts import HypernetworkTraining
+from experiments.lexinvariant import language_models
+from experiments.tokenizer_transfer import hypernetworks
+from experiments.tokenizer_transfer.base_models import Base
+from experiments.tokenizer_transfer.continued import Continued, Log, Point
+from experiments.tokenizer_transfer.moves import Target
+from research.codecs.bytes_codec import BytesCodec
+from research.training import token_store
+from research.transfer import sampling, training
+from research.transfer.fixed_tokenizer import FixedBatches
+from research.transfer.source_model import SourceModel
+from research.vocabularies.table import Table
+
+
+def train(
+    base: Base,
+    found: hypernetworks.Trained,
+    settings: HypernetworkTraining,
+    to: Target,
+    model: ModelConfig,
+    *,
+    seed: int,
+    workdir: Path,
+    log: Log,
+    evaluate: Callable[[Any, Table], float],
+    points: int,
+) -> Continued:
+    """Trains a hypernetwork and the trunk for `model.steps` steps on one target's ids.
+
+    Args:
+      found: where the hypernetwork begins; the trunk begins at the base model's.
+      settings: of its earlier training: what it is trained for, and its text windows.
+      model: steps, sequences, optimizer.
+      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
+    """
+    store = token_store.build(
+        base.corpus, "train", BytesCodec(), workdir / "tokens", max_bytes=base.text.train_bytes
+    )
+    windows = sampling.TextWindows(
+        store, rows=model.batch_size, size=settings.window_bytes, seed=seed
+    )
+    objective = dataclasses.replace(hypernetworks.objective_of(settings), train_trunk=True)
+    every = max(1, model.steps // points)
+    reached: list[Point] = []
+
+    def table(params: Any) -> Table:
+        now = found._replace(params=params)
+        return hypernetworks.table(now, params, base, to.tokenizer, to.match)
+
+    def measure(params: dict[str, Any]) -> dict[str, float]:
+        steps = reached[-1].steps + every if reached else 0
+        bits = evaluate({**base.params, "trunk": params["trunk"]}, table(params["hypernetwork"]))
+        reached.append(Point(steps, bits))
+        return {"bits_per_byte": bits}
+
+    measure({"trunk": base.params["trunk"], "hypernetwork": found.params})
+    done = training.train(
+        SourceModel(base.params, base.config, base.tokenizer),
+        FixedBatches(to.tokenizer, windows, length=model.length),
+        found.network,
+        objective,
+        dataclasses.replace(language_models.train_config(model, seed), eval_every=every),
+        None,
+        initial=found.params,
+        eval_fn=measure,
+        log=log,
+    )
+    params = {**base.params, "trunk": done.trunk}
+    return Continued(params, table(done.params), tuple(reached))
