@@ -35,7 +35,7 @@ class Config:
       target: index of the tokenizer moved to.
       methods: compared.
       steps, learning_rate: of fine-tuning (AdamW, cosine).
-      n_shot_steps: of the base model's training with the target's tokens.
+      n_shot_steps: of training base model and hypernetwork on with the target's tokens.
       weights: lambdas of the task vector.
     """
 

@@ -8,7 +8,13 @@ from typing import Any
 from experiments.compressed_text import setting, wording
 from experiments.compressed_text.setting import Clock
 from experiments.lexinvariant import language_models
-from experiments.tokenizer_transfer import base_models, continued, hypernetworks, moves
+from experiments.tokenizer_transfer import (
+    base_models,
+    continued,
+    hypernetworks,
+    moves,
+    n_shot_training,
+)
 from research.transfer import task_vectors
 
 TITLE = "A fine-tuned model moved with its base model's hypernetwork (the paper's MT-Bench table)"
@@ -70,14 +76,14 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 
 
 def _n_shot(config, base, tuned, to, found, measure, seed, workdir, log) -> list[dict[str, Any]]:
-    """The base model trained on with the new tokenizer: its table in the tuned model, with lambda
-    times what happened to the trunk."""
-    log("n-shot: the base model goes on in the target's tokens")
+    """The base model and its hypernetwork trained on with the new tokenizer: the rows predicted
+    then in the tuned model, with lambda times what happened to the trunk."""
+    log("n-shot: the base model and its hypernetwork go on in the target's tokens")
     model = continued.model_of(base, config.n_shot_steps, config.learning_rate)
-    store = continued.train_store(config_corpus(config), to.codec, config.setting.text.train_bytes,
-                                  workdir)  # fmt: skip
-    start = moves.table(moves.HYPERNETWORK, base, to, found, seed)
-    done = continued.train(base, start, store, model, seed=seed, log=log)
+    settings = config.setting.hypernetwork
+    done = n_shot_training.train(
+        base, found, settings, to, model, seed=seed, workdir=workdir, log=log
+    )
     rows = []
     for weight in config.weights:
         trunk = task_vectors.add(
@@ -87,11 +93,6 @@ def _n_shot(config, base, tuned, to, found, measure, seed, workdir, log) -> list
         rows.append(_row(f"n-shot, lambda {weight:g}", measure(params, done.table)))
         log(f"lambda {weight:g}: {rows[-1]['bits_per_byte']:.4f} bits/byte")
     return rows
-
-
-def config_corpus(config):
-    """The base model's text."""
-    return language_models.load_corpus(config.setting.text)
 
 
 def _row(method: str, bits: float, before: float | None = None) -> dict[str, Any]:

@@ -30,8 +30,8 @@ def train(
     seed: int,
     workdir: Path,
     log: Log,
-    evaluate: Callable[[Any, Table], float],
-    points: int,
+    evaluate: Callable[[Any, Table], float] | None = None,
+    points: int = 0,
 ) -> Continued:
     """Trains a hypernetwork and the trunk for `model.steps` steps on one target's ids.
 
@@ -39,7 +39,8 @@ def train(
       found: where the hypernetwork begins; the trunk begins at the base model's.
       settings: of its earlier training: what it is trained for, and its text windows.
       model: steps, sequences, optimizer.
-      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
+      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way; None:
+        never.
     """
     store = token_store.build(
         base.corpus, "train", BytesCodec(), workdir / "tokens", max_bytes=base.text.train_bytes
@@ -48,7 +49,7 @@ def train(
         store, rows=model.batch_size, size=settings.window_bytes, seed=seed
     )
     objective = dataclasses.replace(hypernetworks.objective_of(settings), train_trunk=True)
-    every = max(1, model.steps // points)
+    every = 0 if evaluate is None else max(1, model.steps // points)
     reached: list[Point] = []
 
     def table(params: Any) -> Table:
@@ -61,7 +62,8 @@ def train(
         reached.append(Point(steps, bits))
         return {"bits_per_byte": bits}
 
-    measure({"trunk": base.params["trunk"], "hypernetwork": found.params})
+    if evaluate is not None:
+        measure({"trunk": base.params["trunk"], "hypernetwork": found.params})
     done = training.train(
         SourceModel(base.params, base.config, base.tokenizer),
         FixedBatches(to.tokenizer, windows, length=model.length),
@@ -70,7 +72,7 @@ def train(
         dataclasses.replace(language_models.train_config(model, seed), eval_every=every),
         None,
         initial=found.params,
-        eval_fn=measure,
+        eval_fn=None if evaluate is None else measure,
         log=log,
     )
     params = {**base.params, "trunk": done.trunk}
