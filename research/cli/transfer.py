@@ -39,12 +39,13 @@ class Transfer:
     best: 0.5)."""
     vectors: str | None = None
     """Of wechsel, focus, ofa, omp-aux: word vectors of the new tokenizer's language, a fastText
-    .vec or .vec.gz file."""
+    .vec, .vec.gz or .bin file (.bin: with the extra [vectors])."""
     aux_text: str | None = None
     """In place of --vectors: text files (a glob) to make vectors from; omp and ofa are then called
     omp-aux and ofa-aux."""
     source_vectors: str | None = None
-    """Of wechsel and ofa: word vectors of the old tokenizer's language, if it is another."""
+    """Of wechsel and ofa: word vectors of the old tokenizer's language, if it is another; files as
+    of --vectors."""
     source_aux_text: str | None = None
     """In place of --source-vectors: text files (a glob)."""
     dictionary: str | None = None

@@ -20,7 +20,10 @@ _OPTIMIZER = OptimizerConfig(
 
 @dataclasses.dataclass(frozen=True)
 class TrainHypernetwork:
-    """Train a network that predicts a model's table for any tokenizer; the model stays as it is."""
+    """Train a network that predicts a model's table for any tokenizer; the model stays as it is.
+
+    With --tokenizer it is trained on for one tokenizer (n-shot), with --train-trunk its trunk too.
+    """
 
     model: str
     """A folder that `freevocab train` wrote, or a Hugging Face folder."""
@@ -33,7 +36,8 @@ class TrainHypernetwork:
     init_from: str | None = None
     """A finished hypernetwork to start from."""
     tokenizer: str | None = None
-    """n-shot: a tokenizer's file or folder to train on, in place of sampled ones."""
+    """n-shot: the one tokenizer to train on, in place of sampled ones: a file, a codec's name, or a
+    folder with either."""
     form: Literal["residual", "zett"] = "residual"
     """residual: what is added to the mean of a token's pieces (FVT), from nothing on. zett: the
     paper's, which first learns the identity."""
@@ -54,7 +58,8 @@ class TrainHypernetwork:
     copy_overlap: bool = False
     """Entries with one piece keep the source's row."""
     train_trunk: bool = False
-    """n-shot: the model's trunk is trained as well, and saved beside the network."""
+    """n-shot: the model's trunk is trained as well, and saved beside the network; `freevocab
+    transfer` then writes it, or adds its change to a variant of the model."""
     vocab_size: int = 32_768
     """Entries of a sampled tokenizer."""
     kinds: str = "substrings"

@@ -8,9 +8,10 @@ from typing import Any
 
 import jax
 
-from research import corpora
+from research import codecs, corpora
 from research.codecs import tokenizer as tokenizers
 from research.codecs.bytes_codec import BytesCodec
+from research.codecs.tokenizer import CodecTokenizer, Tokenizer
 from research.errors import UsageError
 from research.training import command_parts as parts
 from research.training import distributed, token_store
@@ -19,6 +20,7 @@ from research.transfer import hypernetwork_file, source_model, training
 from research.transfer.command_config import TrainHypernetwork
 from research.transfer.fixed_tokenizer import FixedBatches
 from research.transfer.objective_config import Objective
+from research.transfer.rewriting import target_files
 from research.transfer.sampling import SampledBatches, Sampling, TextWindows, mixture
 from research.transfer.source_model import SourceModel
 from research.vocabularies import hypernetwork
@@ -117,7 +119,7 @@ def _windows(options: TrainHypernetwork, workdir: Path, log: Log) -> TextWindows
 def _draws(options: TrainHypernetwork, source: SourceModel, windows: TextWindows):
     """Where tokenizers and text come from, and how many entries a tokenizer has."""
     if options.tokenizer is not None:
-        tokenizer = tokenizers.load(options.tokenizer)
+        tokenizer = _target(options)
         return FixedBatches(tokenizer, windows, length=options.length), tokenizer.vocab_size
     special = ("bos", "eos") if source.config.trunk.causal else ("bos", "eos", "mask")
     sampling = Sampling(
@@ -129,6 +131,15 @@ def _draws(options: TrainHypernetwork, source: SourceModel, windows: TextWindows
     # Every process makes the whole batch, since all have to agree on whose rows are predicted.
     draws = SampledBatches(sampling, [(windows, 1.0)], length=options.length, seed=options.seed)
     return draws, options.vocab_size
+
+
+def _target(options: TrainHypernetwork) -> Tokenizer:
+    """The tokenizer of n-shot training, with the ids that `freevocab transfer` would give it."""
+    if not target_files.is_codec(options.tokenizer):
+        return tokenizers.load(options.tokenizer)
+    if (Path(options.model) / "model.json").is_file():
+        return CodecTokenizer(codecs.load(options.tokenizer))
+    return target_files.open_target(options.tokenizer)
 
 
 def _config(options: TrainHypernetwork, steps: int, optimizer: OptimizerConfig) -> TrainConfig:

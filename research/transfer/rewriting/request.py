@@ -27,7 +27,7 @@ class Request:
       copy_overlap: of hypernetwork: entries that both tokenizers have keep their rows.
       base: of hypernetwork: the model that it was trained for, where `model` is a variant of it.
       task_vector: of a hypernetwork with a trunk: how much of what training did to it is added.
-      vectors: word vectors of the new tokenizer's language, a fastText .vec file.
+      vectors: word vectors of the new tokenizer's language, a fastText file.
       aux_text: glob of text files to make such vectors from, in their place.
       source_vectors, source_aux_text: the same of the old tokenizer's language, where it is
         another; `dictionary` is then needed to bring the two together.

@@ -4,7 +4,8 @@
 | --- | --- | --- |
 | cooccurrence | text in a tokenizer's ids | vectors of its entries |
 | words | text | vectors of words; of words, vectors of any tokenizer's entries |
-| fasttext_file | a .vec file | vectors of words |
+| fasttext_file | a .vec or .bin file | vectors of words |
+| fasttext_bin | a .bin file | vectors of words, and of any string by its n-grams |
 | alignment | two languages' word vectors and a dictionary | one space |
 """
 

@@ -74,7 +74,18 @@ def align(
     source_N, target_N = np.array(found).T
     rotation = procrustes(unit_rows(target.vectors_WxK[target_N]),
                           unit_rows(source.vectors_WxK[source_N]))  # fmt: skip
-    return target._replace(vectors_WxK=(target.vectors_WxK @ rotation).astype(np.float32))
+    return _rotated(target, rotation)
+
+
+def _rotated(words, rotation_KxK):
+    """Word vectors times a matrix, and so those of any string."""
+    def of_strings(strings):
+        return (words.of_strings(strings) @ rotation_KxK).astype(np.float32)
+
+    return words._replace(
+        vectors_WxK=(words.vectors_WxK @ rotation_KxK).astype(np.float32),
+        of_strings=None if words.of_strings is None else of_strings,
+    )
 
 
 def _pairs(source, target, dictionary):

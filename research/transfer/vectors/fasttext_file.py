@@ -1,4 +1,4 @@
-"""Word vectors from files: fastText's (and word2vec's) text format, plain or gzipped."""
+"""Word vectors from files: fastText's (and word2vec's) text format, plain or gzipped, or .bin."""
 
 import gzip
 import os
@@ -8,30 +8,38 @@ from typing import BinaryIO
 
 import numpy as np
 
-from research.errors import FreevocabError
+from research.errors import FreevocabError, UsageError
+from research.transfer.vectors import fasttext_bin
 from research.transfer.vectors.words import MAX_WORDS, WordVectors
 
 
 def read(path: str | os.PathLike, *, max_words: int = MAX_WORDS) -> WordVectors:
-    """The first `max_words` words of a `.vec` or `.vec.gz`: a line "COUNT DIM", then one a word.
+    """The first `max_words` words of a fastText file, told by how it starts, not by its name.
 
-    Such files list words by falling frequency and leave the counts out: 1 / rank stands in
-    (Zipf). Of a word listed twice the first counts; zero vectors are left out.
+    `.bin`: see `fasttext_bin.read`. `.vec` or `.vec.gz`: a line "COUNT DIM", then one a word. The
+    latter list words by falling frequency and leave the counts out: 1 / rank stands in (Zipf). Of
+    a word listed twice the first counts; zero vectors are left out.
 
     Raises:
-      FreevocabError: unreadable, cut off, or not of this format; the line is named.
+      UsageError: a `.bin` that is gzipped, or that cannot be read for want of gensim.
+      FreevocabError: unreadable, cut off, or not of these formats; the line is named.
     """
     try:
         with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            return _read(gzip.open(raw) if zipped else raw, max_words)
+            zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+            file = gzip.open(raw) if zipped else raw
+            binary = file.peek(4)[:4] == fasttext_bin.MAGIC
+            if not binary:
+                return _read(file, max_words)
     except _BadLineError as error:
         raise FreevocabError(f"{path}: {error}") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FreevocabError(f"{path}: a damaged gzip file ({error})") from error
     except OSError as error:
         raise FreevocabError(f"cannot read {path}: {error.strerror or error}") from error
+    if zipped:
+        raise UsageError(f"{path}: a gzipped fastText .bin: unpack it first (gunzip)")
+    return fasttext_bin.read(path, max_words=max_words)
 
 
 class _BadLineError(Exception):

@@ -1,7 +1,7 @@
 """Vectors of words, and from them vectors of a tokenizer's entries."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,11 +23,14 @@ class WordVectors(NamedTuple):
       words: distinct.
       vectors_WxK: float32.
       weights_W: float32 > 0, how frequent each is; only ratios count.
+      of_strings: where the vectors come with a rule for any string: float32 [N, K] of N strings,
+        zero where the rule has no answer (fastText's n-grams).
     """
 
     words: Sequence[str]
     vectors_WxK: np.ndarray
     weights_W: np.ndarray
+    of_strings: Callable[[Sequence[str]], np.ndarray] | None = None
 
 
 def train(texts: Iterable[bytes | str], config: SVDConfig | None = None) -> WordVectors:
@@ -76,6 +79,9 @@ def token_vectors(tokenizer: Tokenizer, words: WordVectors) -> TokenVectors:
 
     Each word is encoded alone, with and without a space before it (WECHSEL, section 3.2, for
     vectors without n-grams). Entries of no word have no vector.
+
+    Where the vectors have a rule for any string, that of the entry without the spaces around it
+    comes first (WECHSEL's way with n-grams).
     """
     spaced = [form for word in words.words for form in (word, f" {word}")]
     ids = tokenizer.encode(spaced)
@@ -88,6 +94,17 @@ def token_vectors(tokenizer: Tokenizer, words: WordVectors) -> TokenVectors:
     total_V = np.asarray(part_VxW.sum(1)).ravel()
     summed_VxK = part_VxW @ np.asarray(words.vectors_WxK, np.float64)
     mean_VxK = summed_VxK / np.where(total_V > 0, total_V, 1.0)[:, None]
-    mean_VxK[np.asarray(tokenizer.special_V, bool)] = 0
     vectors_VxK = mean_VxK.astype(np.float32)
+    if words.of_strings is not None:
+        own_VxK = words.of_strings([_string(entry) for entry in tokenizer.token_bytes()])
+        vectors_VxK = np.where(own_VxK.any(1)[:, None], own_VxK, vectors_VxK)
+    vectors_VxK[np.asarray(tokenizer.special_V, bool)] = 0
     return TokenVectors(vectors_VxK, vectors_VxK.any(1))
+
+
+def _string(entry: bytes) -> str:
+    """What an entry spells, without spaces around it; "" if it is no whole characters."""
+    try:
+        return entry.decode().strip()
+    except UnicodeDecodeError:
+        return ""
