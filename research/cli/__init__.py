@@ -88,6 +88,11 @@ COMMANDS = {
         "research.cli.transfer:run",
         "move a finished model to another tokenizer",
     ),
+    "unigramify": Command(
+        "research.cli.unigramify:Unigramify",
+        "research.cli.unigramify:run",
+        "make a Unigram of a BPE or WordPiece tokenizer",
+    ),
     "export": Command(
         "research.cli.export:Export",
         "research.cli.export:run",

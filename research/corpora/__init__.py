@@ -34,6 +34,16 @@ def load(spec: str) -> Corpus:
     return Corpus(sources[0] if len(sources) == 1 else Combined(sources))
 
 
+def load_files_or(spec: str) -> Corpus:
+    """As `load`, but what is no corpus' name is a glob of text files.
+
+    Raises:
+      UsageError: as `load`.
+    """
+    kind = _JOINT.split(spec)[0].partition(":")[0]
+    return load(spec if kind in _KINDS else f"text:{spec}")
+
+
 def _source(spec: str) -> Source:
     kind, _, argument = spec.partition(":")
     if kind not in _KINDS:
@@ -44,4 +54,4 @@ def _source(spec: str) -> Source:
     return importlib.import_module(_KINDS[kind]).source(argument)
 
 
-__all__ = ["Corpus", "Source", "load"]
+__all__ = ["Corpus", "Source", "load", "load_files_or"]

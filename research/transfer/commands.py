@@ -27,7 +27,6 @@ from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig
 
 Log = Callable[[str], None]
-_CORPORA = ("builtin", "text:", "tfds:", "synthetic")
 _IDENTITY_RATE = 3e-4  # arXiv 2405.07883: linear from 0 to this over the first stage
 
 
@@ -110,8 +109,8 @@ def _start(options: TrainHypernetwork, source: SourceModel, network: Hypernetwor
 
 
 def _windows(options: TrainHypernetwork, workdir: Path, log: Log) -> TextWindows:
-    text = options.text if options.text.startswith(_CORPORA) else f"text:{options.text}"
-    build = parts.store_builder(corpora.load(text), workdir, options.max_bytes, None, log)
+    corpus = corpora.load_files_or(options.text)
+    build = parts.store_builder(corpus, workdir, options.max_bytes, None, log)
     store: token_store.TokenStore = build("train", BytesCodec())
     return TextWindows(store, options.batch_size, options.window_bytes, options.seed)
 

@@ -21,7 +21,7 @@ What is decided how:
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +69,7 @@ def unigramify(
     rounds: int = 10,
     margin: float = 1e-3,
     penalty: float = 0.01,
+    log: Callable[[str], None] | None = None,
 ) -> Unigramified:
     """Scores for the entries of `tokenizer`.
 
@@ -78,6 +79,7 @@ def unigramify(
       rounds: programs at most; fewer if nothing is left to add.
       margin: by which the wanted segmentation is to be better.
       penalty: what a nat of distance to the prior costs, where a nat of slack costs the count.
+      log: told what each round reached.
 
     Raises:
       UsageError: no pretoken in the texts that the tokenizer knows, or rounds < 0.
@@ -93,11 +95,14 @@ def unigramify(
     score_N, kept_N = prior_N, prior_N
     found = entries.best_paths(known, score_N)
     first = best = _agreement(known, found)
+    say = log or (lambda line: None)
+    say(f"{len(known.count_W):,} different pretokens; prior scores agree on {first:.2%}")
     while solved < rounds and _cut(rows, known, found):
         solved += 1
         score_N = _on_grid(rows.solve(prior_N, margin=margin, penalty=penalty))
         found = entries.best_paths(known, score_N)
         share = _agreement(known, found)
+        say(f"round {solved}: {len(rows):,} constraints, agreement {share:.2%}")
         if share > best:  # a later program knows more rows, and need not agree more often
             best, kept_N = share, score_N
     others = entries.pretokens(*tokenizer.pretokens(held_out), None)
