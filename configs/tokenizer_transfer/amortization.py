@@ -31,7 +31,7 @@ class Config:
       vocab_size: rows of the models' tables.
       slots: pieces of a token that have a place of their own.
       batch_size, length: of the training step.
-      seed: for the record; nothing is drawn.
+      seed: decides nothing, as shapes draw nothing; here because every record names its seeds.
     """
 
     text: TextConfig

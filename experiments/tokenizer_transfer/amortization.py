@@ -17,8 +17,8 @@ from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
 from research.training import estimate
 from research.vocabularies import hypernetwork
-from research.vocabularies.hypernetwork import HypernetworkConfig, Layout, Packed
-from research.vocabularies.table import Table
+from research.vocabularies.hypernetwork import HypernetworkConfig, Layout
+from research.vocabularies.hypernetwork.network import flops
 
 TITLE = "FLOPs of a hypernetwork beside its model's (the paper's amortization)"
 COLUMNS = ("model", "layout", "mflops_per_token", "mflops_per_row", "share", "pieces", "filled",
@@ -47,33 +47,31 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         step = 2 * _model_flops(model, config.batch_size, config.length)
         network = HypernetworkConfig(model.trunk.d_model, tied=False, max_slots=config.slots)
         for label, layout in _layouts(config, counts_T):
-            flops = network_flops(network, layout, model.rows)
+            forward = flops(network, layout)
             rows.append(
                 {
                     "group": name,
                     "model": name,
                     "layout": label,
                     "mflops_per_token": per_token / 1e6,
-                    "mflops_per_row": flops / layout.rows / 1e6,
-                    "share": 100 * flops / layout.rows / per_token,
+                    "mflops_per_row": forward / layout.rows / 1e6,
+                    "share": 100 * forward / layout.rows / per_token,
                     "pieces": float(counts_T.mean()),
                     "filled": 100 * float(np.minimum(counts_T, config.slots).sum())
                     / (layout.groups * layout.slots),
                     "step_tflops": step / 1e12,
-                    "network_tflops": 3 * flops / 1e12,
-                    "ratio": 3 * flops / step,
+                    "network_tflops": 3 * forward / 1e12,
+                    "ratio": 3 * forward / step,
                 }
             )
-            log(f"{name}, {label}: a step of the network is {3 * flops / step:.2f} of the model")
+            log(f"{name}, {label}: a step of the network is {3 * forward / step:.2f} of the model")
     return setting.with_corpus(rows, corpus)
 
 
 def _layouts(config, counts_T) -> list[tuple[str, Layout]]:
     """zett's rectangle, and ours."""
     packed = hypernetwork.layout_for([counts_T], rows=len(counts_T), max_slots=config.slots)
-    padded = dataclasses.replace(
-        packed, widths=(config.slots,), tokens=(len(counts_T),), tails=packed.tails
-    )
+    padded = dataclasses.replace(packed, widths=(config.slots,), tokens=(len(counts_T),))
     return [(f"padded to {config.slots}", padded), ("packed by length", packed)]
 
 
@@ -86,23 +84,6 @@ def _model_flops(model: LanguageModelConfig, batch: int, length: int) -> int:
             params, model, {"inputs_BxL": ids, "targets_BxL": ids}
         )[0]
     )(params, ids)
-    return estimate.matmul_flops(traced)
-
-
-def network_flops(network: HypernetworkConfig, layout: Layout, source_rows: int) -> int:
-    """Matrix multiplications of one forward pass over a whole layout."""
-    shape = (source_rows, network.d_model)
-    source = Table(
-        jax.ShapeDtypeStruct(shape, np.float32),
-        None if network.tied else jax.ShapeDtypeStruct(shape, np.float32),
-    )
-    slots, tails = (layout.groups, layout.slots), (layout.groups, layout.tails)
-    packed = Packed(*(jax.ShapeDtypeStruct(s, np.int32) for s in (slots, slots, tails, tails)))
-    init = functools.partial(hypernetwork.init, config=network)
-    params = jax.eval_shape(lambda key, table: init(key, source=table), jax.random.key(0), source)
-    traced = jax.make_jaxpr(
-        lambda params, table, packed: hypernetwork.apply(params, network, table, packed, layout)
-    )(params, source, packed)
     return estimate.matmul_flops(traced)
 
 

@@ -5,25 +5,23 @@ model.json: {"format": "freevocab-model", "version": 1, "config": {...}, "codec"
 trunk/layers/mlp/up/kernel. codec/: what `codec.save` wrote.
 """
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from research import codecs, vocabularies
 from research.errors import FreevocabError, UsageError
-from research.files import atomic_path, share, write_json
+from research.files import atomic_path, write_json
 from research.models import language_model
+from research.models.described_folder import Kind, write_arrays
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 
-FORMAT = "freevocab-model"
-VERSION = 1
+_KIND = Kind("model", version=1)
+_PARAMS = "params.safetensors"
 
 
 def save(
@@ -41,33 +39,21 @@ def save(
     Raises:
       FreevocabError: if the codec is not the model's, or the disk is full.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     if codec.vocab_size + 2 != config.vocab_size:
         raise FreevocabError(
             f"the model has {config.vocab_size} ids, its codec {codec.vocab_size} and BOS and EOS"
         )
     with atomic_path(directory, directory=True) as temporary:
-        arrays = {
-            name: np.ascontiguousarray(jax.device_get(array))
-            for name, array in flatten(params).items()
-        }
-        try:
-            save_file(arrays, temporary / "params.safetensors")
-        except SafetensorError as error:
-            raise FreevocabError(f"cannot write {directory}: {error}") from None
-        share(temporary / "params.safetensors")  # safetensors lets only the owner read it
+        arrays = flatten(jax.device_get(params))
+        digest = write_arrays(temporary / _PARAMS, arrays, directory)
         codec.save(temporary / "codec")
-        description = {
-            "format": FORMAT,
-            "version": VERSION,
+        description = _KIND.head() | {
             "config": config_as_dict(config),
             "codec": codec.fingerprint(),
-            "params": _digest(temporary / "params.safetensors"),
+            "params": digest,
             "meta": extra or {},
         }
-        write_json(temporary / "model.json", description)
+        write_json(temporary / _KIND.description, description)
 
 
 def load(
@@ -82,19 +68,17 @@ def load(
     directory = Path(directory)
     description = _description(directory)
     config = config_from_dict(description.get("config"), directory)
-    params = _params(directory / "params.safetensors", config)
-    if _digest(directory / "params.safetensors") != description.get("params"):
-        raise FreevocabError(
-            f"{directory}: params.safetensors is damaged (not what model.json was written with); "
-            "restore the folder or train again"
-        )
+    wanted = flatten(
+        jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
+    )
+    arrays = _KIND.read_arrays(directory / _PARAMS, description.get("params"), wanted)
     codec = codecs.load(directory / "codec")
     if codec.fingerprint() != description.get("codec"):
         raise FreevocabError(
             f"{directory}: codec/ is not the codec that the model was trained with; "
             "restore the folder or train again"
         )
-    return jax.tree.map(jnp.asarray, params), config, codec, description["meta"]
+    return jax.tree.map(jnp.asarray, unflatten(arrays)), config, codec, description["meta"]
 
 
 def flatten(params: dict[str, Any]) -> dict[str, Any]:
@@ -143,53 +127,9 @@ def config_from_dict(fields: Any, where: str | os.PathLike) -> LanguageModelConf
 
 
 def _description(directory: Path) -> dict[str, Any]:
-    path = directory / "model.json"
-    if not path.is_file():
-        raise UsageError(f"{directory} is no model folder: it has no model.json")
-    try:
-        description = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise FreevocabError(f"{path} is damaged: {error}") from None
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise UsageError(f"{path} does not describe a freevocab model")
-    if description.get("version") != VERSION:
-        raise FreevocabError(
-            f"{path} has version {description.get('version')}, this program reads {VERSION}; "
-            "update freevocab"
-        )
+    description = _KIND.read(directory)
     meta = description.setdefault("meta", {})
     if not isinstance(meta, dict) or type(meta.get("length", 1)) is not int:
+        path = directory / _KIND.description
         raise FreevocabError(f"{path} is damaged: its meta is {meta!r:.80}")
     return description
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _params(path: Path, config: LanguageModelConfig) -> dict[str, Any]:
-    """The arrays, checked by name, shape and dtype against what the config would initialise."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays = load_file(path)
-    except FileNotFoundError:
-        raise FreevocabError(f"{path} is missing; the folder is not complete") from None
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise FreevocabError(f"{path} is damaged: {error}") from None
-    wanted = flatten(
-        jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
-    )
-    for name in sorted(wanted.keys() | arrays.keys()):
-        if name not in arrays:
-            raise FreevocabError(f"{path} is damaged: {name} is missing")
-        if name not in wanted:
-            raise FreevocabError(f"{path} holds {name}, which model.json's config has no place for")
-        if (arrays[name].shape, arrays[name].dtype) != (wanted[name].shape, wanted[name].dtype):
-            raise FreevocabError(
-                f"{path} is damaged: {name} is {arrays[name].dtype}{list(arrays[name].shape)}, "
-                f"not {wanted[name].dtype}{list(wanted[name].shape)}"
-            )
-    return unflatten(arrays)

@@ -7,8 +7,6 @@ training.
 """
 
 import dataclasses
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +17,8 @@ import numpy as np
 
 from research.codecs.tokenizer import Tokenizer
 from research.errors import FreevocabError, UsageError
-from research.files import atomic_path, share, write_json
+from research.files import atomic_path, write_json
+from research.models.described_folder import Kind, write_arrays
 from research.models.saved import flatten, unflatten
 from research.transfer import task_vectors
 from research.transfer.source_model import SourceModel, digest
@@ -28,9 +27,7 @@ from research.vocabularies.hypernetwork import HypernetworkConfig
 from research.vocabularies.hypernetwork.config import from_dict
 from research.vocabularies.table import Table
 
-FORMAT = "freevocab-hypernetwork"
-VERSION = 1
-_DESCRIPTION = "hypernetwork.json"
+_KIND = Kind("hypernetwork", version=1)
 _PARAMS, _TRUNK = "params.safetensors", "trunk.safetensors"
 
 
@@ -68,9 +65,7 @@ def save(
       FreevocabError: if it cannot be written.
     """
     table = source.table
-    described = {
-        "format": FORMAT,
-        "version": VERSION,
+    described = _KIND.head() | {
         "config": dataclasses.asdict(config),
         "source": {
             "rows": int(table.input_VxD.shape[0]),
@@ -88,7 +83,7 @@ def save(
         described["params"] = _write(temporary / _PARAMS, params, directory)
         if trunk is not None:
             described["trunk"] = _write(temporary / _TRUNK, trunk, directory)
-        write_json(temporary / _DESCRIPTION, described)
+        write_json(temporary / _KIND.description, described)
 
 
 def load(directory: str | os.PathLike) -> Saved:
@@ -99,15 +94,15 @@ def load(directory: str | os.PathLike) -> Saved:
       FreevocabError: if it is damaged or of a newer version.
     """
     directory = Path(directory)
-    described = _described(directory)
+    described = _KIND.read(directory)
     try:
         config = from_dict(described["config"])
         source, rows = dict(described["source"]), int(described["source"]["rows"])
         meta = {**described["meta"], "source": source}
     except (UsageError, KeyError, TypeError, ValueError) as error:
-        raise FreevocabError(f"{directory / _DESCRIPTION} is damaged: {error}") from None
-    params = _read(directory / _PARAMS, described.get("params"))
-    _check_arrays(directory / _PARAMS, params, config, rows)
+        raise FreevocabError(f"{directory / _KIND.description} is damaged: {error}") from None
+    wanted = _arrays_of(config, rows)
+    params = _KIND.read_arrays(directory / _PARAMS, described.get("params"), wanted)
     return Saved(unflatten(params), config, meta)
 
 
@@ -118,10 +113,10 @@ def load_trunk(directory: str | os.PathLike) -> Any:
       UsageError, FreevocabError: as `load`.
     """
     directory = Path(directory)
-    described = _described(directory)
+    described = _KIND.read(directory)
     if described.get("trunk") is None:
         return None
-    return unflatten(_read(directory / _TRUNK, described["trunk"]))
+    return unflatten(_KIND.read_arrays(directory / _TRUNK, described["trunk"]))
 
 
 def check(saved: Saved, table: Table, tokenizer: Tokenizer) -> bool:
@@ -154,74 +149,20 @@ def check(saved: Saved, table: Table, tokenizer: Tokenizer) -> bool:
     return digest(table) == source["table"]
 
 
-def _described(directory: Path) -> dict[str, Any]:
-    path = directory / _DESCRIPTION
-    if not path.is_file():
-        raise UsageError(f"{directory} is no hypernetwork folder: it has no {_DESCRIPTION}")
-    try:
-        described = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise FreevocabError(f"{path} is damaged: {error}") from None
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
-        raise UsageError(f"{path} does not describe a hypernetwork of freevocab")
-    if described.get("version") != VERSION:
-        raise FreevocabError(
-            f"{path} has version {described.get('version')}, this program reads {VERSION}; "
-            "update freevocab"
-        )
-    return described
-
-
 def _write(path: Path, tree: Any, directory: str | os.PathLike) -> str:
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     arrays = {
-        name: np.ascontiguousarray(np.asarray(jax.device_get(leaf), np.float32))
-        for name, leaf in flatten(tree).items()
+        name: np.asarray(leaf, np.float32) for name, leaf in flatten(jax.device_get(tree)).items()
     }
-    try:
-        save_file(arrays, path)
-    except SafetensorError as error:
-        raise FreevocabError(f"cannot write {directory}: {error}") from None
-    share(path)
-    return _digest(path)
+    return write_arrays(path, arrays, directory)
 
 
-def _read(path: Path, wanted: str | None) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    if not path.is_file():
-        raise FreevocabError(f"{path} is missing; the folder is not complete")
-    if _digest(path) != wanted:
-        raise FreevocabError(
-            f"{path} is damaged (not what {_DESCRIPTION} was written with); restore the folder or "
-            "train again"
-        )
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise FreevocabError(f"{path} is damaged: {error}") from None
-
-
-def _check_arrays(path: Path, arrays: dict[str, np.ndarray], config, rows: int) -> None:
-    """The config's parameters and nothing else."""
+def _arrays_of(config: HypernetworkConfig, rows: int) -> dict[str, Any]:
+    """Names, shapes and dtypes of the parameters for a table of `rows`."""
     row = jax.ShapeDtypeStruct((rows, config.d_model), np.float32)
     bias = jax.ShapeDtypeStruct((rows,), np.float32) if config.bias else None
     source = Table(row, None if config.tied else row, bias)
-    wanted = flatten(
+    return flatten(
         jax.eval_shape(
             lambda key, table: hypernetwork.init(key, config, table), jax.random.key(0), source
         )
     )
-    for name in sorted(wanted.keys() | arrays.keys()):
-        have = arrays[name].shape if name in arrays else None
-        want = wanted[name].shape if name in wanted else None
-        if have != want:
-            raise FreevocabError(f"{path} is damaged: {name} is {have}, not {want}")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -80,7 +80,7 @@ def test_damage_gets_one_line(folder, tmp_path):
     describe(format="other")
     fails(UsageError, "does not describe")
     describe(config={**description["config"], "num_layers": 2})
-    fails(FreevocabError, "layer_1/.* is None")
+    fails(FreevocabError, "layer_1/.* is missing")
     describe(config={"d_model": 16})
     fails(FreevocabError, "hypernetwork.json is damaged")
     describe(source={})

@@ -23,9 +23,9 @@ STORE = byte_store(DOCUMENTS)
 SAMPLING = Sampling(vocab_size=400, queue=3)
 
 
-def batches(store=STORE, rows=4, size=300, length=20, sampling=SAMPLING, seed=3, **options):
+def batches(store=STORE, rows=4, size=300, length=20, sampling=SAMPLING, seed=3):
     windows = TextWindows(store, rows=rows, size=size, seed=seed)
-    return SampledBatches(sampling, [(windows, 1.0)], length=length, seed=seed, **options)
+    return SampledBatches(sampling, [(windows, 1.0)], length=length, seed=seed)
 
 
 def equal(one, other):
@@ -93,15 +93,6 @@ def test_windows_cut_no_character():
             assert all(part.decode() in text.decode() for part in row)
 
 
-def test_every_process_samples_the_same_and_encodes_its_rows():
-    whole = batches().at(1)
-    for index in range(2):
-        part = batches(process_index=index, process_count=2).at(1)
-        assert part.tokenizer.fingerprint() == whole.tokenizer.fingerprint()
-        for name, array in whole.batch.items():
-            np.testing.assert_array_equal(part.batch[name], array[2 * index : 2 * index + 2])
-
-
 def test_sources_take_turns_by_weight_and_each_keeps_its_own_place():
     other = byte_store([document.upper() for document in DOCUMENTS])
     windows = [TextWindows(store, rows=4, size=300) for store in (STORE, other)]
@@ -128,7 +119,8 @@ def test_what_makes_no_batches_is_refused():
         TextWindows(tiny_store(), rows=1, size=8)
     with pytest.raises(UsageError, match="fewer than one batch"):
         TextWindows(byte_store([b"short"]), rows=2, size=8)
-    with pytest.raises(UsageError, match="do not divide among 3"):
-        batches(process_count=3)
+    with pytest.raises(UsageError, match="give all the same"):
+        windows = [TextWindows(STORE, rows=rows, size=300) for rows in (2, 4)]
+        SampledBatches(SAMPLING, [(one, 1.0) for one in windows], length=20, seed=3)
     with pytest.raises(UsageError, match="needs bos and eos"):
         batches(sampling=Sampling(special=("unk",)))

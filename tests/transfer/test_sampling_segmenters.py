@@ -18,6 +18,7 @@ from research.transfer.sampling import (
     SampledTokenizer,
     codebooks,
     edges,
+    lattice,
     pretokens,
     segmenters,
     trained,
@@ -76,6 +77,22 @@ def test_viterbi_finds_the_best_of_all_segmentations(longer, text, seed):
     best = max(unigram.score_V[one].sum() for one in segmentations(text, number))
     assert b"".join(tokens[id_] for id_ in ids_N) == text
     np.testing.assert_allclose(unigram.score_V[ids_N].sum(), best, rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SMALL, st.text("ab c", min_size=1, max_size=9).map(str.encode), st.integers(0, 9))
+def test_the_best_score_may_be_one_without_an_entry(longer, text, seed):
+    tokens, unigram = with_scores(longer, seed)
+    number = {token: v for v, token in enumerate(tokens)}
+    without = np.arange(255, len(tokens))
+    words = pretokens.split(WHOLE, [text] * len(without))
+    found = lattice.best_scores(
+        words, edges.build(tokens), unigram.score_V, np.where(without > 255, without, -1)
+    )
+    paths = list(segmentations(text, number))
+    for score, v in zip(found, without.tolist(), strict=True):
+        best = max(unigram.score_V[path].sum() for path in paths if v == 255 or v not in path)
+        assert score == pytest.approx(best, rel=1e-12)
 
 
 def test_viterbi_gives_the_ids_of_tokenizers():
@@ -215,7 +232,7 @@ def test_what_is_no_vocabulary_is_refused():
 def test_compiled_and_not_are_the_same(monkeypatch):
     texts = [b"the thin one in the middle", b"\xff of \xe6\x97\xa5\xe6\x9c\xac", b""]
     fast = [(one.encode(texts), one.encode_some(texts, 2)) for one in sampled()]
-    for module in (edges, segmenters):
+    for module in (edges, lattice, segmenters):
         monkeypatch.setattr(module, "compiled", lambda function: function)
     sampled.cache_clear()  # tries are built once
     for tokenizer, (all_ids, some_ids) in zip(sampled(), fast, strict=True):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from research.codecs.tokenizer import Pieces
 from research.errors import UsageError
+from research.training import estimate
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, network, packing
 from research.vocabularies.table import Table
@@ -235,13 +236,38 @@ def test_little_is_padded():
     counts = rng.choice([1, 2, 3, 4, 5, 9], p=[0.25, 0.4, 0.2, 0.1, 0.04, 0.01], size=32_768)
     layout = hypernetwork.layout_for([counts], rows=32_768, max_slots=8)
     assert counts.sum() / (layout.slots * layout.groups) > 0.9
-    table = jax.tree.map(jnp.asarray, source())
     config = config_of(num_layers=3)
-    shapes = jax.eval_shape(lambda key: hypernetwork.init(key, config, table), jax.random.key(0))
-    assert network.parameter_count(shapes) > 1000
     padded = hypernetwork.Layout(1, (7,), (32_768,), 1)
     ratio = network.flops(config, padded, pool_early=False) / network.flops(config, layout)
     assert ratio > 2.5
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"num_layers": 3},
+        {"tied": True, "bias": True},
+        {"form": "zett", "bias": True, "languages": 3, "num_layers": 2, "ffn_factor": 3},
+    ],
+    ids=["residual", "tied", "zett"],
+)
+def test_flops_are_those_of_the_traced_network(variant, early):
+    config = config_of(**variant)
+    table = source(config.tied, config.bias)
+    params = jax.eval_shape(
+        lambda table: hypernetwork.init(jax.random.key(0), config, table), table
+    )
+    layout = hypernetwork.Layout(2, (1, 2, 3), (7, 5, 4), tails=2)
+    slots, tails = np.zeros((2, layout.slots), np.int32), np.zeros((2, 2), np.int32)
+    packed = hypernetwork.Packed(slots, slots, tails, tails)
+    languages = np.zeros(2, np.int32) if config.languages else None
+    traced = jax.make_jaxpr(
+        lambda params: hypernetwork.apply(
+            params, config, table, packed, layout, languages, pool_early=early
+        )
+    )(params)
+    assert network.flops(config, layout, pool_early=early) == estimate.matmul_flops(traced)
 
 
 @pytest.mark.parametrize(

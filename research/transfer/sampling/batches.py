@@ -39,11 +39,10 @@ class SampledBatches:
       sources: texts and how often each comes, in proportion; a step takes one of them (a
         language, say), and each has its own queue. All give equally many rows.
       length: L, tokens of a row.
-      process_index, process_count: every process samples the same tokenizer and encodes only its
-        own rows.
+      seed: of the tokenizers, and of which source a step takes; windows have their own.
 
     Raises:
-      UsageError: rows that do not divide among the processes, or no BOS and EOS to set between
+      UsageError: sources with different numbers of rows, or no BOS and EOS to set between
         documents.
     """
 
@@ -54,20 +53,13 @@ class SampledBatches:
         *,
         length: int,
         seed: int,
-        process_index: int = 0,
-        process_count: int = 1,
     ):
         rows = {windows.rows for windows, _ in sources}
-        if len(rows) != 1 or min(rows) % process_count:
-            raise UsageError(
-                f"sources with batches of {sorted(rows)} rows do not divide among"
-                f" {process_count} processes: give all the same, a multiple of the processes"
-            )
+        if len(rows) != 1:
+            raise UsageError(f"sources have batches of {sorted(rows)} rows: give all the same")
         if not {"bos", "eos"} <= set(sampling.special):
             raise UsageError("sampling.special needs bos and eos: rows begin with one, documents"
                              " end with the other")
-        share = min(rows) // process_count
-        self._rows = slice(process_index * share, (process_index + 1) * share)
         self._sampling, self._length, self._seed = sampling, length, seed
         self._sources = [windows for windows, _ in sources]
         self._weights = np.array([weight for _, weight in sources], np.float64)
@@ -82,7 +74,7 @@ class SampledBatches:
         tokenizer = sample(
             self._sampling, self._queues[source], seed=self._seed, step=step, first=turn
         )
-        rows = self._sources[source].batch(turn)[self._rows]
+        rows = self._sources[source].batch(turn)
         return SampledBatch(tokenizer, encoded(tokenizer, rows, self._length), rows)
 
     def source(self, step: int) -> tuple[int, int]:

@@ -6,9 +6,7 @@ import numpy as np
 
 from research import codecs
 from research.transfer.sampling.config import Codebook
-from research.transfer.sampling.segmenters import LongestMatch
-
-_BYTES = [bytes((byte,)) for byte in range(256)]
+from research.transfer.sampling.segmenters import BYTES, LongestMatch
 
 
 def sample(
@@ -23,7 +21,7 @@ def sample(
     longer = _longer(config.name)
     size = min(pieces - 256, len(longer))
     chosen = np.sort(rng.choice(len(longer), size, replace=False))
-    tokens = _BYTES + [longer[number] for number in chosen.tolist()]
+    tokens = BYTES + [longer[number] for number in chosen.tolist()]
     return tokens, LongestMatch(tokens)
 
 

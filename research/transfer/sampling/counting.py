@@ -25,11 +25,11 @@ class Batch:
 
 
 class Counts:
-    """Counts of pretokens and of their substrings.
+    """Counts of the substrings of pretokens.
 
     Attributes:
       words, strings: the pretokens and the substrings, numbered as they came.
-      word_counts_P, counts_S: int64, how often each is in the queue now.
+      counts_S: int64, how often each substring is in the queue now.
       characters_S: int32, characters of each substring (bytes, if not aligned).
       blob: uint8, the bytes of the pretokens; substrings lie in them.
     """
@@ -37,7 +37,6 @@ class Counts:
     def __init__(self, candidates: Candidates):
         self.candidates = candidates
         self.words, self.strings = Strings(), Strings()
-        self.word_counts_P = np.zeros(1024, np.int64)
         self.counts_S = np.zeros(1024, np.int64)
         self.characters_S = np.zeros(1024, np.int32)
         self.blob = np.zeros(1 << 16, np.uint8)
@@ -66,7 +65,6 @@ class Counts:
     def add(self, batch: Batch, sign: int = 1) -> None:
         """Counts a batch in, or out with sign = -1."""
         count_U = sign * batch.count_U
-        self.word_counts_P[batch.pretoken_U] += count_U
         compiled(_add)(batch.pretoken_U, count_U, self._first_P, self._lists, self.counts_S)
 
     def live(self) -> np.ndarray:
@@ -127,10 +125,8 @@ class Counts:
             self.counts_S = grown(self.counts_S, len(self.counts_S), capacity)
             self.characters_S = grown(self.characters_S, len(self.characters_S), capacity)
         self.characters_S[number_N] = characters_N
-        if len(self.word_counts_P) < size:
-            capacity = len(self.words.hash_S)
-            self.word_counts_P = grown(self.word_counts_P, len(self.word_counts_P), capacity)
-            self._first_P = grown(self._first_P, old + 1, capacity + 1)
+        if len(self._first_P) <= size:
+            self._first_P = grown(self._first_P, old + 1, len(self.words.hash_S) + 1)
         used = int(self._first_P[old])
         if used + more > len(self._lists):
             self._lists = grown(self._lists, used, 1 << (used + more).bit_length())

@@ -9,15 +9,12 @@ by its best segmentation without itself, until V are left.
 
 import numpy as np
 
-from research.codecs.compiled import compiled
-from research.transfer.sampling import edges
-from research.transfer.sampling.config import UnigramEM
+from research.transfer.sampling import edges, lattice, pretokens
+from research.transfer.sampling.config import Pretokens, UnigramEM
 from research.transfer.sampling.counting import Counts
 from research.transfer.sampling.pretokens import Words
-from research.transfer.sampling.segmenters import Unigram
+from research.transfer.sampling.segmenters import BYTES, Unigram
 from research.transfer.sampling.substrings import best
-
-_BYTES = [bytes((byte,)) for byte in range(256)]
 
 
 def seeds(counts: Counts, size: int) -> tuple[list[bytes], np.ndarray]:
@@ -46,13 +43,13 @@ def train(
       weight_N: of the seeds, in proportion to their first probabilities.
       pieces: entries wanted; fewer if the seeds are fewer or the data need no more.
     """
-    tokens = _BYTES + seeds
+    tokens = BYTES + seeds
     in_bytes = np.bincount(words.data, np.repeat(count_P, np.diff(words.start_W)), minlength=256)
     expected_V = np.concatenate([in_bytes + 1, weight_N]).astype(np.float64)
     score_V = _log_probabilities(expected_V)
     while len(tokens) > pieces:
         for _ in range(config.rounds):
-            expected_V = expected(Unigram(tokens, score_V), words, count_P)
+            expected_V = _expected(tokens, score_V, words, count_P)
             least = np.sort(expected_V[256:])[::-1][pieces - 257] if pieces > 256 else np.inf
             tokens, expected_V = _kept(tokens, expected_V, expected_V >= min(0.5, least))
             score_V = _log_probabilities(expected_V)
@@ -63,22 +60,16 @@ def train(
         tokens, expected_V = _kept(tokens, expected_V, keep_V)
         score_V = _log_probabilities(expected_V)
     for _ in range(config.rounds):
-        score_V = _log_probabilities(expected(Unigram(tokens, score_V), words, count_P))
+        score_V = _log_probabilities(_expected(tokens, score_V, words, count_P))
     order = 256 + np.argsort(-score_V[256:], kind="stable")
-    tokens = _BYTES + [tokens[v] for v in order.tolist()]
+    tokens = BYTES + [tokens[v] for v in order.tolist()]
     score_V = score_V[np.concatenate([np.arange(256), order])]
     return tokens, Unigram(tokens, score_V)
 
 
-def expected(model: Unigram, words: Words, count_P: np.ndarray) -> np.ndarray:
-    """Expected count of each entry over all segmentations of the pretokens, float64 [V]."""
-    longest = int(np.diff(words.start_W).max(initial=0)) + 1
-    expected_V = np.zeros(len(model.score_V))
-    compiled(_forward_backward)(
-        words.data, words.start_W, count_P, *model.edges, model.score_V,
-        np.empty(longest), np.empty(longest), expected_V,
-    )
-    return expected_V
+def _expected(tokens: list[bytes], score_V, words: Words, count_P) -> np.ndarray:
+    longest = max(map(len, tokens))
+    return lattice.expected_counts(words, count_P, edges.build(tokens), score_V, longest)
 
 
 def _log_probabilities(expected_V: np.ndarray) -> np.ndarray:
@@ -96,75 +87,9 @@ def _kept(tokens, expected_V, keep_V):
 
 
 def _losses(tokens: list[bytes], score_V: np.ndarray, expected_V: np.ndarray) -> np.ndarray:
-    """Nats that the data would cost more without each entry; bytes are never asked for."""
-    blob = np.frombuffer(b"".join(tokens), np.uint8)
-    start_V = np.concatenate([[0], np.cumsum([len(token) for token in tokens])])
-    other_V = np.empty(len(tokens))
-    longest = int(np.diff(start_V).max())
-    compiled(_without)(
-        blob, start_V, *edges.build(tokens), score_V, np.empty(longest + 1), other_V
-    )
+    """Nats that the data would cost more without each entry; of bytes, which stay, 0."""
+    words = pretokens.split(Pretokens(whole=True), tokens)
+    without_V = np.arange(len(tokens))
+    without_V[:256] = -1
+    other_V = lattice.best_scores(words, edges.build(tokens), score_V, without_V)
     return expected_V * (score_V - other_V)
-
-
-def _forward_backward(
-    data, start_W, count_P, key_E, node_E, id_E, id_of_byte, score_V,
-    forward, backward, expected_V,
-):
-    mask = len(key_E) - 1
-    for w in range(len(start_W) - 1):
-        begin, size = start_W[w], start_W[w + 1] - start_W[w]
-        for i in range(size + 1):
-            forward[i] = backward[i] = -np.inf
-        forward[0] = backward[size] = 0.0
-        # Forward, backward, then what each entry has of the whole: the same walk three times.
-        for turn in range(3):
-            for step in range(size):
-                i = size - 1 - step if turn == 1 else step
-                byte = np.int64(data[begin + i])
-                node, id_ = 1 + byte, np.int64(id_of_byte[byte])
-                for j in range(i + 1, size + 1):
-                    if id_ >= 0 and turn == 0:
-                        a, b = forward[j], forward[i] + score_V[id_]
-                        forward[j] = max(a, b) + np.log1p(np.exp(min(a, b) - max(a, b)))
-                    elif id_ >= 0 and turn == 1:
-                        a, b = backward[i], backward[j] + score_V[id_]
-                        backward[i] = max(a, b) + np.log1p(np.exp(min(a, b) - max(a, b)))
-                    elif id_ >= 0:
-                        share = forward[i] + score_V[id_] + backward[j] - forward[size]
-                        expected_V[id_] += count_P[w] * np.exp(share)
-                    if j == size:
-                        break
-                    key = (node << 8) | np.int64(data[begin + j])
-                    cell = ((key * 0x9E3779B1) >> 15) & mask
-                    while key_E[cell] >= 0 and key_E[cell] != key:
-                        cell = (cell + 1) & mask
-                    if key_E[cell] < 0:
-                        break
-                    node, id_ = np.int64(node_E[cell]), np.int64(id_E[cell])
-
-
-def _without(blob, start_V, key_E, node_E, id_E, id_of_byte, score_V, best, other_V):
-    """The best score of each entry's bytes by other entries; of a byte its own."""
-    mask = len(key_E) - 1
-    for v in range(len(start_V) - 1):
-        begin, size = start_V[v], start_V[v + 1] - start_V[v]
-        best[0] = 0.0
-        for i in range(1, size + 1):
-            best[i] = -np.inf
-        for i in range(size):
-            byte = np.int64(blob[begin + i])
-            node, id_ = 1 + byte, np.int64(id_of_byte[byte])
-            for j in range(i + 1, size + 1):
-                if id_ >= 0 and (id_ != v or size == 1):
-                    best[j] = max(best[j], best[i] + score_V[id_])
-                if j == size:
-                    break
-                key = (node << 8) | np.int64(blob[begin + j])
-                cell = ((key * 0x9E3779B1) >> 15) & mask
-                while key_E[cell] >= 0 and key_E[cell] != key:
-                    cell = (cell + 1) & mask
-                if key_E[cell] < 0:
-                    break
-                node, id_ = np.int64(node_E[cell]), np.int64(id_E[cell])
-        other_V[v] = best[size]

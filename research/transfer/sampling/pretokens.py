@@ -46,6 +46,15 @@ class Words(NamedTuple):
     start_W: np.ndarray
     first_T: np.ndarray
 
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest word; 0 without any."""
+        return int(np.diff(self.start_W).max(initial=0))
+
+    def room(self, limit: int) -> int:
+        """Ids that `limit` of each text can be at most, one word beyond the limit included."""
+        return min(len(self.data), (len(self.first_T) - 1) * limit + self.longest)
+
 
 def pattern(config: Pretokens) -> str:
     """The regular expression whose matches are the pretokens.

@@ -12,7 +12,7 @@ from research.errors import FreevocabError
 from research.transfer.sampling import pretokens
 from research.transfer.sampling.config import Pretokens
 from research.transfer.sampling.pretokens import Words
-from research.transfer.sampling.segmenters import NO_LIMIT, Segmenter, Unigram
+from research.transfer.sampling.segmenters import BYTES, NO_LIMIT, Segmenter
 
 
 class SampledTokenizer(StaticVocabulary):
@@ -25,10 +25,6 @@ class SampledTokenizer(StaticVocabulary):
       pieces: V without special tokens; ids without an entry fill it up (they count as special).
       special: roles of the special tokens, whose ids come last.
       name: what kind it is.
-
-    Attributes:
-      score_V: float64 log probabilities of all ids (-inf without an entry), or None if the
-        segmenter has none.
 
     Raises:
       FreevocabError: more entries than pieces, or not the bytes first.
@@ -48,17 +44,13 @@ class SampledTokenizer(StaticVocabulary):
     ):
         if len(tokens) > pieces:
             raise FreevocabError(f"{len(tokens)} entries do not fit a vocabulary of {pieces}")
-        if list(tokens[:256]) != [bytes((byte,)) for byte in range(256)]:
+        if list(tokens[:256]) != BYTES:
             raise FreevocabError("the first 256 entries of a sampled tokenizer are the bytes")
         super().__init__([*tokens, *[b""] * (pieces - len(tokens) + len(special))])
         self.name, self.pretokens, self.segmenter = name, pretokens, segmenter
-        self.entries, self.pieces = len(tokens), pieces
+        self.pieces = pieces
         self.special_V = np.arange(self.vocab_size) >= len(tokens)
         self.roles = {role: pieces + place for place, role in enumerate(special)}
-        self.score_V = None
-        if isinstance(segmenter, Unigram):
-            self.score_V = np.full(self.vocab_size, -np.inf)
-            self.score_V[: len(tokens)] = segmenter.score_V
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; no token goes beyond its pretoken."""

@@ -14,11 +14,12 @@ import numpy as np
 
 from research.codecs import trie as tries
 from research.codecs.compiled import compiled
-from research.transfer.sampling import edges
+from research.transfer.sampling import edges, lattice
 from research.transfer.sampling.edges import Edges
 from research.transfer.sampling.pretokens import Words
 
 NO_LIMIT = 1 << 40  # tokens of a text
+BYTES = [bytes((byte,)) for byte in range(256)]
 
 
 class Segmenter(Protocol):
@@ -32,9 +33,7 @@ class Segmenter(Protocol):
 
 
 class Unigram:
-    """The segmentation with the largest sum of scores (Kudo 2018), by Viterbi in a trie.
-
-    Of equal sums the one whose last token is longest wins, and so on towards the front.
+    """The segmentation with the largest sum of scores (Kudo 2018): `lattice.best_paths`.
 
     Args:
       tokens: the entries, the 256 bytes among them.
@@ -45,21 +44,12 @@ class Unigram:
         self._tokens, self.score_V = tokens, np.asarray(score_V, np.float64)
 
     @functools.cached_property
-    def edges(self) -> Edges:
-        """The entries as a trie; built at the first use."""
+    def _edges(self) -> Edges:
         return edges.build(self._tokens)
 
     def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
         """See the top of this module."""
-        longest = int(np.diff(words.start_W).max(initial=0)) + 1
-        count_T = np.zeros(len(words.first_T) - 1, np.int64)
-        ids_N = np.empty(_most(words, limit), np.int32)
-        total = compiled(_best_paths)(
-            *words, limit, *self.edges, self.score_V,
-            np.empty(longest), np.empty(longest, np.int32), np.empty(longest, np.int64),
-            ids_N, count_T,
-        )
-        return ids_N[:total].copy(), count_T
+        return lattice.best_paths(words, limit, self._edges, self.score_V)
 
     def state(self) -> bytes:
         """The scores."""
@@ -106,9 +96,9 @@ class Merges:
 
     def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
         """See the top of this module."""
-        longest = int(np.diff(words.start_W).max(initial=0)) + 1
-        count_T = np.zeros(len(words.first_T) - 1, np.int64)
-        ids_N = np.empty(_most(words, limit), np.int32)
+        longest = words.longest + 1
+        count_T = np.empty(len(words.first_T) - 1, np.int64)
+        ids_N = np.empty(words.room(limit), np.int32)
         links, changed = np.empty((4, longest), np.int64), np.empty(longest, np.int64)
         total = compiled(_merge)(
             *words, limit, self._pair_M, self._rank_M, self._merged_M,
@@ -121,12 +111,6 @@ class Merges:
         return b"merges" + self._pair_M.tobytes() + self._rank_M.tobytes()
 
 
-def _most(words: Words, limit: int) -> int:
-    """Ids that there can be at most, one pretoken beyond the limit included."""
-    texts, longest = len(words.first_T) - 1, int(np.diff(words.start_W).max(initial=0))
-    return min(len(words.data), texts * limit + longest)
-
-
 def _cut(ids_N, count_W, words: Words, limit: int):
     """The first `limit` ids of each text."""
     end_W = np.concatenate([[0], np.cumsum(count_W)])
@@ -136,50 +120,6 @@ def _cut(ids_N, count_W, words: Words, limit: int):
     kept_T = np.minimum(count_T, limit)
     place_N = np.arange(len(ids_N)) - np.repeat(start_T, count_T)
     return ids_N[place_N < np.repeat(kept_T, count_T)], kept_T
-
-
-def _best_paths(
-    data, start_W, first_T, limit, key_E, node_E, id_E, id_of_byte, score_V,
-    best, token, back, ids_N, count_T,
-):
-    total, mask = 0, len(key_E) - 1
-    for text in range(len(first_T) - 1):
-        before = total
-        for w in range(first_T[text], first_T[text + 1]):
-            if total - before >= limit:
-                break
-            begin, size = start_W[w], start_W[w + 1] - start_W[w]
-            best[0] = 0.0
-            for i in range(1, size + 1):
-                best[i] = -np.inf
-            for i in range(size):
-                byte = np.int64(data[begin + i])
-                node, id_ = 1 + byte, np.int64(id_of_byte[byte])
-                for j in range(i + 1, size + 1):  # the string from i to j, and all entries among it
-                    if id_ >= 0 and best[i] + score_V[id_] > best[j]:
-                        best[j], token[j], back[j] = best[i] + score_V[id_], id_, i
-                    if j == size:
-                        break
-                    key = (node << 8) | np.int64(data[begin + j])
-                    cell = ((key * 0x9E3779B1) >> 15) & mask
-                    while key_E[cell] >= 0 and key_E[cell] != key:
-                        cell = (cell + 1) & mask
-                    if key_E[cell] < 0:
-                        break
-                    node, id_ = np.int64(node_E[cell]), np.int64(id_E[cell])
-            tokens, i = 0, size
-            while i > 0:
-                tokens += 1
-                i = back[i]
-            i, at = size, total + tokens
-            while i > 0:
-                at -= 1
-                ids_N[at] = token[i]
-                i = back[i]
-            total += tokens
-        total = min(total, before + limit)
-        count_T[text] = total - before
-    return total
 
 
 def _merge(

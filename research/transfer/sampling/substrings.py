@@ -14,9 +14,8 @@ from research.errors import UsageError
 from research.transfer.sampling.config import Substrings
 from research.transfer.sampling.counting import Counts
 from research.transfer.sampling.interning import mixed
-from research.transfer.sampling.segmenters import Unigram
+from research.transfer.sampling.segmenters import BYTES, Unigram
 
-_BYTES = [bytes((byte,)) for byte in range(256)]
 _HALF = 2.0**-54  # half a step of the uniform numbers: they are never 0 or 1
 
 
@@ -48,7 +47,7 @@ def sample(
     p_V[first_N] = p_N[single_N]
     positive_V = p_V > 0
     p_V[~positive_V] = p_V[positive_V].min(initial=1.0)
-    tokens = _BYTES + counts.bytes_of(live_N[chosen_M])
+    tokens = BYTES + counts.bytes_of(live_N[chosen_M])
     return tokens, Unigram(tokens, np.log(p_V / p_V.sum()))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from research.codecs.tokenizer_json import byte_alphabet
 from research.transfer.sampling import pretokens
 from research.transfer.sampling.config import Pretokens
-from research.transfer.sampling.segmenters import LongestMatch, Merges
+from research.transfer.sampling.segmenters import BYTES, LongestMatch, Merges
 
 
 def bpe(texts: Iterable[bytes], cut: Pretokens, pieces: int) -> tuple[list[bytes], Merges]:
@@ -24,7 +24,7 @@ def bpe(texts: Iterable[bytes], cut: Pretokens, pieces: int) -> tuple[list[bytes
     strings = {
         token: bytes(of_byte[character] for character in token) for token in learned["vocab"]
     }
-    tokens = [bytes((byte,)) for byte in range(256)]
+    tokens = list(BYTES)
     ids = {strings[token]: strings[token][0] for token in strings if len(token) == 1}
     left_M, right_M, merged_M = [], [], []
     for left, right in learned["merges"]:

@@ -6,7 +6,9 @@
 | --- | --- |
 | config | `HypernetworkConfig`, the two forms |
 | packing | tokens of like lengths side by side, in shapes that do not change |
-| network | `init` and `apply`: source rows of the pieces -> predicted rows |
+| network | `init` and `apply`: source rows of the pieces -> predicted rows; `flops` |
+| encoder, dense | its layers, on tokens packed end to end |
+| placement | where arrays live when a step is spread over devices |
 | inference | `predict`: a whole vocabulary, in chunks |
 
 It knows neither tokenizers nor language models: pieces and tables are arrays.

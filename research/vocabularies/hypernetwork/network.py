@@ -20,7 +20,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from research.vocabularies.hypernetwork.config import HypernetworkConfig
 from research.vocabularies.hypernetwork.dense import Dense, norm
@@ -258,19 +257,23 @@ def _check(config: HypernetworkConfig, source: Table) -> None:
 
 
 def flops(config: HypernetworkConfig, layout: Layout, *, pool_early: bool = True) -> int:
-    """Matrix multiplications of a forward pass, attention's own products left out; two for each
-    multiplication and addition."""
-    d, ffn = config.d_model, config.ffn_factor
-    slots = layout.groups * layout.slots + bool(config.languages) * layout.rows
-    enter = (3 if config.tied else 4) * d * d
-    layer = (4 + 2 * ffn) * d * d
-    last_keys = 2 * d * d
-    heads = (3 * len(config.outputs) + (2 if config.bias else 0)) * d * d
-    inside = slots * (enter + (config.num_layers - 1) * layer + last_keys)
-    last = (layout.rows if pool_early else slots) * (layer - last_keys)
-    return int(2 * (inside + last + layout.rows * heads))
+    """What the matrix products of `apply` cost forward, over the whole layout.
 
-
-def parameter_count(params: Any) -> int:
-    """Entries of all parameters."""
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
+    A multiplication and an addition are two, as in `research.training.estimate.matmul_flops`.
+    """
+    d, rows = config.d_model, layout.rows
+    language = int(config.languages > 0)
+    entered = layout.groups * layout.slots
+    slots = entered + language * rows
+    read = rows if pool_early else slots  # of the last layer
+    pairs = read_pairs = 0  # of slots of a token; a single slot's attention is no product
+    for width, tokens in zip(layout.widths, layout.tokens, strict=True):
+        width, tokens = width + language, layout.groups * tokens
+        if width > 1:
+            pairs += tokens * width**2
+            read_pairs += tokens * (width if pool_early else width**2)
+    enter = entered * (3 if config.tied else 4) * d**2
+    layer = slots * (4 + 2 * config.ffn_factor) * d**2 + 2 * d * pairs
+    last = (2 * slots + read * (2 + 2 * config.ffn_factor)) * d**2 + 2 * d * read_pairs
+    heads = rows * (3 * len(config.outputs) * d**2 + int(config.bias) * (2 * d**2 + d))
+    return 2 * (enter + (config.num_layers - 1) * layer + last + heads)
