@@ -59,3 +59,8 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Writes `value` as indented JSON with a final newline, whole or not at all."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def shown(path: str | os.PathLike) -> str:
+    """A path that can be printed and saved: bytes of its name that are no UTF-8 are replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")

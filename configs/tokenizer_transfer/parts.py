@@ -87,7 +87,7 @@ class Donors:
     """Models that were trained with a target's tokenizer, for OMP to read.
 
     Attributes:
-      targets: indices of the targets that have one.
+      targets: indices of the targets that have one (bpe, unigram, codebook or dictionary).
       size, steps: otherwise trained as the base model, on its text.
     """
 
@@ -151,7 +151,7 @@ CPU = Setting(
     ),
     hypernetwork=HypernetworkTraining(),
     targets=CPU_TARGETS,
-    donors=Donors((0, 1, 2, 3), "llama-mini", 200),
+    donors=Donors((0, 1), "llama-mini", 200),
 )
 
 ENGLISH = TextConfig(
@@ -197,7 +197,7 @@ GPU = Setting(
         steps=600, batch_size=128, length=128, vocab_size=32_768, dtype="bfloat16"
     ),
     targets=GPU_TARGETS,
-    donors=Donors((5,), "llama-3m", 500),
+    donors=Donors((3,), "llama-3m", 500),
     aux_bytes=50_000_000,
     aux_dim=300,
 )

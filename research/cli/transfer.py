@@ -27,16 +27,18 @@ class Transfer:
     """How rows of new entries are found. fvt: mean of the old pieces. hypernetwork: predicted.
     omp, focus, ofa, wechsel: by likeness to old entries. random, mean, overlap: to compare with."""
     hypernetwork: str | None = None
-    """Of hypernetwork: a folder that `train hypernetwork` wrote for this model."""
+    """Of hypernetwork: a folder that `train hypernetwork` wrote for this model or its base."""
     copy_overlap: bool = False
     """Of hypernetwork: entries that both tokenizers have keep their rows."""
+    language: str | None = None
+    """Of a hypernetwork that was trained with --languages: the new tokenizer's."""
     base: str | None = None
     """Of hypernetwork, where MODEL is a fine-tuned variant: the model that the hypernetwork was
     trained for. Rows are predicted from the base's, as in the paper."""
     task_vector: float | None = None
-    """Of a hypernetwork trained with --train-trunk: how much of what that did to the trunk is added
-    to MODEL's. 1 if MODEL is the one it was trained for; with --base it must be given (the paper's
-    best: 0.5)."""
+    """Of a hypernetwork trained with --train-trunk: W, where MODEL's new trunk is its trunk + W x
+    (trunk after that training - trunk before). 1 if MODEL is the model that was trained: the trunk
+    after training. With --base it must be given (the paper's best: 0.5)."""
     vectors: str | None = None
     """Of wechsel, focus, ofa, omp-aux: word vectors of the new tokenizer's language, a fastText
     .vec, .vec.gz or .bin file (.bin: with the extra [vectors])."""

@@ -29,6 +29,9 @@ class TrainHypernetwork:
     """A folder that `freevocab train` wrote, or a Hugging Face folder."""
     text: str = "builtin"
     """GLOB of text files, or a corpus: builtin, text:GLOB[;valid=GLOB], tfds:NAME, synthetic."""
+    languages: tuple[str, ...] = ()
+    """In place of --text, NAME=GLOB for each language (or NAME=CORPUS): the network gets a token of
+    its own for each, and `freevocab transfer --language` names one."""
     out: str = "runs/hypernetwork"
     """Folder for the finished network."""
     workdir: str | None = None
@@ -38,6 +41,8 @@ class TrainHypernetwork:
     tokenizer: str | None = None
     """n-shot: the one tokenizer to train on, in place of sampled ones: a file, a codec's name, or a
     folder with either."""
+    language: str | None = None
+    """n-shot, from a network with languages: the one that --text and --tokenizer are of."""
     form: Literal["residual", "zett"] = "residual"
     """residual: what is added to the mean of a token's pieces (FVT), from nothing on. zett: the
     paper's, which first learns the identity."""
@@ -58,8 +63,8 @@ class TrainHypernetwork:
     copy_overlap: bool = False
     """Entries with one piece keep the source's row."""
     train_trunk: bool = False
-    """n-shot: the model's trunk is trained as well, and saved beside the network; `freevocab
-    transfer` then writes it, or adds its change to a variant of the model."""
+    """n-shot: train the model's trunk as well, and save it beside the network; `freevocab transfer`
+    puts it into what it writes, MODEL stays as it is."""
     vocab_size: int = 32_768
     """Entries of a sampled tokenizer."""
     kinds: str = "substrings"
@@ -101,9 +106,23 @@ class TrainHypernetwork:
         check_least(self, auxiliary=0, sampled_rows=0, warmup_steps=0, save_every=0)
         check_least(self, vocab_size=256)
         check_seed(self.seed)
+        names = [name for name, _ in self.texts if name]
+        if self.languages and (len(names) < len(self.languages) or len(set(names)) < len(names)):
+            raise UsageError("--languages takes NAME=GLOB of each language, each name once")
+        if self.tokenizer and self.languages:
+            raise UsageError("--tokenizer is of one language: name it by --language, its text by "
+                             "--text")  # fmt: skip
+        if self.language and not self.tokenizer:
+            raise UsageError("--language goes with --tokenizer; --languages gives all of them")
         if self.train_trunk and not self.tokenizer:
             raise UsageError("--train-trunk goes with --tokenizer, the one to train on")
         if self.warmup_steps and self.form != "zett":
             raise UsageError("--warmup-steps is of --form zett; the residual form needs none")
         if self.warmup_steps and self.init_from:
             raise UsageError("--init-from starts after the first stage: leave --warmup-steps out")
+
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        """(language, text) of each source; the language of --text is ""."""
+        pairs = [one.partition("=") for one in self.languages]
+        return [(name if text else "", text) for name, _, text in pairs] or [("", self.text)]

@@ -16,7 +16,7 @@ from research.errors import UsageError
 from research.training import command_parts as parts
 from research.training import distributed, token_store
 from research.training.config import OptimizerConfig, TrainConfig
-from research.transfer import hypernetwork_file, source_model, training
+from research.transfer import hypernetwork_file, source_model, task_vectors, training
 from research.transfer.command_config import TrainHypernetwork
 from research.transfer.fixed_tokenizer import FixedBatches
 from research.transfer.objective_config import Objective
@@ -40,6 +40,8 @@ def train_hypernetwork(options: TrainHypernetwork, log: Log = print) -> training
     log = parts.first_process(log)
     _check_out(options.out)
     source = source_model.load(options.model)
+    saved = None if options.init_from is None else hypernetwork_file.load(options.init_from)
+    languages = _languages(options, saved)
     network = source_model.network_for(
         source,
         form=options.form,
@@ -48,11 +50,14 @@ def train_hypernetwork(options: TrainHypernetwork, log: Log = print) -> training
         max_slots=options.slots,
         dtype=options.dtype,
         remat=options.remat,
+        languages=len(languages),
     )
-    start = _start(options, source, network)
+    start, trunk = _start(options, source, network, saved)
+    target = None if options.tokenizer is None else _target(options)
     workdir = Path(options.workdir or f"{options.out}.work")
     windows = _windows(options, workdir, log)
-    draws, tokens = _draws(options, source, windows)
+    language = languages.index(options.language) if options.language else 0
+    draws, tokens = _draws(options, source, windows, target, language)
     log(_summary(source, network, tokens))
     if options.warmup_steps:
         log(f"first stage: {options.warmup_steps} steps of the identity")
@@ -66,24 +71,26 @@ def train_hypernetwork(options: TrainHypernetwork, log: Log = print) -> training
         _config(options, options.steps, options.optimizer),
         workdir,
         initial=start,
-        description=_description(options, windows),
+        initial_trunk=trunk,
+        description=_description(options, windows, target),
         log=log,
     )
     if jax.process_index() == 0:
         facts = {
             "steps": options.steps,
             "text": options.text,
+            "languages": languages,
             "arguments": json.loads(json.dumps(dataclasses.asdict(options))),
         }
-        if options.tokenizer is not None:
-            only = draws.tokenizer
-            facts["target"] = {"name": only.name, "fingerprint": only.fingerprint()}
+        if target is not None:
+            facts["target"] = {"name": target.name, "fingerprint": target.fingerprint()}
         hypernetwork_file.save(
             options.out, result.params, network, source, facts, trunk=result.trunk
         )
         log(
             f"saved the hypernetwork to {options.out}; freevocab transfer --model {options.model} "
-            f"--method hypernetwork --hypernetwork {options.out} --tokenizer FILE --out DIR"
+            f"--method hypernetwork --hypernetwork {options.out} "
+            f"--tokenizer {options.tokenizer or 'FILE'} --out DIR"
         )
     return result
 
@@ -94,10 +101,32 @@ def objective_of(options: TrainHypernetwork) -> Objective:
     return Objective(**{name: getattr(options, name) for name in names})
 
 
-def _start(options: TrainHypernetwork, source: SourceModel, network: HypernetworkConfig) -> Any:
-    if options.init_from is None:
-        return None
-    saved = hypernetwork_file.load(options.init_from)
+def _languages(options: TrainHypernetwork, saved: hypernetwork_file.Saved | None) -> list[str]:
+    """Names of the network's languages; none where it has no token for them."""
+    known = [] if saved is None else saved.meta.get("languages", [])
+    listed = ", ".join(known)
+    if options.tokenizer is not None:
+        if known and options.language not in known:
+            raise UsageError(f"--language: {options.init_from} has {listed}; name one of them")
+        if options.language and not known:
+            raise UsageError("--language is for --init-from a network that has languages")
+        return known
+    given = [name for name, _ in options.texts if name]
+    if known and given != known:
+        raise UsageError(f"{options.init_from} has the languages {listed}: give --languages with "
+                         "these names in this order")  # fmt: skip
+    return given
+
+
+def _start(
+    options: TrainHypernetwork,
+    source: SourceModel,
+    network: HypernetworkConfig,
+    saved: hypernetwork_file.Saved | None,
+) -> tuple[Any, Any]:
+    """The parameters and the trunk to begin with; None: fresh ones, the model's own."""
+    if saved is None:
+        return None, None
     hypernetwork_file.check(saved, source.table, source.tokenizer)
     same = dataclasses.replace(saved.config, dtype=network.dtype, remat=network.remat)
     if same != network:
@@ -105,21 +134,45 @@ def _start(options: TrainHypernetwork, source: SourceModel, network: Hypernetwor
             f"{options.init_from} has another shape than asked for: give the same --form, "
             "--residual, --layers and --slots"
         )
-    return jax.tree.map(jax.numpy.asarray, saved.params)
+    params = jax.tree.map(jax.numpy.asarray, saved.params)
+    trained_with = saved.meta["source"]["trunk"]
+    if trained_with is None:
+        return params, None
+    if not options.train_trunk:
+        raise UsageError(
+            f"{options.init_from} was trained together with a trunk, which is not {options.model}'s"
+            " any more: go on with both by --tokenizer FILE --train-trunk"
+        )
+    if trained_with != task_vectors.fingerprint_of(source.params["trunk"]):
+        raise UsageError(
+            f"{options.init_from} was trained together with the trunk of another model than "
+            f"{options.model}"
+        )
+    return params, hypernetwork_file.load_trunk(options.init_from)
 
 
-def _windows(options: TrainHypernetwork, workdir: Path, log: Log) -> TextWindows:
-    corpus = corpora.load_files_or(options.text)
-    build = parts.store_builder(corpus, workdir, options.max_bytes, None, log)
-    store: token_store.TokenStore = build("train", BytesCodec())
-    return TextWindows(store, options.batch_size, options.window_bytes, options.seed)
+def _windows(options: TrainHypernetwork, workdir: Path, log: Log) -> list[TextWindows]:
+    """The text of each language, or all of it."""
+    found = []
+    for _, text in options.texts:
+        corpus = corpora.load_files_or(text)
+        build = parts.store_builder(corpus, workdir, options.max_bytes, None, log)
+        store: token_store.TokenStore = build("train", BytesCodec())
+        found.append(TextWindows(store, options.batch_size, options.window_bytes, options.seed))
+    return found
 
 
-def _draws(options: TrainHypernetwork, source: SourceModel, windows: TextWindows):
+def _draws(
+    options: TrainHypernetwork,
+    source: SourceModel,
+    windows: list[TextWindows],
+    target: Tokenizer | None,
+    language: int,
+):
     """Where tokenizers and text come from, and how many entries a tokenizer has."""
-    if options.tokenizer is not None:
-        tokenizer = _target(options)
-        return FixedBatches(tokenizer, windows, length=options.length), tokenizer.vocab_size
+    if target is not None:
+        draws = FixedBatches(target, windows[0], length=options.length, language=language)
+        return draws, target.vocab_size
     special = ("bos", "eos") if source.config.trunk.causal else ("bos", "eos", "mask")
     sampling = Sampling(
         vocab_size=options.vocab_size,
@@ -128,7 +181,8 @@ def _draws(options: TrainHypernetwork, source: SourceModel, windows: TextWindows
         kinds=mixture(options.kinds),
     )
     # Every process makes the whole batch, since all have to agree on whose rows are predicted.
-    draws = SampledBatches(sampling, [(windows, 1.0)], length=options.length, seed=options.seed)
+    sources = [(one, 1.0) for one in windows]
+    draws = SampledBatches(sampling, sources, length=options.length, seed=options.seed)
     return draws, options.vocab_size
 
 
@@ -157,14 +211,17 @@ def _identity_optimizer(options: TrainHypernetwork) -> OptimizerConfig:
     )
 
 
-def _description(options: TrainHypernetwork, windows: TextWindows) -> dict[str, Any]:
+def _description(
+    options: TrainHypernetwork, windows: list[TextWindows], target: Tokenizer | None
+) -> dict[str, Any]:
     """What makes a run this run, beside what `training.train` knows."""
     return {
-        "data": windows.store.meta["source"],
+        "data": [one.store.meta["source"] for one in windows],
+        "language": options.language,
         "batch": [options.batch_size, options.length, options.window_bytes],
         "sampling": [options.vocab_size, options.kinds, options.queue],
-        "tokenizer_to_train_on": options.tokenizer,
-        "init_from": options.init_from,
+        "tokenizer_to_train_on": None if target is None else target.fingerprint(),
+        "init_from": options.init_from and hypernetwork_file.fingerprint(options.init_from),
         "warmup_steps": options.warmup_steps,
     }
 

@@ -7,6 +7,7 @@ import numpy as np
 from research.codecs.tokenizer import Tokenizer
 from research.errors import UsageError
 from research.transfer.sampling import TextWindows
+from research.transfer.sampling.batches import filled
 
 
 class FixedBatch(NamedTuple):
@@ -24,12 +25,15 @@ class FixedBatches:
       tokenizer: it needs BOS and EOS, which begin rows and join documents.
       windows: the text.
       length: L, ids of a row.
+      language: of the text, for a network that has several.
 
     Raises:
       UsageError: if the tokenizer has no BOS or EOS.
     """
 
-    def __init__(self, tokenizer: Tokenizer, windows: TextWindows, *, length: int):
+    def __init__(
+        self, tokenizer: Tokenizer, windows: TextWindows, *, length: int, language: int = 0
+    ):
         like = {"bos": ("bos", "cls", "eos"), "eos": ("eos", "sep", "bos")}
         found = {
             role: next((tokenizer.roles[name] for name in names if name in tokenizer.roles), None)
@@ -38,27 +42,19 @@ class FixedBatches:
         if None in found.values():
             raise UsageError(f"the tokenizer {tokenizer.name} has no token to begin a text with")
         self.tokenizer = _WithRoles(tokenizer, found)
-        self._windows, self._length = windows, length
+        self._windows, self._length, self._language = windows, length, language
 
     def at(self, step: int) -> FixedBatch:
         """The batch of a step."""
         rows = self._windows.batch(step)
-        encoded = iter(self.tokenizer.encode([part for row in rows for part in row]))
-        bos, eos = self.tokenizer.roles["bos"], self.tokenizer.roles["eos"]
-        targets_BxL = np.full((len(rows), self._length), eos, np.int32)
-        weights_BxL = np.zeros((len(rows), self._length), np.float32)
-        for b, row in enumerate(rows):
-            joined = [piece for _ in row for piece in (next(encoded), [eos])][:-1]
-            ids_L = np.concatenate(joined)[: self._length]
-            targets_BxL[b, : len(ids_L)] = ids_L
-            weights_BxL[b, : len(ids_L)] = 1
-        first_Bx1 = np.full((len(rows), 1), bos, np.int32)
-        batch = {
-            "inputs_BxL": np.concatenate([first_Bx1, targets_BxL[:, :-1]], axis=1),
-            "targets_BxL": targets_BxL,
-            "weights_BxL": weights_BxL,
-        }
+        ids = self.tokenizer.encode([part for row in rows for part in row])
+        roles = self.tokenizer.roles
+        batch = filled(ids, rows, self._length, roles["bos"], roles["eos"])
         return FixedBatch(self.tokenizer, batch, rows)
+
+    def source(self, step: int) -> tuple[int, int]:
+        """The language, and how many steps before it took the same."""
+        return self._language, step
 
 
 class _WithRoles:

@@ -119,12 +119,23 @@ def load_trunk(directory: str | os.PathLike) -> Any:
     return unflatten(_KIND.read_arrays(directory / _TRUNK, described["trunk"]))
 
 
-def check(saved: Saved, table: Table, tokenizer: Tokenizer) -> bool:
+def fingerprint(directory: str | os.PathLike) -> dict[str, str]:
+    """SHA-256 of a folder's parameters and, if it has one, of its trunk.
+
+    Raises:
+      UsageError, FreevocabError: as `load`.
+    """
+    described = _KIND.read(Path(directory))
+    return {name: described[name] for name in ("params", "trunk") if described.get(name)}
+
+
+def check(saved: Saved, table: Table, tokenizer: Tokenizer, model: str = "the model") -> bool:
     """Whether it was trained for exactly this table; False is a variant of that model
     (fine-tuned, say), whose rows it takes as well.
 
     Args:
       table: the source's rows of real ids.
+      model: what a message is to call it.
 
     Raises:
       UsageError: if the table has another shape, or ids mean something else.
@@ -136,16 +147,16 @@ def check(saved: Saved, table: Table, tokenizer: Tokenizer) -> bool:
     if (rows, width, tied) != (source["rows"], source["d_model"], source["tied"]):
         raise UsageError(
             f"the hypernetwork is for {kind[source['tied']]} tables of {source['rows']} x "
-            f"{source['d_model']}, the model has {kind[tied]} ones of {rows} x {width}: train one "
+            f"{source['d_model']}, {model} has {kind[tied]} ones of {rows} x {width}: train one "
             "for this model (freevocab train hypernetwork)"
         )
     if tokenizer.fingerprint() != source["tokenizer"]:
         raise UsageError(
-            f"the hypernetwork reads pieces of the tokenizer {source['tokenizer_name']}, the model "
+            f"the hypernetwork reads pieces of the tokenizer {source['tokenizer_name']}, {model} "
             f"has another ({tokenizer.name}): train one for this model"
         )
     if saved.config.bias and table.bias_V is None:
-        raise UsageError("the hypernetwork predicts a bias of the logits, the model has none")
+        raise UsageError(f"the hypernetwork predicts a bias of the logits, {model} has none")
     return digest(table) == source["table"]
 
 

@@ -18,7 +18,7 @@ from research.errors import UsageError
 from research.models.saved import config_as_dict
 from research.training import loop, parallelism
 from research.training.config import ParallelismConfig, TrainConfig
-from research.transfer import identity
+from research.transfer import identity, task_vectors
 from research.transfer.ahead import ahead
 from research.transfer.hypernetwork_rules import TRANSFER_RULES
 from research.transfer.objective import make_loss_fn
@@ -109,6 +109,7 @@ def train(
     whole = {
         "model": config_as_dict(source.config),
         "table": digest(source.table),
+        "trunk": task_vectors.fingerprint_of(source.params["trunk"]),
         "tokenizer": source.tokenizer.fingerprint(),
         "network": dataclasses.asdict(network),
         "objective": dataclasses.asdict(objective),

@@ -9,9 +9,10 @@ import pytest
 from research import vocabularies
 from research.codecs import tokenizer as tokenizers
 from research.codecs.tokenizer import CodecTokenizer
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
 from research.models import language_model, pretrained, saved, sizes
 from research.models.language_model import LanguageModelConfig
+from research.models.pretrained import shards
 from research.testing import models
 from research.testing.codecs import TinyCodec
 from research.training.config import OptimizerConfig
@@ -94,14 +95,71 @@ def test_a_hugging_face_folder_is_a_model_too(model, tmp_path):
     done = commands.train_hypernetwork(asked, str)
     kept = hypernetwork_file.load_trunk(tmp_path / "hn")
     jax.tree.map(np.testing.assert_array_equal, kept, done.trunk)
+    # It goes on with the trunk that the network was trained with, or not at all.
+    still = OptimizerConfig(learning_rate=1e-9, schedule="constant")
+    again = dataclasses.replace(
+        asked, init_from=asked.out, out=str(tmp_path / "again"), optimizer=still
+    )
+    jax.tree.map(
+        lambda one, two: np.testing.assert_allclose(one, two, atol=1e-6),
+        commands.train_hypernetwork(again, str).trunk, kept,
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="was trained together with a trunk"):
+        alone = dataclasses.replace(again, train_trunk=False, out=str(tmp_path / "alone"))
+        commands.train_hypernetwork(alone, str)
+    tensors = {name: one.read() for name, one in shards.open_checkpoint(tmp_path / "hf").items()}
+    hf_folders.rewrite(tmp_path / "hf", tensors | {"model.norm.weight": np.zeros(32, np.float32)})
+    with pytest.raises(UsageError, match="trunk of another model"):
+        commands.train_hypernetwork(again, str)
+    with pytest.raises(FreevocabError, match="a run with other settings"):
+        commands.train_hypernetwork(asked, str)
     assert hypernetwork_file.check(
         hypernetwork_file.load(tmp_path / "hn"), source.table, source.tokenizer
     )
 
 
+def test_a_network_with_languages_is_told_which(model, tmp_path):
+    texts = ("made up=synthetic:40000", "English=builtin:topics")
+    asked = options(model, tmp_path / "hn", languages=texts, steps=3, max_bytes=20_000)
+    commands.train_hypernetwork(asked, str)
+    kept = hypernetwork_file.load(tmp_path / "hn")
+    assert kept.config.languages == 2 and kept.meta["languages"] == ["made up", "English"]
+    new = tmp_path / "new"
+    TinyCodec([b"wo", b"an", b"the"]).save(new)
+    given = dict(hypernetwork=str(tmp_path / "hn"))
+    rows = []
+    for language in kept.meta["languages"]:
+        out = tmp_path / language
+        hf_folders.transfer(model, new, out, "hypernetwork", language=language, **given)
+        rows.append(np.asarray(saved.load(out)[0]["vocabulary"]["input_VxD"]))
+    assert np.abs(rows[0] - rows[1]).max() > 0
+    for wrong in ({}, {"language": "French"}):
+        said = hf_folders.message(
+            UsageError, model, new, tmp_path / "out", "hypernetwork", **given, **wrong
+        )
+        assert "has made up, English; name the one" in said
+    # n-shot is of one of them.
+    again = dataclasses.replace(
+        asked, languages=(), init_from=asked.out, out=str(tmp_path / "more"), tokenizer=str(new)
+    )
+    with pytest.raises(UsageError, match="name one of them"):
+        commands.train_hypernetwork(again, str)
+    commands.train_hypernetwork(dataclasses.replace(again, language="English", steps=1), str)
+    assert hypernetwork_file.load(tmp_path / "more").meta["languages"] == ["made up", "English"]
+    with pytest.raises(UsageError, match="with these names in this order"):
+        swapped = dataclasses.replace(asked, languages=texts[::-1], init_from=asked.out)
+        commands.train_hypernetwork(swapped, str)
+
+
 def test_wrong_arguments_get_one_line(model, tmp_path):
     with pytest.raises(UsageError, match="goes with --tokenizer"):
         options(model, tmp_path / "hn", train_trunk=True)
+    with pytest.raises(UsageError, match="each name once"):
+        options(model, tmp_path / "hn", languages=("a=x.txt", "y.txt"))
+    with pytest.raises(UsageError, match="name it by --language"):
+        options(model, tmp_path / "hn", languages=("a=x.txt",), tokenizer="new")
+    with pytest.raises(UsageError, match="goes with --tokenizer; --languages"):
+        options(model, tmp_path / "hn", language="a")
     with pytest.raises(UsageError, match="--form zett"):
         options(model, tmp_path / "hn", warmup_steps=3)
     with pytest.raises(UsageError, match="vocab_size"):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -9,14 +10,15 @@ import numpy as np
 import pytest
 import tokenizers
 
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
 from research.models import pretrained, saved
 from research.models.pretrained import shards
+from research.models.pretrained.names import names
 from research.testing import models
 from research.testing.codecs import TinyCodec
 from research.transfer import hypernetwork_file, matching, source_model, task_vectors
 from research.vocabularies import hypernetwork
-from tests.transfer.hf_folders import config_of, message, transfer
+from tests.transfer.hf_folders import config_of, message, rewrite, transfer
 
 FIXTURES = Path(__file__).parent.parent / "models" / "fixtures" / "families"
 LETTERS = "abcdefghijklmnopqrstuvwxyz .,'!?-:;()"  # with three special tokens, 40 ids
@@ -76,7 +78,8 @@ def test_the_models_own_trunk_becomes_what_training_left(made, tmp_path):
     moved = pretrained.load(tmp_path / "out")
     jax.tree.map(np.testing.assert_array_equal, moved.params["trunk"], trunk)
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "every other tensor" not in card and "n-shot training" in card
+    assert "every other tensor" not in card and "n-shot training in the new tokenizer's" in card
+    assert "has seen no text" not in card
     transfer(base, new, tmp_path / "half", "hypernetwork", hypernetwork=str(hn), task_vector=0.5)
     before = pretrained.load(base).params["trunk"]
     half = pretrained.load(tmp_path / "half").params["trunk"]
@@ -132,6 +135,67 @@ def test_what_does_not_fit_together_is_refused(made, tmp_path):
         transfer(base, new, out, "fvt", base=str(variant), task_vector=0.0)
 
 
+def test_a_bare_checkpoint_may_have_a_variant_with_full_names(made, tmp_path):
+    """The hub's GPT-2 has no prefix, what transformers saves has one."""
+    base, variant, new, hn, _ = made
+    tensors = {name: one.read() for name, one in shards.open_checkpoint(base).items()}
+    prefix = names(config_of(base)["model_type"], pretrained.load(base).config).prefix
+    bare = {name.removeprefix(prefix): one for name, one in tensors.items()}
+    shutil.copytree(base, tmp_path / "bare")
+    rewrite(tmp_path / "bare", bare)
+    given = dict(hypernetwork=str(hn), task_vector=0.3)
+    for where in ("base", "bare"):
+        transfer(variant, new, tmp_path / f"of-{where}", "hypernetwork",
+                 base=str(tmp_path / where), **given)  # fmt: skip
+    one, other = (pretrained.load(tmp_path / f"of-{where}") for where in ("base", "bare"))
+    jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
+
+
+def test_a_trunk_of_another_depth_or_with_no_numbers_left_is_refused(made, tmp_path):
+    base, _, new, hn, _ = made
+    model = pretrained.load(base)
+    trunk, shape = model.params["trunk"], model.config.trunk
+    more = jax.tree.map(lambda one: np.concatenate([one, one[:1]]), trunk["layers"])
+    windows = shape.windowed_layers and (*shape.windowed_layers, True)
+    shape = dataclasses.replace(
+        shape, num_layers=shape.num_layers + 1, windowed_layers=windows
+    )
+    raw = dict(model.raw)
+    for name in {"num_hidden_layers", "n_layer"} & raw.keys():
+        raw[name] += 1
+    if "layer_types" in raw:
+        raw["layer_types"] = [*raw["layer_types"], "sliding_attention"]
+    deep = dataclasses.replace(
+        model,
+        params={**model.params, "trunk": {**trunk, "layers": more}},
+        config=dataclasses.replace(model.config, trunk=shape),
+        raw=raw,
+    )
+    deep.save(tmp_path / "deep")
+    given = dict(hypernetwork=str(hn), base=str(base), task_vector=0.5)
+    out = tmp_path / "out"
+    said = message(UsageError, tmp_path / "deep", new, out, "hypernetwork", **given)
+    assert "is of another shape than" in said and "deep" in said
+    huge = dict(hypernetwork=str(hn), task_vector=1e39)
+    assert "not finite" in message(FreevocabError, base, new, out, "hypernetwork", **huge)
+
+
+def test_the_card_says_whose_ids_were_trained_on(made, tmp_path):
+    base, variant, new, hn, _ = made
+    source = source_model.load(base)
+    network(tmp_path / "other", source, target={"name": "WordPiece of Mars", "fingerprint": "-"})
+    given = dict(hypernetwork=str(tmp_path / "other"))
+    transfer(base, new, tmp_path / "out", "hypernetwork", **given)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "training in the ids of WordPiece of Mars" in card and "has seen no text" in card
+    assert "SHA-256 of --hypernetwork: trunk" in card
+    given |= dict(base=str(base), task_vector=0.5)
+    transfer(variant, new, tmp_path / "of-variant", "hypernetwork", **given)
+    card = (tmp_path / "of-variant" / "README.md").read_text()
+    assert "did to the base model's trunk was added, 0.5 times" in card
+    assert "SHA-256 of --base: config.json" in card
+
+
 def test_a_bfloat16_checkpoint_keeps_its_type(made, tmp_path):
     base, _, new, hn, trunk = made
     options = dict(hypernetwork=str(hn), dtype="bfloat16")
@@ -156,6 +220,8 @@ def test_a_folder_of_ours_too(tmp_path):
     assert "last trained on one tokenizer, another" in said
     out = saved.load(tmp_path / "out")[0]["trunk"]
     jax.tree.map(np.testing.assert_array_equal, out, after)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "Opens in freevocab" in card and "transformers" not in card
     given |= dict(base=str(tmp_path / "base"), task_vector=0.5)
     transfer(tmp_path / "variant", tmp_path / "new", tmp_path / "v", "hypernetwork", **given)
     wanted = task_vectors.add(tuned["trunk"], params["trunk"], after, 0.5)

@@ -3,12 +3,12 @@
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from research.errors import FreevocabError
+from research.errors import FreevocabError, UsageError
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.pretrained.names import Names, Weight
@@ -59,15 +59,35 @@ def tensors_of(
                 yield copies[weight.name], made
 
 
+class TrunkTensor(NamedTuple):
+    """A tensor that a trunk of ours is in a checkpoint: its shape, and itself when it is made."""
+
+    shape: tuple[int, ...]
+    make: Callable[[], np.ndarray]
+
+
 def trunk_tensors(
     trunk: Mapping[str, Any], names: Names, config: LanguageModelConfig
-) -> dict[str, Callable[[], np.ndarray]]:
-    """A trunk's tensors by their whole names, each made when it is asked for."""
+) -> dict[str, TrunkTensor]:
+    """A trunk's tensors by their whole names.
+
+    Raises:
+      UsageError: the trunk is not of this config; the first parameter that differs is named.
+    """
     flat = flatten({"trunk": dict(trunk)})
+    shapes = _shapes(config).items()
+    wanted = {path: shape for path, shape in shapes if path.startswith("trunk/")}
+    for path in sorted(flat.keys() | wanted.keys()):
+        have = flat[path].shape if path in flat else None
+        if have != wanted.get(path):
+            raise UsageError(f"{path} is {have}, the model's is {wanted.get(path)}")
     return {
-        _name(weight, layer): functools.partial(_tensor, flat, weight, layer)
+        _name(weight, layer): TrunkTensor(
+            _shape(weight, [wanted[path][0 if layer is None else 1 :] for path in weight.paths]),
+            functools.partial(_tensor, flat, weight, layer),
+        )
         for weight in names.weights
-        if all(path in flat for path in weight.paths)
+        if weight.paths[0] in flat
         for layer in _layers(weight, config.trunk.num_layers)
     }
 

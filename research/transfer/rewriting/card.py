@@ -34,8 +34,12 @@ def record(
     }
 
 
-def card(facts: Mapping[str, Any], licences: list[str]) -> str:
-    """The content of README.md, from `record`."""
+def card(facts: Mapping[str, Any], licences: list[str], *, hugging_face: bool = True) -> str:
+    """The content of README.md, from `record`.
+
+    Args:
+      hugging_face: it opens in transformers; else it is a folder of freevocab.
+    """
     source, target = facts["source"], facts["target"]
     given = "".join(f", {name} {value}" for name, value in facts["options"].items())
     parts = [
@@ -60,9 +64,7 @@ def card(facts: Mapping[str, Any], licences: list[str]) -> str:
         parts += ["## Notes", "\n".join(f"- {note}" for note in facts["notes"])]
     parts += [
         "## Use",
-        "Opens in `transformers` as the original did, with `AutoTokenizer`. "
-        + ("" if facts["trunk"] else "The model has seen no text through these ids. ")
-        + "Measure it before you rely on it, and train it further where that is not good enough.",
+        _use(facts, hugging_face),
         "The original's licence holds for this model too"
         + (f" ({', '.join(licences)})." if licences else "."),
         "## Origin",
@@ -81,10 +83,20 @@ def _what(facts: Mapping[str, Any]) -> str:
         rest = "every other tensor is the original's"
         return f"{made}tokenizer's, without training; {rest}{end}"
     times = "" if facts["trunk"] == 1 else f", {facts['trunk']:g} times"
-    return (
-        f"{made}tokenizer's, and what n-shot training in the new tokenizer's ids did to the trunk "
-        f"was added{times}{end}"
-    )
+    ids = f"the ids of {facts['trained_on']}" if facts["trained_on"] else "the new tokenizer's ids"
+    of_base = "the base model's trunk" if facts["options"].get("base") else "the trunk"
+    did = f"what n-shot training in {ids} did to {of_base}"
+    return f"{made}tokenizer's, and {did} was added{times}{end}"
+
+
+def _use(facts: Mapping[str, Any], hugging_face: bool) -> str:
+    opens = "Opens in `transformers` as the original did, with `AutoTokenizer`."
+    if not hugging_face:
+        opens = "Opens in freevocab (`freevocab generate --model`, `freevocab evaluate --model`)."
+    trained = facts["trunk"] == 1 and not facts["trained_on"] and not facts["options"].get("base")
+    unseen = "" if trained else " The model has seen no text through these ids."
+    rest = "Measure it before you rely on it, and train it further where that is not good enough."
+    return f"{opens}{unseen} {rest}"
 
 
 def _scores(scores: Mapping[str, Any]) -> str:

@@ -1,12 +1,13 @@
 """`freevocab transfer`: plans, finds the new rows, writes a folder whole or not at all."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from research.errors import FreevocabError
-from research.files import atomic_path, write_json, write_text
+from research.errors import FreevocabError, UsageError
+from research.files import atomic_path, shown, write_json, write_text
 from research.training.metrics import quantity
 from research.transfer import matching
 from research.transfer.rewriting import (
@@ -49,14 +50,17 @@ def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
     mapped = special_ids.parse_map(asked.map_special, source.tokenizer, tokenizer)
     match = matching.match(source.tokenizer, tokenizer, map_special=mapped)
     new = folder.target(source, tokenizer, match, asked.dtype)
-    base = folder.open_source(asked.base) if asked.base else None
+    base = _open_base(asked) if asked.base else None
     prepared = methods.prepare(asked, None if base is None else (_table(base), base.tokenizer))
     old_table = change = None
     if asked.method == request.HYPERNETWORK:  # it is made for one model: is it this one?
         old_table = _table(source)
         new.notes.extend(prepared.notes(old_table, source.tokenizer, tokenizer))
         change = _trunk_change(prepared, source, base)
-    steps = folder.planned(asked, source, new, change)
+    steps = folder.planned(asked, source, new)
+    if change is not None:
+        trained_on = prepared.trained_on(tokenizer)
+        steps = dataclasses.replace(steps, trunk=change.weight, trained_on=trained_on)
     say("\n".join(plan.lines(steps)))
     if dry_run:
         return
@@ -71,11 +75,20 @@ def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
         if asked.eval_text:
             scores = scoring.before_and_after(asked.model, temporary, asked.eval_text)
             say(scoring.line(scores))
-        facts = card.record(steps, asked.options(), folder.digests(source), scores)
+        digests = folder.digests(source) | request.digests(asked)
+        if base is not None:
+            digests |= {f"--base: {name}": one for name, one in folder.digests(base).items()}
+        facts = card.record(steps, asked.options(), digests, scores)
         names = [path.name for path in folder.licences(source.directory)]
         write_text(temporary / "README.md", card.card(facts, names))
         write_json(temporary / card.RECORD, facts)
-    say(f"wrote {asked.out}")
+    say(f"wrote {shown(asked.out)}")
+
+
+def _open_base(asked: Request) -> folder.Source:
+    if saved_models.is_one(asked.base):
+        raise UsageError(f"--base {asked.base} is a freevocab folder, --model {asked.model} is not")
+    return folder.open_source(asked.base)
 
 
 def _table(source: folder.Source) -> Table:
@@ -85,13 +98,13 @@ def _table(source: folder.Source) -> Table:
 def _trunk_change(
     prepared: Predicted, source: folder.Source, base: folder.Source | None
 ) -> TrunkChange | None:
-    if prepared.trunk is None or not prepared.weight:
+    if not prepared.weight:
         return None
-    before = None if base is None else base.checkpoint
+    before = None if base is None else (base.config, base.checkpoint)
     change = trunk.of_checkpoint(
-        source.config, source.checkpoint, prepared.trunk, prepared.weight, before
+        source.config, source.checkpoint, prepared.trunk(), prepared.weight, before
     )
-    prepared.check_trunk(trunk.fingerprint(source.checkpoint if base is None else before, change))
+    prepared.check_trunk(trunk.fingerprint(source.checkpoint, change))
     return change
 
 

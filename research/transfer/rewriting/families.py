@@ -152,6 +152,11 @@ def layout(config: dict[str, Any], checkpoint: Checkpoint) -> Layout:
     if len(first.shape) != 2 or first.dtype.kind not in "fV" or first.dtype.itemsize < 2:
         raise FreevocabError(f"{where}: {inputs[0]} is {first.code}{list(first.shape)}, no table")
     rows, d_model = first.shape
+    width = config.get("hidden_size", config.get("n_embd", d_model))
+    if width != d_model:
+        raise FreevocabError(
+            f"{where}: config.json says a width of {width}, but {inputs[0]} has {d_model}"
+        )
     for name in (*inputs, *outputs, *biases):
         shape = (rows,) if name in biases else (rows, d_model)
         if checkpoint[name].shape != shape:
@@ -182,7 +187,7 @@ def read_table(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer) -> T
     the table longer) get the mean of the others.
 
     Raises:
-      FreevocabError: a number of the table is none.
+      FreevocabError: a number of the table is not finite.
     """
     size = tokenizer.vocab_size
 
@@ -191,7 +196,9 @@ def read_table(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer) -> T
             return None
         array = checkpoint[names[0]].read()[:size].astype(np.float32)
         if not np.isfinite(array).all():
-            raise FreevocabError(f"{checkpoint.directory}: {names[0]} has numbers that are none")
+            raise FreevocabError(
+                f"{checkpoint.directory}: {names[0]} has numbers that are not finite"
+            )
         mean = array.mean(0, dtype=np.float64).astype(np.float32)
         more = np.broadcast_to(mean, (size - len(array), *array.shape[1:]))
         return np.concatenate([array, more]) if len(more) else array

@@ -11,7 +11,7 @@ import numpy as np
 
 from research.codecs.tokenizer import Tokenizer
 from research.errors import FreevocabError
-from research.files import write_json
+from research.files import shown, write_json
 from research.models.pretrained import shards
 from research.models.pretrained.safetensors_format import DTYPES
 from research.transfer.matching import Match
@@ -113,9 +113,7 @@ def target(source: Source, tokenizer: Tokenizer, match: Match, dtype: str | None
     return Target(tokenizer, match, config, generation, padding, new_dtype, notes)
 
 
-def planned(
-    request: Request, source: Source, new: Target, trunk: TrunkChange | None = None
-) -> plan.Plan:
+def planned(request: Request, source: Source, new: Target) -> plan.Plan:
     """What `write` will do and cost."""
     layout, checkpoint = source.layout, source.checkpoint
     rows = new.tokenizer.vocab_size
@@ -126,9 +124,9 @@ def planned(
     architecture = (source.config.get("architectures") or [source.config["model_type"]])[0]
     copied, unmatched = plan.special_lists(source.tokenizer, new.tokenizer, new.match)
     return plan.Plan(
-        model=f"{source.directory.resolve().name} ({layout.family.title}, {architecture})",
+        model=f"{shown(source.directory.resolve().name)} ({layout.family.title}, {architecture})",
         method=request.exact_method,
-        out=str(request.out),
+        out=shown(request.out),
         dtype=layout.dtype.name if new.dtype is None else f"{layout.dtype} -> {new.dtype}",
         d_model=layout.d_model,
         tied=layout.tied,
@@ -147,7 +145,6 @@ def planned(
         copied=copied,
         unmatched=unmatched,
         notes=new.notes,
-        trunk=0.0 if trunk is None else trunk.weight,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from research.codecs.tokenizer import Tokenizer
+from research.files import shown
 from research.training.metrics import quantity
 from research.transfer.matching import Match
 from research.transfer.rewriting import special_ids
@@ -35,6 +36,7 @@ class Plan:
         pieces for.
       notes: what a reader should know, one line each.
       trunk: how much of n-shot training's change of the trunk is added.
+      trained_on: the tokenizer of that training, where it is not the new one.
     """
 
     model: str
@@ -59,6 +61,7 @@ class Plan:
     unmatched: list[str]
     notes: list[str]
     trunk: float = 0.0
+    trained_on: str = ""
 
     @property
     def overlap_share(self) -> float:
@@ -84,7 +87,7 @@ class Plan:
 def described(tokenizer: Tokenizer) -> dict[str, Any]:
     """What the plan and the card say of a tokenizer."""
     return {
-        "name": tokenizer.name,
+        "name": shown(tokenizer.name),
         "size": tokenizer.vocab_size,
         "special": int(np.sum(tokenizer.special_V)),
         "lossless": bool(tokenizer.lossless),

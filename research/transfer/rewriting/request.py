@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from research.errors import UsageError
+from research.files import shown
 from research.transfer import heuristics
 from research.transfer.rewriting.card import RECORD
 
@@ -25,6 +26,7 @@ class Request:
       out: folder to write.
       hypernetwork: folder of `freevocab train hypernetwork`.
       copy_overlap: of hypernetwork: entries that both tokenizers have keep their rows.
+      language: of a hypernetwork with languages: the new tokenizer's.
       base: of hypernetwork: the model that it was trained for, where `model` is a variant of it.
       task_vector: of a hypernetwork with a trunk: how much of what training did to it is added.
       vectors: word vectors of the new tokenizer's language, a fastText file.
@@ -45,6 +47,7 @@ class Request:
     out: str
     hypernetwork: str | None = None
     copy_overlap: bool = False
+    language: str | None = None
     base: str | None = None
     task_vector: float | None = None
     vectors: str | None = None
@@ -69,19 +72,19 @@ class Request:
 
     def options(self) -> dict[str, object]:
         """What was given beside model, tokenizer, method and out, for the card; no folders."""
-        names = ("copy_overlap", "map_special", "dtype", "seed")
+        names = ("copy_overlap", "language", "map_special", "dtype", "seed")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.task_vector is not None:
             given["task_vector"] = self.task_vector
         for name in (HYPERNETWORK, "base", *AUXILIARIES):
             if getattr(self, name):
-                given[name] = os.path.basename(getattr(self, name).rstrip("/"))
+                given[name] = shown(os.path.basename(getattr(self, name).rstrip("/")))
         return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
 
 
 AUXILIARIES = ("vectors", "aux_text", "source_vectors", "source_aux_text", "dictionary", "donor")
 _FILES = ("vectors", "source_vectors", "dictionary", "eval_text")
-_OF_HYPERNETWORK = (HYPERNETWORK, "copy_overlap", "base", "task_vector")
+_OF_HYPERNETWORK = (HYPERNETWORK, "copy_overlap", "language", "base", "task_vector")
 _FOLDERS = ("model", "hypernetwork", "base", "donor")
 
 
@@ -116,7 +119,19 @@ def check(request: Request) -> None:
     for name in _FILES:
         if getattr(request, name) and not Path(getattr(request, name)).is_file():
             raise UsageError(f"{_flag(name)}: there is no file {getattr(request, name)}")
+    if request.eval_text and not Path(request.eval_text).stat().st_size:
+        raise UsageError(f"--eval-text: {request.eval_text} is empty")
     _check_out(request)
+
+
+def digests(request: Request) -> dict[str, str]:
+    """SHA-256 of the hypernetwork's files, if one is used."""
+    if request.method != HYPERNETWORK:
+        return {}
+    from research.transfer import hypernetwork_file
+
+    found = hypernetwork_file.fingerprint(request.hypernetwork)
+    return {f"--hypernetwork: {name}": digest for name, digest in found.items()}
 
 
 def _check_out(request: Request) -> None:
@@ -127,8 +142,9 @@ def _check_out(request: Request) -> None:
         if other.exists() and other.resolve().is_relative_to(out.resolve()):
             flag = f"{_flag(name)} {other}"
             raise UsageError(f"--out {out} would replace {flag}: choose another folder")
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file: choose another name")
+    for folder in (out, *out.parents):
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"--out {out}: {folder} is a file, choose another name")
     ours = (out / RECORD).is_file() or not out.exists() or not any(out.iterdir())
     if not ours:
         raise UsageError(

@@ -8,9 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from research.errors import UsageError
+from research.files import shown
 from research.transfer import matching, source_model, task_vectors
-from research.transfer.rewriting import card, methods, plan, scoring, special_ids, target_files
+from research.transfer.rewriting import (
+    card,
+    methods,
+    plan,
+    request,
+    scoring,
+    special_ids,
+    target_files,
+)
 from research.transfer.rewriting.request import HYPERNETWORK, Request
+from research.transfer.rewriting.trunk import check_finite
 
 DESCRIPTION = "model.json"
 
@@ -58,13 +68,17 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
         for one in learned.table(params["vocabulary"])
     ))  # fmt: skip
     sizes = {"rows": config.rows, "new_rows": new_config.rows}
+    if asked.base and not is_one(asked.base):
+        raise UsageError(f"--model {asked.model} is a freevocab folder, --base {asked.base} is not")
     base = source_model.load(asked.base) if asked.base else None
     prepared = methods.prepare(asked, None if base is None else (base.table, base.tokenizer))
     steps = _plan(asked, params, old, source, target, match, sizes)
     if asked.method == HYPERNETWORK:
         steps.notes.extend(prepared.notes(old, source, target))
-        params, weight = _with_trunk(params, prepared, base)
-        steps = dataclasses.replace(steps, trunk=weight)
+        if prepared.weight:
+            params = _with_trunk(params, prepared, base)
+            trained_on = prepared.trained_on(target)
+            steps = dataclasses.replace(steps, trunk=prepared.weight, trained_on=trained_on)
     say("\n".join(plan.lines(steps)))
     if dry_run:
         return
@@ -75,8 +89,10 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
         for name, one in zip(names, table, strict=True)
         if one is not None
     }
-    facts = card.record(steps, asked.options(), {"codec": codec.fingerprint()}, {})
-    extra = meta | {"transfer": json.loads(json.dumps(facts))}
+    digests = {"codec": codec.fingerprint()} | request.digests(asked)
+    facts = card.record(steps, asked.options(), digests, {})
+    known = {name: value for name, value in facts.items() if name != "scores"}
+    extra = meta | {"transfer": json.loads(json.dumps(known))}
     new_params = params | {"vocabulary": vocabulary}
 
     def finish(folder: Path) -> None:
@@ -85,7 +101,7 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
             scores = scoring.before_and_after(asked.model, folder, asked.eval_text)
             say(scoring.line(scores))
         facts["scores"] = scores
-        write_text(folder / "README.md", card.card(facts, []))
+        write_text(folder / "README.md", card.card(facts, [], hugging_face=False))
         write_json(folder / card.RECORD, facts)
 
     from research.files import atomic_path
@@ -93,17 +109,20 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
     with atomic_path(asked.out, directory=True) as temporary:
         saved.save(temporary, new_params, new_config, new_codec, extra)
         finish(temporary)
-    say(f"wrote {asked.out}")
+    say(f"wrote {shown(asked.out)}")
 
 
-def _with_trunk(params, prepared, base) -> tuple[dict, float]:
-    """The parameters with what n-shot training did to the trunk, and how much of it."""
-    if prepared.trunk is None or not prepared.weight:
-        return params, 0.0
+def _with_trunk(params, prepared, base) -> dict:
+    """The parameters with what n-shot training did to the trunk."""
+    from research.models.saved import flatten
+
     before = params["trunk"] if base is None else base.params["trunk"]
     prepared.check_trunk(task_vectors.fingerprint_of(before))
-    trunk = task_vectors.add(params["trunk"], before, prepared.trunk, prepared.weight)
-    return params | {"trunk": trunk}, prepared.weight
+    with np.errstate(over="ignore", invalid="ignore"):
+        trunk = task_vectors.add(params["trunk"], before, prepared.trunk(), prepared.weight)
+    for name, array in flatten(trunk).items():
+        check_finite(name, np.asarray(array), prepared.weight)
+    return params | {"trunk": trunk}
 
 
 def _plan(asked, params, old, source, target, match, sizes) -> plan.Plan:
@@ -115,9 +134,9 @@ def _plan(asked, params, old, source, target, match, sizes) -> plan.Plan:
     new_count = count + (sizes["new_rows"] - sizes["rows"]) * tables
     copied, unmatched = plan.special_lists(source, target, match)
     return plan.Plan(
-        model=f"{Path(asked.model).resolve().name} (freevocab)",
+        model=f"{shown(Path(asked.model).resolve().name)} (freevocab)",
         method=asked.exact_method,
-        out=asked.out,
+        out=shown(asked.out),
         dtype="float32",
         d_model=d_model,
         tied=old.output_VxD is None,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from research.errors import UsageError
+from research.files import shown
 
 MASKED = ("roberta", "xlm-roberta")
 
@@ -15,7 +16,7 @@ def before_and_after(before: str | Path, after: str | Path, text: str) -> dict[s
     Returns:
       {"text": name, "bytes": n, "before": {"bits/byte", "tokens/byte"}, "after": {...}}
     """
-    scores = {"text": Path(text).name}
+    scores = {"text": shown(Path(text).name)}
     for when, folder in (("before", before), ("after", after)):
         sums = _sums(str(folder), text)
         scores["bytes"] = int(sums.bytes)

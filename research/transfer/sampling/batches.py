@@ -1,6 +1,6 @@
 """What a step of training gets: a sampled tokenizer, and a batch of text in its ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,9 +96,19 @@ def encoded(
 
     What a row lacks is filled up with EOS of weight 0.
     """
-    parts = [part for row in rows for part in row]
-    ids = iter(tokenizer.encode_some(parts, length))
-    bos, eos = tokenizer.roles["bos"], tokenizer.roles["eos"]
+    ids = tokenizer.encode_some(_texts(rows), length)
+    return filled(ids, rows, length, tokenizer.roles["bos"], tokenizer.roles["eos"])
+
+
+def filled(
+    ids: Iterable[np.ndarray], rows: Sequence[Row], length: int, bos: int, eos: int
+) -> dict[str, np.ndarray]:
+    """The first `length` ids of each row, as `SampledBatch.batch` has them.
+
+    Args:
+      ids: of every text of every row, in order; a row's texts are joined by EOS.
+    """
+    ids = iter(ids)
     targets_BxL = np.full((len(rows), length), eos, np.int32)
     weights_BxL = np.zeros((len(rows), length), np.float32)
     for b, row in enumerate(rows):
@@ -106,9 +116,8 @@ def encoded(
         row_L = np.concatenate(joined)[:length]
         targets_BxL[b, : len(row_L)] = row_L
         weights_BxL[b, : len(row_L)] = 1
-    inputs_BxL = np.concatenate(
-        [np.full((len(rows), 1), bos, np.int32), targets_BxL[:, :-1]], axis=1
-    )
+    first_Bx1 = np.full((len(rows), 1), bos, np.int32)
+    inputs_BxL = np.concatenate([first_Bx1, targets_BxL[:, :-1]], axis=1)
     return {"inputs_BxL": inputs_BxL, "targets_BxL": targets_BxL, "weights_BxL": weights_BxL}
 
 
