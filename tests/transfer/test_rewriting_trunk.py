@@ -59,8 +59,19 @@ def network(path, source, **facts):
 @pytest.fixture(params=["llama", "gpt2", "roberta", "gemma2"])
 def made(request, tmp_path):
     """(base folder, its variant's, the new tokenizer's, the network's, its trunk)."""
+    return make(request.param, tmp_path)
+
+
+@pytest.fixture
+def one_made(tmp_path):
+    """The same of one family."""
+    return make("gpt2", tmp_path)
+
+
+def make(family, tmp_path):
+    """See `made`."""
     base = tmp_path / "base"
-    pretrained.load(FIXTURES / request.param).save(base, dtype="float32")
+    pretrained.load(FIXTURES / family).save(base, dtype="float32")
     tokenizer(base)
     trunk = network(tmp_path / "hn", source_model.load(base))
     variant = tmp_path / "variant"
@@ -116,8 +127,8 @@ def test_a_variant_gets_a_share_of_the_change_and_the_bases_rows(made, tmp_path)
         )
 
 
-def test_what_does_not_fit_together_is_refused(made, tmp_path):
-    base, variant, new, hn, _ = made
+def test_what_does_not_fit_together_is_refused(one_made, tmp_path):
+    base, variant, new, hn, _ = one_made
     given, out = dict(hypernetwork=str(hn)), tmp_path / "out"
 
     def said(model, **options):
@@ -151,25 +162,17 @@ def test_a_bare_checkpoint_may_have_a_variant_with_full_names(made, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
 
 
-def test_a_trunk_of_another_depth_or_with_no_numbers_left_is_refused(made, tmp_path):
-    base, _, new, hn, _ = made
+def test_a_trunk_of_another_depth_or_with_no_numbers_left_is_refused(one_made, tmp_path):
+    base, _, new, hn, _ = one_made
     model = pretrained.load(base)
     trunk, shape = model.params["trunk"], model.config.trunk
     more = jax.tree.map(lambda one: np.concatenate([one, one[:1]]), trunk["layers"])
-    windows = shape.windowed_layers and (*shape.windowed_layers, True)
-    shape = dataclasses.replace(
-        shape, num_layers=shape.num_layers + 1, windowed_layers=windows
-    )
-    raw = dict(model.raw)
-    for name in {"num_hidden_layers", "n_layer"} & raw.keys():
-        raw[name] += 1
-    if "layer_types" in raw:
-        raw["layer_types"] = [*raw["layer_types"], "sliding_attention"]
+    shape = dataclasses.replace(shape, num_layers=shape.num_layers + 1)
     deep = dataclasses.replace(
         model,
         params={**model.params, "trunk": {**trunk, "layers": more}},
         config=dataclasses.replace(model.config, trunk=shape),
-        raw=raw,
+        raw={**model.raw, "n_layer": shape.num_layers},
     )
     deep.save(tmp_path / "deep")
     given = dict(hypernetwork=str(hn), base=str(base), task_vector=0.5)
@@ -180,8 +183,8 @@ def test_a_trunk_of_another_depth_or_with_no_numbers_left_is_refused(made, tmp_p
     assert "not finite" in message(FreevocabError, base, new, out, "hypernetwork", **huge)
 
 
-def test_the_card_says_whose_ids_were_trained_on(made, tmp_path):
-    base, variant, new, hn, _ = made
+def test_the_card_says_whose_ids_were_trained_on(one_made, tmp_path):
+    base, variant, new, hn, _ = one_made
     source = source_model.load(base)
     network(tmp_path / "other", source, target={"name": "WordPiece of Mars", "fingerprint": "-"})
     given = dict(hypernetwork=str(tmp_path / "other"))
@@ -196,8 +199,8 @@ def test_the_card_says_whose_ids_were_trained_on(made, tmp_path):
     assert "SHA-256 of --base: config.json" in card
 
 
-def test_a_bfloat16_checkpoint_keeps_its_type(made, tmp_path):
-    base, _, new, hn, trunk = made
+def test_a_bfloat16_checkpoint_keeps_its_type(one_made, tmp_path):
+    base, _, new, hn, trunk = one_made
     options = dict(hypernetwork=str(hn), dtype="bfloat16")
     transfer(base, new, tmp_path / "out", "hypernetwork", **options)
     assert config_of(tmp_path / "out")["dtype"] == "bfloat16"
