@@ -3,9 +3,10 @@
     freevocab reproduce tokenizer_transfer/fine_tuned [--scale gpu|paper]
 
 cpu: the shared model fine-tuned on the library's code for 100 steps, then moved to a Unigram of
-  documentation: 70 s on 2 cores beyond the shared model. bits/byte on code: original 1.58, with the
-  base model's rows 1.71; random 7.07, FVT 4.68, FOCUS 4.48, hypernetwork 4.22 (4.26 on the tuned
-  rows); n-shot, 60 steps on documentation, lambda 0 3.28, .3 2.59, .5 2.42, .7 2.36.
+  documentation: 1.8 minutes on 2 idle cores beyond the shared model. bits/byte on code: original
+  1.58, with the base model's rows 1.71; random 7.07, FVT 4.68, FOCUS 4.48, hypernetwork 4.22 (4.26
+  on the tuned rows); n-shot, 60 steps of hypernetwork and trunk on documentation, lambda 0 3.31, .3
+  2.95, .5 2.83, .7 2.76.
 gpu: the 25m model of zero_shot fine-tuned on novels, moved to GPT-2's tokenizer. Not yet run.
 paper: Mistral-7B-Instruct-v0.1 by Mistral-7B's hypernetwork to GPT-2's tokenizer. MT-Bench in the
   paper (not fully certain): original 7.33, FOCUS 5.03, hypernetwork 6.56, n-shot 6.59 to 6.82. Not
