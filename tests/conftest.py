@@ -17,11 +17,29 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import jax  # noqa: E402  (the environment above is read when jax is imported)
+import pytest  # noqa: E402
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
+
+
+# Folders whose tests compile much and run little: there XLA leaves out its costly passes, which
+# takes two fifths of the time off. Tests of exactness see the code that users run.
+HASTY = ("benchmarks", "cli", "experiments", "transfer")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compilation(request):
+    """Compiles in haste for the folders of HASTY."""
+    hasty = request.path.parent.name in HASTY
+    if hasty:
+        jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    if hasty:
+        jax.config.update("jax_disable_most_optimizations", False)
+        jax.clear_caches()
 
 
 def pytest_addoption(parser):
