@@ -62,19 +62,17 @@ def train(
     *,
     seed: int,
     log: Log,
-    params: Any = None,
     evaluate: Callable[[Any, Table], float] | None = None,
     points: int = 0,
 ) -> Continued:
-    """Trains the trunk and a table for `model.steps` steps on a store's ids.
+    """Trains the base model's trunk and a table for `model.steps` steps on a store's ids.
 
     Args:
       table: where the rows start.
-      params: where the trunk starts; None: at the base model's.
       evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
     """
     config = base_models.config_for(base, store.vocab_size)
-    start = base_models.with_table(base.params if params is None else params, table, config.rows)
+    start = base_models.with_table(base.params, table, config.rows)
     every = model.steps // points if points else 0
     train_config = dataclasses.replace(
         language_models.train_config(model, seed), eval_every=every

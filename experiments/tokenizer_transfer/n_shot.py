@@ -59,11 +59,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 
 def _points(start, config, base, found, to, model, seed, workdir, log) -> tuple[Point, ...]:
     """The curve of one start."""
-    if start == ORIGINAL:
-        codec, table = base.codec, base.table
-        valid = base_models.valid_store(base, codec, workdir)
-    else:
-        codec, table, valid = to.codec, None, to.store
+    original = start == ORIGINAL
+    codec = base.codec if original else to.codec
+    valid = base_models.valid_store(base, codec, workdir) if original else to.store
     watched = {
         "seed": seed,
         "log": functools.partial(_say, log, start),
@@ -74,7 +72,7 @@ def _points(start, config, base, found, to, model, seed, workdir, log) -> tuple[
         settings = config.setting.hypernetwork
         done = n_shot_training.train(base, found, settings, to, model, workdir=workdir, **watched)
         return done.points
-    table = moves.table(start, base, to, found, seed) if table is None else table
+    table = base.table if original else moves.table(start, base, to, found, seed)
     store = continued.train_store(base.corpus, codec, base.text.train_bytes, workdir)
     return continued.train(base, table, store, model, **watched).points
 
