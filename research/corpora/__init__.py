@@ -1,6 +1,7 @@
 """Corpora by name: built in, files, TensorFlow Datasets directories, synthetic text.
 
-    load("builtin")  load("builtin:docstrings")        the running Python's own text
+    load("builtin")                                     the novels of the clone, else as the next
+    load("builtin:python")  load("builtin:docstrings")  the running Python's own text
     load("text:wiki/train-*.txt;valid=wiki/valid.txt")  files, plain or .xz .gz .zst
     load("text:novels/*.txt")                           split by SPLIT.tsv beside them, or by hash
     load("tfds:lm1b")  load("tfds:c4/en?data_dir=DIR")  directories prepared as array_record
@@ -48,7 +49,7 @@ def _source(spec: str) -> Source:
     kind, _, argument = spec.partition(":")
     if kind not in _KINDS:
         raise UsageError(
-            f"no corpus {spec!r}: use builtin[:PART], text:GLOB, tfds:NAME[/CONFIG]"
+            f"no corpus {spec!r}: use builtin[:novels|:python], text:GLOB, tfds:NAME[/CONFIG]"
             " or synthetic[:BYTES]"
         )
     return importlib.import_module(_KINDS[kind]).source(argument)

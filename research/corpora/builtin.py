@@ -1,6 +1,8 @@
-"""`builtin`: text that every Python installation has, so that nothing needs a download.
+"""`builtin`: text that is there without a download.
 
-Three parts, read in this order:
+`builtin:novels` (see `novels`) is the default where it is installed, a clone of the repository.
+`builtin:python` is text that every Python installation has, and the default elsewhere. It has
+three parts, each a corpus of its own name:
   topics      the language reference's chapters behind `help()` (pydoc_data.topics); one each
   docstrings  the docstrings of one module, joined by blank lines
   code        one source file of the standard library, as it is (its docstrings included)
@@ -24,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from research.corpora import splits
+from research.corpora import novels, splits
 from research.errors import FreevocabError, UsageError
 
 PARTS = ("topics", "docstrings", "code")
@@ -36,15 +38,23 @@ _LEFT_OUT_FILES = ("_sysconfigdata", "sitecustomize", "usercustomize")  # beginn
 _WITH_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def source(argument: str) -> "Builtin":
-    """`builtin` or `builtin:PART`."""
-    if argument and argument not in PARTS:
-        raise UsageError(f"no part {argument!r} in builtin: it has {', '.join(sorted(PARTS))}")
-    return Builtin(parts=(argument,) if argument else PARTS)
+def source(argument: str) -> "novels.Novels | PythonText":
+    """`builtin`, `builtin:novels`, `builtin:python` or `builtin:PART` of the latter.
+
+    Raises:
+      UsageError: if there is no such part, or the novels are asked for and not installed.
+    """
+    argument = argument or ("novels" if novels.installed() else "python")
+    if argument == "novels":
+        return novels.source("")
+    if argument != "python" and argument not in PARTS:
+        known = ", ".join(("novels", "python", *PARTS))
+        raise UsageError(f"no part {argument!r} in builtin: it has {known}")
+    return PythonText(parts=PARTS if argument == "python" else (argument,))
 
 
 @dataclasses.dataclass(frozen=True)
-class Builtin:
+class PythonText:
     """The library's text, from the running Python or another library folder."""
 
     parts: tuple[str, ...] = PARTS
@@ -52,7 +62,7 @@ class Builtin:
 
     @property
     def name(self) -> str:
-        return "builtin" if self.parts == PARTS else f"builtin:{'+'.join(self.parts)}"
+        return f"builtin:{'python' if self.parts == PARTS else '+'.join(self.parts)}"
 
     def documents(self, split: str) -> Iterator[bytes]:
         if "topics" in self.parts:

@@ -1,5 +1,6 @@
 """A corpus: documents (bytes) in three splits that share none."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -9,14 +10,20 @@ from typing import Any, Protocol
 from research.corpora import splits
 from research.errors import UsageError
 
+_ORDER = b"freevocab corpus 2 "  # to be raised when the same documents would come in another order
+
 
 class Source(Protocol):
-    """Where documents come from. A corpus adds names, counts and the dropping of duplicates."""
+    """Where documents come from. A corpus adds names, counts, order and the dropping of duplicates.
+
+    A source may have `group(document) -> bytes`: what documents are parts of (a book), which the
+    halves of a corpus do not divide. Without it each document is a group of its own.
+    """
 
     name: str
 
     def documents(self, split: str) -> Iterator[bytes]:
-        """The documents of a split in a fixed order, streamed, duplicates included."""
+        """The documents of a split in any fixed order, streamed, duplicates included."""
 
     def overlaps(self, split: str) -> tuple[str, ...]:
         """Splits that may have a document of `split` too and keep it: of STRONGER_SPLITS[split].
@@ -43,14 +50,19 @@ class Corpus:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Hex digest of the content; the same content gives the same digest anywhere."""
-        return self.source.digest()
+        """Hex digest of content and order; the same content gives the same digest anywhere."""
+        return hashlib.blake2b(_ORDER + self.source.digest().encode(), digest_size=16).hexdigest()
 
-    def documents(self, split: str) -> Iterator[bytes]:
+    def documents(self, split: str, half: int | None = None) -> Iterator[bytes]:
         """The documents of a split, in a fixed order, streamed.
 
-        A document that a held-out split has too is dropped here (test before valid before
-        train); copies within one split stay.
+        They are interleaved by the hash of their content (`splits.interleaved`): the first
+        million bytes are a sample of all parts of a corpus. A document that a held-out split has
+        too is dropped here (test before valid before train); copies within one split stay.
+
+        Args:
+          half: 0 or 1, one of two disjoint halves of the split (of books where there are books),
+            so that a compressor is not made from the text that it is used on; None: all of it.
 
         Raises:
           UsageError: if the split is not one of the three.
@@ -58,7 +70,11 @@ class Corpus:
         """
         if split not in splits.SPLITS:
             raise UsageError(f"no split {split!r}: a corpus has {', '.join(splits.SPLITS)}")
-        return self._documents(split)
+        documents = splits.interleaved(self._documents(split))
+        if half is None:
+            return documents
+        group = getattr(self.source, "group", None) or bytes
+        return (each for each in documents if splits.half(group(each)) == half)
 
     def _documents(self, split: str) -> Iterator[bytes]:
         others = self.source.overlaps(split)
@@ -107,7 +123,7 @@ class _Digests(dict):
 
 @dataclasses.dataclass(frozen=True)
 class Combined:
-    """Several sources, one after the other; `A+B` in a corpus's name."""
+    """Several sources; `A+B` in a corpus's name."""
 
     parts: tuple[Source, ...]
 
@@ -124,6 +140,13 @@ class Combined:
     def documents(self, split: str) -> Iterator[bytes]:
         for part in self.parts:
             yield from part.documents(split)
+
+    def group(self, document: bytes) -> bytes:
+        for part in self.parts:
+            if (group := getattr(part, "group", None)) is not None:
+                with contextlib.suppress(KeyError):  # a document of another part
+                    return group(document)
+        return document
 
     def digest(self) -> str:
         state = hashlib.blake2b(digest_size=16)

@@ -28,7 +28,7 @@ def test_describe_does_not_count_dropped_duplicates():
     }
 
 
-def test_joined_corpora_follow_each_other_and_drop_across_parts(tmp_path):
+def test_joined_corpora_drop_across_parts(tmp_path):
     (tmp_path / "a+b.txt").write_bytes(b"one")
     (tmp_path / "c.txt").write_bytes(b"two")
     (tmp_path / "v.txt").write_bytes(b"two\n")
@@ -37,7 +37,7 @@ def test_joined_corpora_follow_each_other_and_drop_across_parts(tmp_path):
     second = f"text:{tmp_path}/c.txt;valid={tmp_path}/v.txt"
     joined = corpora.load(f"{first}+{second}")
     assert list(joined.documents("train")) == [b"one"]  # "two" is held out by the first part
-    assert list(joined.documents("valid")) == [b"two", b"two\n"]
+    assert sorted(joined.documents("valid")) == [b"two", b"two\n"]
     names = [corpora.load(first).name, corpora.load(second).name]
     assert joined.name == "+".join(names)
     assert [part["name"] for part in joined.describe()["parts"]] == names
@@ -70,3 +70,27 @@ def test_a_corpus_is_read_as_often_as_one_likes():
     corpus = tiny_corpus()
     assert list(corpus.documents("train")) == list(corpus.documents("train"))
     assert Corpus(corpus.source).digest == corpus.digest
+
+
+def test_any_beginning_of_a_split_is_a_sample_of_all_its_parts():
+    texts = [b"%s %d" % (part, i) for part in (b"a", b"b") for i in range(500)]
+    documents = list(corpus_of(train=texts).documents("train"))
+    assert sorted(documents) == sorted(texts)
+    first = sum(text.startswith(b"a") for text in documents[:200])
+    assert 70 < first < 130  # six standard deviations of a fair draw
+    assert documents == list(corpus_of(train=texts[::-1]).documents("train"))
+
+
+def test_a_large_corpus_is_interleaved_block_by_block():
+    texts = [b"%04d" % i for i in range(100)]
+    blocks = list(splits.interleaved(iter(texts), block_bytes=40))
+    assert blocks != texts and sorted(blocks) == texts
+    for start in range(0, 100, 10):
+        assert sorted(blocks[start : start + 10]) == texts[start : start + 10]
+
+
+def test_halves_are_disjoint_and_make_the_whole():
+    corpus = corpus_of(train=[b"text %d" % i for i in range(400)])
+    halves = [list(corpus.documents("train", half=half)) for half in (0, 1)]
+    assert not set(halves[0]) & set(halves[1]) and min(map(len, halves)) > 140
+    assert sorted(halves[0] + halves[1]) == sorted(corpus.documents("train"))
