@@ -36,6 +36,8 @@ class GZipCodec:
     lossless = True
     # DEFLATE looks back 32 kB and starts each block of a file anew: short blocks cost ratio.
     block_bytes = 1 << 20
+    # The first ids hold the Huffman code of a whole block.
+    needs_whole_text = True
 
     def __init__(self, bits_per_token: int = 8, header: bool = True):
         check_bits_per_token(bits_per_token)

@@ -19,7 +19,15 @@ _ROUNDS = 8
 
 
 def num_sequences(store: TokenStore, length: int) -> int:
-    """Sequences in an epoch; the last may be short, its missing targets have weight 0."""
+    """Sequences in an epoch; the last may be short, its missing targets have weight 0.
+
+    Raises:
+      UsageError: if the store holds examples of another length.
+    """
+    if store.example_length not in (None, length):
+        raise UsageError(
+            f"the store holds beginnings of {store.example_length} ids, not of {length}"
+        )
     return -(-store.num_tokens // length)
 
 

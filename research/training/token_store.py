@@ -5,6 +5,9 @@ followed by EOS), `offsets.bin` and `byte_offsets.bin` (int64: where documents b
 and in bytes of text) and `meta.json`. It is written under a temporary name, so a store that
 exists is whole, and its name is a digest of what it was made from, so another corpus, codec,
 split or size never meets it.
+
+A store of examples (`build_examples`) is in the same format but has no EOS: each document is the
+beginning of an example, the same number of ids.
 """
 
 import contextlib
@@ -73,6 +76,18 @@ class TokenStore:
         return len(self.offsets) - 1
 
     @property
+    def example_length(self) -> int | None:
+        """Ids in each document of a store of examples; None where documents are whole."""
+        return self.meta.get("examples", {}).get("length")
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text that an id stands for on average; EOS is not counted."""
+        if (examples := self.meta.get("examples")) is not None:
+            return examples["measured_bytes"] / examples["measured_tokens"]
+        return self.num_bytes / (self.num_tokens - self.num_documents)
+
+    @property
     def num_bytes(self) -> int:
         """Bytes of the original text."""
         return int(self.byte_offsets[-1])
@@ -114,23 +129,49 @@ def build(
         "split": split,
         "max_bytes": max_bytes,
     }
+
+    def encode(writer: Writer) -> None:
+        documents = first_bytes(corpus.documents(split), max_bytes)
+        _encode(documents, codec, writer, progress)
+
+    return build_once(directory, corpus, split, codec, source, encode)
+
+
+def build_once(
+    directory: str | os.PathLike,
+    corpus: Corpus,
+    split: str,
+    codec: Codec,
+    source: dict[str, Any],
+    encode: "Callable[[Writer], dict[str, Any] | None]",
+) -> TokenStore:
+    """The store of `source` under `directory`, opened if it is there, else written by `encode`.
+
+    Args:
+      source: everything that the ids depend on, as JSON values.
+      encode: adds all documents to a `Writer`, and may return more fields of meta.json.
+
+    Raises:
+      UsageError: if nothing was added.
+      FreevocabError: if the folder cannot be written, or the codec gives an id out of range.
+    """
     key = hashlib.sha256(json.dumps([FORMAT, VERSION, source]).encode()).hexdigest()[:24]
     path = Path(directory) / f"{split}-{key}"
     if (store := _open_if_whole(path, source)) is not None:
         return store
-    documents = first_bytes(corpus.documents(split), max_bytes)
     try:
         with files.atomic_path(path, directory=True) as temporary:
             with contextlib.ExitStack() as stack:
-                writer = _Writer(temporary, codec, stack)
-                _encode(documents, codec, writer, progress)
+                writer = Writer(temporary, codec, stack)
+                more = encode(writer) or {}
             if not writer.num_documents:
                 raise UsageError(
                     f"split {split!r} of {corpus.name} has no text:"
                     " give more text, or files for this split"
                 )
             names = {"corpus_name": corpus.name, "codec_name": codec.name}
-            files.write_json(temporary / _META, {**writer.meta(), **names, "source": source})
+            meta = {**writer.meta(), **names, "source": source, **more}
+            files.write_json(temporary / _META, meta)
     except OSError as error:
         # Another process may have put the same store there first; then that one is as good.
         if (store := _open_if_whole(path, source)) is not None:
@@ -216,7 +257,7 @@ def _grouped(documents: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _encode(
-    documents: Iterable[bytes], codec: Codec, writer: "_Writer", progress: Progress | None
+    documents: Iterable[bytes], codec: Codec, writer: "Writer", progress: Progress | None
 ) -> None:
     began = reported = time.monotonic()
     reported_bytes = -1
@@ -230,7 +271,7 @@ def _encode(
         progress(writer.num_bytes, writer.num_bytes / max(time.monotonic() - began, 1e-9))
 
 
-class _Writer:
+class Writer:
     """Appends documents to the files of a store; `stack` closes them."""
 
     def __init__(self, folder: Path, codec: Codec, stack: contextlib.ExitStack):
@@ -244,16 +285,23 @@ class _Writer:
         for name in (_OFFSETS, _BYTE_OFFSETS):
             self._files[name].append(np.zeros(1, "<i8"))
 
-    def add(self, ids: list[np.ndarray], byte_lengths: list[int]) -> None:
-        lengths = np.array([len(document) + 1 for document in ids], "<i8")
-        eos = np.array([self._vocab_size + 1], "<i4")
-        joined = np.concatenate([part for document in ids for part in (document, eos)])
-        texts = np.delete(joined, np.cumsum(lengths) - 1)
+    def add(self, ids: list[np.ndarray], byte_lengths: list[int], *, eos: bool = True) -> None:
+        """Appends documents, each followed by EOS unless `eos` is off.
+
+        Raises:
+          FreevocabError: if an id is not below the codec's vocab_size.
+        """
+        texts = np.concatenate(ids)
         if texts.size and not 0 <= texts.min() <= texts.max() < self._vocab_size:
             raise FreevocabError(
                 f"codec {self._codec_name} gave ids from {texts.min()} to {texts.max()},"
                 f" but its vocabulary has {self._vocab_size}"
             )
+        lengths = np.array([len(document) for document in ids], "<i8")
+        joined = texts
+        if eos:
+            joined = np.insert(texts, np.cumsum(lengths), self._vocab_size + 1)
+            lengths = lengths + 1
         self._files[_IDS].append(joined.astype("<i4", copy=False))
         self._files[_OFFSETS].append(self.num_tokens + np.cumsum(lengths))
         self._files[_BYTE_OFFSETS].append(self.num_bytes + np.cumsum(byte_lengths, dtype="<i8"))
