@@ -27,7 +27,9 @@ HELD_OUT = {
 # file of Hardy's comes from a modern edition.
 LEFT_OUT = ("Forster_", "Hardy_Madding_")
 # What is not the author's: a note by the man who typed the text in.
-NOTES = re.compile(r" Note: In the 1909 New York Edition .*?preparer of this\nelectronic text\s*\n", re.S)
+NOTES = re.compile(
+    r" Note: In the 1909 New York Edition .*?preparer of this\nelectronic text\s*\n", re.DOTALL
+)
 
 
 def clean(data: bytes) -> bytes:

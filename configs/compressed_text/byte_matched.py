@@ -25,31 +25,33 @@ from dataclasses import dataclass, replace
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
+    CPU_EXAMPLES,
+    CPU_TRAIN_BYTES,
+    CPU_VALID_BYTES,
     GPU_M2,
     LOCAL_TEXT,
     PAPER_M1,
     PAPER_M2,
     QUICK_CORPUS,
+    QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
     CodecConfig,
     M1Config,
     M2Config,
+    TrainedTable,
 )
 
 
 @dataclass(frozen=True)
-class Config:
-    """As `parts.TrainedTable`; lengths are the tokens of a sequence, one for each codec."""
+class Config(TrainedTable):
+    """A trained table.
 
-    corpus: str
-    m1: M1Config
-    codecs: tuple[CodecConfig, ...]
-    lengths: tuple[int, ...]
-    m2: M2Config
-    train_bytes: int
-    valid_bytes: int
-    seed: int = 0
+    Attributes:
+      lengths: tokens of a sequence, one for each codec.
+    """
+
+    lengths: tuple[int, ...] = ()
 
 
 def rows(window: int) -> tuple[CodecConfig, ...]:
@@ -69,8 +71,9 @@ def cpu() -> Config:
         codecs=rows(12),
         lengths=(128, 64, 128),
         m2=M2Config(size="mini", steps=300),
-        train_bytes=2_200_000,
-        valid_bytes=100_000,
+        train_bytes=CPU_TRAIN_BYTES,
+        valid_bytes=CPU_VALID_BYTES,
+        examples=CPU_EXAMPLES,
     )
 
 
@@ -110,4 +113,5 @@ def quick() -> Config:
         m2=QUICK_M2,
         train_bytes=8_000,
         valid_bytes=1_000,
+        examples=QUICK_EXAMPLES,
     )

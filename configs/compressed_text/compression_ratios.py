@@ -30,7 +30,8 @@ from configs.compressed_text.parts import (
 
 @dataclass(frozen=True)
 class Config:
-    """Fields: see `experiments.compressed_text.setting`; training_tokens is what a run sees."""
+    """Fields: see `experiments.compressed_text.setting`; training_tokens is what a run sees,
+    example_bytes what is encoded at a time."""
 
     corpus: str
     m1: M1Config
@@ -38,6 +39,7 @@ class Config:
     train_bytes: int
     valid_bytes: int
     training_tokens: int
+    example_bytes: int = 10_240
     seed: int = 0
 
 
@@ -109,4 +111,5 @@ def quick() -> Config:
         train_bytes=4_000,
         valid_bytes=2_000,
         training_tokens=1_000,
+        example_bytes=1_000,
     )

@@ -20,11 +20,21 @@ from dataclasses import replace
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
+    CPU_EXAMPLES,
+    CPU_TRAIN_BYTES,
+    CPU_VALID_BYTES,
     GPU_M2,
+    HOURS_EXAMPLES,
+    HOURS_M1,
+    HOURS_M2,
+    HOURS_TRAIN_BYTES,
+    HOURS_VALID_BYTES,
     LOCAL_TEXT,
+    NOVELS,
     PAPER_M1,
     PAPER_M2,
     QUICK_CORPUS,
+    QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
     CodecConfig,
@@ -50,8 +60,23 @@ def cpu() -> TrainedTable:
         m1=M1Config(),
         codecs=rows(8, 12),
         m2=M2Config(size="mini"),
-        train_bytes=3_000_000,
-        valid_bytes=100_000,
+        train_bytes=CPU_TRAIN_BYTES,
+        valid_bytes=CPU_VALID_BYTES,
+        examples=CPU_EXAMPLES,
+    )
+
+
+def hours() -> TrainedTable:
+    """Both headers at both widths."""
+    return TrainedTable(
+        corpus=NOVELS,
+        m1=HOURS_M1,
+        codecs=rows(8, 12),
+        m2=HOURS_M2,
+        train_bytes=HOURS_TRAIN_BYTES,
+        valid_bytes=HOURS_VALID_BYTES,
+        examples=HOURS_EXAMPLES,
+        weights="committed",
     )
 
 
@@ -88,4 +113,5 @@ def quick() -> TrainedTable:
         m2=QUICK_M2,
         train_bytes=8_000,
         valid_bytes=1_000,
+        examples=QUICK_EXAMPLES,
     )

@@ -23,11 +23,21 @@ from dataclasses import replace
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
+    CPU_EXAMPLES,
+    CPU_TRAIN_BYTES,
+    CPU_VALID_BYTES,
     GPU_M2,
+    HOURS_EXAMPLES,
+    HOURS_M1,
+    HOURS_M2,
+    HOURS_TRAIN_BYTES,
+    HOURS_VALID_BYTES,
     LOCAL_TEXT,
+    NOVELS,
     PAPER_M1,
     PAPER_M2,
     QUICK_CORPUS,
+    QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
     CodecConfig,
@@ -37,11 +47,16 @@ from configs.compressed_text.parts import (
 )
 
 
-def rows(window: int, bits: tuple[int, ...]) -> tuple[CodecConfig, ...]:
+def rows(window: int, bits: tuple[int, ...], beta: int = 0) -> tuple[CodecConfig, ...]:
     """Three policies at each token width, greedy as in the paper."""
     return tuple(
         CodecConfig(
-            "equal_info", window_bits=window, bits_per_token=n, closing="point", reset=reset
+            "equal_info",
+            window_bits=window,
+            bits_per_token=n,
+            closing="point",
+            reset=reset,
+            beta=beta,
         )
         for n in bits
         for reset in ("every", "every-other", "never")
@@ -55,8 +70,23 @@ def cpu() -> TrainedTable:
         m1=M1Config(order=5, beta=12),
         codecs=rows(12, (6, 12)),
         m2=M2Config(size="mini"),
-        train_bytes=1_200_000,
-        valid_bytes=100_000,
+        train_bytes=CPU_TRAIN_BYTES,
+        valid_bytes=CPU_VALID_BYTES,
+        examples=CPU_EXAMPLES,
+    )
+
+
+def hours() -> TrainedTable:
+    """Windows of twelve bits, one token each."""
+    return TrainedTable(
+        corpus=NOVELS,
+        m1=HOURS_M1,
+        codecs=rows(12, (12,), beta=12),
+        m2=HOURS_M2,
+        train_bytes=HOURS_TRAIN_BYTES,
+        valid_bytes=HOURS_VALID_BYTES,
+        examples=HOURS_EXAMPLES,
+        weights="committed",
     )
 
 
@@ -93,4 +123,5 @@ def quick() -> TrainedTable:
         m2=QUICK_M2,
         train_bytes=8_000,
         valid_bytes=1_000,
+        examples=QUICK_EXAMPLES,
     )

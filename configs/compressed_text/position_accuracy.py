@@ -22,14 +22,19 @@ from dataclasses import dataclass, replace
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
+    CPU_EXAMPLES,
+    CPU_TRAIN_BYTES,
+    CPU_VALID_BYTES,
     GPU_M2,
     LOCAL_TEXT,
     PAPER_M1,
     PAPER_M2,
     QUICK_CORPUS,
+    QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
     CodecConfig,
+    ExampleConfig,
     M1Config,
     M2Config,
 )
@@ -46,6 +51,7 @@ class Config:
     train_bytes: int
     valid_bytes: int
     looks: int
+    examples: ExampleConfig = ExampleConfig()
     seed: int = 0
 
 
@@ -56,8 +62,9 @@ def cpu() -> Config:
         m1=M1Config(order=5, beta=12),
         codec=CodecConfig("equal_info", window_bits=48, bits_per_token=6, closing="point"),
         m2=M2Config(size="mini", steps=400),
-        train_bytes=2_000_000,
-        valid_bytes=60_000,
+        train_bytes=CPU_TRAIN_BYTES,
+        valid_bytes=CPU_VALID_BYTES,
+        examples=CPU_EXAMPLES,
         looks=4,
     )
 
@@ -97,5 +104,6 @@ def quick() -> Config:
         m2=QUICK_M2,
         train_bytes=8_000,
         valid_bytes=1_000,
+        examples=QUICK_EXAMPLES,
         looks=1,
     )

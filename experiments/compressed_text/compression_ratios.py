@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import compressors, setting, wording
+from experiments.compressed_text import compressors, encoding, setting, wording
 from research.evaluation import bits_per_byte as bpb
+from research.training import example_store, token_store
 
 FLOOR_BYTES = 50_000  # of validation text on which the floor's cost is measured
 TITLE = "Compression ratios (Tables 1-3 and 12)"
@@ -71,10 +72,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
     clock = setting.Clock()
     codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
-    train = setting.store(codec, corpus, "train", config.train_bytes, workdir)
-    valid = setting.store(codec, corpus, "valid", config.valid_bytes, workdir)
-    train_ids, valid_ids = setting.text_ids(train), setting.text_ids(valid)
-    ratio = valid.num_bytes / len(valid_ids)
+    train_ids, _ = _examples(codec, corpus, "train", config.train_bytes, config.example_bytes)
+    valid_ids, num_bytes = _examples(
+        codec, corpus, "valid", config.valid_bytes, config.example_bytes
+    )
+    ratio = num_bytes / len(valid_ids)
     texts = compressors.documents(corpus, "valid", FLOOR_BYTES)
     return {
         "method": compressors.method(codec_config),
@@ -84,11 +86,20 @@ def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
         "train_bytes": int(config.training_tokens * ratio),
         "uniform_bpb": bpb.uniform_bits_per_byte(codec.vocab_size, ratio),
         "unigram_bpb": bpb.unigram_bits_per_byte(
-            np.asarray(train_ids), np.asarray(valid_ids), codec.vocab_size, valid.num_bytes
+            train_ids, valid_ids, codec.vocab_size, num_bytes
         ),
         "floor_bpb": _floor_cost(codec, codec_config, texts),
         "seconds": clock.seconds(),
     }
+
+
+def _examples(codec, corpus, split, max_bytes, example_bytes) -> tuple[np.ndarray, int]:
+    """The ids of whole examples, each encoded by itself, and the bytes that they stand for."""
+    half = compressors.MODELS if split == "train" else None
+    documents = token_store.first_bytes(corpus.documents(split, half=half), max_bytes)
+    texts = list(example_store.cut(documents, example_bytes, example_bytes))
+    with encoding.shared(codec, max_bytes) as quick:
+        return np.concatenate(quick.encode(texts)), sum(map(len, texts))
 
 
 def _floor_cost(codec, codec_config, texts: list[bytes]) -> float | None:

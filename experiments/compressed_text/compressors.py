@@ -16,11 +16,20 @@ from research.errors import UsageError
 
 Log = Callable[[str], None]
 TOKENIZER_BYTES = 20_000_000  # of train text that SentencePiece, BPE and the dictionary see
+# What compresses is made from one half of the training documents, what is trained on the ids reads
+# the other: M1's own text costs it less than any other would.
+COMPRESSORS, MODELS = 1, 0
 
 
-def documents(corpus: Corpus, split: str, max_bytes: int) -> list[bytes]:
-    """Whole documents from the start of a split, the first one always, up to `max_bytes`."""
-    return list(_up_to(corpus.documents(split), max_bytes))
+def documents(
+    corpus: Corpus, split: str, max_bytes: int, half: int | None = None
+) -> list[bytes]:
+    """Whole documents from the start of a split, the first one always, up to `max_bytes`.
+
+    Args:
+      half: COMPRESSORS or MODELS; None: all documents.
+    """
+    return list(_up_to(corpus.documents(split, half=half), max_bytes))
 
 
 def _up_to(texts: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
@@ -51,7 +60,7 @@ def build_m1(config: M1Config, corpus: Corpus, workdir: Path, log: Log = print) 
     if directory.is_dir():
         return byte_models.load(directory)
     log(f"counting M1 ({config.kind}) on {corpus.name}")
-    texts = documents(corpus, "train", config.max_bytes)
+    texts = documents(corpus, "train", config.max_bytes, COMPRESSORS)
     if config.kind == "unigram":
         from research.codecs.byte_models.unigram import UnigramModel
 
@@ -113,6 +122,8 @@ def build_codec(
     """One codec, trained or compiled where it has to be."""
     from research import codecs
 
+    if config.beta:
+        m1 = dataclasses.replace(m1, beta=config.beta)
     if config.kind == "bytes":
         return codecs.load("bytes")
     if config.kind == "saved":
@@ -157,19 +168,19 @@ def _built_codec(config, m1, corpus, workdir, log) -> Codec:
     if config.kind == "sentencepiece":
         from research.codecs.sentencepiece_codec import SentencePieceCodec
 
-        texts = documents(corpus, "train", TOKENIZER_BYTES)
+        texts = documents(corpus, "train", TOKENIZER_BYTES, COMPRESSORS)
         return SentencePieceCodec.train(
             texts, config.vocab_size, pre_tokenize=config.pre_tokenize
         )
     if config.kind == "bpe":
         from research.codecs.bpe_codec import BPECodec
 
-        texts = documents(corpus, "train", TOKENIZER_BYTES)
+        texts = documents(corpus, "train", TOKENIZER_BYTES, COMPRESSORS)
         return BPECodec.train(texts, config.vocab_size, pre_tokenize=config.pre_tokenize)
     if config.kind == "dictionary":
         from research.codecs.dictionary import train_dictionary
 
-        texts = documents(corpus, "train", TOKENIZER_BYTES)
+        texts = documents(corpus, "train", TOKENIZER_BYTES, COMPRESSORS)
         return train_dictionary(texts, config.vocab_size)
     from research.codecs.codebook_build import compile_codebook
 

@@ -21,7 +21,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec of the config."""
-    return setting.train_rows(config, workdir, log)
+    return setting.train_rows(config, workdir, log, table="gzip_header")
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

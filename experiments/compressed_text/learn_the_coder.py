@@ -53,9 +53,12 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     """The byte model alone, then each codec at each task."""
     corpus = setting.load_corpus(config.corpus)
     texts = {
-        split: draw(compressors.documents(corpus, split, config.train_bytes), count, config, salt)
-        for split, count, salt in (
-            ("train", config.num_texts, 0), ("valid", config.valid_texts, 1)
+        split: draw(
+            compressors.documents(corpus, split, config.train_bytes, half), count, config, salt
+        )
+        for split, half, count, salt in (
+            ("train", compressors.MODELS, config.num_texts, 0),
+            ("valid", None, config.valid_texts, 1),
         )
     }
     vocabulary = 1 << config.codecs[0].bits_per_token

@@ -41,7 +41,9 @@ PAPER_ROWS: list[dict[str, Any]] = [
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """Four rows: two models, two places to learn."""
     corpus = setting.load_corpus(config.corpus)
-    train = compressors.documents(corpus, "train", config.train_bytes)
+    train = compressors.documents(
+        corpus, "train", config.train_bytes, compressors.COMPRESSORS
+    )
     valid = compressors.documents(corpus, "valid", config.valid_bytes)
     num_bytes = sum(map(len, train))
 

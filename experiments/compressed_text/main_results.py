@@ -79,11 +79,13 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
-    """One row for each codec and size of M2; each M2 is kept as a folder that `generate` opens."""
+    """One row for each codec and size of M2; each M2 is a folder that `generate` opens."""
     rows = []
     for size in config.sizes:
         sized = dataclasses.replace(config, m2=dataclasses.replace(config.m2, size=size))
-        for row in setting.train_rows(sized, workdir, log, models=workdir / "models" / size):
+        models = None if config.weights else workdir / "models" / size
+        trained = setting.train_rows(sized, workdir, log, table="main_results", models=models)
+        for row in trained:
             rows.append({"group": _group(row["method"]), "size": size} | row)
     return rows
 

@@ -24,10 +24,10 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     """One row for each look: steps done, and the accuracy at each position."""
     corpus = setting.load_corpus(config.corpus)
     codec = compressors.build_codec(config.codec, config.m1, corpus, workdir, log)
-    train = setting.store(codec, corpus, "train", config.train_bytes, workdir)
-    valid = setting.store(codec, corpus, "valid", config.valid_bytes, workdir)
+    train = setting.store(codec, corpus, "train", config, workdir)
+    valid = setting.store(codec, corpus, "valid", config, workdir)
     per_window = config.codec.window_bits // config.codec.bits_per_token
-    positions = window_positions(valid.offsets, per_window)
+    positions = window_positions(valid.num_tokens, config.m2.length, per_window)
     evaluate = _evaluator(config.m2, valid.vocab_size, per_window)
 
     def accuracies(params) -> dict[str, float]:
@@ -44,7 +44,8 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         eval_fn=accuracies,
         eval_every=max(1, config.m2.steps // config.looks),
     )
-    guess = _best_guess(np.asarray(train.ids), window_positions(train.offsets, per_window))
+    train_positions = window_positions(train.num_tokens, config.m2.length, per_window)
+    guess = _best_guess(np.asarray(train.ids), train_positions)
     rows = [
         {"step": line["step"], "vocabulary": codec.vocab_size, "guess": guess}
         | {name: line[name] for name in line if name.startswith("position")}
@@ -54,13 +55,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return setting.with_corpus(rows, corpus)
 
 
-def window_positions(offsets: np.ndarray, per_window: int) -> np.ndarray:
-    """For each id of a store its place in its window, int32 from 0; -1 for EOS."""
-    index = np.arange(offsets[-1], dtype=np.int64)
-    starts = np.repeat(offsets[:-1], np.diff(offsets))
-    positions = ((index - starts) % per_window).astype(np.int32)
-    positions[offsets[1:] - 1] = -1
-    return positions
+def window_positions(num_tokens: int, length: int, per_window: int) -> np.ndarray:
+    """For each id of a store of examples of `length` ids its place in its window, int32 from 0."""
+    return (np.arange(num_tokens) % length % per_window).astype(np.int32)
 
 
 def _batches(config, store, positions: np.ndarray) -> Iterator[dict[str, np.ndarray]]:

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from configs.compressed_text.parts import M2Config
+from experiments import weights
 from research.codecs.protocol import Codec
 from research.errors import UsageError
 from research.models import language_model, saved, sizes
@@ -33,7 +34,12 @@ def trunk_config(config: M2Config) -> TrunkConfig:
     Raises:
       UsageError: if no size has the name.
     """
-    return sizes.size(config.size, dtype=config.dtype, remat=config.remat)
+    return sizes.size(
+        config.size,
+        dtype=config.dtype,
+        remat=config.remat,
+        embedding_dim=config.embedding_dim or None,
+    )
 
 
 def model_config(config: M2Config, vocab_size: int) -> LanguageModelConfig:
@@ -76,7 +82,7 @@ def train_config(config: M2Config, *, seed: int = 0, eval_every: int = 0) -> Tra
         seed=seed,
         optimizer=config.optimizer,
         parallelism=config.parallelism,
-        log_every=max(1, config.steps // 4),
+        log_every=max(1, min(50, config.steps // 4)),
         save_every=config.save_every,
         eval_every=eval_every,
     )
@@ -155,6 +161,25 @@ def save(directory: Path, config: M2Config, params: Any, codec: Codec, facts: di
     saved.save(
         directory, params, dataclasses.replace(model, vocab_size=codec.vocab_size + 2), codec, facts
     )
+
+
+def weights_format(config: M2Config, codec: Codec) -> weights.Format:
+    """How an M2 is kept in the repository: a model's folder, with its codec if that is small."""
+    model = dataclasses.replace(
+        model_config(config, codec.vocab_size + 2), vocab_size=codec.vocab_size + 2
+    )
+
+    def save(directory: Path, params: Any) -> None:
+        saved.save(
+            directory,
+            params,
+            model,
+            codec,
+            dtype="bfloat16",
+            with_codec=weights.is_small(codec.save),
+        )
+
+    return weights.Format(save, lambda directory: saved.load(directory, codec)[0])
 
 
 def with_vocab_size(batch: Batch, vocab_size: int) -> Batch:

@@ -1,10 +1,12 @@
 """From a table's config to its codecs, token stores and one trained, evaluated M2 per row.
 
 A config that is used here has the fields corpus (a spec for `corpora.load`), m1 (M1Config),
-codecs (CodecConfig, one for each row), m2 (M2Config), train_bytes, valid_bytes and seed. What
-is built lies under the work directory and is reopened by the next run with the same config.
+codecs (CodecConfig, one for each row), m2 (M2Config), train_bytes, valid_bytes, examples
+(ExampleConfig), seed and weights (see `experiments.weights`). What is built lies under the work
+directory and is reopened by the next run with the same config.
 """
 
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from configs.compressed_text.parts import CodecConfig, M1Config, M2Config
+from configs.compressed_text.parts import CodecConfig, ExampleConfig, M1Config, M2Config
+from experiments import weights
 from experiments.compressed_text import compressors, encoding
 from experiments.compressed_text.compressors import Log
 from research.codecs.protocol import Codec
@@ -20,7 +23,8 @@ from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
 from research.evaluation import bits_per_byte as bpb
 from research.evaluation import flops
-from research.training import token_store
+from research.training import example_store
+from research.training.example_store import Examples
 from research.training.token_store import TokenStore
 
 
@@ -33,7 +37,10 @@ class Setting(Protocol):
     m2: M2Config
     train_bytes: int
     valid_bytes: int
+    examples: ExampleConfig
     seed: int
+    weights: weights.Source
+    only: tuple[str, ...]
 
 
 class Clock:
@@ -89,16 +96,28 @@ def build_codecs(
 
 
 def store(
-    codec: Codec, corpus: Corpus, split: str, max_bytes: int, workdir: Path
+    codec: Codec, corpus: Corpus, split: str, config: Setting, workdir: Path
 ) -> TokenStore:
-    """The ids of the first `max_bytes` of a split, built once under `workdir`."""
+    """The examples of a split as the ids that M2 reads of each, built once under `workdir`."""
+    train = split == "train"
+    cut = config.examples
+    examples = Examples(
+        config.m2.length,
+        cut.example_bytes,
+        cut.stride_bytes if train else cut.valid_stride_bytes,
+        measured=32 if train else cut.ratio_examples,
+    )
+    max_bytes = config.train_bytes if train else config.valid_bytes
     with encoding.shared(codec, max_bytes) as quick:
-        return token_store.build(corpus, split, quick, workdir / "tokens", max_bytes=max_bytes)
-
-
-def text_ids(tokens: TokenStore) -> np.ndarray:
-    """All ids of a store but the EOS, int32."""
-    return np.delete(tokens.ids, tokens.offsets[1:] - 1)
+        return example_store.build(
+            corpus,
+            split,
+            quick,
+            workdir / "tokens",
+            examples,
+            max_bytes=max_bytes,
+            half=compressors.MODELS if train else None,
+        )
 
 
 M2_COLUMNS = (
@@ -115,9 +134,10 @@ M2_COLUMNS = (
     "bits_per_byte_all",
     "seconds",
 )
-"""ratio: bytes of text a token, EOS not counted. bits_per_byte: all nats (EOS's too) over the
-bytes of the validation text. train_bytes: text that went through M2, repeats counted. lost_share:
-bytes that the codec cannot give back; bits_per_byte_all adds 8 bits for each."""
+"""ratio: bytes of text a token, over whole examples. bits_per_byte: bits_per_token / ratio.
+train_bytes: text that went through M2, repeats counted. lost_share: bytes that the codec cannot
+give back; bits_per_byte_all adds 8 bits for each. seconds: training and evaluation; where weights
+are opened, what their training took."""
 
 
 def train_and_evaluate(
@@ -126,52 +146,82 @@ def train_and_evaluate(
     workdir: Path,
     log: Log,
     *,
+    table: str = "",
     codec_config: CodecConfig | None = None,
     corpus: Corpus | None = None,
     model_directory: Path | None = None,
 ) -> dict[str, Any]:
-    """Trains M2 on a codec's ids of the train split; a row with its bits and FLOPs per byte.
+    """Trains M2 on a codec's ids of the train split, or opens it; a row with its bits per byte.
 
-    Every row of a table is evaluated on the same text, the first valid_bytes of the validation
+    Every row of a table is evaluated on the beginnings of the same examples of the validation
     split.
 
     Args:
       codec: gives the ids.
+      table: whose command trains the weights, if config.weights says that they are kept.
       codec_config: names the row (else the codec does) and says whether M1 runs for each byte.
       corpus: config.corpus, if it is loaded already.
       model_directory: M2 and its codec are saved there, for `freevocab generate`.
 
     Returns:
       A row with M2_COLUMNS.
+
+    Raises:
+      MissingWeights: if config.weights wants committed ones that are not there.
     """
     from experiments.compressed_text import second_model
 
     clock = Clock()
     corpus = load_corpus(config.corpus) if corpus is None else corpus
     name = compressors.method(codec_config) if codec_config else codec.name
-    log(f"{name}, V = {codec.vocab_size}: encoding")
-    train = store(codec, corpus, "train", config.train_bytes, workdir)
-    valid = store(codec, corpus, "valid", config.valid_bytes, workdir)
-    result = second_model.train(
-        config.m2,
-        train.vocab_size,
-        second_model.training_batches(config.m2, train, config.seed),
-        seed=config.seed,
-        log=lambda line: log(f"{name}, V = {codec.vocab_size}: {line}"),
-        workdir=workdir / "m2" / compressors.key(codec.fingerprint(), config),
-    )
-    batches = second_model.evaluation_batches(config.m2, valid)
-    sums = second_model.evaluate(
-        config.m2, valid.vocab_size, result.params, batches, valid.num_bytes
-    )
-    ratio = bytes_per_token(valid)
+    place = _place(codec_config, config, workdir, table)
+    described = _described(codec, config, corpus)
+
+    def say(line: str) -> None:
+        log(f"{name}, V = {codec.vocab_size}: {line}")
+
+    def train() -> tuple[Any, dict[str, Any]]:
+        say("encoding")
+        train = store(codec, corpus, "train", config, workdir)
+        result = second_model.train(
+            config.m2,
+            train.vocab_size,
+            second_model.training_batches(config.m2, train, config.seed),
+            seed=config.seed,
+            log=say,
+            workdir=workdir / "m2" / compressors.key(described),
+        )
+        ids = config.m2.steps * config.m2.batch_size * config.m2.length
+        return result.params, {
+            "ids": ids,
+            "bytes": int(ids * train.bytes_per_token),
+            "seconds": result.metrics["seconds"],
+            "seed": config.seed,
+        }
+
+    def evaluate(params: Any) -> dict[str, float]:
+        valid = store(codec, corpus, "valid", config, workdir)
+        batches = second_model.evaluation_batches(config.m2, valid)
+        sums = second_model.evaluate(
+            config.m2, valid.vocab_size, params, batches, valid.num_bytes
+        )
+        return {
+            "ratio": valid.bytes_per_token,
+            "bits_per_byte": sums.bits_per_byte,
+            "bits_per_token": sums.nats / np.log(2) / sums.tokens,
+            "accuracy": sums.others["correct"] / sums.tokens,
+        }
+
+    form = second_model.weights_format(config.m2, codec)
+    params, record = weights.obtain(place, described, form, train, evaluate, say)
+    figures = record["figures"]
+    value, ratio = figures["bits_per_byte"], figures["ratio"]
     m1 = m1_flops(codec_config, config.m1) if codec_config else 0.0
-    value = sums.bits_per_byte
     lost = lost_share(codec, corpus, config.valid_bytes)
-    log(f"{name}, V = {codec.vocab_size}: {value:.4f} bits/byte")
+    say(f"{value:.4f} bits/byte")
     if model_directory is not None:
         facts = {"corpus": config.corpus, "bits_per_byte": value, "steps": config.m2.steps}
-        second_model.save(model_directory, config.m2, result.params, codec, facts)
+        second_model.save(model_directory, config.m2, params, codec, facts)
     return {
         "method": name,
         "vocabulary": codec.vocab_size,
@@ -179,40 +229,79 @@ def train_and_evaluate(
         "ratio": ratio,
         "bits_per_byte": value,
         "mflops_per_byte": flops.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,
-        "bits_per_token": sums.nats / np.log(2) / sums.tokens,
-        "accuracy": sums.others["correct"] / sums.tokens,
-        "train_bytes": int(config.m2.steps * config.m2.batch_size * config.m2.length
-                           * train.num_bytes / train.num_tokens),
+        "bits_per_token": figures["bits_per_token"],
+        "accuracy": figures["accuracy"],
+        "train_bytes": record["bytes"],
         "lost_share": lost,
         "bits_per_byte_all": None if lost is None else bpb.with_lost_bytes(value, lost),
-        "seconds": clock.seconds(),
+        "seconds": round(record["seconds"], 1) if place.source else clock.seconds(),
+    }
+
+
+def _place(
+    codec: CodecConfig | None, config: Setting, workdir: Path, table: str
+) -> weights.Place:
+    name = compressors.folder(codec) if codec else ""
+    return weights.Place("compressed_text", name, table, config.weights, workdir)
+
+
+def _described(codec: Codec, config: Setting, corpus: Corpus) -> dict[str, Any]:
+    """What decides on a trained M2; how a step is computed does not."""
+    m2 = dataclasses.asdict(config.m2)
+    for name in ("parallelism", "chunk_size", "remat", "evaluation_batch_size", "save_every"):
+        del m2[name]
+    return {
+        "corpus": corpus.name,
+        "corpus_digest": corpus.digest,
+        "codec": codec.fingerprint(),
+        "m2": m2,
+        "train_bytes": config.train_bytes,
+        "examples": dataclasses.asdict(config.examples),
+        "seed": config.seed,
     }
 
 
 def train_rows(
-    config: Setting, workdir: Path, log: Log, *, models: Path | None = None
+    config: Setting,
+    workdir: Path,
+    log: Log,
+    *,
+    table: str = "",
+    models: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """`train_and_evaluate` for every codec of a config; M2s are kept in folders of `models`."""
+    """`train_and_evaluate` for every codec of a config; M2s are kept in folders of `models`.
+
+    A row whose weights should be committed and are not is left out, and the log says so.
+
+    Raises:
+      UsageError: if config.only names a row that the table has not.
+    """
     corpus = load_corpus(config.corpus)
+    known = [compressors.folder(codec_config) for codec_config in config.codecs]
+    if unknown := sorted(set(config.only) - set(known)):
+        raise UsageError(f"no row {unknown[0]!r}: the table has {', '.join(known)}")
+    chosen = [c for c, name in zip(config.codecs, known, strict=True)
+              if not config.only or name in config.only]  # fmt: skip
+    config = dataclasses.replace(config, codecs=tuple(chosen))
     codecs = build_codecs(config, corpus, workdir, log)
-    rows = [
-        train_and_evaluate(
-            codec,
-            config,
-            workdir,
-            log,
-            codec_config=codec_config,
-            corpus=corpus,
-            model_directory=models / compressors.folder(codec_config) if models else None,
-        )
-        for codec_config, codec in zip(config.codecs, codecs.values(), strict=True)
-    ]
+    rows = []
+    for codec_config, codec in zip(config.codecs, codecs.values(), strict=True):
+        try:
+            row = train_and_evaluate(
+                codec,
+                config,
+                workdir,
+                log,
+                table=table,
+                codec_config=codec_config,
+                corpus=corpus,
+                model_directory=models / compressors.folder(codec_config) if models else None,
+            )
+        except weights.MissingWeights as error:
+            log(f"left out: {error}")
+            continue
+        rows.append(row)
     return with_corpus(rows, corpus)
-
-
-def bytes_per_token(tokens: TokenStore) -> float:
-    """The codec's ratio on a store's text: EOS is not the codec's."""
-    return tokens.num_bytes / (tokens.num_tokens - tokens.num_documents)
 
 
 def lost_share(codec: Codec, corpus: Corpus, max_bytes: int) -> float | None:

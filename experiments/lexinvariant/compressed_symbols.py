@@ -89,12 +89,11 @@ def _without_training(config, model, found) -> dict[str, Any]:
     key_NxL = floors.key_nats(targets_NxL, vocab_size=ordinary)
     key = key_NxL[counted_NxL & (targets_NxL < ordinary)].sum()
     by_order = ngrams.nats(targets_NxL, vocab_size=ordinary + 2, order=config.order)
-    ratio = setting.bytes_per_token(valid)
     return {
         "vocabulary": ordinary,
-        "ratio": ratio,
+        "ratio": valid.bytes_per_token,
         "new_ids_alone": bpb.bits_per_byte(key, valid.num_bytes),
-        "uniform": bpb.uniform_bits_per_byte(ordinary, ratio),
+        "uniform": bpb.uniform_bits_per_byte(ordinary, valid.bytes_per_token),
         "unigram": bpb.unigram_bits_per_byte(
             setting.text_ids(found.train), ids_N, ordinary, valid.num_bytes
         ),

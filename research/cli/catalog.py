@@ -9,7 +9,7 @@ from typing import NamedTuple
 from research.cli.arguments import unknown
 from research.errors import UsageError
 
-SCALES = ("cpu", "gpu", "paper")
+SCALES = ("cpu", "hours", "gpu", "paper")
 
 
 class Table(NamedTuple):
@@ -27,7 +27,8 @@ class Table(NamedTuple):
         return importlib.import_module(f"experiments.{self.paper}.{self.name}")
 
     def configuration(self) -> ModuleType:
-        """configs/<paper>/<table>.py: cpu(), gpu(), paper(), quick()."""
+        """configs/<paper>/<table>.py: cpu(), gpu(), paper(), quick(), and hours() where models
+        trained for hours are in the repository."""
         return importlib.import_module(f"configs.{self.paper}.{self.name}")
 
     def config(self, scale: str):

@@ -1,7 +1,8 @@
 """A folder that says what it holds: a JSON file, and arrays whose SHA-256 that file gives.
 
     NOUN.json        {"format": "freevocab-NOUN", "version": 1, ..., "X": SHA-256}
-    X.safetensors    arrays named by their path, e.g. trunk/layers/mlp/up/kernel
+    X.safetensors    arrays named by their path, e.g. trunk/layers/mlp/up/kernel; stored as
+                     float32, or as bfloat16 to save room, which is read as float32
 
 Shared by `research.models.saved` and `research.transfer.hypernetwork_file`.
 """
@@ -88,7 +89,7 @@ class Kind:
                     f"{path} is damaged (not what {self.description} was written with); restore "
                     "the folder or train again"
                 )
-            arrays = load_file(path)
+            arrays = {name: _widened(array) for name, array in load_file(path).items()}
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise FreevocabError(f"{path} is damaged: {error}") from None
         if wanted is not None:
@@ -108,12 +109,18 @@ class Kind:
                 raise FreevocabError(f"{path} is damaged: {name} is {have}, not {want}")
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Any], directory: str | os.PathLike) -> str:
+def write_arrays(
+    path: Path,
+    arrays: Mapping[str, Any],
+    directory: str | os.PathLike,
+    dtype: str | None = None,
+) -> str:
     """Writes arrays by name and returns the file's SHA-256.
 
     Args:
       path: in a temporary folder, say.
       directory: the folder that a message is to name.
+      dtype: 'bfloat16' rounds floating-point arrays to half their size; None: as they are.
 
     Raises:
       FreevocabError: if the file cannot be written.
@@ -122,12 +129,21 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], directory: str | os.Path
     from safetensors.numpy import save_file
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    if dtype is not None:
+        contiguous = {
+            name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
+            for name, array in contiguous.items()
+        }
     try:
         save_file(contiguous, path)
     except SafetensorError as error:
         raise FreevocabError(f"cannot write {directory}: {error}") from None
     share(path)  # safetensors lets only the owner read it
     return _digest(path)
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def _kind_of(array: Any) -> str:

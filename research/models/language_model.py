@@ -85,7 +85,7 @@ def init(key: jax.Array, config: LanguageModelConfig) -> dict[str, Any]:
     trunk_key, vocabulary_key = jax.random.split(key)
     return {
         "trunk": trunk.init(trunk_key, config.trunk),
-        "vocabulary": config.vocabulary.init(vocabulary_key, config.rows, config.trunk.d_model),
+        "vocabulary": config.vocabulary.init(vocabulary_key, config.rows, config.trunk.row_dim),
     }
 
 

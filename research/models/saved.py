@@ -30,11 +30,16 @@ def save(
     config: LanguageModelConfig,
     codec: codecs.Codec,
     extra: dict[str, Any] | None = None,
+    *,
+    dtype: str | None = None,
+    with_codec: bool = True,
 ) -> None:
     """Writes the folder whole or not at all; one that stands there is replaced.
 
     Args:
       extra: facts about the training (JSON values), returned as `meta` by `load`.
+      dtype: 'bfloat16' to store rounded parameters; None: float32.
+      with_codec: off for a codec that is too large to keep; `load` then has to be given it.
 
     Raises:
       FreevocabError: if the codec is not the model's, or the disk is full.
@@ -45,8 +50,9 @@ def save(
         )
     with atomic_path(directory, directory=True) as temporary:
         arrays = flatten(jax.device_get(params))
-        digest = write_arrays(temporary / _PARAMS, arrays, directory)
-        codec.save(temporary / "codec")
+        digest = write_arrays(temporary / _PARAMS, arrays, directory, dtype)
+        if with_codec:
+            codec.save(temporary / "codec")
         description = _KIND.head() | {
             "config": config_as_dict(config),
             "codec": codec.fingerprint(),
@@ -57,12 +63,16 @@ def save(
 
 
 def load(
-    directory: str | os.PathLike,
+    directory: str | os.PathLike, codec: codecs.Codec | None = None
 ) -> tuple[dict[str, Any], LanguageModelConfig, codecs.Codec, dict[str, Any]]:
     """Opens a folder that `save` wrote: (params, config, codec, meta).
 
+    Args:
+      codec: stands in for the folder's own; it has to be the one that the model was trained with.
+
     Raises:
-      UsageError: if there is no such folder or it is no model.
+      UsageError: if there is no such folder or it is no model, or it was saved without its codec
+        and none is given.
       FreevocabError: if it is damaged or of a newer version.
     """
     directory = Path(directory)
@@ -72,7 +82,13 @@ def load(
         jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
     )
     arrays = _KIND.read_arrays(directory / _PARAMS, description.get("params"), wanted)
-    codec = codecs.load(directory / "codec")
+    if codec is None:
+        if not (directory / "codec").is_dir():
+            raise UsageError(
+                f"{directory} was saved without its codec, which is large: the table that it "
+                "belongs to builds it (freevocab reproduce)"
+            )
+        codec = codecs.load(directory / "codec")
     if codec.fingerprint() != description.get("codec"):
         raise FreevocabError(
             f"{directory}: codec/ is not the codec that the model was trained with; "

@@ -12,7 +12,8 @@ MLPS = tuple(f"{gate}{name}" for gate in ("gated_", "") for name in ACTIVATIONS)
 POSITIONS = ("t5", "rotary", "learned", "none")
 NORMS = ("rms", "rms_plus_one", "layer")
 NORM_ORDERS = ("pre", "post", "sandwich")
-# What came with other people's model families: left out of descriptions where it is not used.
+# Options of few models (most came with other people's families): left out of descriptions where
+# they are not used.
 FAMILY_FIELDS = (
     "norm",
     "norm_order",
@@ -29,6 +30,7 @@ FAMILY_FIELDS = (
     "windowed_layers",
     "score_softcap",
     "score_scale",
+    "embedding_dim",
 )
 
 
@@ -78,6 +80,8 @@ class TrunkConfig:
       windowed_layers: for each layer whether it has the window; empty: all have.
       score_softcap: attention scores s become c tanh(s / c) before the mask; None: no cap.
       score_scale: factor on scores; None: 1 / sqrt(K).
+      embedding_dim: E, width of the vocabulary's rows; two matrices lead from E to D and from D to
+        E (ALBERT's factorised embedding), so that a table of many rows is small. None: D.
     """
 
     d_model: int
@@ -115,6 +119,7 @@ class TrunkConfig:
     windowed_layers: tuple[bool, ...] = ()
     score_softcap: float | None = None
     score_scale: float | None = None
+    embedding_dim: int | None = None
 
     def __post_init__(self):
         for name in ("ngram_heads", "windowed_layers"):
@@ -168,7 +173,7 @@ class TrunkConfig:
             )
         if self.windowed_layers and self.window is None:
             raise UsageError("windowed_layers needs a window")
-        for name in ("score_softcap", "score_scale", "max_positions"):
+        for name in ("score_softcap", "score_scale", "max_positions", "embedding_dim"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
 
@@ -176,6 +181,11 @@ class TrunkConfig:
     def kv_heads(self) -> int:
         """Key and value heads, the default filled in."""
         return self.num_heads if self.num_kv_heads is None else self.num_kv_heads
+
+    @property
+    def row_dim(self) -> int:
+        """Width of the vocabulary's rows: E, or D where they are not factorised."""
+        return self.d_model if self.embedding_dim is None else self.embedding_dim
 
     @property
     def gated(self) -> bool:
@@ -244,7 +254,8 @@ def kernel_count(config: TrunkConfig) -> int:
     mlp = (3 if config.gated else 2) * config.d_model * config.mlp_dim
     ngram_heads = (len(config.ngram_heads) + 1) * config.d_model**2 if config.ngram_heads else 0
     head = config.d_model**2 if config.head_transform else 0
-    return config.num_layers * (attention + mlp + ngram_heads) + head
+    factors = 2 * config.d_model * config.embedding_dim if config.embedding_dim else 0
+    return config.num_layers * (attention + mlp + ngram_heads) + head + factors
 
 
 def residual_gain(config: TrunkConfig) -> float:

@@ -18,6 +18,7 @@ and in other people's families, by the config's options
     layers/{attention,mlp}_out_norm/scale [N, D]  (sandwich)
     position_rows [P, D]  token_type_rows [types, D]  input_norm/scale [D]
     head/kernel [D, D]  head/bias [D]  head_norm/scale [D]
+    rows_in/kernel [E, D]  rows_out/kernel [D, E]  (rows of another width than D)
     and a bias beside every scale of a LayerNorm,
 
 with H' the key-value heads. All are float32. Kernels start from truncated normals of variance
@@ -89,7 +90,10 @@ class Block(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Vectors [B, L, D] to vectors [B, L, D] of the config's dtype, normed for the readout."""
+    """Vectors [B, L, D] to vectors [B, L, D] of the config's dtype, normed for the readout.
+
+    With `config.embedding_dim` both are [B, L, E].
+    """
 
     config: TrunkConfig
 
@@ -134,7 +138,9 @@ class Trunk(nn.Module):
         config = self.config
         x_BxTxD = split_batch(x_BxTxD.astype(jnp.dtype(config.dtype)))
         if config.scale_inputs:
-            x_BxTxD *= jnp.sqrt(config.d_model).astype(x_BxTxD.dtype)
+            x_BxTxD *= jnp.sqrt(config.row_dim).astype(x_BxTxD.dtype)
+        if config.embedding_dim:
+            x_BxTxD = Projection((config.d_model,), dtype=config.dtype, name="rows_in")(x_BxTxD)
         x_BxTxD = self._placed(x_BxTxD, surroundings.positions_BxT)
         block = nn.remat(Block, prevent_cse=not config.scan_layers) if config.remat else Block
         layers = nn.scan(
@@ -151,6 +157,9 @@ class Trunk(nn.Module):
         if config.head_transform:
             head = Projection((config.d_model,), dtype=config.dtype, bias=True, name="head")
             x_BxTxD = norm(config, "head_norm")(jax.nn.gelu(head(x_BxTxD), approximate=False))
+        if config.embedding_dim:
+            rows_out = Projection((config.embedding_dim,), dtype=config.dtype, name="rows_out")
+            x_BxTxD = rows_out(x_BxTxD)
         return x_BxTxD, kept
 
     @nn.nowrap
@@ -210,7 +219,7 @@ def _sequence_surroundings(length, segments_BxL, positions_BxL, matches_BxLxL) -
 
 def init(key: jax.Array, config: TrunkConfig) -> dict[str, Any]:
     """Fresh parameters, the tree in this module's docstring."""
-    x_BxLxD = jnp.zeros((1, 2, config.d_model), jnp.float32)
+    x_BxLxD = jnp.zeros((1, 2, config.row_dim), jnp.float32)
     matches_BxLxL = jnp.zeros((1, 2, 2), jnp.int8)
     return Trunk(config).init(key, x_BxLxD, matches_BxLxL=matches_BxLxL)["params"]
 

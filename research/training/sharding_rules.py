@@ -69,6 +69,7 @@ LANGUAGE_MODEL_RULES = (
     Rule(r"trunk/(position|token_type)_rows", ("-", "-")),
     _kernel(r"trunk/head/kernel", "in/data", "out"),
     Rule(r"trunk/head/bias", ("-",)),
+    _kernel(r"trunk/rows_(in|out)/kernel", "in/data", "out"),
     Rule(r"vocabulary/(input|output)_VxD", ("in/model", "out/zero")),
     Rule(r"vocabulary/bias_V", ("-/model",)),
     # Rows of slots, of BOS and EOS: few, and every device needs them.

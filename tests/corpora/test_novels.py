@@ -23,7 +23,8 @@ def test_held_out_authors_have_no_book_in_another_split():
 
 
 def test_every_author_is_in_the_attribution_with_a_year_of_death_before_1956():
-    rows = re.findall(r"^\| `(\w+)` \|.*?\| (\d{4})-(\d{4}) \|", ATTRIBUTION.read_text("utf-8"), re.M)
+    table = ATTRIBUTION.read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*?\| (\d{4})-(\d{4}) \|", table, re.MULTILINE)
     died = {name: int(year) for name, _, year in rows}
     for split in splits.SPLITS:
         for author in authors(split):

@@ -9,6 +9,7 @@ import pytest
 from configs.compressed_text import gzip_header
 from configs.compressed_text.parts import (
     QUICK_CORPUS,
+    QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
     CodecConfig,
@@ -44,6 +45,7 @@ def table(*codecs, **changes) -> TrainedTable:
             "m2": QUICK_M2,
             "train_bytes": 8_000,
             "valid_bytes": 2_000,
+            "examples": QUICK_EXAMPLES,
         }
         | changes
     )
@@ -68,12 +70,9 @@ def test_a_row_is_measured_on_all_tokens_of_the_validation_text(corpus, workdir)
     config = table(CodecConfig("bytes"))
     row = setting.train_rows(config, workdir, quiet)[0]
     codec = compressors.build_codec(config.codecs[0], config.m1, corpus, workdir, quiet)
-    valid = setting.store(codec, corpus, "valid", config.valid_bytes, workdir)
-    assert row["ratio"] == 1.0
-    # EOS of every document is paid for, its bytes are none.
-    assert row["bits_per_byte"] == pytest.approx(
-        row["bits_per_token"] * valid.num_tokens / valid.num_bytes, rel=1e-6
-    )
+    valid = setting.store(codec, corpus, "valid", config, workdir)
+    assert row["ratio"] == 1.0 and valid.num_tokens == valid.num_bytes == 5 * config.m2.length
+    assert row["bits_per_byte"] == pytest.approx(row["bits_per_token"], rel=1e-6)
     assert row["bits_per_token"] == pytest.approx(math.log2(258), rel=0.1)
     assert row["lost_share"] == 0.0 and row["bits_per_byte_all"] == row["bits_per_byte"]
 

@@ -1,0 +1,171 @@
+"""Weights that lie in the repository: trained for hours on two cores, evaluated in minutes.
+
+results/<paper>/weights/<name>/ holds a model's folder (bfloat16, with the digest of its arrays) and
+record.json: the settings that it was trained with, the command, ids seen, seconds, versions,
+hardware, commit, and its figures both as trained and as loaded from the rounded file. Configs of
+scale `hours` say where their models come from by the field `weights`:
+
+  'committed'  opened; one that is not there is an error that names the command.
+  'retrain'    (reproduce --retrain) trained in the work directory, from where an interrupted
+               training got to, saved there as it would be committed, and opened again, so that a
+               row of a table is the same either way.
+  ''           trained, and kept nowhere (the other scales).
+"""
+
+import dataclasses
+import datetime
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from research import files
+from research.errors import FreevocabError, UsageError
+from research.reporting import environment, results
+
+Source = Literal["", "committed", "retrain"]
+RECORD = "record.json"
+_SMALL_BYTES = 1_500_000  # codecs up to this size are kept with their model
+
+
+class MissingWeights(UsageError):
+    """There are no committed weights yet; the message has the command that trains them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a model belongs.
+
+    Attributes:
+      paper, name: results/<paper>/weights/<name>.
+      table: the table whose command trains it.
+      source: see the module's docstring.
+      workdir: the table's work directory.
+    """
+
+    paper: str
+    name: str
+    table: str
+    source: Source
+    workdir: Path
+
+    @property
+    def command(self) -> str:
+        """What trains it again."""
+        return f"freevocab reproduce {self.paper}/{self.table} --scale hours --retrain"
+
+    @property
+    def folder(self) -> Path:
+        """Where the model is opened from."""
+        if self.source == "committed":
+            return results.COMMITTED / self.paper / "weights" / self.name
+        return self.workdir / "weights" / self.name
+
+
+class Format(NamedTuple):
+    """How one kind of model is written and opened.
+
+    Attributes:
+      save: (folder, model); rounded to bfloat16.
+      load: folder -> model.
+    """
+
+    save: Callable[[Path, Any], None]
+    load: Callable[[Path], Any]
+
+
+def obtain(
+    place: Place,
+    settings: Mapping[str, Any],
+    form: Format,
+    train: Callable[[], tuple[Any, Mapping[str, Any]]],
+    evaluate: Callable[[Any], Mapping[str, float]],
+    log: Callable[[str], None],
+) -> tuple[Any, dict[str, Any]]:
+    """The model of a place and its record.
+
+    Args:
+      settings: everything that decides what comes out of the training, as JSON values.
+      train: trains, or goes on; gives the model and facts for the record (ids seen, ...).
+      evaluate: model -> figures, for the record.
+
+    Returns:
+      (model, record); the record's 'figures' are those of this model, evaluated now.
+
+    Raises:
+      MissingWeights: if they are to be committed and are not.
+      FreevocabError: if they were trained with other settings, or are damaged.
+    """
+    if not place.source:
+        model, facts = train()
+        return model, {**facts, "figures": dict(evaluate(model))}
+    settings = results.plain(settings)
+    record = _record(place)
+    if record is None and place.source == "committed":
+        raise MissingWeights(
+            f"{place.paper} has no committed weights of {place.name} yet: {place.command}"
+        )
+    if record is not None:
+        _check_settings(place, record, settings)
+        log(f"{place.name}: weights of {record['date']}, {record['seconds']:,.0f} s of training")
+        model = form.load(place.folder)
+        return model, {**record, "figures": dict(evaluate(model))}
+    started = time.monotonic()
+    model, facts = train()
+    seconds = time.monotonic() - started
+    trained = dict(evaluate(model))
+    form.save(place.folder, model)
+    model = form.load(place.folder)
+    loaded = dict(evaluate(model))
+    record = {
+        "settings": settings,
+        "command": place.command,
+        "seconds": round(facts.get("seconds", seconds), 1),
+        **{key: value for key, value in facts.items() if key != "seconds"},
+        "trained": trained,
+        "loaded": loaded,
+        "versions": environment.versions(),
+        "hardware": environment.hardware(),
+        "commit": environment.commit(),
+        "date": datetime.date.today().isoformat(),
+    }
+    files.write_json(place.folder / RECORD, results.plain(record))
+    return model, {**record, "figures": loaded}
+
+
+def is_small(save: Callable[[Path], None]) -> bool:
+    """Whether what `save` writes into a folder may be kept with a model."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "folder"
+        save(folder)
+        return sum(path.stat().st_size for path in folder.rglob("*")) <= _SMALL_BYTES
+
+
+def _record(place: Place) -> dict[str, Any] | None:
+    path = place.folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FreevocabError(f"{path} is damaged ({error}): {place.command}") from None
+
+
+def _check_settings(place: Place, record: Mapping[str, Any], settings: Any) -> None:
+    then, now = _flat(record["settings"]), _flat(settings)
+    differ = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+    if differ:
+        first = differ[0]
+        raise FreevocabError(
+            f"{place.folder} was trained with other settings ({first} was {then.get(first)!r}, is"
+            f" {now.get(first)!r}): undo the change, or train it again: {place.command}"
+        )
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {name: value}
+    parts = (_flat(each, f"{name}.{key}" if name else key) for key, each in value.items())
+    return {key: each for part in parts for key, each in part.items()}
