@@ -100,13 +100,15 @@ def _stopped(
     stop: KeyboardInterrupt, table: catalog.Table, before: int, count: int, failed: list[str]
 ) -> interrupts.Interrupted:
     """What a signal in a table ends the command with."""
-    done = f"{before - len(failed)} of {count} tables are finished" if count > 1 else ""
-    done += f", {len(failed)} failed" if failed else ""
-    where = f"{table.path} stopped ({str(stop) or 'interrupted'})"
-    go_on = "the same command goes on from there"
-    line = "; ".join(part for part in (where, done) if part)
-    line += "" if go_on in line else f"; {go_on}"
-    return interrupts.Interrupted(getattr(stop, "number", signal.SIGINT), line)
+    parts = [f"{table.path}: {str(stop) or 'interrupted'}"]
+    go_on = "the same command goes on from there"  # a training says so as well
+    if go_on not in parts[0]:
+        parts.append(go_on)
+    if count > 1:
+        parts.append(f"{before - len(failed)} of {count} tables are finished")
+    if failed:
+        parts.append(f"failed: {', '.join(failed)}")
+    return interrupts.Interrupted(getattr(stop, "number", signal.SIGINT), "; ".join(parts))
 
 
 def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> None:

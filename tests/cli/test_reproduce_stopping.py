@@ -83,8 +83,8 @@ def test_a_signal_stops_all_tables_with_one_line(stopping, freevocab, number, co
     got, out, err = freevocab("reproduce", "toy/all")
     assert got == code
     assert err.splitlines()[-1] == (
-        f"freevocab: toy/stopping stopped ({word}); 1 of 3 tables are finished; "
-        "the same command goes on from there"
+        f"freevocab: toy/stopping: {word}; the same command goes on from there; "
+        "1 of 3 tables are finished"
     )
     assert "failed" not in err and "toy/last at" not in out
     assert not (cwd / "runs/results/toy/stopping").exists()
@@ -124,7 +124,7 @@ def test_a_signal_that_is_lost_in_a_table_counts_after_it(stopping, freevocab):
         signal.SIGTERM,
     )
     code, out, err = freevocab("reproduce", "toy/all")
-    assert code == 143 and "toy/last stopped (terminated); 2 of 3 tables are finished" in err
+    assert code == 143 and "toy/last: terminated; " in err and "2 of 3 tables" in err
     assert (cwd / "runs/results/toy/stopping/cpu.json").exists()
     assert not (cwd / "runs/results/toy/last").exists()
 
@@ -141,7 +141,7 @@ def test_a_lost_signal_is_seen_when_the_table_says_something(stopping, freevocab
         """
     )
     code, _, err = freevocab("reproduce", "toy/all")
-    assert code == 130 and "toy/stopping stopped (interrupted)" in err
+    assert code == 130 and "toy/stopping: interrupted; " in err
     assert not (cwd / "runs/results/toy/stopping").exists()
 
 
