@@ -26,7 +26,7 @@ ALLOWED = {
     "testing": (*STANDING_ALONE, "training"),
     "cli": (*STANDING_ALONE, "training", "evaluation", "reporting", "lexinvariance", "transfer"),
 }
-BELOW_ALL = ("errors", "files")
+BELOW_ALL = ("errors", "files", "interrupts")
 
 
 def imported(path):

@@ -57,6 +57,7 @@ class HypernetworkTraining:
       aligned: sampled entries begin and end between characters.
       optimizer, parallelism, dtype: as elsewhere.
       warmup_learning_rate: of the identity stage.
+      save_every: steps between checkpoints; 0: only when it is interrupted, and at the end.
     """
 
     form: Literal["residual", "zett"] = "residual"
@@ -80,6 +81,7 @@ class HypernetworkTraining:
     parallelism: ParallelismConfig = ParallelismConfig()
     dtype: Literal["float32", "bfloat16"] = "float32"
     warmup_learning_rate: float = 3e-4
+    save_every: int = 500
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Compressing and decompressing as sequence to sequence (Table 5)."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.compressed_text import compressors, encoding, second_model, setting, wording
+from research.reporting import kept_rows
 
 TITLE = "Learning the coder: sequence to sequence (Table 5)"
 COLUMNS = (
@@ -63,7 +65,14 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     }
     vocabulary = 1 << config.codecs[0].bits_per_token
     nothing = {split: [np.zeros(0, np.int32)] * len(of) for split, of in texts.items()}
-    rows = [_row(ALONE, "decompress", texts, nothing, vocabulary, config, workdir, log)]
+
+    def row(name: str, task: str, coded) -> dict[str, Any]:
+        measure = functools.partial(
+            _row, name, task, texts, coded, vocabulary, config, workdir, log
+        )
+        return kept_rows.kept(workdir, config, [name, task], measure)
+
+    rows = [row(ALONE, "decompress", nothing)]
     for codec_config in config.codecs:
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         if codec.vocab_size != vocabulary:
@@ -71,10 +80,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         with encoding.shared(codec, config.num_texts * config.text_bytes) as quick:
             coded = {split: quick.encode(of) for split, of in texts.items()}
         name = compressors.method(codec_config)
-        rows += [
-            _row(name, task, texts, coded, vocabulary, config, workdir, log)
-            for task in config.tasks
-        ]
+        rows += [row(name, task, coded) for task in config.tasks]
     return setting.with_corpus(rows, corpus)
 
 

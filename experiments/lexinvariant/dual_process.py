@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.compressed_text import compressors
 from experiments.compressed_text.setting import Clock
 from experiments.lexinvariant import masked_answers
 from research import vocabularies
@@ -18,6 +19,7 @@ from research.lexinvariance.part_of_speech import SPLITS, PartOfSpeech
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
+from research.reporting import kept_rows
 from research.training import evaluation, forgetting, loop
 from research.training.config import ForgettingConfig, TrainConfig
 
@@ -53,21 +55,31 @@ _UNSEEN_ROWS = 1  # what the draws are for, beside the run's seed
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each split, skew and method."""
     kinds = {kind: Model(config, kind) for kind in ("learned", GAUSSIAN)}
+    runs = workdir / "runs" / f"dual_process-{compressors.key(config)}"
     rows = []
     for skew in config.skews:
         for method, schedule in _schedules(config).items():
-            clock = Clock()
             model = kinds[GAUSSIAN if method == GAUSSIAN else "learned"]
             name = "uniform" if skew == 0 else f"{skew:g}"
             where = f"skew {name}, {method}"
-            curves = model.train(skew, schedule, lambda line, where=where: log(f"{where}: {line}"))
+            measure = functools.partial(_measured, model, skew, schedule, where, runs, log)
+            found = kept_rows.kept(workdir, config, where, measure)
+            curves = found["curves"]
             for split, curve in curves.items():
                 curve = [round(100 * share, 1) for share in curve]
                 row = {"split": split, "skew": name, "method": method}
                 row |= dict(zip(AT, curve, strict=True))
                 rows.append(row | {"best": max(curve), "panel": f"{split}, skew {name}"})
-            rows[-len(curves)]["seconds"] = clock.seconds()
+            rows[-len(curves)]["seconds"] = found["seconds"]
+    loop.remove(runs)
     return sorted(rows, key=lambda row: SPLITS.index(row["split"]))
+
+
+def _measured(model, skew, schedule, where, runs, log) -> dict[str, Any]:
+    """The curves of one training, and its seconds."""
+    clock = Clock()
+    curves = model.train(skew, schedule, runs / where, lambda line: log(f"{where}: {line}"))
+    return {"curves": curves, "seconds": clock.seconds()}
 
 
 def _schedules(config) -> dict[str, ForgettingConfig | None]:
@@ -122,16 +134,24 @@ class Model:
         )
 
     def train(
-        self, skew: float, schedule: ForgettingConfig | None, log: Callable[[str], None]
+        self,
+        skew: float,
+        schedule: ForgettingConfig | None,
+        workdir: Path,
+        log: Callable[[str], None],
     ) -> dict[str, list[float]]:
-        """The share of each split's examples that is right, at each of the POINTS."""
+        """The share of each split's examples that is right, at each of the POINTS.
+
+        Args:
+          workdir: of this training alone; an interrupted one goes on from there.
+        """
         curves: dict[str, list[float]] = {split: [] for split in SPLITS}
         result = loop.train(
             self.loss,
             self.init,
             functools.partial(self._batch, skew),
             self._train_config(schedule),
-            None,
+            workdir,
             eval_fn=functools.partial(self._accuracies, skew),
             prepared=self.prepared,
             log=log,

@@ -9,13 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.compressed_text import wording
+from experiments.compressed_text import compressors, wording
 from experiments.compressed_text.setting import Clock
 from experiments.lexinvariant import language_models
 from research.lexinvariance import automata, baum_welch, ngrams
 from research.lexinvariance.automata import Problems
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
+from research.reporting import kept_rows
 from research.training import batches, loop
 
 TITLE = "Languages of random automata, learned in context (ours; ICLL)"
@@ -55,16 +56,27 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         settings, config.seed, automata.HELD_OUT, indices_N, config.model.length
     )
     train = _training_set(config, settings)
+    runs = workdir / "runs" / f"in_context_languages-{compressors.key(config)}"
     rows = []
     for vocabulary, heads in config.rows:
-        clock = Clock()
         name = vocabulary + (f", n-gram heads {_orders(heads)}" if heads else "")
-        model, params = _trained(config, train, vocabulary, heads, name, log)
-        q_NxLxA = _predictions(config, model, params, held_out)
-        facts = {"vocabulary": vocabulary, "ngram_heads": _orders(heads) if heads else None}
-        rows.append(_row(name, held_out, q_NxLxA, clock, log) | facts)
+        measure = functools.partial(
+            _trained_row, config, train, held_out, vocabulary, heads, name, runs, log
+        )
+        rows.append(kept_rows.kept(workdir, config, name, measure))
+    loop.remove(runs)
     rows += _references(config, settings, held_out, log)
     return rows
+
+
+def _trained_row(
+    config, train, held_out, vocabulary, heads, name, runs, log
+) -> dict[str, Any]:
+    clock = Clock()
+    model, params = _trained(config, train, vocabulary, heads, name, runs / name, log)
+    q_NxLxA = _predictions(config, model, params, held_out)
+    facts = {"vocabulary": vocabulary, "ngram_heads": _orders(heads) if heads else None}
+    return _row(name, held_out, q_NxLxA, clock, log) | facts
 
 
 def _orders(heads: tuple[int, ...]) -> str:
@@ -134,7 +146,7 @@ def _training_set(config, settings) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(ids), np.concatenate(inside)
 
 
-def _trained(config, train, vocabulary, heads, name, log) -> tuple[LanguageModelConfig, Any]:
+def _trained(config, train, vocabulary, heads, name, run, log) -> tuple[LanguageModelConfig, Any]:
     """A trunk with this vocabulary and these heads after all steps."""
     ids_NxL, inside_NxL = train
     described = dataclasses.replace(config.model, vocabulary=vocabulary)
@@ -154,7 +166,7 @@ def _trained(config, train, vocabulary, heads, name, log) -> tuple[LanguageModel
         language_models.init_fn(model),
         batch,
         language_models.train_config(described, config.seed),
-        None,
+        run,
         log=lambda line: log(f"{name}: {line}"),
     )
     return model, result.params

@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.compressed_text import wording
+from experiments.compressed_text import compressors, wording
 from experiments.compressed_text.setting import Clock
 from research import vocabularies
 from research.lexinvariance import floors, mixtures
 from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
+from research.reporting import kept_rows
 from research.training import loop
 from research.training.config import TrainConfig
 
@@ -61,13 +62,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     clock = Clock()
     ideal_NxLxA = mixtures.mixture(source, ids_NxL, config.alphabet)
     rows = _rows(config, IDEAL, ids_NxL, p_NxLxA, ideal_NxLxA, clock, log)
+    runs = workdir / "runs" / f"mixture-{compressors.key(config)}"
     for name in config.vocabularies:
-        clock = Clock()
-        model, params = _trained(config, chain, name, log)
-        for count in config.draws if model.vocabulary.draws else (1,):
-            q_NxLxA = _conditionals(config, model, params, ids_NxL, count)
-            label = name if count == 1 else f"{name}, {count} draws"
-            rows += _rows(config, label, ids_NxL, p_NxLxA, q_NxLxA, clock, log)
+        measure = functools.partial(_measured, config, chain, name, ids_NxL, p_NxLxA, runs, log)
+        rows += kept_rows.kept(workdir, config, name, measure)["rows"]
+    loop.remove(runs)
     for name, bound in (
         (OUR_BOUND, mixtures.gap_bound),
         (PAPER_BOUND, functools.partial(mixtures.paper_gap_bound, delta=config.delta)),
@@ -76,6 +75,18 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             value = bound(config.alphabet, length)
             rows.append({"model": name, "length": length, "mean_gap": value, "bound": True})
     return rows
+
+
+def _measured(config, chain, name, ids_NxL, p_NxLxA, runs, log) -> dict[str, Any]:
+    """The rows of one trained model, for every number of draws."""
+    clock = Clock()
+    model, params = _trained(config, chain, name, runs / name, log)
+    rows = []
+    for count in config.draws if model.vocabulary.draws else (1,):
+        q_NxLxA = _conditionals(config, model, params, ids_NxL, count)
+        label = name if count == 1 else f"{name}, {count} draws"
+        rows += _rows(config, label, ids_NxL, p_NxLxA, q_NxLxA, clock, log)
+    return {"rows": rows}
 
 
 def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str, Any]]:
@@ -106,7 +117,7 @@ def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str,
     return rows
 
 
-def _trained(config, chain, name, log) -> tuple[LanguageModelConfig, Any]:
+def _trained(config, chain, name, run, log) -> tuple[LanguageModelConfig, Any]:
     """A model of this vocabulary after config.steps batches of fresh samples."""
     trunk = sizes.size(config.size, **dict(config.shape))
     vocabulary = vocabularies.make(name)
@@ -133,7 +144,7 @@ def _trained(config, chain, name, log) -> tuple[LanguageModelConfig, Any]:
             optimizer=config.optimizer,
             log_every=max(1, config.steps // 4),
         ),
-        None,
+        run,
         log=lambda line: log(f"{name}: {line}"),
     )
     return model, result.params

@@ -1,7 +1,7 @@
 """Training goes on, trunk and table together, in one tokenizer's ids (n-shot, fine-tuning)."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from research.corpora import Corpus
 from research.models.language_model import LanguageModelConfig
 from research.training import loop, token_store
 from research.training.token_store import TokenStore
+from research.transfer import source_model, task_vectors
 from research.vocabularies import learned
 from research.vocabularies.table import Table
 
@@ -61,6 +62,7 @@ def train(
     model: ModelConfig,
     *,
     seed: int,
+    workdir: Path,
     log: Log,
     evaluate: Callable[[Any, Table], float] | None = None,
     points: int = 0,
@@ -69,6 +71,7 @@ def train(
 
     Args:
       table: where the rows start.
+      workdir: of this training alone; an interrupted one goes on from there.
       evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
     """
     config = base_models.config_for(base, store.vocab_size)
@@ -77,35 +80,40 @@ def train(
     train_config = dataclasses.replace(
         language_models.train_config(model, seed), eval_every=every
     )
-    found: list[Point] = []
+    first = Point(0, evaluate(start, _table(start, config))) if points else None
+
+    def measure(params: Any) -> dict[str, float]:
+        params = jax.device_get(params)
+        return {"bits_per_byte": evaluate(params, _table(params, config))}
+
     result = loop.train(
         language_models.loss_fn(model, config),
         language_models.init_fn(config),
         language_models.training_batches(model, store, seed),
         train_config,
-        None,
-        eval_fn=_evaluation(evaluate, config, found, start, every) if points else None,
+        workdir,
+        eval_fn=measure if points else None,
         initial_params=lambda: start,
+        description={
+            "trunk": task_vectors.fingerprint_of(base.params["trunk"]),
+            "table": source_model.digest(table),
+        },
         prepared=language_models.prepared(model, config),
         log=log,
     )
     trained = jax.device_get(result.params)
-    return Continued(trained, _table(trained, config), tuple(found))
+    return Continued(trained, _table(trained, config), curve(first, result.history))
+
+
+def curve(first: Point | None, history: Iterable[Mapping[str, Any]]) -> tuple[Point, ...]:
+    """The first point and those that a training has logged; none without a first."""
+    measured = [Point(line["step"], line["bits_per_byte"]) for line in history
+                if "bits_per_byte" in line]  # fmt: skip
+    return () if first is None else (first, *measured)
 
 
 def _table(params: Any, config: LanguageModelConfig) -> Table:
     return base_models.real_rows(learned.table(params["vocabulary"]), config.vocab_size)
-
-
-def _evaluation(evaluate, config, found, start, every) -> Callable[[Any], Mapping[str, float]]:
-    found.append(Point(0, evaluate(start, _table(start, config))))
-
-    def evaluation(params: Any) -> dict[str, float]:
-        params = jax.device_get(params)
-        found.append(Point(found[-1].steps + every, evaluate(params, _table(params, config))))
-        return {"bits_per_byte": found[-1].bits_per_byte}
-
-    return evaluation
 
 
 def train_store(corpus: Corpus, codec, max_bytes: int, workdir: Path) -> TokenStore:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
+from experiments.compressed_text import compressors, setting, wording
 from experiments.compressed_text.setting import Clock
 from experiments.lexinvariant import language_models
 from experiments.tokenizer_transfer import (
@@ -15,6 +15,7 @@ from experiments.tokenizer_transfer import (
     moves,
     n_shot_training,
 )
+from research.training import loop
 from research.transfer import task_vectors
 
 TITLE = "A fine-tuned model moved with its base model's hypernetwork (the paper's MT-Bench table)"
@@ -45,7 +46,10 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     model = continued.model_of(base, config.steps, config.learning_rate)
     log(f"fine-tuning on {config.text.name}")
     store = continued.train_store(corpus, base.codec, config.text.train_bytes, workdir)
-    tuned = continued.train(base, base.table, store, model, seed=seed, log=log)
+    runs = workdir / "runs" / f"fine_tuned-{compressors.key(config)}"
+    tuned = continued.train(
+        base, base.table, store, model, seed=seed, workdir=runs / "tuned", log=log
+    )
     tuned_base = base._replace(
         params=tuned.params, table=tuned.table, corpus=corpus, text=config.text
     )
@@ -68,21 +72,24 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         row = _row(method, measure(tuned.params, of_tuned), measure(base.params, of_base))
         rows.append(row | {"seconds": clock.seconds()})
         log(f"{method}: {row['bits_per_byte']:.4f} bits/byte")
-    rows += _n_shot(config, base, tuned, to, found, measure, seed, workdir, log)
+    rows += _n_shot(config, base, tuned, to, found, measure, seed, workdir, runs / "n_shot", log)
+    loop.remove(runs)
     first = rows[0]["bits_per_byte"]
     name = {"model": f"{config.setting.model.size}, {config.text.name}"}
     rows = [name | row | {"lost": row["bits_per_byte"] - first} for row in rows]
     return setting.with_corpus(rows, corpus)
 
 
-def _n_shot(config, base, tuned, to, found, measure, seed, workdir, log) -> list[dict[str, Any]]:
+def _n_shot(
+    config, base, tuned, to, found, measure, seed, workdir, run, log
+) -> list[dict[str, Any]]:
     """The base model and its hypernetwork trained on with the new tokenizer: the rows predicted
     then in the tuned model, with lambda times what happened to the trunk."""
     log("n-shot: the base model and its hypernetwork go on in the target's tokens")
     model = continued.model_of(base, config.n_shot_steps, config.learning_rate)
     settings = config.setting.hypernetwork
     done = n_shot_training.train(
-        base, found, settings, to, model, seed=seed, workdir=workdir, log=log
+        base, found, settings, to, model, seed=seed, workdir=workdir, run=run, log=log
     )
     rows = []
     for weight in config.weights:

@@ -13,7 +13,7 @@ from experiments.tokenizer_transfer import targets
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.bytes_codec import BytesCodec
 from research.codecs.tokenizer import Tokenizer
-from research.training import token_store
+from research.training import loop, token_store
 from research.training.config import TrainConfig
 from research.transfer import hypernetwork_file, prediction, sampling, source_model, training
 from research.transfer.matching import Match
@@ -72,9 +72,12 @@ def trained(config: Setting, base: Base, seed: int, workdir: Path, log: Log) -> 
     def say(line: str) -> None:
         log(f"hypernetwork: {line}")
 
+    runs = workdir / "runs" / f"hypernetwork-{key}"
     start, seconds = None, 0.0
     if settings.warmup_steps:
-        warm = training.warm_up(source, network, _train_config(settings, seed, True), None, log=say)
+        warm = training.warm_up(
+            source, network, _train_config(settings, seed, True), runs / "identity", log=say
+        )
         start, seconds = warm.params, warm.seconds
     found = training.train(
         source,
@@ -82,14 +85,15 @@ def trained(config: Setting, base: Base, seed: int, workdir: Path, log: Log) -> 
         network,
         objective_of(settings),
         _train_config(settings, seed),
-        None,
+        runs / "training",
         initial=start,
         log=say,
     )
     seconds = round(seconds + found.seconds, 1)
-    seen = draws.shares()
+    seen = draws.shares(settings.steps)
     facts = {"seconds": seconds, "steps": settings.steps, "seed": seed, "seen": seen}
     hypernetwork_file.save(directory, found.params, network, source, facts)
+    loop.remove(runs)
     return Trained(found.params, network, initial, seen, seconds)
 
 
@@ -165,6 +169,7 @@ def _train_config(settings: HypernetworkTraining, seed: int, warmup: bool = Fals
         optimizer=optimizer,
         parallelism=settings.parallelism,
         log_every=max(1, steps // 4),
+        save_every=settings.save_every,
     )
 
 
@@ -188,17 +193,24 @@ class _Watched:
             for one, codec in zip(config.targets, codecs, strict=True)
         }
         self._seen = sampling.Seen(name for names in self._entries.values() for name in names)
+        self._drawn: set[int] = set()
 
     def at(self, step: int) -> sampling.SampledBatch:
         """The draw of a step."""
         drawn = self._draws.at(step)
         self._seen.add(drawn.tokenizer)
+        self._drawn.add(step)
         return drawn
 
     def source(self, step: int) -> tuple[int, int]:
         """Which text it is from."""
         return self._draws.source(step)
 
-    def shares(self) -> dict[str, float]:
-        """% of each target's entries that were there."""
+    def shares(self, steps: int) -> dict[str, float]:
+        """% of each target's entries that were there in `steps` steps.
+
+        Those before an interruption are drawn again: a draw is a pure function of its step.
+        """
+        for step in sorted(set(range(steps)) - self._drawn):
+            self.at(step)
         return {label: 100 * self._seen.share(names) for label, names in self._entries.items()}

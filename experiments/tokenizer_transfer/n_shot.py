@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
+from experiments.compressed_text import compressors, setting, wording
 from experiments.compressed_text.setting import Clock
 from experiments.tokenizer_transfer import (
     base_models,
@@ -15,6 +15,9 @@ from experiments.tokenizer_transfer import (
     n_shot_training,
 )
 from experiments.tokenizer_transfer.continued import Point
+from research.reporting import kept_rows
+from research.training import loop
+from research.transfer import source_model
 
 TITLE = "Continued training after the transfer (n-shot): bits/byte by thousands of tokens"
 # Names of the columns at cpu scale; other scales have other numbers.
@@ -49,15 +52,26 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     model = continued.model_of(base, config.steps, config.learning_rate)
     rows = []
     for start in config.starts:
-        clock = Clock()
-        points = _points(start, config, base, found, to, model, seed, workdir, log)
-        row = {"target": to.label, "start": start, "bits_per_byte": points[-1].bits_per_byte}
-        row |= dict(continued.names_of(points, model.batch_size * model.length))
-        rows.append(row | {"seconds": clock.seconds()})
+        run = workdir / "runs" / f"n_shot-{compressors.key(start, config)}"
+        measure = functools.partial(
+            _row, start, config, base, found, to, model, seed, workdir, run, log
+        )
+        facts = [start, source_model.digest(base.table)]
+        rows.append(kept_rows.kept(workdir, config, facts, measure))
+        loop.remove(run)
     return setting.with_corpus(_with_saved(rows), base.corpus)
 
 
-def _points(start, config, base, found, to, model, seed, workdir, log) -> tuple[Point, ...]:
+def _row(start, config, base, found, to, model, seed, workdir, run, log) -> dict[str, Any]:
+    """The row of one start."""
+    clock = Clock()
+    points = _points(start, config, base, found, to, model, seed, workdir, run, log)
+    row = {"target": to.label, "start": start, "bits_per_byte": points[-1].bits_per_byte}
+    row |= dict(continued.names_of(points, model.batch_size * model.length))
+    return row | {"seconds": clock.seconds()}
+
+
+def _points(start, config, base, found, to, model, seed, workdir, run, log) -> tuple[Point, ...]:
     """The curve of one start."""
     original = start == ORIGINAL
     codec = base.codec if original else to.codec
@@ -70,11 +84,13 @@ def _points(start, config, base, found, to, model, seed, workdir, log) -> tuple[
     }
     if start == TOGETHER:
         settings = config.setting.hypernetwork
-        done = n_shot_training.train(base, found, settings, to, model, workdir=workdir, **watched)
+        done = n_shot_training.train(
+            base, found, settings, to, model, workdir=workdir, run=run, **watched
+        )
         return done.points
     table = base.table if original else moves.table(start, base, to, found, seed)
     store = continued.train_store(base.corpus, codec, base.text.train_bytes, workdir)
-    return continued.train(base, table, store, model, **watched).points
+    return continued.train(base, table, store, model, workdir=run, **watched).points
 
 
 def _say(log, start, line):

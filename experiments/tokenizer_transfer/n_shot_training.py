@@ -8,7 +8,7 @@ from typing import Any
 from configs.lexinvariant.parts import ModelConfig
 from configs.tokenizer_transfer.parts import HypernetworkTraining
 from experiments.lexinvariant import language_models
-from experiments.tokenizer_transfer import hypernetworks
+from experiments.tokenizer_transfer import continued, hypernetworks
 from experiments.tokenizer_transfer.base_models import Base
 from experiments.tokenizer_transfer.continued import Continued, Log, Point
 from experiments.tokenizer_transfer.moves import Target
@@ -29,6 +29,7 @@ def train(
     *,
     seed: int,
     workdir: Path,
+    run: Path,
     log: Log,
     evaluate: Callable[[Any, Table], float] | None = None,
     points: int = 0,
@@ -39,6 +40,7 @@ def train(
       found: where the hypernetwork begins; the trunk begins at the base model's.
       settings: of its earlier training: what it is trained for, and its text windows.
       model: steps, sequences, optimizer.
+      run: work directory of this training alone; an interrupted one goes on from there.
       evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way; None:
         never.
     """
@@ -50,30 +52,29 @@ def train(
     )
     objective = dataclasses.replace(hypernetworks.objective_of(settings), train_trunk=True)
     every = 0 if evaluate is None else max(1, model.steps // points)
-    reached: list[Point] = []
 
     def table(params: Any) -> Table:
         now = found._replace(params=params)
         return hypernetworks.table(now, params, base, to.tokenizer, to.match)
 
     def measure(params: dict[str, Any]) -> dict[str, float]:
-        steps = reached[-1].steps + every if reached else 0
         bits = evaluate({**base.params, "trunk": params["trunk"]}, table(params["hypernetwork"]))
-        reached.append(Point(steps, bits))
         return {"bits_per_byte": bits}
 
+    first = None
     if evaluate is not None:
-        measure({"trunk": base.params["trunk"], "hypernetwork": found.params})
+        begun = {"trunk": base.params["trunk"], "hypernetwork": found.params}
+        first = Point(0, measure(begun)["bits_per_byte"])
     done = training.train(
         SourceModel(base.params, base.config, base.tokenizer),
         FixedBatches(to.tokenizer, windows, length=model.length),
         found.network,
         objective,
         dataclasses.replace(language_models.train_config(model, seed), eval_every=every),
-        None,
+        run,
         initial=found.params,
         eval_fn=None if evaluate is None else measure,
         log=log,
     )
     params = {**base.params, "trunk": done.trunk}
-    return Continued(params, table(done.params), tuple(reached))
+    return Continued(params, table(done.params), continued.curve(first, done.history))

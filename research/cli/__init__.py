@@ -2,8 +2,8 @@
 
 Every command is a frozen dataclass of arguments and a function that takes it. Both are named here
 and imported only when the command is called, so that `freevocab --help` answers at once.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated. Set
-FREEVOCAB_TRACEBACK=1 to see where an error came from.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated, 129
+hung up. Set FREEVOCAB_TRACEBACK=1 to see where an error came from.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from research import __version__
+from research import __version__, interrupts
 from research.cli import arguments
 from research.errors import FreevocabError, UsageError
 
@@ -125,8 +125,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+    interrupts.install()
     if not _tracebacks_wanted():
         _quieten_threads()
     code = call(sys.argv[1:] if argv is None else argv)
@@ -146,6 +145,8 @@ def call(argv: Sequence[str]) -> int:
         return 0
     except SystemExit as end:  # argument parsing ends this way after --help
         return end.code if isinstance(end.code, int) else 1
+    except interrupts.Interrupted as error:
+        return _explain(str(error), error.exit_code, error)
     except KeyboardInterrupt as error:
         return _explain("interrupted", 128 + signal.SIGINT, error)
     except BrokenPipeError:
@@ -246,11 +247,6 @@ def _quieten_threads() -> None:
 
 def _tracebacks_wanted() -> bool:
     return os.environ.get("FREEVOCAB_TRACEBACK") == "1"
-
-
-def _terminate(number: int, frame: object) -> None:
-    """Ends the program like an error, so that what is half-written is removed."""
-    raise SystemExit(128 + number)
 
 
 def _load(name: str) -> Callable:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from research.cli.catalog import Table
@@ -32,15 +33,29 @@ def training(config: Any) -> str | None:
 
 
 def plan(
-    selected: Sequence[Table],
-    configs: Sequence[Any],
+    jobs: Sequence[tuple[Table, Any]],
     scale: str,
     measured: Mapping[tuple[str, str, str], Result],
+    finished: Mapping[str, Result] = MappingProxyType({}),
 ) -> str:
-    """The lines printed before anything runs: each table's expected time and cost, and the sum."""
-    expected = [expected_seconds(table, scale, measured) for table in selected]
+    """The lines printed before anything runs: each table's expected time and cost, and the sum.
+
+    Args:
+      jobs: (table, config).
+      finished: results of earlier runs that stand, by the table's path.
+    """
+    expected = [
+        0.0 if table.path in finished else expected_seconds(table, scale, measured)
+        for table, _ in jobs
+    ]
     lines = []
-    for table, config, seconds in zip(selected, configs, expected, strict=True):
+    for (table, config), seconds in zip(jobs, expected, strict=True):
+        if kept := finished.get(table.path):
+            lines.append(
+                f"  {table.path}: finished on {kept.date} by this commit with this configuration,"
+                " not run again (--again runs it)"
+            )
+            continue
         last = measured.get((table.paper, table.name, scale))
         where = f", last measured on {environment.machine(last.hardware)}" if last else ""
         cost = training(config)
@@ -50,8 +65,8 @@ def plan(
     total = about(sum(known)) if known else "unknown"
     if known and len(known) < len(expected):
         total += f" and {len(expected) - len(known)} not measured yet"
-    plural = "table" if len(selected) == 1 else "tables"
-    head = f"{len(selected)} {plural} at {scale} scale, expected time: {total}"
+    plural = "table" if len(jobs) == 1 else "tables"
+    head = f"{len(jobs)} {plural} at {scale} scale, expected time: {total}"
     return "\n".join([head, *lines])
 
 

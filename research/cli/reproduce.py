@@ -2,8 +2,8 @@
 
 import dataclasses
 import os
+import signal
 import sys
-import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from research import files
-from research.cli import catalog, overrides, progress
+from research import files, interrupts
+from research.cli import catalog, earlier_runs, overrides, progress
 from research.errors import FreevocabError, UsageError
-from research.reporting import results, tables
+from research.reporting import kept_rows, results, tables
+from research.reporting.results import Result
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Reproduce:
 
     Without a target the main table of every paper is run. The expected time is printed first. Each
     table is written to WORKDIR/results as soon as it is done; one that fails does not stop the
-    others, and the command then ends with exit code 1.
+    others, and the command then ends with exit code 1. Ctrl-C stops at once, and the same command
+    goes on from there: trainings from the step that they had reached, and tables that the same
+    commit has finished with the same configuration are shown, not run again.
     """
 
     target: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET]")] = None
@@ -43,6 +46,8 @@ class Reproduce:
     """Also write the results to ./results, where the committed ones are."""
     quick: bool = False
     """The same code in seconds: two steps, tiny shapes. Its numbers mean nothing."""
+    again: bool = False
+    """Measure tables again that are finished. Models that are trained already are not."""
     force: bool = False
     """Run the gpu or paper scale even where there is no accelerator."""
 
@@ -53,6 +58,7 @@ def run(options: Reproduce) -> None:
     Raises:
       UsageError: before anything runs, for an unknown table or setting.
       FreevocabError: at the end, naming the tables that failed.
+      Interrupted: saying how far it got.
     """
     if options.quick and options.record:
         raise UsageError("--quick numbers mean nothing: leave out --record")
@@ -65,18 +71,44 @@ def run(options: Reproduce) -> None:
     if scale in ("gpu", "paper") and not options.force:
         _require_accelerator(scale)
     measured = results.load_all(results.COMMITTED, options.workdir / "results")
-    print(progress.plan(selected, configs, scale, measured), flush=True)
-    failed = []
-    for table, config in zip(selected, configs, strict=True):
+    jobs = list(zip(selected, configs, strict=True))
+    finished = {} if options.again else earlier_runs.finished(jobs, scale, options.workdir)
+    print(progress.plan(jobs, scale, measured, finished), flush=True)
+    failed: list[str] = []
+    for number, (table, config) in enumerate(jobs):
         try:
-            _run_one(table, config, scale, options)
+            interrupts.check()
+            if last := finished.get(table.path):
+                _show_finished(table, last, options)
+            else:
+                _run_one(table, config, scale, options)
         except BrokenPipeError:
             raise  # nobody reads on
+        except KeyboardInterrupt as stop:
+            raise _stopped(stop, table, number, len(jobs), failed) from stop
         except Exception as error:
+            if signalled := interrupts.noted():  # which may come out as another error
+                stop = interrupts.Interrupted(signalled)
+                raise _stopped(stop, table, number, len(jobs), failed) from error
             failed.append(table.path)
             print(f"{table.path} failed: {_reason(error, table, scale, options)}", file=sys.stderr)
     if failed:
         raise FreevocabError(f"failed: {', '.join(failed)}")
+
+
+def _stopped(
+    stop: KeyboardInterrupt, table: catalog.Table, before: int, count: int, failed: list[str]
+) -> interrupts.Interrupted:
+    """What a signal in a table ends the command with."""
+    parts = [f"{table.path}: {str(stop) or 'interrupted'}"]
+    go_on = "the same command goes on from there"  # a training says so as well
+    if go_on not in parts[0]:
+        parts.append(go_on)
+    if count > 1:
+        parts.append(f"{before - len(failed)} of {count} tables are finished")
+    if failed:
+        parts.append(f"failed: {', '.join(failed)}")
+    return interrupts.Interrupted(getattr(stop, "number", signal.SIGINT), "; ".join(parts))
 
 
 def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> None:
@@ -84,14 +116,18 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
     # One folder for a paper: its tables share what is built under keys of their configuration.
     directory = options.workdir / table.paper
     directory.mkdir(parents=True, exist_ok=True)
+    if options.again:
+        kept_rows.forget(directory, config)
     print(f"\n{table.path} at {scale} scale: {experiment.TITLE}", flush=True)
-    start = time.monotonic()
+    clock = earlier_runs.Clock(table, config, scale, options.workdir)
 
     def log(line: str) -> None:
-        print(f"  {progress.clock(time.monotonic() - start)} {line}", file=sys.stderr, flush=True)
+        print(f"  {progress.clock(clock.seconds())} {line}", file=sys.stderr, flush=True)
+        interrupts.check()
 
-    rows = experiment.run(config, workdir=directory, log=log)
-    seconds = time.monotonic() - start
+    with clock:
+        rows = experiment.run(config, workdir=directory, log=log)
+    seconds = clock.seconds()
     remarks = list(experiment.remarks(rows))
     roots = [options.workdir / "results"] + [Path("results")] * options.record
     for root in roots:
@@ -108,6 +144,23 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
             columns=experiment.COLUMNS,
         )
         results.keep_pictures(directory / "pictures" / table.name, path)
+    kept_rows.forget(directory, config)
+    _show(experiment, scale, rows, remarks)
+    print(f"({progress.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)
+
+
+def _show_finished(table: catalog.Table, last: Result, options: Reproduce) -> None:
+    """Prints what an earlier run measured, and records it if that is asked for."""
+    experiment = table.experiment()
+    print(f"\n{table.path} at {last.scale} scale: {experiment.TITLE}", flush=True)
+    path = results.path_of(options.workdir / "results", table.paper, table.name, last.scale)
+    if options.record:
+        path = results.copy(path, results.path_of("results", table.paper, table.name, last.scale))
+    _show(experiment, last.scale, last.rows, last.notes)
+    print(f"(finished on {last.date}, not run again; in {path}{_hidden(experiment)})", flush=True)
+
+
+def _show(experiment, scale: str, rows: list[dict], remarks: list[str]) -> None:
     label = f"ours, {scale}"
     _, paper_rows = tables.smallest_size(experiment.PAPER_ROWS)
     # A table too wide for a terminal names the columns that are shown there.
@@ -116,9 +169,12 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
     progress.console().print(tables.terminal(experiment.TITLE, columns, merged))
     for remark in remarks:
         print(f"- {remark}")
-    left_out = len(experiment.COLUMNS) - len(shown)
-    more = f", with {left_out} more columns" if left_out else ""
-    print(f"({progress.duration(seconds)}; written to {path}{more})", flush=True)
+
+
+def _hidden(experiment) -> str:
+    """What a terminal does not show of a table."""
+    left_out = len(experiment.COLUMNS) - len(getattr(experiment, "BRIEF", experiment.COLUMNS))
+    return f", with {left_out} more columns" if left_out else ""
 
 
 def _seeds(config) -> list[int]:

@@ -23,6 +23,7 @@ PACKAGES = (
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Files outside these do not change what a run measures (results/ changes with every run).
 CODE = ("research", "experiments", "configs")
+DIRTY = "+dirty"
 
 
 def versions() -> dict[str, str]:
@@ -76,7 +77,12 @@ def commit() -> str | None:
     if head is None:
         return None
     changed = _git("status", "--porcelain", "--", *CODE)
-    return head + ("+dirty" if changed else "")
+    return head + (DIRTY if changed else "")
+
+
+def is_dirty(commit: str | None) -> bool:
+    """Does what `commit` returned say that code differs from the commit?"""
+    return commit is not None and commit.endswith(DIRTY)
 
 
 def _git(*arguments: str) -> str | None:

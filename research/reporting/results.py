@@ -111,9 +111,14 @@ def record(
         notes=[str(note) for note in notes],
         date=datetime.date.today().isoformat(),
     )
-    path = Path(directory) / paper / table / f"{scale}.json"
-    files.write_json(path, dataclasses.asdict(result))
-    return path
+    written = path_of(directory, paper, table, scale)
+    files.write_json(written, dataclasses.asdict(result))
+    return written
+
+
+def path_of(directory: str | Path, paper: str, table: str, scale: str) -> Path:
+    """Where a result is below a directory of results."""
+    return Path(directory) / paper / table / f"{scale}.json"
 
 
 def load(path: str | Path) -> Result:
@@ -155,6 +160,16 @@ def load_all(*directories: str | Path) -> dict[tuple[str, str, str], Result]:
                 raise FreevocabError(f"{path} says it is {result.path} at {result.scale} scale")
             found[key] = result
     return found
+
+
+def copy(source: Path, target: Path) -> Path:
+    """Copies a result file with its pictures, in place of an earlier one. Returns `target`."""
+    for old in pictures(target):
+        old.unlink()
+    for picture in pictures(source):
+        files.write_bytes(target.parent / picture.name, picture.read_bytes())
+    files.write_bytes(target, source.read_bytes())
+    return target
 
 
 def keep_pictures(made: Path, result: Path) -> list[Path]:

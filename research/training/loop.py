@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,29 +21,24 @@ import jax
 import numpy as np
 
 from research.errors import FreevocabError
+from research.interrupts import Interrupted, Interrupts
 from research.training import checkpoints as ckpt
 from research.training import metrics as reports
 from research.training import parallelism, workdir_lock
 from research.training import step as steps
 from research.training.checkpoints import Checkpoints
 from research.training.config import TrainConfig
-from research.training.interrupts import Interrupts
 from research.training.preparation import Prepared, prepare
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import TrainState
 
-__all__ = ["Interrupted", "Prepared", "TrainConfig", "TrainResult", "prepare", "train"]
-
-
-class Interrupted(FreevocabError):
-    """Ctrl-C: the message says how to go on."""
-
-    exit_code = 130
+__all__ = ["Interrupted", "Prepared", "TrainConfig", "TrainResult", "prepare", "remove", "train"]
 
 
 class TrainResult(NamedTuple):
     """What a run leaves: params, sharded as in training; metrics: the last logged ones, with
-    those of eval_fn; history: every logged line of this process's run."""
+    those of eval_fn; history: every logged line of the run, from its first step on where the
+    workdir has what was logged before it was interrupted."""
 
     params: Any
     step: int
@@ -82,7 +78,7 @@ def train(
     Raises:
       FreevocabError: if the loss is not finite (the last good checkpoint stays), or the workdir
         belongs to another run, or one is in it.
-      Interrupted: after Ctrl-C, once the state is saved.
+      Interrupted: after Ctrl-C, SIGTERM or SIGHUP, once the state is saved.
     """
     log = log if jax.process_index() == 0 else lambda line: None
     if prepared is None:
@@ -101,8 +97,16 @@ def train(
         state, clock = _first_state(prepared, config, saved, identity, initial_params, log)
         run = _Run(config, prepared, saved, identity, reports.MetricsFile(workdir), log, clock)
         run.announce(int(state.step))
+        if saved is not None:
+            run.remember(int(state.step), eval_fn)
         state = run.steps(state, batch_fn, eval_fn)
         return TrainResult(state.params, config.steps, run.metrics, run.history)
+
+
+def remove(workdir: str | os.PathLike) -> None:
+    """Removes the working directory of a run whose result is saved elsewhere."""
+    if jax.process_index() == 0:
+        shutil.rmtree(workdir, ignore_errors=True)
 
 
 def _first_state(prepared, config, saved, identity, initial_params, log):
@@ -182,6 +186,14 @@ class _Run:
         }
         self.file.write("run", values)
 
+    def remember(self, start: int, eval_fn) -> None:
+        """What the run logged before it was interrupted; the last evaluation is done again."""
+        for kind, values in self.file.logged(start):
+            if kind == "eval" and eval_fn and values["step"] == self.config.steps:
+                continue
+            self.metrics = {**self.metrics, **values}
+            self.history.append(values)
+
     def steps(self, state: TrainState, batch_fn, eval_fn) -> TrainState:
         """All the steps that are left."""
         config, prepared = self.config, self.prepared
@@ -205,8 +217,8 @@ class _Run:
                     self._save(done, state)
                 if eval_fn and not last and config.eval_every and done % config.eval_every == 0:
                     self._evaluate(done, state, eval_fn)
-                if not last and self._must_stop(interrupts, logging):
-                    self._stop(done, state)
+                if number := self._asked_to_stop(interrupts, logging):
+                    self._stop(done, state, number)
         if eval_fn:
             self._evaluate(config.steps, state, eval_fn)
         if self.saved is not None:
@@ -282,18 +294,19 @@ class _Run:
         }
         self.saved.save(step, state, meta)
 
-    def _must_stop(self, interrupts: Interrupts, logging: bool) -> bool:
+    def _asked_to_stop(self, interrupts: Interrupts, logging: bool) -> int | None:
         # Several processes have to agree, which costs a collective: only at log points.
         if jax.process_count() > 1 and not logging:
-            return False
+            return None
         return interrupts.agreed()
 
-    def _stop(self, step: int, state: TrainState) -> None:
+    def _stop(self, step: int, state: TrainState, number: int) -> None:
         self._save(step, state)
         if self.saved is None:
-            raise Interrupted(f"stopped at step {step}; nothing is saved without a workdir")
+            raise Interrupted(number, f"stopped at step {step}; nothing is saved without a workdir")
         self.saved.wait()
         raise Interrupted(
+            number,
             f"stopped at step {step} and saved to {self.saved.directory}; "
-            "the same command goes on from there"
+            "the same command goes on from there",
         )

@@ -47,6 +47,22 @@ class MetricsFile:
             file.write(line + "\n")
 
 
+    def logged(self, last: int) -> list[tuple[str, dict[str, Any]]]:
+        """(kind, values) of the "train" and "eval" lines up to step `last`, in order; process 0's.
+
+        Of lines about steps that were done again the later counts.
+        """
+        if self._path is None or not self._path.is_file():
+            return []
+        found: dict[tuple[str, int], dict[str, Any]] = {}
+        for values in read(self._path.parent):
+            kind, step = values.pop("kind"), values["step"]
+            if kind != "run" and step <= last:
+                found.pop((kind, step), None)
+                found[kind, step] = values
+        return [(kind, values) for (kind, _), values in found.items()]
+
+
 def _drop_half_line(path: Path) -> None:
     """A run killed while it wrote leaves a line without an end; what follows must not join it."""
     data = path.read_bytes()

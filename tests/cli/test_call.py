@@ -161,7 +161,7 @@ def test_being_terminated_leaves_nothing_half_written(tmp_path):
         assert process.stdout.readline() == b"started\n"
         assert len(list(tmp_path.iterdir())) == 1
         process.terminate()
-        assert process.stderr.read() == b""
+        assert process.stderr.read() == b"freevocab: terminated\n"
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
     assert not list(tmp_path.iterdir())
 

@@ -3,14 +3,18 @@
 import dataclasses
 import importlib
 import math
+import os
+import signal
 
+import jax
 import numpy as np
 import pytest
 
 from configs import tokenizer_transfer
-from experiments.tokenizer_transfer import base_models, moves, n_shot, zero_shot
+from experiments.tokenizer_transfer import base_models, hypernetworks, moves, n_shot, zero_shot
+from research import interrupts
 from research.models import pretrained
-from research.reporting import results, tables
+from research.reporting import environment, results, tables
 from research.transfer.rewriting import target_files
 
 NAMES = tokenizer_transfer.TABLES
@@ -107,6 +111,48 @@ def test_curves_begin_where_the_table_begins(found):
         assert len(points) == 3 and points[0][0] == 0
         assert points[0][1] == pytest.approx(zero[method]["bits_per_byte"], rel=1e-5)
         assert points[-1][1] == rows[start]["bits_per_byte"]
+
+
+def stopped_at(part, lines):
+    """A table's log that sends Ctrl-C with the first line that has `part`."""
+
+    def log(line):
+        if part in line and not any(part in earlier for earlier in lines):
+            os.kill(os.getpid(), signal.SIGINT)
+        lines.append(line)
+
+    return log
+
+
+def test_an_interrupted_hypernetwork_goes_on(tmp_path):
+    """With the same parameters, and the same entries seen, as without the interruption."""
+    config, lines = config_module("zero_shot").quick(), []
+    base = base_models.trained(config, 0, tmp_path, lines.append)
+    with pytest.raises(interrupts.Interrupted, match="stopped at step 1 and saved"):
+        hypernetworks.trained(config, base, 0, tmp_path, stopped_at("hypernetwork: step 1/", lines))
+    resumed = hypernetworks.trained(config, base, 0, tmp_path, lines.append)
+    assert any("going on from step 1" in line for line in lines)
+    assert not list((tmp_path / "runs").iterdir())
+    whole = hypernetworks.trained(config, base, 0, tmp_path / "other", lines.append)
+    jax.tree.map(np.testing.assert_array_equal, resumed.params, whole.params)
+    assert resumed.seen == whole.seen
+
+
+def test_interrupted_curves_go_on(found, tmp_path, monkeypatch):
+    """Finished rows are not trained again; the one in work goes on, its first points with it."""
+    monkeypatch.setattr(environment, "commit", lambda: "c" * 40)
+    whole = found("n_shot")
+    config, lines = config_module("n_shot").quick(), []
+    *_, last = config.starts
+    with pytest.raises(interrupts.Interrupted, match="stopped at step 1 and saved"):
+        n_shot.run(config, workdir=tmp_path, log=stopped_at(f"{last}: step 1/", lines))
+    again = []
+    rows = n_shot.run(config, workdir=tmp_path, log=again.append)
+    steps = [line for line in again if ": step " in line and "bits_per_byte" not in line]
+    assert len(steps) == 1 and steps[0].startswith(f"{last}: step 2/2")
+    for mine, theirs in zip(rows, whole, strict=True):
+        assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_a_checkpoint_may_stand_in_for_the_base_model(tmp_path):

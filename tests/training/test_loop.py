@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from research import interrupts
 from research.errors import FreevocabError
 from research.training import loop, metrics
 from research.training.checkpoints import Checkpoints
@@ -110,23 +111,72 @@ def test_a_loss_that_is_not_finite_stops_the_run(train, bigram, tmp_path):
     assert train(tmp_path, steps=12).step == 12
 
 
-def test_control_c_saves_and_the_same_command_goes_on(train, bigram, compare, tmp_path):
+@pytest.mark.parametrize(
+    "number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_saves_and_the_same_command_goes_on(
+    train, bigram, compare, tmp_path, number, code
+):
     def interrupted(step):
         if step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return bigram.batch(step)
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     with pytest.raises(loop.Interrupted, match="stopped at step 4 and saved to") as caught:
         train(tmp_path / "a", batch=interrupted)
-    assert caught.value.exit_code == 130
+    assert caught.value.exit_code == code
+    assert not isinstance(caught.value, Exception)  # so that what handles errors lets it pass
     assert "\n" not in str(caught.value)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert saved_steps(tmp_path / "a") == 4
     lines = []
     resumed = train(tmp_path / "a", log=lines.append)
     assert any("going on from step 4" in line for line in lines)
     assert compare.bit_equal(resumed.params, train(tmp_path / "b").params)
+
+
+def test_a_signal_in_the_last_step_stops_too(train, bigram, compare, tmp_path):
+    def interrupted(step):
+        if step == 11:
+            os.kill(os.getpid(), signal.SIGINT)
+        return bigram.batch(step)
+
+    with pytest.raises(loop.Interrupted, match="stopped at step 12 and saved to"):
+        train(tmp_path / "a", steps=12, batch=interrupted)
+    # Nothing is left to train.
+    resumed = train(tmp_path / "a", steps=12, batch=pytest.fail)
+    assert compare.bit_equal(resumed.params, train(tmp_path / "b", steps=12).params)
+
+
+def test_a_signal_that_was_lost_before_stops_at_the_first_step(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(interrupts, "_noted", signal.SIGTERM)
+    with pytest.raises(loop.Interrupted, match="stopped at step 1 and saved to") as caught:
+        train(tmp_path)
+    assert caught.value.exit_code == 143
+
+
+def test_what_was_logged_before_an_interruption_is_part_of_the_history(train, bigram, tmp_path):
+    def interrupted(step):
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return bigram.batch(step)
+
+    def evaluate(params):
+        return {"norm": float(np.sum(np.abs(jax.tree.leaves(params)[0])))}
+
+    given = {"steps": 12, "log_every": 2, "eval_every": 3, "eval_fn": evaluate}
+    with pytest.raises(loop.Interrupted):
+        train(tmp_path / "a", batch=interrupted, **given)
+    for _ in range(2):  # the second has nothing to train
+        resumed = train(tmp_path / "a", **given)
+        whole = train(tmp_path / "b", **given)
+        histories = [
+            [(line["step"], line.get("norm"), line.get("loss")) for line in one.history]
+            for one in (resumed, whole)
+        ]
+        assert histories[0] == histories[1] and len(histories[0]) == 10
+        assert resumed.metrics["loss"] == whole.metrics["loss"]
 
 
 def test_a_second_control_c_acts_at_once(train, bigram, tmp_path):

@@ -1,0 +1,85 @@
+"""What earlier runs left in a work directory: tables that are finished, time that is spent."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from research import files
+from research.cli.catalog import Table
+from research.reporting import environment, results
+from research.reporting.results import Result
+
+
+def finished(
+    jobs: Iterable[tuple[Table, Any]], scale: str, workdir: Path
+) -> dict[str, Result]:
+    """Results below `workdir` that would only be measured again, by the table's path.
+
+    Those are of the same configuration, commit and versions of packages. Nothing counts as
+    finished where the code differs from its commit.
+
+    Raises:
+      FreevocabError: if a result file is damaged.
+    """
+    found = {}
+    for table, config in jobs:
+        path = results.path_of(workdir / "results", table.paper, table.name, scale)
+        if not path.is_file():
+            continue
+        last = results.load(path)
+        if last.config == results.plain(dataclasses.asdict(config)) and same_code(last):
+            found[table.path] = last
+    return found
+
+
+def same_code(last: Result) -> bool:
+    """Was it measured by the code that runs now?"""
+    commit = environment.commit()
+    clean = not environment.is_dirty(commit)
+    return clean and last.commit == commit and last.versions == environment.versions()
+
+
+class Clock:
+    """Times a table; while entered, an interruption keeps the time for the next run.
+
+    The time of an earlier run counts if that was of the same configuration and commit.
+    """
+
+    def __init__(self, table: Table, config: Any, scale: str, workdir: Path):
+        self._path = workdir / table.paper / f"{table.name}-{scale}-stopped.json"
+        self._what = {
+            "config": results.plain(dataclasses.asdict(config)),
+            "commit": environment.commit(),
+        }
+        self._before = self._spent()
+        self._start = time.monotonic()
+
+    def seconds(self) -> float:
+        """Since the table was first begun, without the time when nothing ran."""
+        return self._before + time.monotonic() - self._start
+
+    def __enter__(self) -> "Clock":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._path.unlink(missing_ok=True)
+        elif isinstance(error, KeyboardInterrupt):
+            files.write_json(self._path, {**self._what, "seconds": round(self.seconds(), 1)})
+
+    def _spent(self) -> float:
+        try:
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            same = {name: kept[name] for name in self._what} == self._what
+            return float(kept["seconds"]) if same else 0.0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
