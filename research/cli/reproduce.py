@@ -31,8 +31,9 @@ class Reproduce:
 
     target: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TARGET]")] = None
     """PAPER (its main tables), PAPER/TABLE, PAPER/all or all. `freevocab list` names them."""
-    scale: Literal["cpu", "gpu", "paper"] = "cpu"
-    """cpu: two cores, minutes, built-in text. gpu: one H100-class device and text under
+    scale: Literal["cpu", "hours", "gpu", "paper"] = "cpu"
+    """cpu: two cores, minutes, everything trained from nothing. hours: two cores, models that were
+    trained for hours and are in the repository. gpu: one H100-class device and text under
     $FREEVOCAB_DATA. paper: the paper's own configuration, for a pod."""
     workdir: Path = Path("runs")
     """Where checkpoints, codecs, metrics and results go."""
@@ -48,6 +49,8 @@ class Reproduce:
     """The same code in seconds: two steps, tiny shapes. Its numbers mean nothing."""
     again: bool = False
     """Measure tables again that are finished. Models that are trained already are not."""
+    retrain: bool = False
+    """Train the models of scale hours again, in WORKDIR, instead of opening the committed ones."""
     force: bool = False
     """Run the gpu or paper scale even where there is no accelerator."""
 
@@ -67,6 +70,10 @@ def run(options: Reproduce) -> None:
         raise UsageError("there is no such table yet: `freevocab list` names them all")
     scale = "quick" if options.quick else options.scale
     settings = [setting for group in options.set for setting in group]
+    if options.retrain:
+        if scale != "hours":
+            raise UsageError("--retrain is for --scale hours: the other scales always train")
+        settings.append("weights=retrain")
     configs = [overrides.apply(table.config(scale), settings) for table in selected]
     if scale in ("gpu", "paper") and not options.force:
         _require_accelerator(scale)
@@ -144,6 +151,8 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
             columns=experiment.COLUMNS,
         )
         results.keep_pictures(directory / "pictures" / table.name, path)
+    if options.retrain and options.record:
+        results.keep_weights(directory / "weights", Path("results") / table.paper / "weights")
     kept_rows.forget(directory, config)
     _show(experiment, scale, rows, remarks)
     print(f"({progress.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)

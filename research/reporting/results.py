@@ -186,6 +186,24 @@ def keep_pictures(made: Path, result: Path) -> list[Path]:
     return kept
 
 
+def keep_weights(made: Path, kept: Path) -> None:
+    """Copies the models that a run trained (folders with a record.json) to the committed ones.
+
+    Raises:
+      FreevocabError: if a model was trained by changed code, whose commit nobody could look up.
+    """
+    for record in sorted(made.glob("*/record.json")):
+        commit = json.loads(record.read_text(encoding="utf-8"))["commit"]
+        if commit is None or commit.endswith("+dirty"):
+            raise FreevocabError(
+                f"{record.parent} was trained by code that is not committed ({commit}): commit, "
+                "and train it again"
+            )
+        target = kept / record.parent.name
+        for path in sorted(each for each in record.parent.rglob("*") if each.is_file()):
+            files.write_bytes(target / path.relative_to(record.parent), path.read_bytes())
+
+
 def pictures(result: Path) -> list[Path]:
     """The PNG files that `keep_pictures` put beside a result file."""
     return sorted(result.parent.glob(f"{result.stem}-*.png"))
