@@ -83,6 +83,7 @@ class M2Config:
       length, batch_size, steps: tokens of a sequence, sequences of a step, steps.
       embedding_dim: width of the tables' rows, with matrices to and from the trunk's width; 0: as
         wide as the trunk.
+      tied: one table for ids and logits.
       padded_vocab_size: rows of M2's tables, one value for all rows of a table so that they share
         one compiled step; 0: what each codec needs.
       optimizer: and its schedule.
@@ -100,6 +101,7 @@ class M2Config:
     batch_size: int = 16
     steps: int = 150
     embedding_dim: int = 0
+    tied: bool = False
     padded_vocab_size: int = 0
     optimizer: OptimizerConfig = OptimizerConfig(
         name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=10
@@ -190,6 +192,7 @@ HOURS_M2 = M2Config(
     batch_size=8,
     steps=4_000,
     embedding_dim=40,
+    tied=True,
     optimizer=OptimizerConfig(
         name="muon", learning_rate=1e-2, schedule="cosine", warmup_steps=100, final_fraction=0.05
     ),

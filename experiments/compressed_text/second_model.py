@@ -24,6 +24,7 @@ from research.models.sizes import TrunkConfig
 from research.training import batches, evaluation, loop, parallelism, preparation, step
 from research.training.config import TrainConfig
 from research.training.token_store import TokenStore
+from research.vocabularies.learned import Learned
 
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]
@@ -54,9 +55,12 @@ def model_config(config: M2Config, vocab_size: int) -> LanguageModelConfig:
             f"padded_vocab_size={rows} is below the {vocab_size} ids of a codec:"
             " raise it, or set it to 0"
         )
+    vocabulary = Learned(tied=config.tied)
     if not rows:
-        return LanguageModelConfig(trunk_config(config), vocab_size)
-    return LanguageModelConfig(trunk_config(config), rows, padded_vocab_size=rows)
+        return LanguageModelConfig(trunk_config(config), vocab_size, vocabulary=vocabulary)
+    return LanguageModelConfig(
+        trunk_config(config), rows, padded_vocab_size=rows, vocabulary=vocabulary
+    )
 
 
 def loss_fn(config: M2Config, model: LanguageModelConfig) -> step.LossFn:
