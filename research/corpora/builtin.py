@@ -96,6 +96,9 @@ class Builtin:
             details["unparsable_modules"] = [name for name, text in pairs if text is None]
         return details
 
+    def paths(self) -> tuple[Path, ...]:
+        return ()
+
 
 def modules(library: str) -> Iterator[tuple[str, bytes]]:
     """(path within the library, source) of every module that counts, in order of the path.

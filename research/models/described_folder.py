@@ -18,6 +18,7 @@ import numpy as np
 
 from research.errors import FreevocabError, UsageError
 from research.files import share
+from research.folders import digest as digest_of_written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +128,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], directory: str | os.Path
     except SafetensorError as error:
         raise FreevocabError(f"cannot write {directory}: {error}") from None
     share(path)  # safetensors lets only the owner read it
-    return _digest(path)
+    return digest_of_written(path)
 
 
 def _kind_of(array: Any) -> str:

@@ -27,6 +27,8 @@ from research.errors import FreevocabError, UsageError
 
 FORMAT, VERSION = "freevocab-token-store", 1
 _IDS, _OFFSETS, _BYTE_OFFSETS, _META = "ids.bin", "offsets.bin", "byte_offsets.bin", "meta.json"
+# A damaged store is built again in its place, so what these files hold does not matter then.
+_NAMES = (_IDS, _OFFSETS, _BYTE_OFFSETS, _META)
 # Documents go to the codec in groups of about so much: enough for codecs that batch, little
 # enough that memory stays flat (one larger document still goes as a whole).
 _GROUP_BYTES = 4 * 2**20
@@ -120,7 +122,7 @@ def build(
         return store
     documents = first_bytes(corpus.documents(split), max_bytes)
     try:
-        with files.atomic_path(path, directory=True) as temporary:
+        with files.atomic_path(path, directory=True, names=_NAMES) as temporary:
             with contextlib.ExitStack() as stack:
                 writer = _Writer(temporary, codec, stack)
                 _encode(documents, codec, writer, progress)

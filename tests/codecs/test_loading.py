@@ -46,7 +46,7 @@ def test_saving_twice_replaces_and_other_folders_are_left_alone(tmp_path):
     TinyCodec([b"zz"]).save(tmp_path / "codec")
     assert codecs.load(tmp_path / "codec").vocab_size == 257
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="holds no codec"):
+    with pytest.raises(UsageError, match="says that freevocab wrote it"):
         TinyCodec().save(tmp_path)
     with pytest.raises(UsageError, match="is a file"):
         TinyCodec().save(tmp_path / "thesis.tex")

@@ -1,0 +1,241 @@
+"""Folders that are replaced whole: which may be, and how, so that nothing is ever lost.
+
+A folder that this program writes has a list of its files in it, `.freevocab.json`:
+
+    {"format": "freevocab-folder", "version": 1,
+     "files": {"codec/codec.json": {"bytes": 812, "sha256": "9f86..."}, ...}}
+
+Only an empty folder is replaced, or one in which every file is on that list and still has the
+content that it was written with. So what a user put there or changed is never deleted, nor what
+older versions wrote, which kept no list.
+
+The old folder is renamed aside (`.NAME.freevocab-old`), the new one takes its name, and only then
+the old one's files are removed. A run that is killed on the way leaves at least one of the two
+whole; the next that writes there puts an old one back if there is no other.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from research.errors import FreevocabError, UsageError
+
+MANIFEST = ".freevocab.json"
+FORMAT, VERSION = "freevocab-folder", 1
+# What a rename says if another run has just put a folder there, or taken one away.
+_ANOTHER = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
+_TRIES = 200
+_COARSE_NS = 2 * 10**9  # no file system's clock is coarser
+
+_digests: dict[tuple[int, ...], str] = {}
+
+
+def real(path: str | os.PathLike) -> Path:
+    """The absolute path without links: a link's target is replaced, not the link."""
+    return Path(os.path.realpath(path))
+
+
+def hidden(path: Path, what: str) -> Path:
+    """A name beside `path` that nobody but this program uses."""
+    return path.with_name(f".{path.name}.freevocab-{what}")
+
+
+def check(
+    path: str | os.PathLike, *, mark: str | None = None, names: Collection[str] | None = None
+) -> None:
+    """Raises UsageError, naming the reason, unless a new folder may take the place of `path`.
+
+    Args:
+      mark: a file that every folder of the kind has: one of another kind is not replaced.
+      names: files that are this program's whatever they hold, in place of a list; of folders that
+        are named by what they are made from.
+    """
+    target = real(path)
+    if not os.fspath(path):
+        raise UsageError("the folder to write has an empty name: give one")
+    for what, place in (("current", real(os.curdir)), ("home", real(os.path.expanduser("~")))):
+        if place.is_relative_to(target):
+            which = "is" if place == target else "holds"
+            raise UsageError(f"{path} {which} the {what} folder, which cannot be replaced: give a "
+                             "new folder's name")  # fmt: skip
+    for place in (target, *target.parents):
+        if os.path.lexists(place) and not place.is_dir():
+            name = path if place == target else place
+            raise UsageError(f"{name} is a file: choose another folder")
+    if not target.is_dir():
+        return
+    if os.path.ismount(target):
+        raise UsageError(f"{path} is a mount point, which cannot be replaced: give a folder in it")
+    _check_content(path, target, names)
+    if mark is not None and any(target.iterdir()) and not (target / mark).is_file():
+        raise UsageError(
+            f"{path} holds something else that freevocab wrote (it has no {mark}): choose another "
+            "folder, or move it away"
+        )
+
+
+def _check_content(path: Any, target: Path, names: Collection[str] | None) -> None:
+    """Raises UsageError unless the folder `target`, called `path`, holds our files alone."""
+    listed = _listed(target, names)
+    advice = "choose another folder, or move it away"
+    for name in _entries(target):
+        if listed is None:
+            raise UsageError(
+                f"{path} holds {name}, and no {MANIFEST} says that freevocab wrote it: {advice}"
+            )
+        if name.endswith("/"):
+            if not any(other.startswith(name) for other in listed):
+                raise UsageError(f"{path} holds {name}, which freevocab did not make: {advice}")
+        elif name not in listed:
+            raise UsageError(f"{path} holds {name}, which freevocab did not write: {advice}")
+        elif not _as_written(target / name, listed[name]):
+            raise UsageError(f"{path} holds {name}, changed since freevocab wrote it: {advice}")
+
+
+def write_manifest(folder: Path) -> None:
+    """Lists the files of a finished folder in it."""
+    files = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": digest(folder / name)}
+        for name in _entries(folder)
+        if not name.endswith("/")
+    }
+    content = {"format": FORMAT, "version": VERSION, "files": files}
+    # Names that are no UTF-8 come back only from escapes.
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def digest(path: Path, *, private: bool = True) -> str:
+    """SHA-256 of a file, which is read once as long as nothing writes to it.
+
+    Args:
+      private: nobody else can reach it, it is in a temporary folder, say. Elsewhere a file that
+        changed just now is read again: it may have been changed twice within a clock's tick.
+    """
+    with path.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_ctime_ns)
+        settled = private or time.time_ns() - facts.st_ctime_ns > _COARSE_NS
+        if key not in _digests or not settled:
+            _digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _digests[key]
+
+
+def replace(temporary: Path, path: Path, names: Collection[str] | None = None) -> None:
+    """Renames the finished folder `temporary` to `path`, in place of what `check` allows there.
+
+    Args:
+      path: as `real` gives it.
+      names: as in `check`.
+
+    Raises:
+      UsageError: by now the folder holds what must not be removed.
+      OSError: it cannot be renamed. In both cases what stood there stands there again.
+    """
+    aside = hidden(path, "old")
+    for _ in range(_TRIES):
+        recover(path, names)
+        check(path, names=names)
+        try:
+            if path.exists():
+                os.rename(path, aside)
+            os.rename(temporary, path)
+        except BaseException as error:
+            _put_back(aside, path)
+            if getattr(error, "errno", None) not in _ANOTHER or not temporary.exists():
+                raise
+            time.sleep(0.02)
+        else:
+            _discard(aside, names)
+            return
+    raise FreevocabError(f"another run is writing {path}: wait for it, or choose another folder")
+
+
+def recover(path: Path, names: Collection[str] | None = None) -> None:
+    """Brings to an end what a killed run began: an old folder comes back if there is no other.
+
+    Raises:
+      UsageError: something is in the old folder's way that this program did not write.
+    """
+    aside = hidden(path, "old")
+    if not os.path.lexists(aside):
+        return
+    _put_back(aside, path)
+    _discard(aside, names)
+    if os.path.lexists(aside):
+        raise UsageError(f"{aside} is what an earlier run replaced, and not all in it can be "
+                         "removed: move it away")  # fmt: skip
+
+
+def try_renaming(path: Path, names: Collection[str] | None = None) -> None:
+    """Raises OSError if the folder at `path` could not be renamed aside later."""
+    os.rename(path, hidden(path, "old"))
+    recover(path, names)
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    if not os.path.lexists(path):
+        with contextlib.suppress(OSError):  # it is not there, or another run was quicker
+            os.rename(aside, path)
+
+
+def _discard(folder: Path, names: Collection[str] | None) -> None:
+    """Removes the files on a folder's list, and then what is empty; the rest stays."""
+    listed = _listed(folder, names) or {}
+    with contextlib.suppress(OSError):  # not empty, or gone already
+        entries = list(_entries(folder))
+        for name in entries:
+            if name in listed:
+                (folder / name).unlink(missing_ok=True)
+        for name in sorted((name for name in entries if name.endswith("/")), reverse=True):
+            os.rmdir(folder / name)
+        if not list(_entries(folder)):
+            # The list goes last: what is left of a folder can still be told from a user's.
+            (folder / MANIFEST).unlink(missing_ok=True)
+            os.rmdir(folder)
+
+
+def _entries(folder: Path) -> Iterator[str]:
+    """Everything in a folder but its list: relative names, sorted; those of folders end in /."""
+    found = []
+    for place, folders, files in os.walk(folder, onerror=_fail):
+        inside = os.path.relpath(place, folder)
+        for name in (*folders, *files):
+            whole = name if inside == "." else f"{inside}/{name}"
+            is_folder = name in folders and not os.path.islink(os.path.join(place, name))
+            found.append(f"{whole}/" if is_folder else whole)
+    yield from sorted(name for name in found if name != MANIFEST)
+
+
+def _fail(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _listed(folder: Path, names: Collection[str] | None) -> Mapping[str, Any] | None:
+    """What a folder's list says of each file; None if it has none."""
+    if names is not None:
+        return dict.fromkeys(names)
+    try:
+        content = json.loads((folder / MANIFEST).read_bytes())
+        if content["format"] == FORMAT and content["version"] == VERSION:
+            return dict(content["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def _as_written(path: Path, entry: Any) -> bool:
+    """Is it a file with the content that the list says? An entry None is any content."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    if entry is None:
+        return True
+    if not isinstance(entry, dict) or entry.get("bytes") != path.stat().st_size:
+        return False
+    return entry.get("sha256") == digest(path, private=False)
