@@ -1,7 +1,6 @@
 """Writing files and folders so that a reader never sees half of one, and nothing is lost."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -37,7 +36,6 @@ def atomic_path(
     """
     target = folders.real(path)
     if directory:
-        folders.recover(target, names)
         folders.check(path, mark=mark, names=names)
     elif target.exists() and not target.is_file():
         what = "a folder" if target.is_dir() else "no regular file"
@@ -79,7 +77,6 @@ def check_out(
     """
     target = folders.real(path)
     check_apart(path, inputs)
-    folders.recover(target)
     folders.check(path, mark=mark)
     place = target.parent
     while not place.exists():
@@ -87,8 +84,7 @@ def check_out(
     try:
         with _temporary(place / target.name, directory=True):
             pass
-        if target.exists():
-            folders.try_renaming(target)
+        folders.try_renaming(target)
     except OSError as error:
         raise FreevocabError(
             f"{shown(path)} cannot be written ({error.strerror}): choose another folder"
@@ -102,11 +98,11 @@ def check_apart(
 
     Args:
       inputs: files and folders, there already or not, each with the flag that names it; links are
-        followed. None: not given.
+        followed. None and "": not given.
     """
     target = folders.real(path)
     for flag, other in inputs:
-        if other is not None and folders.real(other).is_relative_to(target):
+        if other and folders.real(other).is_relative_to(target):
             raise UsageError(f"--out {path} would replace {flag} {other}: choose another folder")
 
 
@@ -115,10 +111,13 @@ def _temporary(path: Path, directory: bool) -> Iterator[Path]:
     """A new file or folder beside `path`, locked while it is in use, and removed if it is left."""
     _remove_abandoned(path)
     temporary, handle = _locked_new(path, directory)
+    if directory:
+        folders.private.add(temporary)
     try:
         share(temporary)
         yield temporary
     finally:
+        folders.private.discard(temporary)
         _remove(temporary)
         os.close(handle)
 
@@ -127,15 +126,16 @@ def _locked_new(path: Path, directory: bool) -> tuple[Path, int]:
     prefix = folders.hidden(path, "").name
     while True:
         if directory:
-            temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-            handle = os.open(temporary, os.O_RDONLY)
+            name = tempfile.mkdtemp(prefix=prefix, dir=path.parent)
         else:
             handle, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
-            temporary = Path(name)
-        # Until it was locked, another run could take it for abandoned.
-        if _lock(handle) is not False and temporary.exists():
-            return temporary, handle
-        os.close(handle)
+            os.close(handle)
+        # Until it is locked, another run may take it for abandoned: then there is another.
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(name, os.O_RDONLY)
+            if folders.lock(handle) is not False and os.path.exists(name):
+                return Path(name), handle
+            os.close(handle)
 
 
 def _remove_abandoned(path: Path) -> None:
@@ -148,21 +148,10 @@ def _remove_abandoned(path: Path) -> None:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
             handle = os.open(path.with_name(name), flags)
             try:
-                if _lock(handle):
+                if folders.lock(handle):
                     _remove(path.with_name(name))
             finally:
                 os.close(handle)
-
-
-def _lock(handle: int) -> bool | None:
-    """Whether this process has the file now; None where the file system knows no locks."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _remove(temporary: Path) -> None:

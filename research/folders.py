@@ -15,7 +15,7 @@ whole; the next that writes there puts an old one back if there is no other.
 """
 
 import contextlib
-import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -28,16 +28,17 @@ from research.errors import FreevocabError, UsageError
 
 MANIFEST = ".freevocab.json"
 FORMAT, VERSION = "freevocab-folder", 1
-# What a rename says if another run has just put a folder there, or taken one away.
-_ANOTHER = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
-_TRIES = 200
+_PATIENCE = 60.0  # seconds to wait for another run
 _COARSE_NS = 2 * 10**9  # no file system's clock is coarser
 
 _digests: dict[tuple[int, ...], str] = {}
+private: set[Path] = set()  # temporary folders of this process, which it keeps locked itself
 
 
 def real(path: str | os.PathLike) -> Path:
     """The absolute path without links: a link's target is replaced, not the link."""
+    if not os.fspath(path):
+        raise UsageError("what is to be written needs a name, not an empty one")
     return Path(os.path.realpath(path))
 
 
@@ -51,14 +52,14 @@ def check(
 ) -> None:
     """Raises UsageError, naming the reason, unless a new folder may take the place of `path`.
 
+    An old folder that a killed run has left aside is put back, or removed, first.
+
     Args:
       mark: a file that every folder of the kind has: one of another kind is not replaced.
       names: files that are this program's whatever they hold, in place of a list; of folders that
         are named by what they are made from.
     """
     target = real(path)
-    if not os.fspath(path):
-        raise UsageError("the folder to write has an empty name: give one")
     for what, place in (("current", real(os.curdir)), ("home", real(os.path.expanduser("~")))):
         if place.is_relative_to(target):
             which = "is" if place == target else "holds"
@@ -68,11 +69,20 @@ def check(
         if os.path.lexists(place) and not place.is_dir():
             name = path if place == target else place
             raise UsageError(f"{name} is a file: choose another folder")
-    if not target.is_dir():
-        return
+    with _alone(target.parent):
+        _recover(target, names)
+        if target.is_dir():
+            _check_content(path, target, mark, names)
+
+
+def _check_content(
+    path: Any, target: Path, mark: str | None, names: Collection[str] | None
+) -> None:
+    """Raises UsageError unless the folder `target`, called `path`, holds our files alone."""
     if os.path.ismount(target):
         raise UsageError(f"{path} is a mount point, which cannot be replaced: give a folder in it")
-    _check_content(path, target, names)
+    if reason := _foreign(target, names):
+        raise UsageError(f"{path} holds {reason}: choose another folder, or move it away")
     if mark is not None and any(target.iterdir()) and not (target / mark).is_file():
         raise UsageError(
             f"{path} holds something else that freevocab wrote (it has no {mark}): choose another "
@@ -80,22 +90,53 @@ def check(
         )
 
 
-def _check_content(path: Any, target: Path, names: Collection[str] | None) -> None:
-    """Raises UsageError unless the folder `target`, called `path`, holds our files alone."""
-    listed = _listed(target, names)
-    advice = "choose another folder, or move it away"
-    for name in _entries(target):
+def _foreign(folder: Path, names: Collection[str] | None) -> str | None:
+    """The first thing in a folder that this program did not write as it is, and why it is."""
+    listed = _listed(folder, names)
+    for name in _entries(folder):
         if listed is None:
-            raise UsageError(
-                f"{path} holds {name}, and no {MANIFEST} says that freevocab wrote it: {advice}"
-            )
+            return f"{name}, and no {MANIFEST} says that freevocab wrote it"
         if name.endswith("/"):
             if not any(other.startswith(name) for other in listed):
-                raise UsageError(f"{path} holds {name}, which freevocab did not make: {advice}")
+                return f"{name}, which freevocab did not make"
         elif name not in listed:
-            raise UsageError(f"{path} holds {name}, which freevocab did not write: {advice}")
-        elif not _as_written(target / name, listed[name]):
-            raise UsageError(f"{path} holds {name}, changed since freevocab wrote it: {advice}")
+            return f"{name}, which freevocab did not write"
+        elif not _as_written(folder / name, listed[name]):
+            return f"{name}, changed since freevocab wrote it"
+    return None
+
+
+def lock(handle: int) -> bool | None:
+    """Whether this process has an open file or folder for itself now; None: there are no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # not on this file system
+        return None
+    return True
+
+
+@contextlib.contextmanager
+def _alone(parent: Path) -> Iterator[None]:
+    """While entered, no other run looks at folders in `parent` or renames them.
+
+    Raises:
+      FreevocabError: if another does for too long.
+    """
+    if parent in private or not parent.exists():
+        yield
+        return
+    deadline = time.monotonic() + _PATIENCE
+    handle = os.open(parent, os.O_RDONLY)
+    try:
+        while lock(handle) is False:
+            if time.monotonic() > deadline:
+                raise FreevocabError(f"another run is writing in {parent}: wait for it")
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_manifest(folder: Path) -> None:
@@ -138,25 +179,20 @@ def replace(temporary: Path, path: Path, names: Collection[str] | None = None) -
       OSError: it cannot be renamed. In both cases what stood there stands there again.
     """
     aside = hidden(path, "old")
-    for _ in range(_TRIES):
-        recover(path, names)
-        check(path, names=names)
+    with _alone(path.parent):
+        _recover(path, names)
         try:
             if path.exists():
+                _check_content(path, path, None, names)
                 os.rename(path, aside)
             os.rename(temporary, path)
-        except BaseException as error:
+        except BaseException:
             _put_back(aside, path)
-            if getattr(error, "errno", None) not in _ANOTHER or not temporary.exists():
-                raise
-            time.sleep(0.02)
-        else:
-            _discard(aside, names)
-            return
-    raise FreevocabError(f"another run is writing {path}: wait for it, or choose another folder")
+            raise
+        _discard(aside, names)
 
 
-def recover(path: Path, names: Collection[str] | None = None) -> None:
+def _recover(path: Path, names: Collection[str] | None) -> None:
     """Brings to an end what a killed run began: an old folder comes back if there is no other.
 
     Raises:
@@ -167,27 +203,28 @@ def recover(path: Path, names: Collection[str] | None = None) -> None:
         return
     _put_back(aside, path)
     _discard(aside, names)
-    if os.path.lexists(aside):
-        raise UsageError(f"{aside} is what an earlier run replaced, and not all in it can be "
-                         "removed: move it away")  # fmt: skip
+    if reason := _foreign(aside, names):
+        raise UsageError(f"{aside}, which an earlier run replaced, holds {reason}: move it away")
 
 
-def try_renaming(path: Path, names: Collection[str] | None = None) -> None:
+def try_renaming(path: Path) -> None:
     """Raises OSError if the folder at `path` could not be renamed aside later."""
-    os.rename(path, hidden(path, "old"))
-    recover(path, names)
+    with _alone(path.parent):
+        if path.exists():
+            os.rename(path, hidden(path, "old"))
+            _recover(path, None)
 
 
 def _put_back(aside: Path, path: Path) -> None:
     if not os.path.lexists(path):
-        with contextlib.suppress(OSError):  # it is not there, or another run was quicker
+        with contextlib.suppress(OSError):  # it is not there; or it stays aside, for the next run
             os.rename(aside, path)
 
 
 def _discard(folder: Path, names: Collection[str] | None) -> None:
     """Removes the files on a folder's list, and then what is empty; the rest stays."""
     listed = _listed(folder, names) or {}
-    with contextlib.suppress(OSError):  # not empty, or gone already
+    with contextlib.suppress(OSError):  # not empty
         entries = list(_entries(folder))
         for name in entries:
             if name in listed:
@@ -203,7 +240,7 @@ def _discard(folder: Path, names: Collection[str] | None) -> None:
 def _entries(folder: Path) -> Iterator[str]:
     """Everything in a folder but its list: relative names, sorted; those of folders end in /."""
     found = []
-    for place, folders, files in os.walk(folder, onerror=_fail):
+    for place, folders, files in os.walk(folder, onerror=_unless_missing):
         inside = os.path.relpath(place, folder)
         for name in (*folders, *files):
             whole = name if inside == "." else f"{inside}/{name}"
@@ -212,7 +249,7 @@ def _entries(folder: Path) -> Iterator[str]:
     yield from sorted(name for name in found if name != MANIFEST)
 
 
-def _fail(error: OSError) -> None:
+def _unless_missing(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise error
 

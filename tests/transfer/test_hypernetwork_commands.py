@@ -147,7 +147,7 @@ def test_a_network_with_languages_is_told_which(model, tmp_path):
     commands.train_hypernetwork(dataclasses.replace(again, language="English", steps=1), str)
     assert hypernetwork_file.load(tmp_path / "more").meta["languages"] == ["made up", "English"]
     with pytest.raises(UsageError, match="with these names in this order"):
-        swapped = dataclasses.replace(asked, languages=texts[::-1], init_from=asked.out)
+        swapped = dataclasses.replace(again, languages=texts[::-1], tokenizer=None)
         commands.train_hypernetwork(swapped, str)
 
 
