@@ -76,6 +76,7 @@ def check_out(
       FreevocabError: it cannot be written.
     """
     target = folders.real(path)
+    folders.check_place(path)
     check_apart(path, inputs)
     folders.check(path, mark=mark)
     place = target.parent

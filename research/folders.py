@@ -59,6 +59,16 @@ def check(
       names: files that are this program's whatever they hold, in place of a list; of folders that
         are named by what they are made from.
     """
+    check_place(path)
+    target = real(path)
+    with _alone(target.parent):
+        _recover(target, names)
+        if target.is_dir():
+            _check_content(path, target, mark, names)
+
+
+def check_place(path: str | os.PathLike) -> None:
+    """Raises UsageError if no folder can be put at `path`, whatever stands there."""
     target = real(path)
     for what, place in (("current", real(os.curdir)), ("home", real(os.path.expanduser("~")))):
         if place.is_relative_to(target):
@@ -69,10 +79,6 @@ def check(
         if os.path.lexists(place) and not place.is_dir():
             name = path if place == target else place
             raise UsageError(f"{name} is a file: choose another folder")
-    with _alone(target.parent):
-        _recover(target, names)
-        if target.is_dir():
-            _check_content(path, target, mark, names)
 
 
 def _check_content(

@@ -11,7 +11,6 @@ from research import files
 from research.errors import FreevocabError, UsageError
 from tests.test_folders import failing, is_whole, write
 
-
 HALF = """
 import os, sys
 from research import files
