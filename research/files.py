@@ -1,41 +1,174 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files and folders so that a reader never sees half of one, and nothing is lost."""
 
 import contextlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from research import folders
+from research.errors import FreevocabError, UsageError
+
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike, *, directory: bool = False) -> Iterator[Path]:
+def atomic_path(
+    path: str | os.PathLike,
+    *,
+    directory: bool = False,
+    mark: str | None = None,
+    names: Collection[str] | None = None,
+) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it is renamed to `path`, else removed.
 
-    With `directory=True` the temporary path is an existing empty folder, and a folder that
-    already stands at `path` is replaced whole.
+    With `directory=True` the temporary path is an existing empty folder. It gets a list of its
+    files, and takes the place of a folder at `path` that holds nothing but what is on such a list
+    (see `research.folders`). If it cannot in the end, it is kept under another name, which the
+    error gives. A link's target is replaced, not the link.
+
+    Args:
+      mark, names: of a folder, as in `folders.check`; with `names` it gets no list.
+
+    Raises:
+      UsageError: at once, if what stands at `path` must not be replaced.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    target = folders.real(path)
     if directory:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    else:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-    share(temporary)
-    try:
+        folders.check(path, mark=mark, names=names)
+    elif target.exists() and not target.is_file():
+        what = "a folder" if target.is_dir() else "no regular file"
+        raise UsageError(f"{path} is {what}: give a file's name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(target, directory) as temporary:
         yield temporary
-        if directory and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
+        if not directory:
+            os.replace(temporary, target)
+        elif names is not None:
+            folders.replace(temporary, target, names)
         else:
-            temporary.unlink(missing_ok=True)
+            folders.write_manifest(temporary)
+            try:
+                folders.replace(temporary, target)
+            except (OSError, FreevocabError) as error:
+                kept = _kept(temporary, target)
+                reason = getattr(error, "strerror", None) or str(error)
+                raise FreevocabError(
+                    f"cannot replace {path} ({reason}): what was to stand there is in {kept}"
+                ) from error
+
+
+def check_out(
+    path: str | os.PathLike,
+    inputs: Iterable[tuple[str, str | os.PathLike | None]] = (),
+    *,
+    mark: str | None = None,
+) -> None:
+    """Raises unless a command may write the folder `path` at its end: better before its work.
+
+    Args:
+      inputs: as in `check_apart`.
+      mark: as in `folders.check`.
+
+    Raises:
+      UsageError: the folder must not be replaced.
+      FreevocabError: it cannot be written.
+    """
+    target = folders.real(path)
+    folders.check_place(path)
+    check_apart(path, inputs)
+    folders.check(path, mark=mark)
+    place = target.parent
+    while not place.exists():
+        place = place.parent
+    try:
+        with _temporary(place / target.name, directory=True):
+            pass
+        folders.try_renaming(target)
+    except OSError as error:
+        raise FreevocabError(
+            f"{shown(path)} cannot be written ({error.strerror}): choose another folder"
+        ) from error
+
+
+def check_apart(
+    path: str | os.PathLike, inputs: Iterable[tuple[str, str | os.PathLike | None]]
+) -> None:
+    """Raises UsageError if the folder to write is, or holds, something that a command works with.
+
+    Args:
+      inputs: files and folders, there already or not, each with the flag that names it; links are
+        followed. None and "": not given.
+    """
+    target = folders.real(path)
+    for flag, other in inputs:
+        if other and folders.real(other).is_relative_to(target):
+            raise UsageError(f"--out {path} would replace {flag} {other}: choose another folder")
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, directory: bool) -> Iterator[Path]:
+    """A new file or folder beside `path`, locked while it is in use, and removed if it is left."""
+    _remove_abandoned(path)
+    temporary, handle = _locked_new(path, directory)
+    if directory:
+        folders.private.add(temporary)
+    try:
+        share(temporary)
+        yield temporary
+    finally:
+        folders.private.discard(temporary)
+        _remove(temporary)
+        os.close(handle)
+
+
+def _locked_new(path: Path, directory: bool) -> tuple[Path, int]:
+    prefix = folders.hidden(path, "").name
+    while True:
+        if directory:
+            name = tempfile.mkdtemp(prefix=prefix, dir=path.parent)
+        else:
+            handle, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+            os.close(handle)
+        # Until it is locked, another run may take it for abandoned: then there is another.
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(name, os.O_RDONLY)
+            if folders.lock(handle) is not False and os.path.exists(name):
+                return Path(name), handle
+            os.close(handle)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes the temporary files and folders of runs that were killed while they wrote `path`."""
+    prefix, old = folders.hidden(path, "").name, folders.hidden(path, "old").name
+    for name in os.listdir(path.parent):
+        if not name.startswith(prefix) or name == old:
+            continue
+        with contextlib.suppress(OSError):
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            handle = os.open(path.with_name(name), flags)
+            try:
+                if folders.lock(handle):
+                    _remove(path.with_name(name))
+            finally:
+                os.close(handle)
+
+
+def _remove(temporary: Path) -> None:
+    if temporary.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        temporary.unlink(missing_ok=True)
+
+
+def _kept(temporary: Path, path: Path) -> Path:
+    """Renames a finished folder that cannot have its own name to NAME.new, NAME.new2, ..."""
+    number = 1
+    while os.path.lexists(kept := path.with_name(f"{path.name}.new{number if number > 1 else ''}")):
+        number += 1
+    os.rename(temporary, kept)
+    return kept
 
 
 def share(path: str | os.PathLike) -> None:

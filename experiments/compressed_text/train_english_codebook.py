@@ -20,13 +20,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from research import corpora
+from research import corpora, files
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram import SMOOTHINGS, NGramModel
 from research.codecs.codebook import CodebookCodec
 from research.codecs.codebook_build import compile_codebook
 from research.codecs.codebook_training import train_codebook
 from research.codecs.dictionary import build_dictionary, train_dictionary
+from research.codecs.saved import DESCRIPTION
 from research.reporting import results
 
 SHIPPED = Path(__file__).resolve().parents[2] / "research" / "codecs" / "shipped"
@@ -221,6 +222,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.data is None:
         parser.error("where is the text? give --data DIR or set FREEVOCAB_DATA")
+    for name in ("english-b16", "english-dictionary"):
+        files.check_out(options.shipped / name, mark=DESCRIPTION)
     began, config = time.monotonic(), Config()
     text, corpus_facts = read(options.data)
     rows: list[Row] = []

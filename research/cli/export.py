@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from research.files import check_out
 from research.training.config import check_least
 
 
@@ -18,7 +19,7 @@ class Export:
     model: str
     """A folder that `freevocab train m2` wrote."""
     out: str
-    """Folder to write; a checkpoint that stands there is replaced."""
+    """Folder to write; a checkpoint that freevocab wrote there is replaced."""
     context: int = 2048
     """Positions that the checkpoint says it was made for."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -38,6 +39,7 @@ def run(options: Export) -> None:
     from research.models import pretrained, saved
     from research.transfer.rewriting import target_files
 
+    check_out(options.out, [("--model", options.model)], mark=pretrained.CONFIG)
     params, config, _, _ = saved.load(options.model)
     tokenizer = target_files.open_target(str(Path(options.model) / "codec"))
     model = pretrained.from_language_model(

@@ -34,9 +34,7 @@ def save(
     directory: str | os.PathLike, kind: str, parameters: Mapping[str, Any], model: ByteModel
 ) -> None:
     """Writes codec.json and the model's folder beside it, all or nothing."""
-    directory = Path(directory)
-    saved.check_target(directory)
-    with atomic_path(directory, directory=True) as temporary:
+    with atomic_path(directory, directory=True, mark=saved.DESCRIPTION) as temporary:
         model.save(temporary / MODEL_FOLDER)
         head = {"format": saved.FORMAT, "version": saved.VERSION, "kind": kind}
         write_json(temporary / saved.DESCRIPTION, head | dict(parameters))

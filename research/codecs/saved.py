@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from research.errors import FreevocabError, UsageError
+from research.errors import FreevocabError
 from research.files import atomic_path, write_bytes, write_json
 
 FORMAT = "freevocab-codec"
@@ -26,26 +26,16 @@ def write(
     codec.json also gets the SHA-256 of each file ("files"); `read_file` checks it.
 
     Raises:
-      UsageError: `directory` holds something other than a saved codec (it would be replaced).
+      UsageError: `directory` holds something else than a codec that this program saved.
     """
-    directory = Path(directory)
-    check_target(directory)
     description = {"format": FORMAT, "version": VERSION, "kind": kind, **parameters}
     if files:
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         description["files"] = digests
-    with atomic_path(directory, directory=True) as temporary:
+    with atomic_path(directory, directory=True, mark=DESCRIPTION) as temporary:
         for name, content in (files or {}).items():
             write_bytes(temporary / name, content)
         write_json(temporary / DESCRIPTION, description)
-
-
-def check_target(directory: Path) -> None:
-    """Raises UsageError if `directory` holds something other than a saved codec."""
-    if directory.exists() and not directory.is_dir():
-        raise UsageError(f"{directory} is a file: give a directory to save the codec in")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / DESCRIPTION).exists():
-        raise UsageError(f"{directory} is not empty and holds no codec: give a new directory")
 
 
 def read(directory: str | os.PathLike) -> dict[str, Any]:

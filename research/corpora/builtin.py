@@ -106,6 +106,9 @@ class PythonText:
             details["unparsable_modules"] = [name for name, text in pairs if text is None]
         return details
 
+    def paths(self) -> tuple[Path, ...]:
+        return ()
+
 
 def modules(library: str) -> Iterator[tuple[str, bytes]]:
     """(path within the library, source) of every module that counts, in order of the path.

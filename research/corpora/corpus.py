@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 from research.corpora import splits
@@ -37,6 +38,9 @@ class Source(Protocol):
     def details(self) -> dict[str, Any]:
         """What else a reader of a result should know (versions, files)."""
 
+    def paths(self) -> tuple[Path, ...]:
+        """The user's files and folders that it reads."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
@@ -47,6 +51,11 @@ class Corpus:
     @property
     def name(self) -> str:
         return self.source.name
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The user's files and folders that it reads, which nothing may be written over."""
+        return self.source.paths()
 
     @functools.cached_property
     def digest(self) -> str:
@@ -156,3 +165,6 @@ class Combined:
 
     def details(self) -> dict[str, Any]:
         return {"parts": [{"name": part.name, **part.details()} for part in self.parts]}
+
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(path for part in self.parts for path in part.paths())

@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from research.corpora import splits
@@ -100,3 +101,6 @@ class Synthetic:
 
     def details(self) -> dict[str, Any]:
         return {"seed": self.seed}
+
+    def paths(self) -> tuple[Path, ...]:
+        return ()

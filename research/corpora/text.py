@@ -103,6 +103,9 @@ class TextFiles:
     def details(self) -> dict[str, Any]:
         return {"files": len(self.files)}
 
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(path for path, _ in self.files)
+
 
 def _matches(pattern: str) -> list[Path]:
     expanded = str(Path(pattern).expanduser())

@@ -156,6 +156,9 @@ class PreparedDataset:
     def details(self) -> dict[str, Any]:
         return {"version": self.folder.name, "tfds": tensorflow_datasets.__version__}
 
+    def paths(self) -> tuple[Path, ...]:
+        return (self.folder,)
+
 
 def _find(name: str, data_dir: Path) -> Path | None:
     """data_dir/NAME[/CONFIG]/VERSION with the highest version, or None."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from research.errors import FreevocabError, UsageError
 from research.files import share
+from research.folders import digest as digest_of_written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +140,7 @@ def write_arrays(
     except SafetensorError as error:
         raise FreevocabError(f"cannot write {directory}: {error}") from None
     share(path)  # safetensors lets only the owner read it
-    return _digest(path)
+    return digest_of_written(path)
 
 
 def _widened(array: np.ndarray) -> np.ndarray:

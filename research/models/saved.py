@@ -21,6 +21,7 @@ from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 
 _KIND = Kind("model", version=1)
+DESCRIPTION = _KIND.description
 _PARAMS = "params.safetensors"
 
 
@@ -34,7 +35,7 @@ def save(
     dtype: str | None = None,
     with_codec: bool = True,
 ) -> None:
-    """Writes the folder whole or not at all; one that stands there is replaced.
+    """Writes the folder whole or not at all; a model that stands there is replaced.
 
     Args:
       extra: facts about the training (JSON values), returned as `meta` by `load`.
@@ -42,24 +43,49 @@ def save(
       with_codec: off for a codec that is too large to keep; `load` then has to be given it.
 
     Raises:
+      UsageError: if what stands there is not a model, or not as this program wrote it.
       FreevocabError: if the codec is not the model's, or the disk is full.
     """
+    with atomic_path(directory, directory=True, mark=DESCRIPTION) as temporary:
+        write(
+            temporary,
+            params,
+            config,
+            codec,
+            extra,
+            directory,
+            dtype=dtype,
+            with_codec=with_codec,
+        )
+
+
+def write(
+    folder: Path,
+    params: dict[str, Any],
+    config: LanguageModelConfig,
+    codec: codecs.Codec,
+    extra: dict[str, Any] | None = None,
+    called: str | os.PathLike | None = None,
+    *,
+    dtype: str | None = None,
+    with_codec: bool = True,
+) -> None:
+    """As `save`, into an empty folder, which errors call `called`."""
     if codec.vocab_size + 2 != config.vocab_size:
         raise FreevocabError(
             f"the model has {config.vocab_size} ids, its codec {codec.vocab_size} and BOS and EOS"
         )
-    with atomic_path(directory, directory=True) as temporary:
-        arrays = flatten(jax.device_get(params))
-        digest = write_arrays(temporary / _PARAMS, arrays, directory, dtype)
-        if with_codec:
-            codec.save(temporary / "codec")
-        description = _KIND.head() | {
-            "config": config_as_dict(config),
-            "codec": codec.fingerprint(),
-            "params": digest,
-            "meta": extra or {},
-        }
-        write_json(temporary / _KIND.description, description)
+    arrays = flatten(jax.device_get(params))
+    digest = write_arrays(folder / _PARAMS, arrays, folder if called is None else called, dtype)
+    if with_codec:
+        codec.save(folder / "codec")
+    description = _KIND.head() | {
+        "config": config_as_dict(config),
+        "codec": codec.fingerprint(),
+        "params": digest,
+        "meta": extra or {},
+    }
+    write_json(folder / DESCRIPTION, description)
 
 
 def load(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ class Listed:
 
     def details(self) -> dict[str, Any]:
         return {}
+
+    def paths(self) -> tuple[Path, ...]:
+        return ()
 
 
 def corpus_of(**contents: Sequence[bytes]) -> Corpus:

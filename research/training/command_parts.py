@@ -1,17 +1,19 @@
 """What the training and evaluation commands are put together from."""
 
 import functools
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from research import codecs, vocabularies
+from research import codecs, files, vocabularies
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
+from research.files import shown
 from research.models import language_model, saved
 from research.models.language_model import LanguageModelConfig
 from research.training import batches, distributed, evaluation, parallelism, token_store
@@ -183,11 +185,23 @@ def whole(params: Any) -> Any:
     return multihost_utils.process_allgather(params, tiled=True)
 
 
-def check_out(directory: str) -> None:
-    """Raises UsageError if a finished model must not be written to `directory`: better now than
-    after the training."""
-    path = Path(directory)
-    if path.is_dir() and any(path.iterdir()) and not (path / "model.json").is_file():
-        raise UsageError(f"{directory} holds other files than a model; choose another --out")
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{directory} is a file; choose another --out")
+def workdir_of(options: Any, inputs: Mapping[str, str | None], mark: str) -> Path:
+    """The folder for what a training keeps on its way, once it is sure that its result can be
+    written to --out: better now than after the training.
+
+    Args:
+      options: arguments with `out` and `workdir`.
+      inputs: flag -> file, folder or shipped codec that the training reads.
+      mark: a file that every folder with such a result has.
+
+    Raises:
+      UsageError: --out must not be replaced, or holds the workdir or an input.
+      FreevocabError: --out cannot be written.
+    """
+    workdir = Path(options.workdir or f"{Path(options.out)}.work")
+    if shown(workdir) != os.fspath(workdir):
+        raise UsageError(f"checkpoints cannot go to {shown(workdir)}, a name that is no UTF-8: "
+                         f"choose another --{'workdir' if options.workdir else 'out'}")  # fmt: skip
+    given = [(flag, None if one in codecs.names() else one) for flag, one in inputs.items()]
+    files.check_out(options.out, [("--workdir", workdir), *given], mark=mark)
+    return workdir

@@ -5,7 +5,6 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ import jax
 from research import codecs, corpora
 from research.codecs import bytes_codec, frequencies
 from research.errors import UsageError
+from research.files import check_apart
 from research.models import decoding, language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
 from research.training import byte_windows, distributed, loop, parallelism, streaming
@@ -36,14 +36,14 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
 
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
-    parts.check_out(options.out)
+    workdir = parts.workdir_of(options, {"--codec": options.codec}, saved.DESCRIPTION)
     frequencies.check(256, options.beta)
     if options.regime == "window" and options.codec is None:
         raise UsageError("regime window needs --codec, whose windows to train on: english-b16, say")
     mesh = parallelism.make_mesh(options.parallelism)
     share = parts.share(mesh)
-    workdir = Path(options.workdir or f"{options.out}.work")
     corpus = corpora.load(options.corpus)
+    check_apart(options.out, [("--corpus", path) for path in corpus.paths])
     build = parts.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
     window_codec = codecs.load(options.codec) if options.codec else None
     train, valid = (build(split, bytes_codec.BytesCodec()) for split in ("train", "valid"))
@@ -107,13 +107,15 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     """
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
-    parts.check_out(options.out)
+    names = ("codec", "init_from", "checkpoint")
+    inputs = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
+    workdir = parts.workdir_of(options, inputs, saved.DESCRIPTION)
     vocabulary = parts.vocabulary_of(options)
     share = parts.share(parallelism.make_mesh(options.parallelism))
-    workdir = Path(options.workdir or f"{options.out}.work")
     codec = codecs.load(options.codec)
     initial_params = parts.weights_of(options.init_from, codec) if options.init_from else None
     corpus = corpora.load(options.corpus)
+    check_apart(options.out, [("--corpus", path) for path in corpus.paths])
     build = parts.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
     train, valid = build("train", codec), build("valid", codec)
     trunk = sizes.size(options.size, dtype=options.dtype, remat=options.remat)

@@ -30,6 +30,8 @@ from research.errors import FreevocabError, UsageError
 
 FORMAT, VERSION = "freevocab-token-store", 1
 _IDS, _OFFSETS, _BYTE_OFFSETS, _META = "ids.bin", "offsets.bin", "byte_offsets.bin", "meta.json"
+# A damaged store is built again in its place, so what these files hold does not matter then.
+_NAMES = (_IDS, _OFFSETS, _BYTE_OFFSETS, _META)
 # Documents go to the codec in groups of about so much: enough for codecs that batch, little
 # enough that memory stays flat (one larger document still goes as a whole).
 _GROUP_BYTES = 4 * 2**20
@@ -160,7 +162,7 @@ def build_once(
     if (store := _open_if_whole(path, source)) is not None:
         return store
     try:
-        with files.atomic_path(path, directory=True) as temporary:
+        with files.atomic_path(path, directory=True, names=_NAMES) as temporary:
             with contextlib.ExitStack() as stack:
                 writer = Writer(temporary, codec, stack)
                 more = encode(writer) or {}

@@ -13,6 +13,7 @@ from research.codecs import tokenizer as tokenizers
 from research.codecs.bytes_codec import BytesCodec
 from research.codecs.tokenizer import CodecTokenizer, Tokenizer
 from research.errors import UsageError
+from research.files import check_apart
 from research.training import command_parts as parts
 from research.training import distributed, token_store
 from research.training.config import OptimizerConfig, TrainConfig
@@ -38,7 +39,9 @@ def train_hypernetwork(options: TrainHypernetwork, log: Log = print) -> training
     """
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
-    _check_out(options.out)
+    names = ("model", "init_from", "tokenizer")
+    inputs = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
+    workdir = parts.workdir_of(options, inputs, hypernetwork_file.DESCRIPTION)
     source = source_model.load(options.model)
     saved = None if options.init_from is None else hypernetwork_file.load(options.init_from)
     languages = _languages(options, saved)
@@ -54,7 +57,6 @@ def train_hypernetwork(options: TrainHypernetwork, log: Log = print) -> training
     )
     start, trunk = _start(options, source, network, saved)
     target = None if options.tokenizer is None else _target(options)
-    workdir = Path(options.workdir or f"{options.out}.work")
     windows = _windows(options, workdir, log)
     language = languages.index(options.language) if options.language else 0
     draws, tokens = _draws(options, source, windows, target, language)
@@ -156,6 +158,7 @@ def _windows(options: TrainHypernetwork, workdir: Path, log: Log) -> list[TextWi
     found = []
     for _, text in options.texts:
         corpus = corpora.load_files_or(text)
+        check_apart(options.out, [("--text", path) for path in corpus.paths])
         build = parts.store_builder(corpus, workdir, options.max_bytes, None, log)
         store: token_store.TokenStore = build("train", BytesCodec())
         found.append(TextWindows(store, options.batch_size, options.window_bytes, options.seed))
@@ -236,11 +239,3 @@ def _summary(source: SourceModel, network: HypernetworkConfig, tokens: int) -> s
         f"a hypernetwork of {count:,} parameters for {tied} tables of width {network.d_model} and "
         f"{source.tokenizer.vocab_size:,} ids ({source.tokenizer.name}); {tokens:,} rows a step"
     )
-
-
-def _check_out(directory: str) -> None:
-    path = Path(directory)
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{directory} is a file; choose another --out")
-    if path.is_dir() and any(path.iterdir()) and not (path / "hypernetwork.json").is_file():
-        raise UsageError(f"{directory} holds other files than a hypernetwork; choose another --out")

@@ -28,6 +28,7 @@ from research.vocabularies.hypernetwork.config import from_dict
 from research.vocabularies.table import Table
 
 _KIND = Kind("hypernetwork", version=1)
+DESCRIPTION = _KIND.description
 _PARAMS, _TRUNK = "params.safetensors", "trunk.safetensors"
 
 
@@ -54,7 +55,7 @@ def save(
     *,
     trunk: Any = None,
 ) -> None:
-    """Writes the folder whole or not at all; one that stands there is replaced.
+    """Writes the folder whole or not at all; a hypernetwork that stands there is replaced.
 
     Args:
       source: the model that it was trained for.
@@ -62,6 +63,7 @@ def save(
       trunk: the source model's, if it was trained as well.
 
     Raises:
+      UsageError: if what stands there is no hypernetwork, or not as this program wrote it.
       FreevocabError: if it cannot be written.
     """
     table = source.table
@@ -79,7 +81,7 @@ def save(
         "trunk": None,
         "meta": dict(facts or {}),
     }
-    with atomic_path(directory, directory=True) as temporary:
+    with atomic_path(directory, directory=True, mark=DESCRIPTION) as temporary:
         described["params"] = _write(temporary / _PARAMS, params, directory)
         if trunk is not None:
             described["trunk"] = _write(temporary / _TRUNK, trunk, directory)

@@ -266,7 +266,7 @@ def test_folders_that_are_none(tmp_path):
         pretrained.load(tmp_path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
-    with pytest.raises(UsageError, match="holds other files"):
+    with pytest.raises(UsageError, match="says that freevocab wrote it"):
         family("llama").save(tmp_path / "mine")
     assert (tmp_path / "mine" / "notes.txt").is_file()
 

@@ -122,7 +122,7 @@ def test_weights_of_another_codec_are_refused(trained, tmp_path):
 def test_a_folder_of_other_things_is_not_replaced(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     options = TrainM2(**TINY, codec="bytes", out=str(tmp_path))
-    with pytest.raises(UsageError, match="holds other files"):
+    with pytest.raises(UsageError, match="holds thesis.tex, and no .freevocab.json says"):
         commands.train_m2(options, str)
     with pytest.raises(UsageError, match="is a file"):
         commands.train_m1(TrainM1(**TINY, out=str(tmp_path / "thesis.tex")), str)

@@ -106,7 +106,7 @@ def test_out_is_never_somebody_elses(old, new, tmp_path):
     assert "is a file" in refused(tmp_path / "file")
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "thesis.tex").write_text("x")
-    assert "freevocab transfer did not write it" in refused(tmp_path / "theirs")
+    assert "theirs holds thesis.tex" in refused(tmp_path / "theirs")
     (tmp_path / "empty").mkdir()
     transfer(source, new, tmp_path / "empty")
 

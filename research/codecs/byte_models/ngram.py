@@ -156,7 +156,7 @@ class NGramModel:
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes model.json and counts.npz into the folder `directory`."""
-        with atomic_path(directory, directory=True) as temporary:
+        with atomic_path(directory, directory=True, mark=byte_models.DESCRIPTION) as temporary:
             arrays = {name: getattr(self.counts, name) for name in _ARRAYS}
             np.savez_compressed(temporary / _FILE, **arrays)
             meta = {"format": byte_models.FORMAT, "version": byte_models.VERSION, "kind": "ngram"}

@@ -64,7 +64,7 @@ class UnigramModel:
         """Writes model.json into the folder `directory`."""
         meta = {"format": byte_models.FORMAT, "version": byte_models.VERSION, "kind": "unigram"}
         meta |= {"name": self.name, "beta": self.beta, "counts": self.counts_A.tolist()}
-        with atomic_path(directory, directory=True) as temporary:
+        with atomic_path(directory, directory=True, mark=byte_models.DESCRIPTION) as temporary:
             write_json(temporary / byte_models.DESCRIPTION, meta)
 
     @classmethod

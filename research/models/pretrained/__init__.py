@@ -9,6 +9,6 @@ of a model trained here go: training, sharding, cached decoding, evaluation.
 """
 
 from research.models.pretrained.conversion import from_language_model
-from research.models.pretrained.model import PretrainedLM, load
+from research.models.pretrained.model import CONFIG, PretrainedLM, load
 
-__all__ = ["PretrainedLM", "from_language_model", "load"]
+__all__ = ["CONFIG", "PretrainedLM", "from_language_model", "load"]

@@ -19,6 +19,7 @@ from research.models.language_model import LanguageModelConfig
 from research.models.pretrained import config_files, configs, layout, shards
 from research.models.pretrained.names import names
 
+CONFIG = "config.json"
 DTYPES = ("float32", "bfloat16", "float16")
 _CODES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 _BESIDE = ("generation_config.json",)
@@ -90,7 +91,7 @@ class PretrainedLM:
         """Writes a folder that transformers opens (AutoModelForCausalLM, AutoModelForMaskedLM).
 
         It holds config.json, the weights as safetensors, and what belongs to the tokenizer. It is
-        written whole or not at all; a checkpoint that stands there is replaced.
+        written whole or not at all; a checkpoint that this program wrote there is replaced.
 
         Args:
           dtype: 'float32', 'bfloat16' or 'float16'; None: the checkpoint's own.
@@ -101,20 +102,14 @@ class PretrainedLM:
         dtype = dtype or self.dtype
         if dtype not in DTYPES:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
-        directory = Path(directory)
-        if directory.exists() and not directory.is_dir():
-            raise UsageError(f"{directory} is a file; choose another folder")
-        if directory.is_dir() and any(directory.iterdir()):
-            if not (directory / "config.json").is_file():
-                raise UsageError(f"{directory} holds other files than a checkpoint; choose another")
         params = jax.device_get(self.params)
         tensors = layout.tensors_of(
             params, names(self.family, self.config), self.config, jnp.dtype(dtype)
         )
-        with files.atomic_path(directory, directory=True) as temporary:
+        with files.atomic_path(directory, directory=True, mark=CONFIG) as temporary:
             shards.write_checkpoint(temporary, (shards.entry(*one) for one in tensors))
             raw = config_files.both_generations(self.raw, dtype)
-            files.write_json(temporary / "config.json", raw | {"vocab_size": self.config.rows})
+            files.write_json(temporary / CONFIG, raw | {"vocab_size": self.config.rows})
             beside = dict(getattr(self.tokenizer, "files", {})) | dict(self.beside)
             for name, content in beside.items():
                 files.write_bytes(temporary / name, content)
@@ -176,9 +171,9 @@ def read_config(directory: str | os.PathLike) -> dict[str, Any]:
       UsageError: if there is none.
       FreevocabError: if it is damaged.
     """
-    path = Path(directory) / "config.json"
+    path = Path(directory) / CONFIG
     if not path.is_file():
-        raise UsageError(f"{directory} is no Hugging Face folder: it has no config.json")
+        raise UsageError(f"{directory} is no Hugging Face folder: it has no {CONFIG}")
     try:
         raw = json.loads(path.read_text("utf-8"))
     except (ValueError, OSError) as error:

@@ -68,7 +68,7 @@ def run(asked: Request, *, dry_run: bool = False, say: Say = print) -> None:
     old_table = _table(source) if old_table is None else old_table
     table = prepared(old_table, source.tokenizer, tokenizer, match)
     del old_table
-    with atomic_path(asked.out, directory=True) as temporary:
+    with atomic_path(asked.out, directory=True, mark=card.RECORD) as temporary:
         progress = Progress(steps.new_nbytes, say)
         folder.write(temporary, source, new, table, progress, change)
         scores: dict[str, Any] = {}

@@ -5,8 +5,9 @@ import math
 import os
 from pathlib import Path
 
+from research import corpora
 from research.errors import UsageError
-from research.files import shown
+from research.files import check_out, shown
 from research.transfer import heuristics
 from research.transfer.rewriting.card import RECORD
 
@@ -135,21 +136,12 @@ def digests(request: Request) -> dict[str, str]:
 
 
 def _check_out(request: Request) -> None:
-    out = Path(request.out)
-    for name in (*_FOLDERS, *_FILES, "tokenizer"):
-        other = Path(getattr(request, name) or os.devnull)
-        # Not only the same folder: what stands at --out is replaced whole.
-        if other.exists() and other.resolve().is_relative_to(out.resolve()):
-            flag = f"{_flag(name)} {other}"
-            raise UsageError(f"--out {out} would replace {flag}: choose another folder")
-    for folder in (out, *out.parents):
-        if folder.exists() and not folder.is_dir():
-            raise UsageError(f"--out {out}: {folder} is a file, choose another name")
-    ours = (out / RECORD).is_file() or not out.exists() or not any(out.iterdir())
-    if not ours:
-        raise UsageError(
-            f"--out {out} exists and freevocab transfer did not write it: choose another folder"
-        )
+    inputs = [(_flag(name), getattr(request, name)) for name in (*_FOLDERS, *_FILES)]
+    inputs += [("--tokenizer", request.tokenizer)] if Path(request.tokenizer).exists() else []
+    for name in ("aux_text", "source_aux_text"):
+        if pattern := getattr(request, name):
+            inputs += [(_flag(name), path) for path in corpora.load(f"text:{pattern}").paths]
+    check_out(request.out, inputs, mark=RECORD)
 
 
 def _flag(name: str) -> str:

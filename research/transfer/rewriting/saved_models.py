@@ -106,8 +106,8 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
 
     from research.files import atomic_path
 
-    with atomic_path(asked.out, directory=True) as temporary:
-        saved.save(temporary, new_params, new_config, new_codec, extra)
+    with atomic_path(asked.out, directory=True, mark=card.RECORD) as temporary:
+        saved.write(temporary, new_params, new_config, new_codec, extra, asked.out)
         finish(temporary)
     say(f"wrote {shown(asked.out)}")
 
