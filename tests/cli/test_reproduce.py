@@ -28,7 +28,7 @@ def test_the_next_time_is_expected_from_the_last(toy_paper, freevocab):
     path = toy_paper / "runs/results/toy/adding/cpu.json"
     values = json.loads(path.read_text())
     path.write_text(json.dumps(values | {"seconds": 7200.0}))
-    out = freevocab("reproduce", "toy")[1]
+    out = freevocab("reproduce", "toy", "--again")[1]
     assert "toy/adding: about 2.0 h, last measured on" in out
 
 
