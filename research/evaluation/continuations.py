@@ -53,7 +53,7 @@ def items(
     """
     rng = np.random.default_rng([seed, _STREAM])
     places = [_places(document, context, option) for document in documents]
-    places = [place for place in places if len(place.starts_N) >= 8 * choices]
+    places = [place for place in places if len(place.starts_N) >= 2 * choices]
     if not places:
         raise FreevocabError(
             f"the text has no document with {choices} places for {option} bytes after {context}"
