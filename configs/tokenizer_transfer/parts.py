@@ -99,6 +99,21 @@ class Donors:
 
 
 @dataclass(frozen=True)
+class Questions:
+    """Which of four continuations is the text's own: accuracy for any tokenizer.
+
+    Attributes:
+      count: of questions; 400 leave 4 points to chance on each side.
+      context: bytes before an option, at most.
+      option: bytes of each option.
+    """
+
+    count: int = 400
+    context: int = 200
+    option: int = 40
+
+
+@dataclass(frozen=True)
 class Setting:
     """What every table here has.
 
@@ -111,6 +126,7 @@ class Setting:
       aux_bytes: of the text, for auxiliary vectors.
       aux_dim: their width.
       donors: None: no OMP with a donor.
+      questions: asked of held-out text, for accuracies.
       seeds: each repeats everything; tables show means and the widest difference.
       checkpoint: a Hugging Face folder in place of a base model trained here; it brings its own
         tokenizer.
@@ -124,6 +140,7 @@ class Setting:
     aux_bytes: int = 4_000_000
     aux_dim: int = 128
     donors: Donors | None = None
+    questions: Questions = Questions()
     seeds: tuple[int, ...] = (0,)
     checkpoint: str = ""
 
@@ -273,4 +290,5 @@ QUICK = Setting(
     donors=Donors((0,), "llama-tiny", 1),
     aux_bytes=20_000,
     aux_dim=8,
+    questions=Questions(count=6, context=40, option=12),
 )

@@ -8,23 +8,30 @@ from typing import Any
 from experiments.compressed_text import compressors, setting, wording
 from experiments.compressed_text.setting import Clock
 from experiments.tokenizer_transfer import (
+    accuracy,
     base_models,
     continued,
     hypernetworks,
     moves,
     n_shot_training,
 )
-from experiments.tokenizer_transfer.continued import Point
+from experiments.tokenizer_transfer.continued import Continued
 from research.reporting import kept_rows
 from research.training import loop
 from research.transfer import source_model
 
 TITLE = "Continued training after the transfer (n-shot): bits/byte by thousands of tokens"
 # Names of the columns at cpu scale; other scales have other numbers.
-COLUMNS = ("target", "start", "bits_per_byte", "tokens_saved", "accuracy", "seconds")
-"""bits_per_byte: at the end. at N: after N thousand tokens of the target. tokens_saved: how many
-tokens (thousands) random rows need, less what this start needs, to get where random rows end; empty
-if it does not. accuracy: the paper's average of five tasks after 800 M tokens."""
+COLUMNS = (
+    "target", "start", "bits_per_byte", "accuracy", "accuracy_interval", "kept", "kept_interval",
+    "tokens_saved", "seconds",
+)  # fmt: skip
+"""bits_per_byte: at the end. accuracy: at the end, % of questions right, which of four
+continuations is the text's own (chance 25), with its interval of 95 %; the paper's: average of five
+tasks after 800 M tokens. kept: accuracy as % of the original's before any of this training; its
+interval by resampling questions. at N: bits/byte after N thousand tokens of the target.
+tokens_saved: how many tokens (thousands) random rows need, less what this start needs, to get where
+random rows end; empty if it does not."""
 PLOT = {
     "x": "thousand tokens of continued training",
     "y": "bits/byte",
@@ -36,8 +43,14 @@ SUMMARY = {"key": ("target", "start"), "value": "bits_per_byte"}
 ORIGINAL = "original"
 TOGETHER = "hypernetwork, itself trained on"
 PAPER_ROWS: list[dict[str, Any]] = [
-    {"group": "paper", "target": "Mistral-7B, GPT-2", "start": start, "accuracy": accuracy}
-    for start, accuracy in (
+    {
+        "group": "paper",
+        "target": "Mistral-7B, GPT-2",
+        "start": start,
+        "accuracy": score,
+        "kept": 100 * score / 76.9,
+    }
+    for start, score in (
         (ORIGINAL, 76.8), ("focus", 68.7), (TOGETHER, 74.9),
     )
 ]  # fmt: skip
@@ -50,11 +63,13 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     found = hypernetworks.trained(config.setting, base, seed, workdir, log)
     to = moves.target(config.setting, base, config.setting.targets[config.target], workdir, log)
     model = continued.model_of(base, config.steps, config.learning_rate)
+    asked = accuracy.asked(config.setting, base.corpus)
+    own_N = accuracy.right(base, base.params, base.table, base.codec, asked)
     rows = []
     for start in config.starts:
         run = workdir / "runs" / f"n_shot-{compressors.key(start, config)}"
         measure = functools.partial(
-            _row, start, config, base, found, to, model, seed, workdir, run, log
+            _row, start, config, base, found, to, model, asked, own_N, seed, workdir, run, log
         )
         facts = [start, source_model.digest(base.table)]
         rows.append(kept_rows.kept(workdir, config, facts, measure))
@@ -62,17 +77,23 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return setting.with_corpus(_with_saved(rows), base.corpus)
 
 
-def _row(start, config, base, found, to, model, seed, workdir, run, log) -> dict[str, Any]:
+def _row(
+    start, config, base, found, to, model, asked, own_N, seed, workdir, run, log
+) -> dict[str, Any]:
     """The row of one start."""
     clock = Clock()
-    points = _points(start, config, base, found, to, model, seed, workdir, run, log)
+    done = _trained(start, config, base, found, to, model, seed, workdir, run, log)
+    points = done.points
     row = {"target": to.label, "start": start, "bits_per_byte": points[-1].bits_per_byte}
     row |= dict(continued.names_of(points, model.batch_size * model.length))
+    codec = base.codec if start == ORIGINAL else to.codec
+    right_N = accuracy.right(base, done.params, done.table, codec, asked)
+    row |= accuracy.columns(right_N, own_N)
     return row | {"seconds": clock.seconds()}
 
 
-def _points(start, config, base, found, to, model, seed, workdir, run, log) -> tuple[Point, ...]:
-    """The curve of one start."""
+def _trained(start, config, base, found, to, model, seed, workdir, run, log) -> Continued:
+    """What one start comes to, and its curve."""
     original = start == ORIGINAL
     codec = base.codec if original else to.codec
     valid = base_models.valid_store(base, codec, workdir) if original else to.store
@@ -84,13 +105,12 @@ def _points(start, config, base, found, to, model, seed, workdir, run, log) -> t
     }
     if start == TOGETHER:
         settings = config.setting.hypernetwork
-        done = n_shot_training.train(
+        return n_shot_training.train(
             base, found, settings, to, model, workdir=workdir, run=run, **watched
         )
-        return done.points
     table = base.table if original else moves.table(start, base, to, found, seed)
     store = continued.train_store(base.corpus, codec, base.text.train_bytes, workdir)
-    return continued.train(base, table, store, model, workdir=run, **watched).points
+    return continued.train(base, table, store, model, workdir=run, **watched)
 
 
 def _say(log, start, line):

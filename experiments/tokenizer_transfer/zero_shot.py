@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.compressed_text import setting, wording
 from experiments.compressed_text.setting import Clock
-from experiments.tokenizer_transfer import base_models, hypernetworks, moves
+from experiments.tokenizer_transfer import accuracy, base_models, hypernetworks, moves
 from research.evaluation import bits_per_byte as bpb
 
 TITLE = "Zero-shot tokenizer transfer: one model, tokenizers that it never saw (main tables)"
@@ -19,23 +19,31 @@ COLUMNS = (
     "bits_per_byte",
     "interval",
     "lost",
+    "recovered",
+    "accuracy",
+    "accuracy_interval",
     "kept",
+    "kept_interval",
     "tokens_per_byte",
+    "shorter",
     "entries",
     "overlap",
     "seen",
     "lost_share",
     "bits_per_byte_all",
-    "accuracy",
     "seconds",
 )
 """interval: least to greatest over seeds, where there are several. lost: bits/byte above the model
-with its own tokenizer. kept: share of what random rows lose that the method saves. overlap: % of
-the target's entries that the source has too. seen: % of them that a sampled training tokenizer had.
-lost_share: bytes that the target cannot give back; bits_per_byte_all adds 8 bits for each.
-accuracy: the paper's average over tasks."""
+with its own tokenizer. recovered: share of what random rows lose that the method saves. accuracy:
+% of questions right, which of four continuations is the text's own (chance 25), with the binomial
+interval of 95 %; the paper's: average over tasks. kept: accuracy as % of the original's; its
+interval by resampling questions. shorter: % of the original's tokens that the target saves.
+overlap: % of the target's entries that the source has too. seen: % of them that a sampled training
+tokenizer had. lost_share: bytes that the target cannot give back; bits_per_byte_all adds 8 bits for
+each."""
 BRIEF = (
-    "target", "method", "bits_per_byte", "lost", "kept", "tokens_per_byte", "overlap", "accuracy",
+    "target", "method", "bits_per_byte", "lost", "accuracy", "kept", "tokens_per_byte", "shorter",
+    "overlap",
 )  # fmt: skip
 # Unigram is the paper's kind of target.
 SUMMARY = {"key": ("method",), "value": "bits_per_byte", "where": {"target": "Unigram 4k"}}
@@ -44,10 +52,12 @@ ORIGINAL = "original"
 
 def _paper(target: str, group: str, **figures: float) -> list[dict[str, Any]]:
     names = {"hypernetwork": moves.HYPERNETWORK, "focus": "focus", "original": ORIGINAL}
-    return [
-        {"group": group, "target": target, "method": names[name], "accuracy": value}
-        for name, value in figures.items()
-    ]
+    rows = []
+    for name, value in figures.items():
+        row = {"group": group, "target": target, "method": names[name], "accuracy": value}
+        moved = {} if name == "original" else {"kept": 100 * value / figures["original"]}
+        rows.append(row | moved)
+    return rows
 
 
 PAPER_ROWS: list[dict[str, Any]] = [
@@ -62,6 +72,8 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     clock = Clock()
     base = base_models.trained(config, config.seeds[0], workdir, log)
     own = base_models.own_bits(base, workdir)
+    asked = accuracy.asked(config, base.corpus)
+    own_N = accuracy.right(base, base.params, base.table, base.codec, asked)
     rows = [
         {
             "group": ORIGINAL,
@@ -70,10 +82,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             "bits_per_byte": own.bits_per_byte,
             "tokens_per_byte": own.tokens / own.bytes,
             "entries": base.codec.vocab_size,
+            **accuracy.columns(own_N),
             "seconds": clock.seconds(),
         }
     ]
-    log(f"own tokenizer: {own.bits_per_byte:.4f} bits/byte")
+    log(f"own tokenizer: {_said(rows[0])}, {rows[0]['tokens_per_byte']:.4f} tokens/byte")
     found = {seed: hypernetworks.trained(config, base, seed, workdir, log) for seed in config.seeds}
     for index, wanted in enumerate(config.targets):
         donor = moves.donor_table(config, base, index, workdir, log)
@@ -82,16 +95,23 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         for method in target.methods:
             clock = Clock()
             seeds = config.seeds if moves.draws(method) else config.seeds[:1]
-            sums = [
-                moves.evaluate(base, moves.table(method, base, target, found[seed], seed), target)
-                for seed in seeds
-            ]
+            tables = [moves.table(method, base, target, found[seed], seed) for seed in seeds]
+            sums = [moves.evaluate(base, made, target) for made in tables]
+            right_SxN = np.stack(
+                [accuracy.right(base, base.params, made, target.codec, asked) for made in tables]
+            )
             row = target.facts(found[config.seeds[0]]) | {"method": method} | _measured(sums, own)
+            row["shorter"] = 100 * (1 - row["tokens_per_byte"] / rows[0]["tokens_per_byte"])
+            row |= accuracy.columns(right_SxN, own_N)
             row["bits_per_byte_all"] = bpb.with_lost_bytes(row["bits_per_byte"], target.lost_share)
             of_target.append(row | {"seconds": clock.seconds()})
-            log(f"{target.label}, {method}: {row['bits_per_byte']:.4f} bits/byte")
-        rows += _with_kept(of_target)
+            log(f"{target.label}, {method}: {_said(row)}")
+        rows += _with_recovered(of_target)
     return setting.with_corpus(rows, base.corpus)
+
+
+def _said(row: dict[str, Any]) -> str:
+    return f"{row['bits_per_byte']:.4f} bits/byte, accuracy {row['accuracy']:.1f} %"
 
 
 def _measured(sums, own) -> dict[str, Any]:
@@ -102,11 +122,11 @@ def _measured(sums, own) -> dict[str, Any]:
     return row
 
 
-def _with_kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_recovered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     random = wording.pick(rows, method="random")
     if random is None or random["lost"] <= 0:
         return rows
-    return [row | {"kept": 1 - row["lost"] / random["lost"]} for row in rows]
+    return [row | {"recovered": 1 - row["lost"] / random["lost"]} for row in rows]
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

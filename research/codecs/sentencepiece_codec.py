@@ -78,7 +78,7 @@ class SentencePieceCodec(StaticVocabulary):
             False lets them cross, which trains about five times slower.
           max_bytes: the first so many bytes of `texts` are used; None for all.
 
-        Same texts and versions, same model. Measured on 2 cores, 5 MB, 8,000 pieces: 14 s.
+        Runs of spaces may be pieces. Same texts and versions, same model. Measured on 2 cores, 5 MB, 8,000 pieces: 14 s.
 
         Raises:
           UsageError: vocab_size cannot hold the bytes.
@@ -103,6 +103,8 @@ class SentencePieceCodec(StaticVocabulary):
                 normalization_rule_name="identity",
                 add_dummy_prefix=False,
                 remove_extra_whitespaces=False,
+                # Else every space of a run but the last is a token: 41 % of the tokens of code.
+                allow_whitespace_only_pieces=True,
                 split_by_whitespace=pre_tokenize,
                 split_by_unicode_script=pre_tokenize,
                 split_by_number=pre_tokenize,

@@ -1,0 +1,153 @@
+"""Which of several continuations is the text's own: a task that any tokenizer can be asked.
+
+From a held-out text, a context and the bytes that follow it, and as many bytes from other places
+of the same document; all are cut at word borders and equally long, so that the nats of a whole
+option order them as nats per byte do. An item is bytes: every model and tokenizer is asked the
+same. What is compared is the probability of context and option together, in the ids that the
+tokenizer gives the two as one text, so that no token has to end where the context does.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from research.codecs.protocol import Codec
+from research.errors import FreevocabError
+from research.evaluation import options
+from research.models.language_model import LanguageModelConfig
+
+_BORDERS = np.frombuffer(b" \n", np.uint8)
+_STREAM = 0xC0
+_Z = 1.959964  # of a two-sided interval of 95 %
+
+
+class Item(NamedTuple):
+    """A question: `options[target]` follows `context` in the text."""
+
+    context: bytes
+    options: tuple[bytes, ...]
+    target: int
+
+
+def items(
+    documents: Iterable[bytes],
+    *,
+    count: int,
+    context: int,
+    option: int,
+    choices: int = 4,
+    seed: int = 0,
+) -> list[Item]:
+    """Questions from random places of the documents; each as often as it has places for them.
+
+    Args:
+      count: of questions.
+      context: bytes before an option at most; up to a word fewer.
+      option: bytes of each option, its first a space or the end of a line.
+      choices: options of a question.
+
+    Raises:
+      FreevocabError: if no document has room for `choices` options that do not touch.
+    """
+    rng = np.random.default_rng([seed, _STREAM])
+    places = [_places(document, context, option) for document in documents]
+    places = [place for place in places if len(place.starts_N) >= 2 * choices]
+    if not places:
+        raise FreevocabError(
+            f"the text has no document with {choices} places for {option} bytes after {context}"
+        )
+    shares = np.array([len(place.starts_N) for place in places], np.float64)
+    found: list[Item] = []
+    for _ in range(100 * count):
+        place = places[rng.choice(len(places), p=shares / shares.sum())]
+        item = _item(place, context, option, choices, rng)
+        if item is not None:
+            found.append(item)
+        if len(found) == count:
+            return found
+    raise FreevocabError(f"the text gives {len(found)} questions, {count} are wanted")
+
+
+class _Places(NamedTuple):
+    text: bytes
+    borders_N: np.ndarray
+    starts_N: np.ndarray
+
+
+def _places(text: bytes, context: int, option: int) -> _Places:
+    """Where words end, and where an option may begin: one ends `option` bytes later as well."""
+    array = np.frombuffer(text, np.uint8)
+    space = np.isin(array, _BORDERS)
+    border = space.copy()
+    border[1:] &= ~space[:-1]
+    border[:1] = False
+    borders_N = np.flatnonzero(border)
+    ends = np.append(border, True)  # the end of the text is one too
+    starts_N = borders_N[(borders_N >= context) & (borders_N + option <= len(text))]
+    return _Places(text, borders_N, starts_N[ends[starts_N + option]])
+
+
+def _item(place: _Places, context: int, option: int, choices: int, rng) -> Item | None:
+    """A question, or None where the places that were drawn lie too near to each other."""
+    starts = rng.choice(place.starts_N, choices, replace=False)
+    first = int(starts[0])
+    # Other options stay off the context: a model must not find one there.
+    apart = np.abs(np.diff(np.sort(starts))).min() >= option
+    inside = (starts[1:] > first - context - option) & (starts[1:] < first + option)
+    if not apart or inside.any():
+        return None
+    before_N = place.borders_N[place.borders_N >= first - context]
+    order = rng.permutation(choices)
+    strings = tuple(place.text[start : start + option] for start in starts[order])
+    if len(set(strings)) < choices:
+        return None
+    target = int(np.flatnonzero(order == 0)[0])
+    return Item(place.text[int(before_N[0]) : first], strings, target)
+
+
+def right(
+    params: dict[str, Any],
+    config: LanguageModelConfig,
+    codec: Codec,
+    asked: Sequence[Item],
+    *,
+    batch_size: int = 32,
+) -> np.ndarray:
+    """Whether the model finds each item's own continuation the most probable, bool [items].
+
+    Args:
+      config: of a model whose vocabulary is learned, with BOS.
+      codec: whose ids the model's rows are.
+    """
+    choices = choices_of(asked, codec, config.bos_id)
+    nats = options.option_nats(params, config, choices, batch_size=batch_size)
+    return np.array(
+        [np.argmin(nats_O) == item.target for nats_O, item in zip(nats, asked, strict=True)]
+    )
+
+
+def choices_of(asked: Sequence[Item], codec: Codec, bos: int) -> list[options.Choice]:
+    """Each item's options in ids: a prompt of BOS and what all four begin with, and the rest."""
+    width = len(asked[0].options)
+    ids = codec.encode([item.context + option for item in asked for option in item.options])
+    out = []
+    for start in range(0, len(ids), width):
+        whole = [np.asarray(one, np.int32) for one in ids[start : start + width]]
+        # An option keeps at least one id.
+        least = max(0, min(map(len, whole)) - 1)
+        alike = np.all([one[:least] == whole[0][:least] for one in whole], axis=0)
+        common = least if alike.all() else int(np.argmin(alike))
+        prompt = np.concatenate([[bos], whole[0][:common]]).astype(np.int32)
+        out.append(options.Choice(prompt, tuple(one[common:] for one in whole)))
+    return out
+
+
+def binomial_interval(right_N: np.ndarray) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    count, share = len(right_N), float(np.mean(right_N))
+    middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
+    half = math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
+    half *= _Z / (1 + _Z**2 / count)
+    return middle - half, middle + half
