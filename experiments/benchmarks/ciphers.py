@@ -93,9 +93,9 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=12)
     parser.add_argument("--lengths", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--out")
-    options = parser.parse_args()
-    rows = run(options.corpus, options.texts, options.lengths)
-    finish("ciphers", rows, vars(options), options.out)
+    options = vars(parser.parse_args())
+    out = options.pop("out")
+    finish("ciphers", run(**options), options, [0], out)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import sentencepiece  # noqa: E402
 import tokenizers  # noqa: E402
 
+from experiments.benchmarks.report import write  # noqa: E402
 from research import codecs, corpora  # noqa: E402
-from research.files import write_json  # noqa: E402
-from research.reporting import environment  # noqa: E402
 
 GPT2 = "tokenizers/llm/gpt-2/tokenizer.json"
 T5 = "tokenizers/t5-cc_all-32k/sentencepiece_cc_all.32000.100extra.model"
@@ -156,22 +155,21 @@ def _tokens(encoded: Sequence[Any]) -> int:
 
 
 def main() -> None:
-    """Prints the rows and writes them, with versions and hardware, to --out."""
+    """Prints the rows and writes them, with what made them, to --out."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", default="builtin:topics", help="text to encode (a corpus)")
     parser.add_argument("--megabytes", type=float, default=2.0, help="of it")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, help="JSON file to write")
-    options = parser.parse_args()
-    rows = run(options.corpus, options.megabytes, options.repeats)
+    options = vars(parser.parse_args())
+    out = options.pop("out")
+    rows = run(**options)
     for row in rows:
         print(
             f"{row['tokenizer']:22} {row['direction']}  {row['megabytes_per_second']:9.2f} MB/s"
             f"   english-b16 is {row['english_b16_is_times']:6.1f} times as fast"
         )
-    if options.out:
-        facts = {"versions": environment.versions(), "hardware": environment.hardware()}
-        write_json(options.out, {"benchmark": "codebook", "rows": rows} | facts)
+    write("codebook", rows, options, [], out)
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ def main() -> None:
     rows = run(**options)
     from experiments.benchmarks.report import finish
 
-    finish("coder", rows, options, out)
+    finish("coder", rows, options, [0], out)
 
 
 if __name__ == "__main__":

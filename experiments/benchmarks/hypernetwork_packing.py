@@ -119,7 +119,7 @@ def main() -> None:
         }
         for way, one in zip(ways, measured, strict=True)
     ]
-    report.finish("hypernetwork_packing", lines, dataclasses.asdict(config), out)
+    report.finish("hypernetwork_packing", lines, dataclasses.asdict(config), [0], out)
 
 
 class Measured(NamedTuple):

@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--out", help="write the rows here, as JSON")
     options = vars(parser.parse_args())
     out = options.pop("out")
-    finish("live_windows", run(**options), options, out)
+    finish("live_windows", run(**options), options, [0], out)
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--out")
     options = vars(parser.parse_args())
     out = options.pop("out")
-    finish("tokenizer_sampling", run(**options), options, out)
+    finish("tokenizer_sampling", run(**options), options, [0], out)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.files import write_json
+from experiments.benchmarks.report import write
 from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
-from research.reporting import environment
 from research.training import parallelism, preparation
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 from research.training.metrics import quantity
@@ -134,7 +133,7 @@ def run(config: Benchmark) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Prints the row and writes it, with versions and hardware, to --out."""
+    """Prints the row and writes it, with what made it, to --out."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for field in dataclasses.fields(Benchmark):
         flag = f"--{field.name.replace('_', '-')}"
@@ -152,9 +151,7 @@ def main() -> None:
         f" {quantity(row['model_flops_per_second'])}FLOP/s"
         f" = {row['share_of_peak']:.1%} of a measured {quantity(row['matmul_peak'])}FLOP/s"
     )
-    if out:
-        facts = {"versions": environment.versions(), "hardware": environment.hardware()}
-        write_json(out, {"benchmark": "training_step", "rows": [row]} | facts)
+    write("training_step", [row], options, [0], out)
 
 
 if __name__ == "__main__":

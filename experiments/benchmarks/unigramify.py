@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--out", help="JSON file to write")
     options = vars(parser.parse_args())
     out = options.pop("out")
-    report.finish("unigramify", run(**options), options, out)
+    report.finish("unigramify", run(**options), options, [], out)
 
 
 if __name__ == "__main__":

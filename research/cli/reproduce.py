@@ -14,7 +14,7 @@ import tyro
 from research import files, interrupts
 from research.cli import catalog, earlier_runs, overrides, progress
 from research.errors import FreevocabError, UsageError
-from research.reporting import kept_rows, results, tables
+from research.reporting import environment, kept_rows, results, tables
 from research.reporting.results import Result
 
 
@@ -77,7 +77,13 @@ def run(options: Reproduce) -> None:
     configs = [overrides.apply(table.config(scale), settings) for table in selected]
     if scale in ("gpu", "paper") and not options.force:
         _require_accelerator(scale)
-    measured = results.load_all(results.COMMITTED, options.workdir / "results")
+    if options.record and environment.is_dirty(environment.commit()):
+        raise UsageError(
+            "--record: a result names the commit that measured it, and code here differs from its "
+            f"commit; commit {', '.join(environment.CODE)} first"
+        )
+    committed = results.load_all(results.COMMITTED)
+    measured = committed | results.load_all(options.workdir / "results")
     jobs = list(zip(selected, configs, strict=True))
     finished = {} if options.again else earlier_runs.finished(jobs, scale, options.workdir)
     print(progress.plan(jobs, scale, measured, finished), flush=True)
@@ -85,10 +91,11 @@ def run(options: Reproduce) -> None:
     for number, (table, config) in enumerate(jobs):
         try:
             interrupts.check()
+            known = committed.get((table.paper, table.name, scale))
             if last := finished.get(table.path):
-                _show_finished(table, last, options)
+                _show_finished(table, last, known, options)
             else:
-                _run_one(table, config, scale, options)
+                _run_one(table, config, scale, known, options)
         except BrokenPipeError:
             raise  # nobody reads on
         except KeyboardInterrupt as stop:
@@ -118,7 +125,9 @@ def _stopped(
     return interrupts.Interrupted(getattr(stop, "number", signal.SIGINT), "; ".join(parts))
 
 
-def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> None:
+def _run_one(
+    table: catalog.Table, config, scale: str, known: Result | None, options: Reproduce
+) -> None:
     experiment = table.experiment()
     # One folder for a paper: its tables share what is built under keys of their configuration.
     directory = options.workdir / table.paper
@@ -154,22 +163,27 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
     if options.retrain and options.record:
         results.keep_weights(directory / "weights", Path("results") / table.paper / "weights")
     kept_rows.forget(directory, config)
-    _show(experiment, scale, rows, remarks)
+    _show(experiment, scale, rows, remarks, known)
     print(f"({progress.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)
 
 
-def _show_finished(table: catalog.Table, last: Result, options: Reproduce) -> None:
+def _show_finished(
+    table: catalog.Table, last: Result, known: Result | None, options: Reproduce
+) -> None:
     """Prints what an earlier run measured, and records it if that is asked for."""
     experiment = table.experiment()
     print(f"\n{table.path} at {last.scale} scale: {experiment.TITLE}", flush=True)
     path = results.path_of(options.workdir / "results", table.paper, table.name, last.scale)
     if options.record:
         path = results.copy(path, results.path_of("results", table.paper, table.name, last.scale))
-    _show(experiment, last.scale, last.rows, last.notes)
+    _show(experiment, last.scale, last.rows, last.notes, known)
     print(f"(finished on {last.date}, not run again; in {path}{_hidden(experiment)})", flush=True)
 
 
-def _show(experiment, scale: str, rows: list[dict], remarks: list[str]) -> None:
+def _show(
+    experiment, scale: str, rows: list[dict], remarks: list[str], known: Result | None
+) -> None:
+    """Prints a table, the paper's rows beside it; `known` is the committed result."""
     label = f"ours, {scale}"
     _, paper_rows = tables.smallest_size(experiment.PAPER_ROWS)
     # A table too wide for a terminal names the columns that are shown there.
@@ -178,6 +192,8 @@ def _show(experiment, scale: str, rows: list[dict], remarks: list[str]) -> None:
     progress.console().print(tables.terminal(experiment.TITLE, columns, merged))
     for remark in remarks:
         print(f"- {remark}")
+    if known is not None and (texts := results.other_texts(rows, known.rows)):
+        print(f"- another text than the committed result's, which was measured on {texts}")
 
 
 def _hidden(experiment) -> str:

@@ -45,9 +45,8 @@ class TrunkConfig:
       num_layers: blocks.
       mlp_dim: F.
       num_kv_heads: key and value heads; None means H. Must divide H.
-      mlp: 'gated_gelu' (three matrices, T5.1.1; the paper's counts fit only three), 'gated_silu',
-        'gated_relu', or the two-matrix 'gelu' and 'relu', ... (`MLPS`). 'gelu' is the one by tanh,
-        'gelu_erf' the exact one.
+      mlp: 'gated_gelu' (three matrices, T5.1.1), 'gated_silu', 'gated_relu', or the two-matrix
+        'gelu' and 'relu', ... (`MLPS`). 'gelu' is the one by tanh, 'gelu_erf' the exact one.
       positions: 't5' (bucketed relative bias, one table per layer), 'rotary', 'learned' (rows that
         are added to the inputs) or 'none'.
       num_buckets, max_distance: of the T5 bias.
@@ -201,7 +200,7 @@ class TrunkConfig:
 
 
 def _paper(d_model: int, num_heads: int, num_layers: int, mlp_dim: int) -> TrunkConfig:
-    return TrunkConfig(d_model, num_heads, 64, num_layers, mlp_dim)
+    return TrunkConfig(d_model, num_heads, 64, num_layers, mlp_dim, mlp="gated_relu")
 
 
 def _llama(config: TrunkConfig) -> TrunkConfig:
@@ -211,8 +210,14 @@ def _llama(config: TrunkConfig) -> TrunkConfig:
 
 # tiny: tests. mini, small: minutes on two cores (524 k and 1.03 M kernels); two layers unrolled
 # are quicker there than a scan.
-# 3m to 2b: arXiv 2404.03626, Table 4. 151m: arXiv 2305.16349, section 3.1. llama-NAME: what can be
-# written as a Hugging Face checkpoint.
+# 3m to 2b: arXiv 2404.03626, section 3.2 and Table 4, which say ReLU and "distinct learnable
+# relative attention embeddings" in each layer. Inferred: that the MLP is gated (the table's counts
+# fit only three matrices), and that the embeddings are T5's bucketed bias, one table a layer, as in
+# T5X, with which the paper was made (Shaw et al., whom it cites, add vectors to keys and values).
+# 151m: arXiv 2305.16349, section 3.1, which gives layers, heads and widths of heads and MLP, and
+# T5's bias. Inferred, from the code base that has the same numbers (meliad's transformer of 151 M):
+# the model's width, ReLU between two matrices, and normed queries and keys.
+# llama-NAME: what can be written as a Hugging Face checkpoint.
 SIZES = {
     "tiny": TrunkConfig(32, 2, 16, 1, 64, scan_layers=False),
     "mini": TrunkConfig(128, 4, 32, 2, 512, scan_layers=False),
@@ -222,7 +227,7 @@ SIZES = {
     "113m": _paper(768, 12, 12, 3072),
     "403m": _paper(1024, 16, 24, 4096),
     "2b": _paper(2048, 32, 24, 8192),
-    "151m": TrunkConfig(1024, 8, 128, 12, 4096, mlp="gelu", positions="rotary", qk_norm=True),
+    "151m": TrunkConfig(1024, 8, 128, 12, 4096, mlp="relu", qk_norm=True),
 }
 # The real checkpoints of arXiv 2405.07883.
 SIZES |= {

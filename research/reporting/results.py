@@ -103,17 +103,24 @@ def record(
         rows=[plain(row) for row in rows],
         columns=list(columns),
         config=plain(values),
-        versions=environment.versions(),
-        hardware=environment.hardware(),
-        commit=environment.commit(),
         seeds=[int(seed) for seed in seeds],
         seconds=round(float(seconds), 1),
         notes=[str(note) for note in notes],
-        date=datetime.date.today().isoformat(),
+        **origin(),
     )
     written = path_of(directory, paper, table, scale)
     files.write_json(written, dataclasses.asdict(result))
     return written
+
+
+def origin() -> dict[str, Any]:
+    """What every record says of this process: versions, hardware, commit and today's date."""
+    return {
+        "versions": environment.versions(),
+        "hardware": environment.hardware(),
+        "commit": environment.commit(),
+        "date": datetime.date.today().isoformat(),
+    }
 
 
 def path_of(directory: str | Path, paper: str, table: str, scale: str) -> Path:
@@ -160,6 +167,21 @@ def load_all(*directories: str | Path) -> dict[tuple[str, str, str], Result]:
                 raise FreevocabError(f"{path} says it is {result.path} at {result.scale} scale")
             found[key] = result
     return found
+
+
+def other_texts(
+    rows: Sequence[Mapping[str, Any]], committed: Sequence[Mapping[str, Any]]
+) -> str | None:
+    """The texts of the committed rows where ours were measured on others; None if on the same.
+
+    Which text it was stands in the rows' `corpus`, with its digest: the text that a name stands
+    for may change, with the version of Python, say.
+    """
+    ours, theirs = (
+        list(dict.fromkeys(row["corpus"] for row in some if row.get("corpus")))
+        for some in (rows, committed)
+    )
+    return "; ".join(theirs) if ours and theirs and set(ours) != set(theirs) else None
 
 
 def copy(source: Path, target: Path) -> Path:

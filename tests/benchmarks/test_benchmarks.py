@@ -1,5 +1,6 @@
 """The benchmarks run; what they measure is nobody's test."""
 
+import datetime
 import importlib
 import json
 import sys
@@ -7,6 +8,8 @@ import sys
 import pytest
 
 from experiments.benchmarks import __main__ as benchmarks
+from experiments.benchmarks import report
+from research.reporting import environment, results
 
 
 @pytest.mark.slow
@@ -20,4 +23,18 @@ def test_a_benchmark_writes_its_rows(name, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", arguments)
     module.main()
     written = json.loads(out.read_text())
+    assert written.keys() == {*report.FIELDS}
     assert written["rows"] and written["versions"]["jax"] and written["hardware"]
+    assert written["config"] and "out" not in written["config"]
+    assert written["date"] == datetime.date.today().isoformat()
+    assert written["commit"] == environment.commit()
+
+
+@pytest.mark.parametrize("path", sorted((results.COMMITTED / "benchmarks").glob("*.json")))
+def test_a_committed_benchmark_says_where_it_is_from(path):
+    kept = json.loads(path.read_text())
+    assert kept.keys() - {"notes"} == {*report.FIELDS}
+    assert kept["benchmark"] in benchmarks.BENCHMARKS and datetime.date.fromisoformat(kept["date"])
+    # What is not known is null, and said.
+    unknown = [name for name in report.FIELDS if kept[name] is None]
+    assert not unknown or kept["notes"] and set(unknown) <= {"commit", "config"}

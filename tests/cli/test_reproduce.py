@@ -1,8 +1,9 @@
 """`freevocab reproduce`, `list` and `report` on a toy paper."""
 
 import json
+import sys
 
-from research.reporting import results
+from research.reporting import environment, results
 
 
 def test_a_table_is_run_recorded_and_shown_beside_the_papers(toy_paper, freevocab):
@@ -32,10 +33,34 @@ def test_the_next_time_is_expected_from_the_last(toy_paper, freevocab):
     assert "toy/adding: about 2.0 h, last measured on" in out
 
 
-def test_record_also_writes_the_committed_place(toy_paper, freevocab):
+def test_record_also_writes_the_committed_place(toy_paper, freevocab, monkeypatch):
+    monkeypatch.setattr(environment, "commit", lambda: "c" * 40)
     assert freevocab("reproduce", "--record")[0] == 0
     run, committed = (toy_paper / root / "toy/adding" for root in ("runs/results", "results"))
     assert (run / "cpu.json").read_text() == (committed / "cpu.json").read_text()
+
+
+def test_record_is_of_committed_code(toy_paper, freevocab, monkeypatch):
+    monkeypatch.setattr(environment, "commit", lambda: "c" * 40 + environment.DIRTY)
+    code, out, err = freevocab("reproduce", "--record")
+    assert (code, out) == (2, "") and "commit research, experiments, configs first" in err
+    assert list(toy_paper.iterdir()) == []
+    assert freevocab("reproduce")[0] == 0
+    kept = results.load(toy_paper / "runs/results/toy/adding/cpu.json")
+    assert kept.commit == "c" * 40 + "+dirty"
+
+
+def test_another_text_than_the_committed_results_is_said(toy_paper, freevocab, monkeypatch):
+    path = toy_paper.parent / "experiments/toy/adding.py"
+    source = path.read_text()
+    monkeypatch.setattr(environment, "commit", lambda: "c" * 40)
+    monkeypatch.setattr(results, "COMMITTED", toy_paper / "results")
+    for digest in ("a1", "b22"):
+        path.write_text(source.replace('"exact": True', f'"exact": 1, "corpus": "it, {digest}"'))
+        sys.modules.pop("experiments.toy.adding", None)
+        out = freevocab("reproduce", "--again", *["--record"] * (digest == "a1"))[1]
+        said = "- another text than the committed result's, which was measured on it, a1"
+        assert (said in out) == (digest == "b22")
 
 
 def test_quick_numbers_are_not_recorded_and_not_reported(toy_paper, freevocab):
@@ -114,6 +139,7 @@ def test_report_overlays_runs_over_committed_results(toy_paper, freevocab):
 def test_report_rewrites_only_the_readmes_table(toy_paper, freevocab, monkeypatch):
     from research.reporting.report import BEGIN, END
 
+    monkeypatch.setattr(environment, "commit", lambda: "c" * 40)
     freevocab("reproduce", "--record")
     monkeypatch.setattr(results, "COMMITTED", toy_paper / "results")
     readme = toy_paper / "README.md"

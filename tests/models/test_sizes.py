@@ -28,6 +28,27 @@ def test_the_papers_counts_without_memory(name):
     assert all(leaf.dtype == "float32" for _, leaf in leaves)
 
 
+@pytest.mark.parametrize("name", ["3m", "25m", "113m", "403m", "2b", "151m"])
+def test_the_papers_sizes_have_relu_and_t5s_bias_in_every_layer(name):
+    config = sizes.SIZES[name]
+    assert config.mlp == ("relu" if name == "151m" else "gated_relu")
+    shapes = jax.eval_shape(lambda key: trunk.init(key, config), jax.random.key(0))
+    bias = shapes["layers"]["attention"]["position_bias"]
+    assert bias.shape == (config.num_layers, config.num_heads, 32) and config.max_distance == 128
+    assert ("query_norm" in shapes["layers"]["attention"]) == (name == "151m")
+
+
+def test_the_sizes_that_weights_depend_on_stay_as_they_are():
+    """What is saved holds its shape; what is trained anew should still compare with it."""
+    for name in ("tiny", "mini", "small"):
+        config = sizes.SIZES[name]
+        assert (config.mlp, config.positions, config.qk_norm) == ("gated_gelu", "t5", False)
+    for name in ("tiny", "mini", "small", "3m", "25m"):
+        ours, llama = sizes.SIZES[name], sizes.SIZES[f"llama-{name}"]
+        assert (llama.mlp, llama.positions) == ("gated_silu", "rotary")
+        assert sizes.kernel_count(ours) == sizes.kernel_count(llama)
+
+
 def test_every_option_changes_the_count_as_it_should():
     config = sizes.TrunkConfig(32, 4, 8, 3, 64)
     assert sizes.kernel_count(config) == 3 * (4 * 32 * 32 + 3 * 32 * 64)
