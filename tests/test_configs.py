@@ -57,4 +57,5 @@ def test_the_docstring_is_the_record(table):
     text = table.configuration().__doc__
     assert f"freevocab reproduce {table.path}" in text
     for scale in catalog.SCALES:
-        assert f"{scale}:" in text or f"{scale} " in text
+        if hasattr(table.configuration(), scale):
+            assert f"{scale}:" in text or f"{scale} " in text

@@ -8,6 +8,7 @@ cpu: builtin corpus, M1 = byte 5-gram, W = 12 (beta 12), tokens of 6 and 12 bits
   steps of 16 x 128. 3 minutes on 2 cores. Bits/byte for every / every other / never: 3.19 / 2.48
   / 2.19 with 6 bits, 2.36 / 2.44 / 2.22 with 12; share of a token's bits that M2 leaves: .91 /
   .98 / .99 and .67 / .96 / 1.00. One seed; the spread is not measured.
+hours: the setting of main_results' hours, W = 12, tokens of 12 bits.
 gpu: text in $FREEVOCAB_DATA, W = 16, M2 25m, 400 steps of 64 x 512. Not yet run.
 paper: C4, 3m Transformer, 403m, 200,000 steps of 256 x 512. The paper: 1.092 / 1.015 bits/byte
   (every window), 1.748 / 1.697 (every other), 1.501 / 1.501 (never: what uniform would give).

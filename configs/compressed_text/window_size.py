@@ -8,6 +8,7 @@ cpu: builtin corpus, M1 = byte 5-gram, W = 12, 24, 48, 96 (beta 12) for the pape
   2.39, 2.20 / 2.20, 2.11 / 2.12 (W = 96): after so few steps only W = 12 is learned at all (8.67
   of 12 bits a token), so the longest window, nearest to M1, is best. One seed; the spread is not
   measured.
+hours: the setting of main_results' hours, W = 12, 24, 48, 96 (beta 12), tokens of 12 bits.
 gpu: text in $FREEVOCAB_DATA, W = 16, 24, 32, 64, 128, M2 25m, 300 steps of 64 x 512. Not yet run.
 paper: C4, 3m Transformer, 403m (and 25m, 113m, 2b by --set m2.size=25m), 200,000 steps of
   256 x 512. The paper at 403m: 1.09 / 1.02 (W = 16), 1.394 / 1.249 (24), 1.83 / 1.74 (32),
