@@ -70,7 +70,10 @@ def check(
 def check_place(path: str | os.PathLike) -> None:
     """Raises UsageError if no folder can be put at `path`, whatever stands there."""
     target = real(path)
-    for what, place in (("current", real(os.curdir)), ("home", real(os.path.expanduser("~")))):
+    places = {"home": real(os.path.expanduser("~"))}
+    with contextlib.suppress(FileNotFoundError):  # it has been removed
+        places["current"] = real(os.curdir)
+    for what, place in places.items():
         if place.is_relative_to(target):
             which = "is" if place == target else "holds"
             raise UsageError(f"{path} {which} the {what} folder, which cannot be replaced: give a "
@@ -89,7 +92,7 @@ def _check_content(
         raise UsageError(f"{path} is a mount point, which cannot be replaced: give a folder in it")
     if reason := _foreign(target, names):
         raise UsageError(f"{path} holds {reason}: choose another folder, or move it away")
-    if mark is not None and any(target.iterdir()) and not (target / mark).is_file():
+    if mark is not None and next(_entries(target), None) and not (target / mark).is_file():
         raise UsageError(
             f"{path} holds something else that freevocab wrote (it has no {mark}): choose another "
             "folder, or move it away"

@@ -284,7 +284,7 @@ def test_many_at_once_leave_one_whole_folder(tmp_path):
         (".", "is the current folder"),
         ("..", "holds the current folder"),
         ("../here/", "is the current folder"),
-        ("/", "holds the current folder"),
+        ("/", "folder, which cannot be replaced"),
         ("link", "is the current folder"),
     ],
 )
