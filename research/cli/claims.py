@@ -1,0 +1,137 @@
+"""`freevocab claims`: what the papers say, and what our records say of it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import tyro
+
+from research.cli import catalog, progress
+from research.cli.arguments import unknown
+from research.errors import UsageError
+from research.reporting import claims, results, tables
+from research.reporting.claims import Judged, Records
+
+COLUMNS = ("verdict", "claim", "paper", "ours", "command")
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Every claim of the papers: what we found (shown, direction, not shown, opposite, not run),
+    the paper's figure, ours, and the command that makes ours."""
+
+    paper: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PAPER]")] = None
+    """Only this paper's; `freevocab list` names them."""
+    json: bool = False
+    """Print JSON instead of a table."""
+    workdir: Path = Path("runs")
+    """Results under WORKDIR/results are taken in place of the committed ones."""
+
+
+def run(options: Claims) -> None:
+    """Prints the table, or JSON.
+
+    Raises:
+      UsageError: if there is no such paper.
+    """
+    known = catalog.papers()
+    if options.paper is not None and options.paper not in known:
+        raise UsageError(unknown("paper", options.paper, known))
+    found = judged(records(results.COMMITTED, options.workdir / "results"), options.paper)
+    if options.json:
+        print(json.dumps([as_json(each) for each in found], indent=1, ensure_ascii=False))
+        return
+    console = progress.console()
+    for paper in dict.fromkeys(each.paper for each in found):
+        rows = [row(each) for each in found if each.paper == paper]
+        console.print(tables.terminal(paper, COLUMNS, rows))
+    console.print(tables.terminal("", ("paper", *claims.VERDICTS, "claims"), scoreboard(found)))
+    print(*explanation(found), sep="\n")
+
+
+def judged(measured: Records, paper: str | None = None) -> list[Judged]:
+    """Every claim (of one paper) by its best record, in the papers' order."""
+    return [
+        claims.judge(name, claim, measured)
+        for name in catalog.papers()
+        if paper in (None, name)
+        for claim in catalog.claims(name)
+    ]
+
+
+def of_table(table: catalog.Table, measured: Records) -> list[Judged]:
+    """The claims that one table decides."""
+    chosen = [claim for claim in catalog.claims(table.paper) if claim.table == table.path]
+    return [claims.judge(table.paper, claim, measured) for claim in chosen]
+
+
+class Benchmark(NamedTuple):
+    """A benchmark's record as far as a claim reads it."""
+
+    rows: list[dict]
+    config: dict
+
+
+def records(*directories: Path) -> dict[tuple[str, str, str], claims.Record]:
+    """Every result under the directories, a later one wins, and the committed benchmarks."""
+    found: dict[tuple[str, str, str], claims.Record] = dict(results.load_all(*directories))
+    for path in sorted((results.COMMITTED / "benchmarks").glob("*.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found["benchmarks", path.stem, "cpu"] = Benchmark(values["rows"], values.get("config", {}))
+    return found
+
+
+def row(each: Judged) -> dict[str, str]:
+    """A line of the table."""
+    return {
+        "verdict": each.verdict,
+        "claim": f"{each.claim.statement} ({each.claim.place})",
+        "paper": each.claim.paper,
+        "ours": each.ours,
+        "command": (each.command or "-").removeprefix("freevocab "),
+    }
+
+
+def as_json(each: Judged) -> dict[str, str | bool | None]:
+    """A claim with its verdict, flat."""
+    claim = each.claim
+    return {
+        "paper": each.paper,
+        "id": claim.id,
+        "claim": claim.statement,
+        "place": claim.place,
+        "figure": claim.paper,
+        "ours": each.ours,
+        "verdict": each.verdict,
+        "table": claim.table,
+        "scale": each.scale,
+        "command": each.command,
+        "headline": claim.headline,
+    }
+
+
+def scoreboard(found: list[Judged]) -> list[dict[str, str | int]]:
+    """How many claims of each paper, and of all, have each verdict."""
+    lines = []
+    names = list(dict.fromkeys(each.paper for each in found))
+    for name, chosen in [*((name, {name}) for name in names), ("all", set(names))]:
+        of = [each for each in found if each.paper in chosen]
+        lines.append({"paper": name, **claims.count(of), "claims": len(of)})
+    return lines if len(names) > 1 else lines[:1]
+
+
+def explanation(found: list[Judged]) -> list[str]:
+    """What the words mean, and what the spread of seeds is taken from."""
+    sources = dict.fromkeys(
+        f"{each.spread.bits:.3f} bits/byte ({each.spread.source})"
+        for each in found
+        if each.spread.bits is not None
+    )
+    spread = "; ".join(sources) or "not measured, so that no difference of models counts"
+    return [
+        "shown: the paper's order, beyond twice the spread of seeds, and half of its size;"
+        " direction: the order alone;",
+        "opposite: the other sign, beyond the spread. Nothing counts that a trivial baseline passes.",
+        f"spread of seeds: {spread}",
+    ]
