@@ -1,6 +1,6 @@
 """The 33 claims of "Training LLMs over Neurally Compressed Text" (arXiv 2404.03626)."""
 
-from experiments.compressed_text import verdicts
+from experiments.compressed_text import verdicts_on_codes, verdicts_on_models
 from research.reporting.claims import Claim
 
 NAMES = {
@@ -31,7 +31,7 @@ CLAIMS = (
         "Table 15, Figure 3",
         "1.25 < 1.46 bits/byte at 25m",
         "main",
-        verdicts.windows_before_ac,
+        verdicts_on_models.windows_before_ac,
         headline=True,
     ),
     _claim(
@@ -40,7 +40,7 @@ CLAIMS = (
         "Table 15, Figure 4",
         "1.25 / 1.29 bits/byte",
         "main",
-        verdicts.windows_before_bytes,
+        verdicts_on_models.windows_before_bytes,
         headline=True,
     ),
     _claim(
@@ -49,7 +49,7 @@ CLAIMS = (
         "Table 15",
         "1.12 / 1.25 bits/byte",
         "main",
-        verdicts.subwords_best,
+        verdicts_on_models.subwords_best,
     ),
     _claim(
         "ac_unlearnable",
@@ -57,7 +57,7 @@ CLAIMS = (
         "Table 15",
         "uniform, 1.46 bits/byte",
         "main",
-        verdicts.unlearnable("AC"),
+        verdicts_on_models.unlearnable("AC"),
         headline=True,
     ),
     _claim(
@@ -66,7 +66,7 @@ CLAIMS = (
         "Table 15",
         "uniform, 4.61 bits/byte",
         "main",
-        verdicts.unlearnable("StaticAC"),
+        verdicts_on_models.unlearnable("StaticAC"),
     ),
     _claim(
         "gzip_learnable",
@@ -74,7 +74,7 @@ CLAIMS = (
         "Table 15",
         "2.34 of 3.59 bits/byte",
         "main",
-        verdicts.gzip_learnable,
+        verdicts_on_models.gzip_learnable,
     ),
     _claim(
         "wide_hurts_gzip",
@@ -82,7 +82,7 @@ CLAIMS = (
         "Table 15",
         "2.34 -> 2.92 bits/byte",
         "header",
-        verdicts.wide_hurts_gzip,
+        verdicts_on_models.wide_hurts_gzip,
     ),
     _claim(
         "gap_narrows",
@@ -90,7 +90,7 @@ CLAIMS = (
         "Table 15",
         "0.13 at 25m, 0.07 at 2b",
         "main",
-        verdicts.gap_narrows,
+        verdicts_on_models.gap_narrows,
         scale="paper",
     ),
     # Ratios.
@@ -100,7 +100,7 @@ CLAIMS = (
         "Table 2",
         "1.73 < 2.66 < 3.49 < 4.16 < 4.61 < 5.49",
         "ratios",
-        verdicts.ratios,
+        verdicts_on_codes.ratios,
     ),
     _claim(
         "gzip_between",
@@ -108,7 +108,7 @@ CLAIMS = (
         "Table 2",
         "1.73 < 2.23 < 5.49",
         "ratios",
-        verdicts.gzip_between,
+        verdicts_on_codes.gzip_between,
     ),
     _claim(
         "no_unigram_structure",
@@ -116,7 +116,7 @@ CLAIMS = (
         "Table 3",
         "1.457 = 1.457 bits/byte",
         "ratios",
-        verdicts.no_unigram_structure,
+        verdicts_on_codes.no_unigram_structure,
     ),
     _claim(
         "little_unigram_structure",
@@ -124,7 +124,7 @@ CLAIMS = (
         "Table 3",
         "0.032 bits/byte",
         "ratios",
-        verdicts.little_unigram_structure,
+        verdicts_on_codes.little_unigram_structure,
     ),
     # Windows.
     _claim(
@@ -133,7 +133,7 @@ CLAIMS = (
         "Table 16, Figure 5",
         ".41, .85, .95, .98 of a token's bits left",
         "sizes",
-        verdicts.shorter_learnable,
+        verdicts_on_models.shorter_learnable,
     ),
     _claim(
         "shortest_best",
@@ -141,7 +141,7 @@ CLAIMS = (
         "Table 16",
         "1.25 < 1.70",
         "sizes",
-        verdicts.shortest_best,
+        verdicts_on_models.shortest_best,
     ),
     _claim(
         "wide_tokens",
@@ -149,7 +149,7 @@ CLAIMS = (
         "Tables 6 and 15",
         "1.47 -> 1.25 bits/byte",
         "matched",
-        verdicts.wide_tokens,
+        verdicts_on_models.wide_tokens,
     ),
     _claim(
         "structural_gain",
@@ -157,7 +157,7 @@ CLAIMS = (
         "Table 6",
         "84 %",
         "matched",
-        verdicts.structural_gain,
+        verdicts_on_models.structural_gain,
     ),
     _claim(
         "memory_compresses",
@@ -165,7 +165,7 @@ CLAIMS = (
         "Table 9",
         "2.66 < 3.40 < 5.33",
         "reset",
-        verdicts.memory_compresses,
+        verdicts_on_models.memory_compresses,
     ),
     _claim(
         "memory_hides",
@@ -173,7 +173,7 @@ CLAIMS = (
         "Table 9, Figure 12",
         ".34 < .72 < 1 of a token's bits left",
         "reset",
-        verdicts.memory_hides,
+        verdicts_on_models.memory_hides,
     ),
     _claim(
         "reset_best",
@@ -181,7 +181,7 @@ CLAIMS = (
         "Table 9",
         "every 1.02, every other 1.70, never 1.50",
         "reset",
-        verdicts.reset_best,
+        verdicts_on_models.reset_best,
     ),
     _claim(
         "delay_costs",
@@ -189,7 +189,7 @@ CLAIMS = (
         "Table 17",
         "17 %",
         "rules",
-        verdicts.delay_costs,
+        verdicts_on_codes.delay_costs,
     ),
     _claim(
         "decodable_free",
@@ -197,7 +197,7 @@ CLAIMS = (
         "Table 17, Figure 14",
         "1.23 / 1.25 bits/byte",
         "main",
-        verdicts.decodable_free,
+        verdicts_on_models.decodable_free,
     ),
     _claim(
         "windows_decodable",
@@ -205,7 +205,7 @@ CLAIMS = (
         "App. D",
         "99.4 % of sequences",
         "rules",
-        verdicts.windows_decodable,
+        verdicts_on_codes.windows_decodable,
         headline=True,
     ),
     _claim(
@@ -214,7 +214,7 @@ CLAIMS = (
         "Tables 8 and 14",
         "every code",
         "semantics",
-        verdicts.one_text_a_code,
+        verdicts_on_codes.one_text_a_code,
     ),
     # What is in the ids.
     _claim(
@@ -223,7 +223,7 @@ CLAIMS = (
         "Figure 11",
         "no difference to be seen",
         "bits",
-        verdicts.looks_random,
+        verdicts_on_codes.looks_random,
     ),
     _claim(
         "uniformity",
@@ -231,7 +231,7 @@ CLAIMS = (
         "Figures 11 and 16",
         "StaticAC < EqualInfo < GZip",
         "bits",
-        verdicts.uniformity,
+        verdicts_on_codes.uniformity,
     ),
     _claim(
         "stability",
@@ -239,7 +239,7 @@ CLAIMS = (
         "Figure 8",
         "low, between, high",
         "stability",
-        verdicts.stability,
+        verdicts_on_codes.stability,
     ),
     _claim(
         "token_meaning",
@@ -247,7 +247,7 @@ CLAIMS = (
         "Tables 8 and 14",
         '151 is always "le...", in second position no pattern',
         "semantics",
-        verdicts.token_meaning,
+        verdicts_on_codes.token_meaning,
     ),
     _claim(
         "unlocks",
@@ -255,7 +255,7 @@ CLAIMS = (
         "Figure 10",
         "above 8 % for three, below 4 % later",
         "positions",
-        verdicts.unlocks,
+        verdicts_on_models.unlocks,
     ),
     _claim(
         "header_immaterial",
@@ -263,7 +263,7 @@ CLAIMS = (
         "Table 10",
         "+0.02, +0.01 bits/byte without",
         "header",
-        verdicts.header_immaterial,
+        verdicts_on_models.header_immaterial,
     ),
     # Learning the coder.
     _claim(
@@ -272,7 +272,7 @@ CLAIMS = (
         "Table 5",
         "77.0 % of bytes / 76.9 % without",
         "coder",
-        verdicts.ac_decoder_hidden,
+        verdicts_on_models.ac_decoder_hidden,
     ),
     _claim(
         "window_decoder_learned",
@@ -280,7 +280,7 @@ CLAIMS = (
         "Table 5",
         "95.3 % of bytes / 76.8 % without",
         "coder",
-        verdicts.window_decoder_learned,
+        verdicts_on_models.window_decoder_learned,
     ),
     _claim(
         "ac_coder_in_part",
@@ -288,7 +288,7 @@ CLAIMS = (
         "section 5.2, Table 5",
         "1.7 % right, 55 % of the nats",
         "coder",
-        verdicts.ac_coder_in_part,
+        verdicts_on_models.ac_coder_in_part,
     ),
     Claim(
         "other_tables",

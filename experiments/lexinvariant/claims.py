@@ -4,7 +4,7 @@ Kin are papers whose tables are here because the same models answer them: dual p
 (arXiv 2406.00053) and in-context language learning (arXiv 2401.12973).
 """
 
-from experiments.lexinvariant import verdicts
+from experiments.lexinvariant import verdicts_on_tasks, verdicts_on_texts
 from research.reporting.claims import DIRECTION, Claim
 
 POSITIONS = "lexinvariant/perplexity_by_position"
@@ -22,7 +22,7 @@ OWN = (
         "Figure 3",
         "28.1 -> 5.99 at 150 -> 4.12 at 413",
         POSITIONS,
-        verdicts.falls,
+        verdicts_on_texts.falls,
     ),
     Claim(
         "gap_closes",
@@ -30,7 +30,7 @@ OWN = (
         "section 3.2, Figure 3",
         "8.8 -> 0.9 times its perplexity above it",
         POSITIONS,
-        verdicts.gap_closes,
+        verdicts_on_texts.gap_closes,
         headline=True,
     ),
     Claim(
@@ -39,7 +39,7 @@ OWN = (
         "section 3.2",
         "3.38 / 2.00 at 511",
         POSITIONS,
-        verdicts.nearly_standard,
+        verdicts_on_texts.nearly_standard,
     ),
     Claim(
         "code_fastest",
@@ -47,7 +47,7 @@ OWN = (
         "Figure 7",
         "3.23 at 150, prose 4.13 and 5.99",
         POSITIONS,
-        verdicts.code_fastest,
+        verdicts_on_texts.code_fastest,
         scale="gpu",
     ),
     Claim(
@@ -56,7 +56,7 @@ OWN = (
         "Figure 7",
         "9,840 -> 2,288, standard 18.9",
         POSITIONS,
-        verdicts.large_vocabularies,
+        verdicts_on_texts.large_vocabularies,
         scale="gpu",
     ),
     Claim(
@@ -65,7 +65,7 @@ OWN = (
         "Table 1",
         "91.8 / 48.5 %",
         TASKS,
-        verdicts.task_gain("LookUp", 91.80 - 48.50),
+        verdicts_on_tasks.task_gain("LookUp", 91.80 - 48.50),
     ),
     Claim(
         "permutation",
@@ -73,7 +73,7 @@ OWN = (
         "Table 1",
         "59.4 / 27.7 %",
         TASKS,
-        verdicts.task_gain("Permutation", 59.35 - 27.66),
+        verdicts_on_tasks.task_gain("Permutation", 59.35 - 27.66),
     ),
     Claim(
         "four_times",
@@ -81,7 +81,7 @@ OWN = (
         "abstract, Table 1",
         "4 times",
         TASKS,
-        verdicts.four_times,
+        verdicts_on_tasks.four_times,
         headline=True,
     ),
     Claim(
@@ -90,7 +90,7 @@ OWN = (
         "Table 2",
         "11 of 12 cells",
         TASKS,
-        verdicts.by_frequency,
+        verdicts_on_tasks.by_frequency,
     ),
     Claim(
         "key_improves",
@@ -98,7 +98,7 @@ OWN = (
         "Figure 4c",
         ".63 -> .966 at 150",
         KEYS,
-        verdicts.key_improves,
+        verdicts_on_texts.key_improves,
     ),
     Claim(
         "key_read",
@@ -106,7 +106,7 @@ OWN = (
         "section 3.3, Figure 4c",
         ".996",
         KEYS,
-        verdicts.key_read,
+        verdicts_on_texts.key_read,
         headline=True,
     ),
     Claim(
@@ -115,7 +115,7 @@ OWN = (
         "Figure 5",
         "a picture",
         KEYS,
-        verdicts.matrices_sharpen,
+        verdicts_on_texts.matrices_sharpen,
         most=DIRECTION,
     ),
     Claim(
@@ -124,7 +124,7 @@ OWN = (
         "Figure 6",
         "a picture",
         KEYS,
-        verdicts.symbol_resolves,
+        verdicts_on_texts.symbol_resolves,
         most=DIRECTION,
     ),
     Claim(
@@ -133,7 +133,7 @@ OWN = (
         "Theorem 2.1",
         "the mean gap falls to 0",
         MIXTURE,
-        verdicts.theorem,
+        verdicts_on_texts.theorem,
         headline=True,
     ),
     Claim(
@@ -142,7 +142,7 @@ OWN = (
         "section 2.3",
         "implied",
         MIXTURE,
-        verdicts.trained_near_ideal,
+        verdicts_on_texts.trained_near_ideal,
     ),
     Claim(
         "regularization_helps",
@@ -150,7 +150,7 @@ OWN = (
         "section 3.6, Figure 8",
         "22 up, 11 down",
         REGULARIZATION,
-        verdicts.regularization(3, 1, 11 / 36),
+        verdicts_on_tasks.regularization(3, 1, 11 / 36),
     ),
     Claim(
         "regularization_harms",
@@ -158,7 +158,7 @@ OWN = (
         "Figure 8",
         "11 up, 23 down",
         REGULARIZATION,
-        verdicts.regularization(0, -1, 12 / 38),
+        verdicts_on_tasks.regularization(0, -1, 12 / 38),
     ),
     Claim(
         "naive_mixture",
@@ -187,7 +187,7 @@ KIN = (
         "arXiv 2406.00053",
         "kept",
         FORGETTING,
-        verdicts.forgetting_keeps,
+        verdicts_on_tasks.forgetting_keeps,
     ),
     Claim(
         "temporary_keeps_both",
@@ -195,7 +195,7 @@ KIN = (
         "arXiv 2406.00053",
         "both kept",
         FORGETTING,
-        verdicts.temporary_keeps_both,
+        verdicts_on_tasks.temporary_keeps_both,
     ),
     Claim(
         "vanilla_loses",
@@ -203,7 +203,7 @@ KIN = (
         "arXiv 2406.00053",
         "lost",
         FORGETTING,
-        verdicts.vanilla_loses,
+        verdicts_on_tasks.vanilla_loses,
     ),
     Claim(
         "heads_help",
@@ -211,7 +211,7 @@ KIN = (
         "arXiv 2401.12973",
         "up to 6.7 % of perplexity",
         AUTOMATA,
-        verdicts.heads_help,
+        verdicts_on_tasks.heads_help,
     ),
     Claim(
         "trunks_before_counts",
@@ -219,7 +219,7 @@ KIN = (
         "arXiv 2401.12973",
         "ahead",
         AUTOMATA,
-        verdicts.trunks_before_counts,
+        verdicts_on_tasks.trunks_before_counts,
     ),
 )
 

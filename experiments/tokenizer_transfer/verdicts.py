@@ -161,8 +161,6 @@ def original_no_better(found: Evidence) -> Ruling | None:
     text = f"{own['at 0']:.2f} -> {own['bits_per_byte']:.2f} bits/byte"
     if not _trains(rows, 0.0):
         return Ruling(NOT_SHOWN, text)
-    if gain <= 0:  # worse: nothing is gained, however seeds scatter
-        return Ruling(SHOWN, text)
     return Ruling(null(gain, SAME_BITS, found.margin), text)
 
 
@@ -309,7 +307,8 @@ def shorter_hardly_worse(found: Evidence) -> Ruling | None:
         if own is None or row is None:
             continue
         measured = _lost(row, own)
-        parts.append(f"{language} {row['shorter']:.0f} % shorter, {measured[1] if measured else ''}")
+        kept = measured[1] if measured else "near chance"
+        parts.append(f"{language} {row['shorter']:.0f} % shorter, {kept}")
         if measured is None or row["shorter"] <= 0:
             verdicts.append(NOT_SHOWN)
             continue
@@ -327,18 +326,21 @@ def far_languages(found: Evidence) -> Ruling | None:
     names = list(dict.fromkeys(row["language"] for row in rows))
     verdicts, parts = [], []
     for language in names:
-        hyper, focus = (
-            pick(rows, language=language, method=name) for name in (HYPERNETWORK, "focus")
+        own, hyper, focus = (
+            pick(rows, language=language, method=name)
+            for name in (ORIGINAL, HYPERNETWORK, "focus")
         )
-        if hyper and focus:
-            effect = focus["bits_per_byte"] - hyper["bits_per_byte"]
-            verdicts.append(graded(effect, found.margin))
-            parts.append(
-                f"{language} {hyper['bits_per_byte']:.2f} / {focus['bits_per_byte']:.2f}"
-            )
-    if not verdicts:
-        return None
-    return Ruling(worst((_most(verdicts), DIRECTION)), "; ".join(parts) + " bits/byte")
+        if None in (own, hyper, focus):
+            continue
+        verdict = graded(focus["bits_per_byte"] - hyper["bits_per_byte"], found.margin)
+        measured = _lost(hyper, own)
+        if measured is None:
+            verdict = worst((verdict, NOT_SHOWN))
+        elif verdict == SHOWN:  # that is, before FOCUS
+            verdict = worst((measured[2], SHOWN if measured[0] <= 0.3 else DIRECTION))
+        verdicts.append(verdict)
+        parts.append(f"{language} {hyper['bits_per_byte']:.2f} / {focus['bits_per_byte']:.2f}")
+    return Ruling(worst(verdicts), "; ".join(parts) + " bits/byte") if verdicts else None
 
 
 def flops_share(found: Evidence) -> Ruling | None:

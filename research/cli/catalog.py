@@ -91,7 +91,7 @@ def select(target: str | None) -> list[Table]:
 
 
 def claims(paper: str) -> tuple[Claim, ...]:
-    """What a paper claims, as experiments/<paper>/claims.py lists it; nothing without such a file."""
+    """What a paper claims, as experiments/<paper>/claims.py lists it; nothing without the file."""
     name = f"experiments.{paper}.claims"
     return importlib.import_module(name).CLAIMS if _exists(name) else ()
 

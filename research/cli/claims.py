@@ -132,6 +132,6 @@ def explanation(found: list[Judged]) -> list[str]:
     return [
         "shown: the paper's order, beyond twice the spread of seeds, and half of its size;"
         " direction: the order alone;",
-        "opposite: the other sign, beyond the spread. Nothing counts that a trivial baseline passes.",
+        "opposite: the other sign, beyond the spread. What a trivial baseline passes is not shown.",
         f"spread of seeds: {spread}",
     ]
