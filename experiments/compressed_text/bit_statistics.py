@@ -65,22 +65,13 @@ def _rows(name: str, bits: np.ndarray, longest: int) -> list[dict[str, Any]]:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Is AC like random bits, and which stream is furthest from them?"""
+    """How far each stream is from uniform, at one length."""
     corrected = {
         row["method"]: row for row in rows
         if row["unit"] == "n-gram" and row["estimate"] == "Miller-Madow"
     }
     length = next(f"n={n}" for n in (8, 4, 1) if f"n={n}" in corrected[RANDOM])
-    of = {method: row[length] for method, row in corrected.items()}
-    windows = next((name for name in of if name.startswith("EqualInfo")), "EqualInfo")
-    lines = [wording.ordering(
-        f"StaticAC, EqualInfo, GZip are ever further from uniform (n-grams, {length})",
-        [(name, of.get(name)) for name in ("StaticAC", windows, "GZip")],
-    )]
-    if "AC" in of:
-        lines.append(wording.statement(
-            f"AC's bits look random: within .001 bits of random ones ({length})",
-            abs(of["AC"] - of[RANDOM]) < 0.001,
-            f"AC {of['AC']:.2g}, random {of[RANDOM]:.2g} bits",
-        ))
-    return wording.compact(*lines, wording.text(rows))
+    shown = ", ".join(f"{method} {row[length]:.1e}" for method, row in corrected.items())
+    return wording.compact(
+        f"bits of an n-gram lost to uniform, {length}: {shown}", wording.text(rows)
+    )

@@ -60,3 +60,8 @@ def one_size(rows: Sequence[Row]) -> list[Row]:
 def figures(rows: Sequence[Row], column: str = "bits_per_byte") -> str:
     """A column of some rows in words."""
     return ", ".join(f"{row['method']} {row[column]:.3f}" for row in rows)
+
+
+def learned_of(rows: Sequence[Row]) -> str:
+    """The share that each row's M2 has learned, in words."""
+    return ", ".join(f"{row['method']} {round(100 * learned(row))} %" for row in rows)

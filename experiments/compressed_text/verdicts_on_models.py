@@ -318,7 +318,7 @@ def ac_coder_in_part(found: Evidence) -> Ruling | None:
     if row is None:
         return None
     saved = 1 - row["nats"] / row["uniform_nats"]
-    text = f"{row['accuracy']:.1%} right, {saved:.0%} of the nats"
+    text = f"{row['accuracy']:.1%} right, {round(100 * saved)} % of the nats"
     verdict = graded(max(saved, 0.0), ACCURACY, 1 - 2.489 / 5.545)
     return Ruling(worst((verdict, DIRECTION)) if row["accuracy"] > 0.05 else verdict, text)
 

@@ -234,7 +234,7 @@ def _over_cells(config, cells, log) -> list[dict[str, Any]]:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Is lexinvariant above standard, for each task and sampling; what becomes of "4X"."""
+    """Each model beside standard, for each task and sampling; what becomes of "4X"."""
     lines: list[str | None] = []
     compared = [row for row in rows if row.get("gain") is not None]
     for name in dict.fromkeys(row["model"] for row in compared):
@@ -252,7 +252,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _above(name, symbols, task, cells, rows) -> str:
-    """Reproduced where it is surely above standard, and above a copy of any candidate."""
+    """A model against the standard one, and against a copy of any candidate."""
     theirs = [
         row for row in PAPER_ROWS
         if (row["symbols"], row["task"]) == (symbols, task) and row.get("gain") is not None
@@ -280,11 +280,7 @@ def _above(name, symbols, task, cells, rows) -> str:
     if below:
         number = f"{below} of {len(cells)} " if len(cells) > 1 else ""
         shown += f"; {number}below a copy of any candidate, {wanted:.1f} %"
-    return wording.statement(
-        f"{name} above standard in {task}, symbols {symbols} ({paper})",
-        not below and all(row["above_standard"] is True for row in cells),
-        shown,
-    )
+    return f"{name} beside standard in {task}, symbols {symbols}: {shown} ({paper} above)"
 
 
 def _times(rows, kind) -> str | None:

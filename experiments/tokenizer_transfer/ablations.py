@@ -64,20 +64,12 @@ def _row(name: str, bits: list[list[float]], targets) -> dict[str, Any]:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Does each part help?"""
+    """What each change does."""
     bits = {row["variant"]: row["bits_per_byte"] for row in rows}
     first = rows[1]["variant"] if len(rows) > 1 else FVT
-    lines: list[str | None] = [
-        wording.ordering(
-            "the residual form before zett's, which has to learn the identity first",
-            [("residual", bits.get(first)), ("zett", bits.get("zett's form, identity first"))],
-            margin=wording.SEEDS,
-        )
+    changes = [
+        f"{name}: {value - bits[first]:+.3f} bits/byte beside {first}"
+        for name, value in bits.items()
+        if name not in (first, FVT)
     ]
-    for name, value in bits.items():
-        if name not in (first, FVT):
-            change = value - bits[first]
-            near = abs(change) <= wording.SEEDS
-            what = "no difference beyond seeds" if near else "worse" if change > 0 else "better"
-            lines.append(f"{name}: {change:+.3f} bits/byte ({what})")
-    return wording.compact(*lines, wording.text(rows))
+    return wording.compact(*changes, wording.text(rows))

@@ -76,11 +76,12 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         lines.append(f"bits/byte lost by the hypernetwork's table: {shown}")
     for row in hyper:
         fvt = wording.pick(rows, target=row["target"], method="fvt")
-        lines.append(
-            wording.ordering(
-                f"{row['target']}: the hypernetwork loses less than the mean of pieces",
-                [("hypernetwork", row["bits_per_byte"]), ("fvt", fvt and fvt["bits_per_byte"])],
-                margin=wording.SEEDS,
+        if fvt:
+            lines.append(
+                wording.ours(
+                    f"{row['target']}: the hypernetwork loses less than the mean of pieces",
+                    row["bits_per_byte"] < fvt["bits_per_byte"],
+                    f"{row['bits_per_byte']:.3f} against {fvt['bits_per_byte']:.3f} bits/byte",
+                )
             )
-        )
     return wording.compact(*lines, wording.text(rows))

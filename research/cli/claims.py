@@ -1,9 +1,10 @@
 """`freevocab claims`: what the papers say, and what our records say of it."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -66,8 +67,23 @@ def of_table(table: catalog.Table, measured: Records) -> list[Judged]:
     return [claims.judge(table.paper, claim, measured) for claim in chosen]
 
 
-class Benchmark(NamedTuple):
-    """A benchmark's record as far as a claim reads it."""
+def of_run(
+    table: catalog.Table, scale: str, rows: list[dict], config: Any, measured: Records
+) -> list[str]:
+    """A line for each claim that the rows of one run decide, in place of the table's records.
+
+    Args:
+      config: a dataclass or a dict.
+    """
+    others = {key: each for key, each in measured.items() if key[:2] != tuple(table)}
+    values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config
+    own = {(*table, scale): Rows(rows, results.plain(values))}
+    found = of_table(table, others | own)
+    return [claims.line(each) for each in found if each.verdict != claims.NOT_RUN]
+
+
+class Rows(NamedTuple):
+    """A record as far as a claim reads it."""
 
     rows: list[dict]
     config: dict
@@ -78,7 +94,7 @@ def records(*directories: Path) -> dict[tuple[str, str, str], claims.Record]:
     found: dict[tuple[str, str, str], claims.Record] = dict(results.load_all(*directories))
     for path in sorted((results.COMMITTED / "benchmarks").glob("*.json")):
         values = json.loads(path.read_text(encoding="utf-8"))
-        found["benchmarks", path.stem, "cpu"] = Benchmark(values["rows"], values.get("config", {}))
+        found["benchmarks", path.stem, "cpu"] = Rows(values["rows"], values.get("config", {}))
     return found
 
 

@@ -7,12 +7,12 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from research import files, interrupts
-from research.cli import catalog, earlier_runs, overrides, progress
+from research.cli import catalog, claims, earlier_runs, overrides, progress
 from research.errors import FreevocabError, UsageError
 from research.reporting import kept_rows, results, tables
 from research.reporting.results import Result
@@ -154,7 +154,7 @@ def _run_one(table: catalog.Table, config, scale: str, options: Reproduce) -> No
     if options.retrain and options.record:
         results.keep_weights(directory / "weights", Path("results") / table.paper / "weights")
     kept_rows.forget(directory, config)
-    _show(experiment, scale, rows, remarks)
+    _show(table, scale, rows, remarks, config, options)
     print(f"({progress.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)
 
 
@@ -165,11 +165,20 @@ def _show_finished(table: catalog.Table, last: Result, options: Reproduce) -> No
     path = results.path_of(options.workdir / "results", table.paper, table.name, last.scale)
     if options.record:
         path = results.copy(path, results.path_of("results", table.paper, table.name, last.scale))
-    _show(experiment, last.scale, last.rows, last.notes)
+    _show(table, last.scale, last.rows, last.notes, last.config, options)
     print(f"(finished on {last.date}, not run again; in {path}{_hidden(experiment)})", flush=True)
 
 
-def _show(experiment, scale: str, rows: list[dict], remarks: list[str]) -> None:
+def _show(
+    table: catalog.Table,
+    scale: str,
+    rows: list[dict],
+    remarks: list[str],
+    config: Any,
+    options: Reproduce,
+) -> None:
+    """Prints a table, what is to be said of it, and what it says of the paper's claims."""
+    experiment = table.experiment()
     label = f"ours, {scale}"
     _, paper_rows = tables.smallest_size(experiment.PAPER_ROWS)
     # A table too wide for a terminal names the columns that are shown there.
@@ -178,6 +187,10 @@ def _show(experiment, scale: str, rows: list[dict], remarks: list[str]) -> None:
     progress.console().print(tables.terminal(experiment.TITLE, columns, merged))
     for remark in remarks:
         print(f"- {remark}")
+    if scale != "quick":  # numbers that mean nothing decide nothing
+        measured = claims.records(results.COMMITTED, options.workdir / "results")
+        for line in claims.of_run(table, scale, rows, config, measured):
+            print(f"- {line}")
 
 
 def _hidden(experiment) -> str:
