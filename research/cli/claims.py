@@ -11,7 +11,7 @@ import tyro
 from research.cli import catalog, progress
 from research.cli.arguments import unknown
 from research.errors import UsageError
-from research.reporting import claims, results, tables
+from research.reporting import claim_tables, claims, results, tables
 from research.reporting.claims import Judged, Records
 
 COLUMNS = ("verdict", "claim", "paper", "ours", "command")
@@ -45,10 +45,12 @@ def run(options: Claims) -> None:
         return
     console = progress.console()
     for paper in dict.fromkeys(each.paper for each in found):
-        rows = [row(each) for each in found if each.paper == paper]
+        rows = [claim_tables.line(each) for each in found if each.paper == paper]
         console.print(tables.terminal(paper, COLUMNS, rows))
-    console.print(tables.terminal("", ("paper", *claims.VERDICTS, "claims"), scoreboard(found)))
-    print(*explanation(found), sep="\n")
+    board = claim_tables.scoreboard(found)
+    console.print(tables.terminal("", ("paper", *claims.VERDICTS, "claims"), board))
+    words = claim_tables.WORDS.replace("*", "")
+    console.print(f"{words}\nSpread of seeds: {claim_tables.spread(found)}.")
 
 
 def judged(measured: Records, paper: str | None = None) -> list[Judged]:
@@ -98,17 +100,6 @@ def records(*directories: Path) -> dict[tuple[str, str, str], claims.Record]:
     return found
 
 
-def row(each: Judged) -> dict[str, str]:
-    """A line of the table."""
-    return {
-        "verdict": each.verdict,
-        "claim": f"{each.claim.statement} ({each.claim.place})",
-        "paper": each.claim.paper,
-        "ours": each.ours,
-        "command": (each.command or "-").removeprefix("freevocab "),
-    }
-
-
 def as_json(each: Judged) -> dict[str, str | bool | None]:
     """A claim with its verdict, flat."""
     claim = each.claim
@@ -125,29 +116,3 @@ def as_json(each: Judged) -> dict[str, str | bool | None]:
         "command": each.command,
         "headline": claim.headline,
     }
-
-
-def scoreboard(found: list[Judged]) -> list[dict[str, str | int]]:
-    """How many claims of each paper, and of all, have each verdict."""
-    lines = []
-    names = list(dict.fromkeys(each.paper for each in found))
-    for name, chosen in [*((name, {name}) for name in names), ("all", set(names))]:
-        of = [each for each in found if each.paper in chosen]
-        lines.append({"paper": name, **claims.count(of), "claims": len(of)})
-    return lines if len(names) > 1 else lines[:1]
-
-
-def explanation(found: list[Judged]) -> list[str]:
-    """What the words mean, and what the spread of seeds is taken from."""
-    sources = dict.fromkeys(
-        f"{each.spread.bits:.3f} bits/byte ({each.spread.source})"
-        for each in found
-        if each.spread.bits is not None
-    )
-    spread = "; ".join(sources) or "not measured, so that no difference of models counts"
-    return [
-        "shown: the paper's order, beyond twice the spread of seeds, and half of its size;"
-        " direction: the order alone;",
-        "opposite: the other sign, beyond the spread. What a trivial baseline passes is not shown.",
-        f"spread of seeds: {spread}",
-    ]
