@@ -10,6 +10,9 @@ from experiments.compressed_text import compressors, setting, wording
 TITLE = "Wide tokens, matched by bytes and by tokens (Table 6)"
 COLUMNS = ("method", "matched", "length", *setting.M2_COLUMNS[1:])
 """length: tokens of a sequence. matched: what the row shares with the first one's sequences."""
+PLOT = {
+    "x": "mflops_per_byte", "y": "bits_per_byte", "series": ("matched", "length"), "log_x": True,
+}  # fmt: skip
 PAPER_ROWS: list[dict[str, Any]] = [
     {
         "method": "EqualInfo W=16",

@@ -94,7 +94,7 @@ def _panel(plot: Any, rows: Sequence[Row]) -> None:
         plot.text(x * (high / low) ** 0.015, place[1], _short(row, rows), fontsize=8,
                   color=colour, va="center")  # fmt: skip
     plot.plot([], [], color="tab:blue", marker="_", label="from uniform ...")
-    plot.plot([], [], color="tab:blue", marker="o", linestyle="none", label="... to what M2 learned")
+    plot.plot([], [], color="tab:blue", marker="o", linestyle="none", label="... to M2")
     plot.plot([], [], color="grey", marker="x", linestyle="none", label="nothing learned")
     plot.legend(loc="upper left", fontsize=8)
     plot.grid(alpha=0.3)

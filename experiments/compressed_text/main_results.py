@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
+from experiments.compressed_text import main_picture, setting, wording
 from experiments.compressed_text.verdict_parts import learned_of
 
 TITLE = "Bits/byte against FLOPs/byte (Tables 15 and 17, Figures 3 and 4)"
@@ -26,6 +26,7 @@ COLUMNS = (
 """See `setting.M2_COLUMNS`; size: M2's name, whose kernels the FLOPs are counted from."""
 
 SIZES = ("25m", "113m", "403m", "2b")
+summary, picture = main_picture.summary, main_picture.draw
 
 
 def _group(method: str) -> str:

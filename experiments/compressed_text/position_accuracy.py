@@ -18,6 +18,13 @@ COLUMNS = ("step", "vocabulary", *(f"position {k}" for k in range(1, 9)), "guess
 """position k: share of the k-th tokens of validation windows that M2 predicts. guess: share of the
 commonest id at the best position, what a model knows that only counts."""
 PAPER_ROWS: list[dict[str, Any]] = []  # a figure; its bounds are in the config's docstring
+PLOT = {
+    "x": "position in the window",
+    "y": "share right",
+    "series": ("step",),
+    "across": "position ",
+    "lines": True,
+}
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -111,9 +111,10 @@ def windows_decodable(found: Evidence) -> Ruling | None:
         return None
     greedy = {name: rows[name]["right_as_described"] for name in ("point", "dyadic")}
     lost = 1 - max(greedy.values())
+    delay = rows["point+delay"]["right_first_match"]
     text = (
-        f"{greedy['point']:.0%} of windows (point), {greedy['dyadic']:.0%} (dyadic); our"
-        f" point+delay {rows['point+delay']['right_first_match']:.0%}"
+        f"{100 * greedy['point']:.0f} % of windows (point), {100 * greedy['dyadic']:.0f} %"
+        f" (dyadic); our point+delay {100 * delay:.0f} %"
     )
     return Ruling(SHOWN if lost <= 0.012 else OPPOSITE if lost > 0.05 else NOT_SHOWN, text)
 
@@ -123,7 +124,8 @@ def one_text_a_code(found: Evidence) -> Ruling | None:
     share = {row["item"]: row["share"] for row in found.rows if row["part"] == "code"}
     if None in (share.get("point"), share.get("point+delay")):
         return None
-    text = f"{share['point']:.0%} of codes; our point+delay {share['point+delay']:.0%}"
+    greedy, delay = (100 * share[rule] for rule in ("point", "point+delay"))
+    text = f"{greedy:.0f} % of codes; our point+delay {delay:.0f} %"
     several = 1 - share["point"]
     return Ruling(SHOWN if several <= 0.01 else OPPOSITE if several > 0.05 else NOT_SHOWN, text)
 

@@ -58,7 +58,7 @@ def structural_gain(found: Evidence) -> Ruling | None:
     if learned(rows["tokens"]) < LEARNED or gain <= found.margin:
         return Ruling(NOT_SHOWN, f"the gain is {gain:.3f} bits/byte")
     verdict = graded(same, found.margin, 0.84 * gain)
-    return Ruling(verdict, f"{same / gain:.0%} of {gain:.2f} bits/byte")
+    return Ruling(verdict, f"{100 * (same / gain):.0f} % of {gain:.2f} bits/byte")
 
 
 def _resets(rows: Sequence[Row]) -> list[Row] | None:
@@ -232,7 +232,7 @@ def unlearnable(method: str):
         if not rows:
             return None
         most = max(map(learned, rows))
-        text = f"{100 * most:.1f} % of a token's bits learned"
+        text = f"{100 * max(most, 0.0):.1f} % of a token's bits learned"
         if not _control(found):
             return Ruling(NOT_SHOWN, f"{text}, but no control has learned either")
         return Ruling(SHOWN if most <= NOTHING else OPPOSITE, text)
@@ -248,7 +248,7 @@ def gzip_learnable(found: Evidence) -> Ruling | None:
     best = max(rows, key=learned)
     margin = max(NOTHING, found.margin / uniform(best))
     verdict = graded(max(learned(best), 0.0), margin, 0.186)
-    return Ruling(verdict, f"{100 * learned(best):.1f} % of a token's bits learned")
+    return Ruling(verdict, f"{100 * max(learned(best), 0.0):.1f} % of a token's bits learned")
 
 
 def wide_hurts_gzip(found: Evidence) -> Ruling | None:
@@ -296,7 +296,7 @@ def ac_decoder_hidden(found: Evidence) -> Ruling | None:
     if None in (alone, ac, own):
         return None
     gain, control = (row["accuracy"] - alone["accuracy"] for row in (ac, own))
-    text = f"{ac['accuracy']:.1%} / {alone['accuracy']:.1%}"
+    text = f"{100 * ac['accuracy']:.1f} % / {100 * alone['accuracy']:.1f} %"
     if control < 2 * ACCURACY:
         return Ruling(NOT_SHOWN, f"{text}, but windows are not learned either")
     return Ruling(SHOWN if gain <= ACCURACY else OPPOSITE, text)
@@ -308,7 +308,7 @@ def window_decoder_learned(found: Evidence) -> Ruling | None:
     if None in (alone, own):
         return None
     gain = own["accuracy"] - alone["accuracy"]
-    text = f"{own['accuracy']:.1%} / {alone['accuracy']:.1%}"
+    text = f"{100 * own['accuracy']:.1f} % / {100 * alone['accuracy']:.1f} %"
     return Ruling(graded(gain, ACCURACY, 0.9530 - 0.7683), text)
 
 
@@ -318,7 +318,7 @@ def ac_coder_in_part(found: Evidence) -> Ruling | None:
     if row is None:
         return None
     saved = 1 - row["nats"] / row["uniform_nats"]
-    text = f"{row['accuracy']:.1%} right, {round(100 * saved)} % of the nats"
+    text = f"{100 * row['accuracy']:.1f} % right, {round(100 * saved)} % of the nats"
     verdict = graded(max(saved, 0.0), ACCURACY, 1 - 2.489 / 5.545)
     return Ruling(worst((verdict, DIRECTION)) if row["accuracy"] > 0.05 else verdict, text)
 

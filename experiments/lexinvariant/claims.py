@@ -26,7 +26,7 @@ OWN = (
     ),
     Claim(
         "gap_closes",
-        "the gap to a standard model closes with context",
+        "a lexinvariant model's gap to a standard one closes with context",
         "section 3.2, Figure 3",
         "8.8 -> 0.9 times its perplexity above it",
         POSITIONS,
@@ -77,7 +77,7 @@ OWN = (
     ),
     Claim(
         "four_times",
-        "on such tasks it is four times as accurate as a standard model, on average",
+        "at tasks that only the context solves, it is four times as accurate as a standard model",
         "abstract, Table 1",
         "4 times",
         TASKS,
@@ -102,7 +102,7 @@ OWN = (
     ),
     Claim(
         "key_read",
-        "in the end the key of a cipher is read",
+        "with enough context it reads the key of a cipher",
         "section 3.3, Figure 4c",
         ".996",
         KEYS,

@@ -39,7 +39,6 @@ PAPER_ROWS: list[dict[str, Any]] = [
         "sequences": 1000,
     }
 ]
-SUMMARY = {"key": ("reading", "model"), "value": "start 150"}
 PLOT = {
     "x": "start of the window",
     "y": "precision of the key",
@@ -63,6 +62,22 @@ class Read(NamedTuple):
     plain_L: np.ndarray
     cipher_L: np.ndarray
     logs_LxA: np.ndarray
+
+
+def summary(
+    rows: list[dict[str, Any]], paper_rows: list[dict[str, Any]]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """(columns, lines): the precision in the last window, a model a column."""
+    last = [f"start {start}" for start in STARTS if rows[0].get(f"start {start}") is not None][-1]
+    lines: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        line = lines.setdefault(row["reading"], {"reading": f"{row['reading']}, {last}"})
+        line[row["model"]] = round(row[last], 3)
+    for row in paper_rows:
+        if row["reading"] in lines:
+            lines[row["reading"]][f"paper, {row['model']}"] = row[last]
+    columns = dict.fromkeys(name for line in lines.values() for name in line)
+    return list(columns), list(lines.values())
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.compressed_text import wording
 from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import language_models
+from experiments.lexinvariant import language_models, position_picture
 from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
 from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
 from research.lexinvariance import draws, floors
@@ -45,17 +45,7 @@ of a position, in the last window, over all positions, and over those whose id h
 (new) occurred before in the sequence. excess_bits: what a sequence loses over the learned model.
 floor: no trained model."""
 STANDARD = "learned"
-PLOT = {
-    "x": "start of the window",
-    "y": "perplexity",
-    "series": ("model",),
-    "across": "start ",
-    "log_y": True,
-    "lines": True,
-    "panels": "kind",
-    "thin": "floor",
-}
-SUMMARY = {"value": "start 150", "where": {"kind": "general English, characters"}}
+summary, picture = position_picture.summary, position_picture.draw
 _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
 KINDS = {  # of the texts that rows name
     "documentation": "general English",

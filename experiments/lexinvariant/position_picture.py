@@ -10,7 +10,12 @@ from research.reporting import plots
 Row = dict[str, Any]
 COLOURS = {STANDARD: "tab:blue", PAPERS: "tab:orange", "canonical": "tab:green"}
 OTHERS = ("tab:purple", "tab:brown", "tab:pink", "tab:olive")
-FLOORS = "best of {} floors"
+FLOORS = "best of {} floors: n-grams counted in the sequence, gzip, xz"
+NAMES = {
+    STANDARD: "learned (standard)",
+    PAPERS: "gaussian (the paper's)",
+    "canonical": "canonical (ours)",
+}
 THEIR_TEXT = "the Pile"
 
 
@@ -51,7 +56,8 @@ def summary(rows: Sequence[Row], paper_rows: Sequence[Row]) -> tuple[list[str], 
     }
     lines = []
     for row in shown:
-        line = {"model": row["model"]} | {f"start {at}": curve(row)[at] for at in places}
+        line = {"model": NAMES.get(row["model"], row["model"])}
+        line |= {f"start {at}": round(curve(row)[at], 1) for at in places}
         theirs = [paper.get(row["model"], {}).get(at) for at in places]
         known = [f"{value:.3g}" for value in theirs if value is not None]
         lines.append(line | {f"paper ({THEIR_TEXT})": " / ".join(known) or None})
@@ -74,7 +80,8 @@ def draw(path: Path, title: str, rows: Sequence[Row], paper_rows: Sequence[Row])
             colour = COLOURS.get(name) or next(spare, "black")
             _curve(plot, row, f"{name}, ours", color=colour, linewidth=2, marker="o", markersize=4)
         if best := floor(here):
-            _curve(plot, best, f"{best['model']} (no training)", color="black", linewidth=1.5)
+            label = best["model"].replace(": ", ":\n", 1)
+            _curve(plot, best, label, color="black", linewidth=1.5)
         for row in here:
             if row["model"] == "uniform":
                 _curve(plot, row, "uniform", color="grey", linewidth=1, linestyle=":")

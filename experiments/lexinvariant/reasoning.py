@@ -89,11 +89,6 @@ def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
     }
 
 
-SUMMARY = {
-    "key": ("task", "symbols", "model"),
-    "value": "accuracy",
-    "where": {"ids": "characters"},
-}
 PAPER_ROWS: list[dict[str, Any]] = [
     *_paper(
         "uniform",
@@ -118,6 +113,26 @@ PAPER_ROWS: list[dict[str, Any]] = [
         ),
     ),
 ]
+
+
+def summary(
+    rows: list[dict[str, Any]], paper_rows: list[dict[str, Any]]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """(columns, lines): % right by task and sampling, a model a column, and a copy at random."""
+    cells = [row for row in rows if row.get("accuracy") is not None and row["model"] != CHANCE]
+    first = cells[0]["text"], cells[0]["ids"]
+    lines: dict[str, dict[str, Any]] = {}
+    for row in cells:
+        if (row["text"], row["ids"]) == first:
+            name = f"{row['task']}, symbols {row['symbols']}"
+            model = "a copy of any candidate" if row["model"] == COPYING else row["model"]
+            lines.setdefault(name, {"task": name})[model] = round(row["accuracy"], 1)
+    for row in paper_rows:
+        line = lines.get(f"{row['task']}, symbols {row['symbols']}")
+        if line is not None and (row["text"], row["ids"]) == ("Pile", "characters"):
+            line[f"paper, {row['model']}"] = row["accuracy"]
+    columns = dict.fromkeys(name for line in lines.values() for name in line)
+    return list(columns), list(lines.values())
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:

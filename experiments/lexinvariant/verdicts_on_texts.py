@@ -235,7 +235,7 @@ def symbol_resolves(found: Evidence) -> Ruling | None:
     if made is None:
         return None
     row, values, error = made
-    text = f"{row['per_position']:.0%} of positions read"
+    text = f"{100 * row['per_position']:.0f} % of positions read"
     first, *_, last = values.values()
     if row["per_position"] < 0.5:
         return Ruling(NOT_SHOWN, text)

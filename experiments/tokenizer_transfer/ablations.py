@@ -14,7 +14,6 @@ COLUMNS = ("variant", "bits_per_byte", "worse", "worst_target", "accuracy", "sec
 """bits_per_byte: mean over the targets (and seeds); worse: above the first row. A column for each
 target follows in the file. accuracy: the ALM paper's average over tasks and three targets, of
 TinyLlama's hypernetwork: zett's form, residual with the auxiliary loss, residual without."""
-SUMMARY = {"key": ("variant",), "value": "bits_per_byte"}
 FVT = "fvt (no training)"
 PAPER_ROWS: list[dict[str, Any]] = [
     {"variant": "zett's form, identity first", "accuracy": round((42.4 + 42.2 + 41.9) / 3, 2)},

@@ -18,7 +18,6 @@ COLUMNS = ("target", "method", "bits_per_byte", "lost", "back", "tokens_per_byte
 """bits_per_byte: of the model with the target's ids; lost: above the model with its own. back: the
 same table moved back to the model's own tokenizer by the mean of the target's pieces, entries that
 both have included: what of the old rows the new ones still hold."""
-SUMMARY = {"key": ("target", "method"), "value": "bits_per_byte"}
 PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
 ORIGINAL = "original"
 

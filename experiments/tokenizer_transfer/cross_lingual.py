@@ -15,7 +15,6 @@ COLUMNS = ("language", "method", "bits_per_byte", "lost", "tokens_per_byte", "sh
            "accuracy", "seconds")  # fmt: skip
 """shorter: % fewer tokens than with the model's own tokenizer. lost: bits/byte above the model with
 its own tokenizer on the same text. accuracy: the paper's average (XLM-R on XNLI, 50k Unigram)."""
-SUMMARY = {"key": ("language", "method"), "value": "bits_per_byte"}
 ORIGINAL = "original"
 PAPER_ROWS: list[dict[str, Any]] = [
     {"group": "paper", "language": "15 of XNLI, mean", "method": ORIGINAL, "accuracy": 72.6},

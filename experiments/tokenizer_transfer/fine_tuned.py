@@ -23,7 +23,6 @@ COLUMNS = ("model", "method", "bits_per_byte", "lost", "before", "score", "secon
 """bits_per_byte: on held-out text of the kind that the model was fine-tuned on. lost: above the
 fine-tuned model with its own tokenizer. before: the base model, moved the same way. score: the
 paper's MT-Bench, of Mistral-7B-Instruct moved to GPT-2's tokenizer, figures not fully certain."""
-SUMMARY = {"key": ("model", "method"), "value": "bits_per_byte"}
 ORIGINAL = "original"
 BASE_ROWS = "original, rows of the base model"
 OWN_ROWS = "hypernetwork on the fine-tuned rows"

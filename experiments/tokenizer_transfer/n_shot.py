@@ -32,7 +32,6 @@ PLOT = {
     "across": "at ",
     "lines": True,
 }
-SUMMARY = {"key": ("target", "start"), "value": "bits_per_byte"}
 ORIGINAL = "original"
 TOGETHER = "hypernetwork, itself trained on"
 PAPER_ROWS: list[dict[str, Any]] = [

@@ -64,16 +64,17 @@ def order(found: Evidence) -> Ruling | None:
     own = pick(found.rows, method=ORIGINAL)
     if not targets or own is None:
         return None
-    verdicts, parts, saved = [], [], []
-    for target, of in targets.items():
+    verdicts, bits, saved = [], [], []
+    for of in targets.values():
         hyper, focus, random = (
             of[name]["bits_per_byte"] for name in (HYPERNETWORK, "focus", "random")
         )
         verdicts.append(graded(min(focus - hyper, random - focus), found.margin))
-        parts.append(f"{target} {hyper:.2f}, {focus:.2f}, {random:.2f}")
+        bits.append((hyper, focus, random))
         lost = focus - own["bits_per_byte"]
         saved.append((focus - hyper) / lost if lost > 0 else 0.0)
-    text = "hypernetwork, FOCUS, random: " + "; ".join(parts)
+    means = " / ".join(f"{sum(column) / len(bits):.2f}" for column in zip(*bits, strict=True))
+    text = f"{means} bits/byte, so on {verdicts.count(SHOWN)} of {len(bits)} targets"
     verdict = _most(verdicts)
     if verdict == SHOWN:
         verdict = graded(sum(saved) / len(saved), 0.0, 1 - (76.9 - 73.0) / (76.9 - 55.6))

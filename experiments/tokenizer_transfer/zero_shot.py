@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.compressed_text import setting, wording
 from experiments.compressed_text.setting import Clock
-from experiments.tokenizer_transfer import base_models, hypernetworks, moves
+from experiments.tokenizer_transfer import base_models, hypernetworks, moves, zero_shot_picture
 from research.evaluation import bits_per_byte as bpb
 
 TITLE = "Zero-shot tokenizer transfer: one model, tokenizers that it never saw (main tables)"
@@ -37,8 +37,7 @@ accuracy: the paper's average over tasks."""
 BRIEF = (
     "target", "method", "bits_per_byte", "lost", "kept", "tokens_per_byte", "overlap", "accuracy",
 )  # fmt: skip
-# Unigram is the paper's kind of target.
-SUMMARY = {"key": ("method",), "value": "bits_per_byte", "where": {"target": "Unigram 4k"}}
+summary, picture = zero_shot_picture.summary, zero_shot_picture.draw
 ORIGINAL = "original"
 
 

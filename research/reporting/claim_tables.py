@@ -33,16 +33,22 @@ def line(each: Judged) -> dict[str, str]:
 
 def headlines(found: Sequence[Judged]) -> str:
     """The twelve claims that everything else is about, as Markdown."""
-    rows = [
-        {
+    rows: list[dict[str, str]] = []
+    paper = None
+    for each in found:
+        if not each.claim.headline:
+            continue
+        if each.paper != paper:
+            paper = each.paper
+            rows.append(dict.fromkeys(("paper", "ours", "verdict"), "") | {
+                "claim": f"**{NAMES.get(paper, paper)}**"
+            })  # fmt: skip
+        rows.append({
             "claim": each.claim.statement,
             "paper": each.claim.paper,
             "ours": each.ours + (f" ({each.scale})" if each.scale else ""),
             "verdict": f"**{each.verdict}**",
-        }
-        for each in found
-        if each.claim.headline
-    ]
+        })
     return tables.markdown(("claim", "paper", "ours", "verdict"), rows)
 
 
