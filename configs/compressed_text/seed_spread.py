@@ -8,8 +8,8 @@ the widest of these spreads (`freevocab claims`).
 
 cpu: builtin corpus, M1 = byte 5-gram, M2 "mini", 100 steps of 16 x 128 tokens of 12 bits. Not yet
   run; about 5 minutes on 2 cores.
-hours: novels, M2 "small", 1,300 steps of 16 x 128, five minutes a model on 2 cores. Not yet run;
-  about 50 minutes.
+hours: novels, M2 "small", 650 steps of 8 x 512 tokens of 12 bits, the first sixth of a training of
+  the other tables. Not yet run; about 50 minutes on 2 cores.
 gpu: text in $FREEVOCAB_DATA, W = 16, M2 25m, 250 steps of 64 x 512. Not yet run.
 paper: C4, 25m, 200,000 steps of 256 x 512. The paper, five seeds: Bytes 1.2899 +- .0020,
   SentencePiece 1.1171 +- .0006, AC 1.4573 +- .0001, StaticAC 4.6936 +- .0005, EqualInfo (8-bit
@@ -25,11 +25,21 @@ from dataclasses import dataclass, replace
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
+    CPU_EXAMPLES,
+    CPU_TRAIN_BYTES,
+    CPU_VALID_BYTES,
     GPU_M2,
+    HOURS_EXAMPLES,
+    HOURS_M1,
+    HOURS_M2,
+    HOURS_TRAIN_BYTES,
+    HOURS_VALID_BYTES,
     LOCAL_TEXT,
+    NOVELS,
     PAPER_M1,
     PAPER_M2,
     QUICK_CORPUS,
+    QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
     CodecConfig,
@@ -52,10 +62,12 @@ class Config(TrainedTable):
     seeds: tuple[int, ...] = SEEDS
 
 
-def rows(window: int, vocab_size: int) -> tuple[CodecConfig, ...]:
+def rows(window: int, vocab_size: int, beta: int = 0) -> tuple[CodecConfig, ...]:
     """The paper's windows, a token each, and BPE."""
     return (
-        CodecConfig("equal_info", window_bits=window, bits_per_token=window, closing="point"),
+        CodecConfig(
+            "equal_info", window_bits=window, bits_per_token=window, closing="point", beta=beta
+        ),
         CodecConfig("bpe", vocab_size=vocab_size),
     )
 
@@ -67,19 +79,22 @@ def cpu() -> Config:
         m1=M1Config(order=5, beta=12),
         codecs=rows(12, 4096),
         m2=M2Config(size="mini", steps=100, padded_vocab_size=4224),
-        train_bytes=2_000_000,
-        valid_bytes=100_000,
+        train_bytes=CPU_TRAIN_BYTES,
+        valid_bytes=CPU_VALID_BYTES,
+        examples=CPU_EXAMPLES,
     )
 
 
 def hours() -> Config:
     """Ten trainings of five minutes."""
-    config = cpu()
-    return replace(
-        config,
-        m2=replace(config.m2, size="small", steps=1_300),
-        train_bytes=16_000_000,
-        valid_bytes=200_000,
+    return Config(
+        corpus=NOVELS,
+        m1=HOURS_M1,
+        codecs=rows(12, 4096, beta=12),
+        m2=replace(HOURS_M2, steps=650, padded_vocab_size=4224),
+        train_bytes=HOURS_TRAIN_BYTES,
+        valid_bytes=HOURS_VALID_BYTES,
+        examples=HOURS_EXAMPLES,
     )
 
 
@@ -116,5 +131,6 @@ def quick() -> Config:
         m2=QUICK_M2,
         train_bytes=4_000,
         valid_bytes=2_000,
+        examples=QUICK_EXAMPLES,
         seeds=(0, 1),
     )

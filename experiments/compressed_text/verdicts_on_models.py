@@ -169,10 +169,15 @@ def windows_before_bytes(found: Evidence) -> Ruling | None:
     return Ruling(verdict, text)
 
 
+def _subwords(rows: Sequence[Row]) -> Row | None:
+    """SentencePiece's Unigram: the paper's of 32k entries, or one as large as the windows' code."""
+    return widest(rows, "SentencePiece") or widest(rows, "Unigram")
+
+
 def subwords_best(found: Evidence) -> Ruling | None:
     """SentencePiece has the fewest bits/byte of what the paper compares."""
     rows = one_size(found.rows)
-    subwords, own, ac = widest(rows, "SentencePiece"), windows(rows), widest(rows, "AC")
+    subwords, own, ac = _subwords(rows), windows(rows), widest(rows, "AC")
     if None in (subwords, own, ac):
         return None
     others = [own, *(widest(rows, name) for name in ("Bytes", "GZip"))]
@@ -341,7 +346,7 @@ def gap_narrows(found: Evidence) -> Ruling | None:
     gaps = []
     for size in dict.fromkeys(row["size"] for row in found.rows):
         rows = [row for row in found.rows if row["size"] == size]
-        own, subwords = windows(rows), widest(rows, "SentencePiece")
+        own, subwords = windows(rows), _subwords(rows)
         if own and subwords:
             gaps.append((size, own["bits_per_byte"] - subwords["bits_per_byte"]))
     if len(gaps) < 2:
