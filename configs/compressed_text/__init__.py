@@ -16,4 +16,5 @@ TABLES = (  # in the order in which they are listed and reported
     "token_stability",
     "token_semantics",
     "position_accuracy",
+    "seed_spread",
 )

@@ -133,28 +133,11 @@ def _contexts(codec, codec_config, order: int, text: bytes) -> list[bytes]:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """The paper's orderings by ratio, per width of the tokens."""
-    lines: list[str | None] = []
-    for vocabulary in sorted({row["vocabulary"] for row in rows if row["method"] == "AC"}):
-        of = {row["method"]: row["ratio"] for row in rows if row["vocabulary"] == vocabulary}
-        windows = sorted((name for name in of if name.startswith("EqualInfo W=") and
-                          "point+delay" not in name), key=lambda name: int(name.split("=")[1]))
-        order = ["StaticAC", *windows, "AC"]
-        lines.append(wording.ordering(
-            f"longer windows compress better, V = {vocabulary}",
-            [(name, of.get(name)) for name in order],
-        ))
-        lines.append(wording.ordering(
-            f"GZip lies between StaticAC and AC, V = {vocabulary}",
-            [(name, of.get(name)) for name in ("StaticAC", "GZip", "AC")],
-        ))
-    gaps = [
-        row["uniform_bpb"] - row["unigram_bpb"] for row in rows if row["method"] == "AC"
-    ]
-    if gaps:
-        lines.append(wording.statement(
-            "AC's ids have no unigram structure: uniform and unigram agree within .01 bits/byte",
-            max(abs(gap) for gap in gaps) < 0.01,
-            ", ".join(f"{gap:+.4f}" for gap in gaps),
-        ))
-    return wording.compact(*lines, wording.text(rows))
+    """What M1's integer frequencies cost, and the text."""
+    costs = [row["floor_bpb"] for row in rows if row["floor_bpb"] is not None]
+    return wording.compact(
+        f"integer frequencies cost M1 {min(costs):+.3f} to {max(costs):+.3f} bits/byte"
+        if costs
+        else None,
+        wording.text(rows),
+    )

@@ -176,28 +176,17 @@ def _evaluation_batches(made: Pairs, m2) -> Iterator[dict[str, np.ndarray]]:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Which ids help to predict the text?"""
+    """What the ids of each codec add to predicting the text, and what is learned of coding."""
     alone = wording.pick(rows, method=ALONE)
-    coded = [row for row in rows if row["task"] == "decompress" and row["method"] != ALONE]
-    lines: list[str | None] = []
-    for row in coded:
-        gain = row["accuracy"] - alone["accuracy"]
-        learned = gain > 0.02
-        shown = f"{row['accuracy']:.2%} against {alone['accuracy']:.2%} for the byte model alone"
-        if row["method"] == "AC":
-            lines.append(wording.statement(
-                "nothing of AC's decompression is learned (within 2 %)", not learned, shown
-            ))
-        else:
-            lines.append(wording.statement(
-                f"decompressing {row['method']} is learned", learned, shown
-            ))
-    compressing = wording.pick(rows, method="AC", task="compress")
-    if compressing:
-        lines.append(wording.statement(
-            "compressing with AC stays under 5 % right",
-            compressing["accuracy"] < 0.05,
-            f"{compressing['accuracy']:.2%}, {compressing['nats']:.3f} nats of"
-            f" {compressing['uniform_nats']:.3f}",
-        ))
+    lines = []
+    for row in rows:
+        if row["task"] == "decompress" and row["method"] != ALONE:
+            gain = 100 * (row["accuracy"] - alone["accuracy"])
+            lines.append(f"{row['method']}'s ids before the text: {gain:+.1f} points right")
+        elif row["task"] == "compress":
+            saved = 1 - row["nats"] / row["uniform_nats"]
+            lines.append(
+                f"coding {row['method']}: {row['accuracy']:.1%} right,"
+                f" {round(100 * saved)} % of the nats learned"
+            )
     return wording.compact(*lines, wording.text(rows))

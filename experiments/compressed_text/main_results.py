@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
+from experiments.compressed_text import main_picture, setting, wording
+from experiments.compressed_text.verdict_parts import learned_of
 
 TITLE = "Bits/byte against FLOPs/byte (Tables 15 and 17, Figures 3 and 4)"
 COLUMNS = (
@@ -25,6 +26,7 @@ COLUMNS = (
 """See `setting.M2_COLUMNS`; size: M2's name, whose kernels the FLOPs are counted from."""
 
 SIZES = ("25m", "113m", "403m", "2b")
+summary, picture = main_picture.summary, main_picture.draw
 
 
 def _group(method: str) -> str:
@@ -91,62 +93,20 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """What the paper concludes from its table, decided by these rows."""
+    """How much of its ids each M2 has learned, and what the paper's comparison lacks."""
     lines: list[str | None] = []
     for size in dict.fromkeys(row["size"] for row in rows):
-        lines += _of_size(size, [row for row in rows if row["size"] == size])
+        of = [row for row in rows if row["size"] == size]
+        lines.append(f"at {size}, learned of a token's bits: {learned_of(of)}")
+        subwords, pairs = (wording.pick(of, method=name) for name in ("SentencePiece", "BPE"))
+        if subwords and pairs:
+            lines.append(
+                f"at {size}, BPE of {pairs['vocabulary']:,} entries, which the paper lacks:"
+                f" {pairs['bits_per_byte']:.3f} against SentencePiece's"
+                f" {subwords['bits_per_byte']:.3f}"
+            )
     lossy = [row for row in rows if row["lost_share"] is None]
     if lossy:
         names = ", ".join(dict.fromkeys(row["method"] for row in lossy))
         lines.append(f"encode only, nothing can be read back: {names} (the paper's rule)")
     return wording.compact(*lines, wording.text(rows))
-
-
-def _of_size(size: str, rows: list[dict[str, Any]]) -> list[str | None]:
-    widest: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: row["vocabulary"]):
-        widest[row["method"]] = row
-    bits = {name: row["bits_per_byte"] for name, row in widest.items()}
-    windows = next((name for name in bits if "EqualInfo" in name and "delay" not in name), "")
-    lossless = next((name for name in bits if "EqualInfo" in name and "delay" in name), "")
-    order = [(name, bits.get(name)) for name in ("SentencePiece", windows, "GZip", "StaticAC")]
-    lines = [wording.ordering(f"at {size}, fewest bits/byte first", order)]
-    if windows and "AC" in bits:
-        lines.append(
-            wording.ordering(
-                f"at {size}, windows are learnable where plain AC is not",
-                [(name, bits[name]) for name in (windows, "AC")],
-            )
-        )
-    if windows and lossless:
-        difference = bits[lossless] - bits[windows]
-        lines.append(
-            wording.statement(
-                f"at {size}, windows that can be decoded cost at most .02 bits/byte more "
-                "(Table 17: -.02 at 25m)",
-                difference <= 0.02,
-                f"{lossless} {bits[lossless]:.3f}, {windows} {bits[windows]:.3f}",
-            )
-        )
-    if "AC" in widest:
-        lines.append(_nothing_learned(size, widest["AC"]))
-    if "SentencePiece" in bits and "BPE" in bits:
-        lines.append(
-            f"at {size}, BPE of {widest['BPE']['vocabulary']:,} entries, which the paper lacks: "
-            f"{bits['BPE']:.3f} against SentencePiece's {bits['SentencePiece']:.3f}"
-        )
-    return lines
-
-
-def _nothing_learned(size: str, row: dict[str, Any]) -> str:
-    """Plain AC: is M2 within 1 % of the uniform distribution over its ids?"""
-    import math
-
-    from research.evaluation.bits_per_byte import uniform_bits_per_byte
-
-    uniform = uniform_bits_per_byte(row["vocabulary"], row["ratio"])
-    return wording.statement(
-        f"at {size}, M2 learns nothing from AC's ids: bits/byte within 1 % of uniform",
-        math.isclose(row["bits_per_byte"], uniform, rel_tol=0.01),
-        f"{row['bits_per_byte']:.3f} against {uniform:.3f}",
-    )

@@ -130,14 +130,13 @@ def _fixed_share(cut: list[Window]) -> float | None:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Is the first token's meaning plain and the second's not; does a code have one text?"""
+    """What a token tells by its position, and whether a code has one text."""
     share = {row["item"]: row["share"] for row in rows if row["part"] == "position"}
-    lines = [wording.statement(
-        "a token tells how its window begins in first position, far less in second",
-        share["position 1"] > 2 * share["position 2"],
-        f"share of the commonest two bytes: any token {share['any']:.2f}, first position"
-        f" {share['position 1']:.2f}, second {share['position 2']:.2f}",
-    )]
+    lines = [
+        "share of the commonest two bytes that windows with a token begin with: any token"
+        f" {share['any']:.2f}, in first position {share['position 1']:.2f}, in second"
+        f" {share['position 2']:.2f}"
+    ]
     fixed = {row["item"]: row["share"] for row in rows if row["part"] == "code"}
     if None not in fixed.values():
         lines.append(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compressed_text import setting, wording
+from experiments.compressed_text.verdict_parts import learned_of
 
 TITLE = "Window size (Table 16, Figs 5 and 6)"
 COLUMNS = setting.M2_COLUMNS
@@ -36,27 +37,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Shorter windows are more learnable (bits a token); wider tokens help."""
-    lines: list[str | None] = []
+    """How much of its ids each M2 has learned."""
+    lines = []
     for vocabulary in sorted({row["vocabulary"] for row in rows}):
         of = [row for row in rows if row["vocabulary"] == vocabulary]
-        lines.append(wording.ordering(
-            f"shorter windows are more learnable by bits a token, V = {vocabulary}",
-            [(row["method"], row["bits_per_token"]) for row in of],
-        ))
-        best = min(of, key=lambda row: row["bits_per_byte"])
-        lines.append(wording.statement(
-            f"the shortest window has the fewest bits/byte, V = {vocabulary}",
-            best is of[0],
-            f"best {best['method']} {best['bits_per_byte']:.3f}, shortest"
-            f" {of[0]['bits_per_byte']:.3f}",
-        ))
-    widths = sorted({row["vocabulary"] for row in rows})
-    for method in dict.fromkeys(row["method"] for row in rows):
-        found = [wording.pick(rows, method=method, vocabulary=v) for v in reversed(widths)]
-        lines.append(wording.ordering(
-            f"wider tokens help {method}",
-            [(f"V = {row['vocabulary']}", row["bits_per_byte"]) for row in found if row],
-            margin=wording.SEEDS,
-        ))
+        lines.append(f"V = {vocabulary:,}, learned of a token's bits: {learned_of(of)}")
     return wording.compact(*lines, wording.text(rows))

@@ -1,10 +1,9 @@
-"""Remarks: was an ordering of the paper reproduced? Said from the rows, in the same words."""
+"""What remarks under a table are made of. What a paper claims is judged in `claims`, not here."""
 
 from collections.abc import Sequence
 from typing import Any
 
 Row = dict[str, Any]
-SEEDS = 0.01  # bits/byte: twice the paper's widest standard deviation between seeds, about .006
 
 
 def pick(rows: Sequence[Row], **where: Any) -> Row | None:
@@ -15,30 +14,9 @@ def pick(rows: Sequence[Row], **where: Any) -> Row | None:
     return None
 
 
-def ordering(
-    claim: str, values: Sequence[tuple[str, float | None]], *, margin: float = 0.0
-) -> str | None:
-    """Says whether `values` rise from first to last, which is what `claim` states.
-
-    Args:
-      claim: the paper's statement, e.g. "shorter windows are more learnable".
-      values: (name, figure) in the order that the claim predicts; None if the row is not there.
-      margin: each step must exceed it; SEEDS for figures of one trained model each.
-
-    Returns:
-      One line, or None if a figure is not there or there is nothing to compare.
-    """
-    known = [(name, value) for name, value in values if value is not None]
-    if len(known) < max(2, len(values)):
-        return None
-    rises = all(b - a > margin for (_, a), (_, b) in zip(known, known[1:], strict=False))
-    shown = ", ".join(f"{name} {value:.4g}" for name, value in known)
-    return f"{'reproduced' if rises else 'not shown at this scale'}: {claim} ({shown})"
-
-
-def statement(claim: str, holds: bool, evidence: str) -> str:
-    """One line: whether a claim of the paper holds here, and the figures that decide."""
-    return f"{'reproduced' if holds else 'not shown at this scale'}: {claim} ({evidence})"
+def ours(statement: str, holds: bool, evidence: str) -> str:
+    """One line on a statement that no paper makes: whether it holds, and the figures for it."""
+    return f"{'holds' if holds else 'fails'}: {statement} ({evidence})"
 
 
 def text(rows: Sequence[Row]) -> str | None:

@@ -203,7 +203,7 @@ def _probabilities(params, inputs_BxL, keys_Bx2, *, config, alphabet):
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Do n-gram heads help, does a vocabulary of fixed vectors, and who is nearest to the truth?"""
+    """What n-gram heads and a vocabulary of fixed vectors change, and who is nearest?"""
     lines: list[str | None] = []
     trunks = [row for row in rows if row.get("vocabulary")]
     for vocabulary in dict.fromkeys(row["vocabulary"] for row in trunks):
@@ -211,14 +211,10 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         plain = next((row for row in pair if not row["ngram_heads"]), None)
         heads = next((row for row in pair if row["ngram_heads"]), None)
         if plain and heads:
-            distances = [heads["total_variation"], plain["total_variation"]]
             lines.append(
-                wording.statement(
-                    f"n-gram heads bring the {vocabulary} trunk nearer to the automaton",
-                    distances[0] < distances[1],
-                    f"total variation {distances[0]:.3f} with, {distances[1]:.3f} without;"
-                    f" {heads['accuracy']:.1f} and {plain['accuracy']:.1f} % possible",
-                )
+                f"the {vocabulary} trunk with n-gram heads and without: total variation"
+                f" {heads['total_variation']:.3f} and {plain['total_variation']:.3f},"
+                f" {heads['accuracy']:.1f} and {plain['accuracy']:.1f} % possible"
             )
     counted = [row for row in rows if row["model"].startswith("back-off")]
     fitted = [row for row in rows if row["model"].startswith("Baum-Welch")]
@@ -228,16 +224,8 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         if group
     }
     if len(best) == 3:
-        named = {what: f"{row['model']} {row['total_variation']:.3f}" for what, row in
-                 best.items()}
-        lines.append(
-            wording.statement(
-                "a trained trunk is nearer to the automaton than every n-gram (ICLL's finding)",
-                best["trunk"]["total_variation"] < best["n-gram"]["total_variation"],
-                f"{named['trunk']}, {named['n-gram']}",
-            )
-        )
-        lines.append(f"total variation of the best: {', '.join(named.values())}; what has "
+        named = [f"{row['model']} {row['total_variation']:.3f}" for row in best.values()]
+        lines.append(f"total variation of the best: {', '.join(named)}; what has "
                      "not been shown yet nobody can know, so 0 is out of reach")
     lines += _late(counted, fitted) + _vocabularies(trunks)
     if any(not row["ngram_heads"] for row in trunks):
@@ -257,7 +245,7 @@ def _late(counted, fitted) -> list[str | None]:
     last = seen[-1]
     count, fit = min(row[last] for row in counted), fitted[0][last]
     return [
-        wording.statement(
+        wording.ours(
             "knowing the kind of automaton pays once there are strings to fit it to",
             fit < count,
             f"from {last.split()[1]} strings on: Baum-Welch {fit:.3f}, best n-gram {count:.3f};"

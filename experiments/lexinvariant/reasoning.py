@@ -89,11 +89,6 @@ def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
     }
 
 
-SUMMARY = {
-    "key": ("task", "symbols", "model"),
-    "value": "accuracy",
-    "where": {"ids": "characters"},
-}
 PAPER_ROWS: list[dict[str, Any]] = [
     *_paper(
         "uniform",
@@ -118,6 +113,26 @@ PAPER_ROWS: list[dict[str, Any]] = [
         ),
     ),
 ]
+
+
+def summary(
+    rows: list[dict[str, Any]], paper_rows: list[dict[str, Any]]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """(columns, lines): % right by task and sampling, a model a column, and a copy at random."""
+    cells = [row for row in rows if row.get("accuracy") is not None and row["model"] != CHANCE]
+    first = cells[0]["text"], cells[0]["ids"]
+    lines: dict[str, dict[str, Any]] = {}
+    for row in cells:
+        if (row["text"], row["ids"]) == first:
+            name = f"{row['task']}, symbols {row['symbols']}"
+            model = "a copy of any candidate" if row["model"] == COPYING else row["model"]
+            lines.setdefault(name, {"task": name})[model] = round(row["accuracy"], 1)
+    for row in paper_rows:
+        line = lines.get(f"{row['task']}, symbols {row['symbols']}")
+        if line is not None and (row["text"], row["ids"]) == ("Pile", "characters"):
+            line[f"paper, {row['model']}"] = row["accuracy"]
+    columns = dict.fromkeys(name for line in lines.values() for name in line)
+    return list(columns), list(lines.values())
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -234,7 +249,7 @@ def _over_cells(config, cells, log) -> list[dict[str, Any]]:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Is lexinvariant above standard, for each task and sampling; what becomes of "4X"."""
+    """Each model beside standard, for each task and sampling; what becomes of "4X"."""
     lines: list[str | None] = []
     compared = [row for row in rows if row.get("gain") is not None]
     for name in dict.fromkeys(row["model"] for row in compared):
@@ -252,7 +267,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _above(name, symbols, task, cells, rows) -> str:
-    """Reproduced where it is surely above standard, and above a copy of any candidate."""
+    """A model against the standard one, and against a copy of any candidate."""
     theirs = [
         row for row in PAPER_ROWS
         if (row["symbols"], row["task"]) == (symbols, task) and row.get("gain") is not None
@@ -280,11 +295,7 @@ def _above(name, symbols, task, cells, rows) -> str:
     if below:
         number = f"{below} of {len(cells)} " if len(cells) > 1 else ""
         shown += f"; {number}below a copy of any candidate, {wanted:.1f} %"
-    return wording.statement(
-        f"{name} above standard in {task}, symbols {symbols} ({paper})",
-        not below and all(row["above_standard"] is True for row in cells),
-        shown,
-    )
+    return f"{name} beside standard in {task}, symbols {symbols}: {shown} ({paper} above)"
 
 
 def _times(rows, kind) -> str | None:

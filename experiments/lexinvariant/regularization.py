@@ -219,15 +219,10 @@ def _of_choices(asked, rows) -> list[str | None]:
     lines: list[str | None] = []
     for row in asked:
         if row["shots"] == last and row["p"] == 0.2:
-            up, _, down = map(int, row["up/same/down"].split("/"))
             p_value = 1.0 if row["sign_p"] is None else row["sign_p"]
             lines.append(
-                wording.statement(
-                    f"{_name(row)} improves more tasks than it harms at {last} shots, sign test"
-                    " below .05 (the paper: 22 of BIG-bench's categories up, 11 down)",
-                    up > down and p_value < 0.05,
-                    f"{row['up/same/down']} up/same/down, p-value {p_value:.2f}",
-                )
+                f"{_name(row)} at {last} shots: {row['up/same/down']} tasks up/same/down, sign test"
+                f" {p_value:.2f} (the paper: 22 of BIG-bench's categories up, 11 down)"
             )
         if row["shots"] == last and row["p"] == 0 and "up/same/down" in row:
             lines.append(

@@ -14,7 +14,6 @@ COLUMNS = ("variant", "bits_per_byte", "worse", "worst_target", "accuracy", "sec
 """bits_per_byte: mean over the targets (and seeds); worse: above the first row. A column for each
 target follows in the file. accuracy: the ALM paper's average over tasks and three targets, of
 TinyLlama's hypernetwork: zett's form, residual with the auxiliary loss, residual without."""
-SUMMARY = {"key": ("variant",), "value": "bits_per_byte"}
 FVT = "fvt (no training)"
 PAPER_ROWS: list[dict[str, Any]] = [
     {"variant": "zett's form, identity first", "accuracy": round((42.4 + 42.2 + 41.9) / 3, 2)},
@@ -64,20 +63,12 @@ def _row(name: str, bits: list[list[float]], targets) -> dict[str, Any]:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Does each part help?"""
+    """What each change does."""
     bits = {row["variant"]: row["bits_per_byte"] for row in rows}
     first = rows[1]["variant"] if len(rows) > 1 else FVT
-    lines: list[str | None] = [
-        wording.ordering(
-            "the residual form before zett's, which has to learn the identity first",
-            [("residual", bits.get(first)), ("zett", bits.get("zett's form, identity first"))],
-            margin=wording.SEEDS,
-        )
+    changes = [
+        f"{name}: {value - bits[first]:+.3f} bits/byte beside {first}"
+        for name, value in bits.items()
+        if name not in (first, FVT)
     ]
-    for name, value in bits.items():
-        if name not in (first, FVT):
-            change = value - bits[first]
-            near = abs(change) <= wording.SEEDS
-            what = "no difference beyond seeds" if near else "worse" if change > 0 else "better"
-            lines.append(f"{name}: {change:+.3f} bits/byte ({what})")
-    return wording.compact(*lines, wording.text(rows))
+    return wording.compact(*changes, wording.text(rows))

@@ -36,7 +36,6 @@ accuracy: % of questions right, which of four continuations is the text's own (c
 interval of 95 %. kept: accuracy (the paper: score) as % of the fine-tuned model's; its interval by
 resampling questions. score: the paper's MT-Bench, of Mistral-7B-Instruct moved to GPT-2's
 tokenizer, figures not fully certain."""
-SUMMARY = {"key": ("model", "method"), "value": "bits_per_byte"}
 ORIGINAL = "original"
 BASE_ROWS = "original, rows of the base model"
 OWN_ROWS = "hypernetwork on the fine-tuned rows"
@@ -146,23 +145,11 @@ def _n_shot(
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Is the base model's hypernetwork good for its variant; does the task vector help?"""
-    bits = {row["method"]: row["bits_per_byte"] for row in rows}
-    n_shot = {name: value for name, value in bits.items() if name.startswith("n-shot")}
-    rivals = {name: bits[name] for name in ("fvt", "focus") if name in bits}
-    lines = [
-        wording.ordering(
-            "the base model's hypernetwork serves the fine-tuned model better than FOCUS",
-            [("hypernetwork", bits.get(moves.HYPERNETWORK)), ("focus", rivals.get("focus"))],
-            margin=wording.SEEDS,
-        ),
-        wording.ordering(
-            "a task vector helps: the best lambda above 0 before lambda 0",
-            [
-                ("best", min((v for k, v in n_shot.items() if not k.endswith(" 0")), default=None)),
-                ("lambda 0", n_shot.get("n-shot, lambda 0")),
-            ],
-            margin=wording.SEEDS,
-        ),
-    ]
-    return wording.compact(*lines, wording.text(rows))
+    """What each way of moving leaves of the fine-tuned model."""
+    own = rows[0]["bits_per_byte"]
+    best = min(rows[2:], key=lambda row: row["bits_per_byte"])
+    return wording.compact(
+        f"the fine-tuned model has {own:.3f} bits/byte; the best that was moved,"
+        f" {best['method']}, {best['bits_per_byte']:.3f}",
+        wording.text(rows),
+    )

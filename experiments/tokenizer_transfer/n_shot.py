@@ -39,7 +39,6 @@ PLOT = {
     "across": "at ",
     "lines": True,
 }
-SUMMARY = {"key": ("target", "start"), "value": "bits_per_byte"}
 ORIGINAL = "original"
 TOGETHER = "hypernetwork, itself trained on"
 PAPER_ROWS: list[dict[str, Any]] = [
@@ -150,27 +149,6 @@ def _with_saved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Does the better start stay ahead?"""
-    ends = {row["start"]: row["bits_per_byte"] for row in rows}
-    focus = ("focus", ends.get("focus"))
-    lines = [
-        wording.ordering(
-            "n-shot, the hypernetwork itself trained on as in the paper: before FOCUS",
-            [("hypernetwork", ends.get(TOGETHER)), focus],
-            margin=wording.SEEDS,
-        ),
-        wording.ordering(
-            "the rows that the hypernetwork predicted, trained on as all others are: before FOCUS",
-            [("hypernetwork", ends.get(moves.HYPERNETWORK)), focus],
-            margin=wording.SEEDS,
-        ),
-        wording.ordering(
-            "the original tokenizer, trained as long, stays ahead of every transfer",
-            [
-                (ORIGINAL, ends.get(ORIGINAL)),
-                ("best transfer", min(v for k, v in ends.items() if k != ORIGINAL)),
-            ],
-            margin=wording.SEEDS,
-        ),
-    ]
-    return wording.compact(*lines, wording.text(rows))
+    """Where each start ends."""
+    shown = ", ".join(f"{row['start']} {row['bits_per_byte']:.3f}" for row in rows)
+    return wording.compact(f"bits/byte in the end: {shown}", wording.text(rows))

@@ -40,6 +40,11 @@ COMMANDS = {
         "research.cli.listing:run",
         "every table: scales, expected time, last result",
     ),
+    "claims": Command(
+        "research.cli.claims:Claims",
+        "research.cli.claims:run",
+        "what the papers claim, and what our records say of it",
+    ),
     "report": Command(
         "research.cli.report:Report",
         "research.cli.report:run",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from research.cli.arguments import unknown
 from research.errors import UsageError
+from research.reporting.claims import Claim
 
 SCALES = ("cpu", "hours", "gpu", "paper")
 
@@ -41,7 +42,6 @@ class Table(NamedTuple):
         if make is None:
             raise UsageError(f"{self.path} has no {scale} scale")
         return make()
-
 
     @property
     def main(self) -> bool:
@@ -79,8 +79,7 @@ def select(target: str | None) -> list[Table]:
     paper, _, name = target.partition("/")
     of_paper = [table for table in known if table.paper == paper]
     if not of_paper:
-        papers = dict.fromkeys(table.paper for table in known)
-        raise UsageError(unknown("paper", paper, papers))
+        raise UsageError(unknown("paper", paper, papers()))
     if name == "all":
         return of_paper
     if name:
@@ -89,6 +88,17 @@ def select(target: str | None) -> list[Table]:
             raise UsageError(unknown("table", name, [table.name for table in of_paper]))
         return named
     return [table for table in main if table.paper == paper]
+
+
+def claims(paper: str) -> tuple[Claim, ...]:
+    """What a paper claims, as experiments/<paper>/claims.py lists it; nothing without the file."""
+    name = f"experiments.{paper}.claims"
+    return importlib.import_module(name).CLAIMS if _exists(name) else ()
+
+
+def papers() -> list[str]:
+    """Every paper with tables."""
+    return list(dict.fromkeys(table.paper for table in tables()))
 
 
 def _exists(module: str) -> bool:

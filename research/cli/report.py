@@ -1,58 +1,66 @@
-"""`freevocab report`: results as Markdown, CSV and plots; the README's table too."""
+"""`freevocab report`: verdicts and results as Markdown, CSV and plots; the README's block too."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from research import files
-from research.cli import catalog
+from research.cli import catalog, claims
 from research.errors import UsageError
-from research.reporting import report, results
+from research.reporting import columns, readme, report, results
+from research.reporting.claims import Judged
 
 
 @dataclass(frozen=True)
 class Report:
-    """Write every result, ours beside the paper's: report.md, and a CSV and a plot per table."""
+    """Write what became of every claim, then every result, ours beside the paper's: report.md, and
+    a CSV and a plot per table."""
 
     workdir: Path = Path("runs")
     """Results under WORKDIR/results are shown in place of the committed ones."""
     out: Path | None = None
     """Where the report goes; WORKDIR/report if not given."""
     readme: Path | None = None
-    """Only rewrite the results table of this file, from the committed results."""
+    """Only rewrite the results of this file, and its pictures, from the committed results."""
 
 
 def run(options: Report) -> None:
-    """Writes the report, or the README's table."""
+    """Writes the report, or the README's results."""
     if options.readme is not None:
         if not options.readme.is_file():
             raise UsageError(f"there is no file {options.readme}")
+        judged = claims.judged(claims.records(results.COMMITTED))
+        shown = main_sections(judged)
         old = options.readme.read_text(encoding="utf-8")
-        new = report.update_readme(old, main_sections())
+        new = readme.update(old, shown, judged)
         files.write_text(options.readme, new)
-        print(f"{options.readme}: {'as before' if new == old else 'updated'}")
+        pictures = readme.write_pictures(options.readme.parent, shown)
+        said = "as before" if new == old else "updated"
+        print(f"{options.readme}: {said}; {len(pictures)} pictures in {readme.PICTURES}")
         return
     out = options.out or options.workdir / "report"
-    shown = sections(results.COMMITTED, options.workdir / "results")
-    written = report.write(out, shown)
+    directories = results.COMMITTED, options.workdir / "results"
+    judged = claims.judged(claims.records(*directories))
+    shown = sections(judged, *directories)
+    written = report.write(out, shown, judged)
     measured = sum(len(section.results) for section in shown)
     print(f"{len(shown)} tables, {measured} results; {len(written)} files, first {written[0]}")
 
 
-def main_sections() -> list[report.Section]:
+def main_sections(judged: list[Judged]) -> list[report.Section]:
     """The main tables with their committed results."""
     main = {table.path for table in catalog.select(None)}
-    shown = sections(results.COMMITTED)
-    return [section for section in shown if f"{section.paper}/{section.table}" in main]
+    return [section for section in sections(judged, results.COMMITTED) if section.path in main]
 
 
-def sections(*directories: Path) -> list[report.Section]:
+def sections(judged: list[Judged], *directories: Path) -> list[report.Section]:
     """One section for every table, with what the directories hold of it; a later one wins."""
     measured = results.load_all(*directories)
     found = []
     for table in catalog.tables():
         experiment, configuration = table.experiment(), table.configuration()
         scales = [scale for scale in catalog.SCALES if hasattr(configuration, scale)]
-        keys = {scale: (table.paper, table.name, scale) for scale in scales}
+        scales += [key[2] for key in measured if key[:2] == tuple(table) and key[2] not in scales]
+        keys = {scale: (*table, scale) for scale in scales}
         found.append(
             report.Section(
                 paper=table.paper,
@@ -63,7 +71,11 @@ def sections(*directories: Path) -> list[report.Section]:
                 scales=scales,
                 results={s: measured[key] for s, key in keys.items() if key in measured},
                 plot=getattr(experiment, "PLOT", None),
-                brief=getattr(experiment, "SUMMARY", None),
+                draw=getattr(experiment, "picture", None),
+                summary=getattr(experiment, "summary", None),
+                brief=getattr(experiment, "BRIEF", ()),
+                note=columns.note(experiment.__file__),
+                judged=[each for each in judged if each.claim.table == table.path],
                 pictures=[
                     picture
                     for key in keys.values()

@@ -7,12 +7,12 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from research import files, interrupts
-from research.cli import catalog, earlier_runs, overrides, progress
+from research.cli import catalog, claims, earlier_runs, overrides, progress
 from research.errors import FreevocabError, UsageError
 from research.reporting import environment, kept_rows, results, tables
 from research.reporting.results import Result
@@ -163,7 +163,7 @@ def _run_one(
     if options.retrain and options.record:
         results.keep_weights(directory / "weights", Path("results") / table.paper / "weights")
     kept_rows.forget(directory, config)
-    _show(experiment, scale, rows, remarks, known)
+    _show(table, scale, rows, remarks, config, options, known)
     print(f"({progress.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)
 
 
@@ -176,14 +176,24 @@ def _show_finished(
     path = results.path_of(options.workdir / "results", table.paper, table.name, last.scale)
     if options.record:
         path = results.copy(path, results.path_of("results", table.paper, table.name, last.scale))
-    _show(experiment, last.scale, last.rows, last.notes, known)
+    _show(table, last.scale, last.rows, last.notes, last.config, options, known)
     print(f"(finished on {last.date}, not run again; in {path}{_hidden(experiment)})", flush=True)
 
 
 def _show(
-    experiment, scale: str, rows: list[dict], remarks: list[str], known: Result | None
+    table: catalog.Table,
+    scale: str,
+    rows: list[dict],
+    remarks: list[str],
+    config: Any,
+    options: Reproduce,
+    known: Result | None,
 ) -> None:
-    """Prints a table, the paper's rows beside it; `known` is the committed result."""
+    """Prints a table, what is to be said of it, and what it says of the paper's claims.
+
+    known: the committed result.
+    """
+    experiment = table.experiment()
     label = f"ours, {scale}"
     _, paper_rows = tables.smallest_size(experiment.PAPER_ROWS)
     # A table too wide for a terminal names the columns that are shown there.
@@ -194,6 +204,10 @@ def _show(
         print(f"- {remark}")
     if known is not None and (texts := results.other_texts(rows, known.rows)):
         print(f"- another text than the committed result's, which was measured on {texts}")
+    if scale != "quick":  # numbers that mean nothing decide nothing
+        measured = claims.records(results.COMMITTED, options.workdir / "results")
+        for line in claims.of_run(table, scale, rows, config, measured):
+            print(f"- {line}")
 
 
 def _hidden(experiment) -> str:

@@ -1,8 +1,9 @@
 """Plots of tables as PNG: our points and the paper's curves on the same axes."""
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -76,7 +77,6 @@ def save(
       False, and writes nothing, if no row has both figures.
     """
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
     every = [row for rows in (*ours.values(), paper_rows) for row in rows]
     panels = [None]
@@ -96,47 +96,64 @@ def save(
     columns = min(axes.abreast, len(panels))
     lines = -(-len(panels) // columns)
     size = (5.5 + 3.5 * columns, 5.5 if lines == 1 else 4 * lines)
+    spread = [x for points in _points(axes, every).values() for x, _ in points]
+    log_x = axes.log_x and min(spread) > 0 and max(spread) > 3 * min(spread)
+    with canvas(path, size) as figure:
+        plots = figure.subplots(lines, columns, sharey="row", squeeze=False)
+        for plot in plots.flat[len(panels) :]:
+            plot.set_axis_off()
+        for plot, panel in zip(plots.flat, panels, strict=False):
+            _curves(plot, axes, panel, ours, paper_rows, colours, dashes, markers)
+            if log_x:
+                plot.set_xscale("log")
+                if axes.across:  # few places, the columns' own: name these and no powers of ten
+                    places = sorted(set(spread))
+                    plot.set_xticks(places, [f"{x:g}" for x in places])
+                    plot.set_xticks([], minor=True)
+            if axes.log_y:
+                plot.set_yscale("log")
+            plot.set(title=title if panel is None else panel, xlabel=heading(axes.x))
+            plot.grid(alpha=0.3, which="both")
+        for plot in plots[:, 0]:
+            plot.set_ylabel(heading(axes.y))
+        if axes.panels:
+            figure.suptitle(title)
+        drawn = [label for label, rows in ours.items() if _points(axes, rows)]
+        keys = _legend(colours, {label: markers[label] for label in drawn}, dashes)
+        if axes.thin and any(row.get(axes.thin) for row in every):
+            keys.append(_line(color="grey", linewidth=0.8, label=f"thin: {axes.thin}"))
+        figure.legend(handles=keys, loc="outside right upper", fontsize="small", frameon=False)
+    return True
+
+
+@contextlib.contextmanager
+def canvas(path: str | os.PathLike, size: tuple[float, float]) -> Iterator[Any]:
+    """A matplotlib figure to draw on, written to `path` as a PNG when the block ends well."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=size, layout="constrained")
-    plots = figure.subplots(lines, columns, sharey="row", squeeze=False)
-    for plot in plots.flat[len(panels) :]:
-        plot.set_axis_off()
-    for plot, panel in zip(plots.flat, panels, strict=False):
-        for (name, variant), points in _points(axes, _of(axes, panel, paper_rows)).items():
-            style = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "linewidth": 1}
-            xs, ys = zip(*points, strict=True)
-            plot.plot(xs, ys, dashes[variant], color=colours[name], **style)
-        for label, rows in ours.items():
-            for row_points, thin in _our_curves(axes, _of(axes, panel, rows)):
-                for (name, _), points in row_points.items():
-                    xs, ys = zip(*points, strict=True)
-                    style = {"color": colours[name], "linestyle": "none"}
-                    if axes.lines:
-                        style |= {"linestyle": "-", "linewidth": 0.8 if thin else 1.5}
-                    if not thin:
-                        style |= {"marker": markers[label], "markersize": 6.5, "zorder": 3}
-                    plot.plot(xs, ys, **style)
-        if axes.log_x:
-            plot.set_xscale("log")
-            if axes.across:  # few places, the columns' own: name these and no powers of ten
-                curves = _points(axes, every).values()
-                places = sorted({x for points in curves for x, _ in points})
-                plot.set_xticks(places, [f"{x:g}" for x in places])
-                plot.set_xticks([], minor=True)
-        if axes.log_y:
-            plot.set_yscale("log")
-        plot.set(title=title if panel is None else panel, xlabel=heading(axes.x))
-        plot.grid(alpha=0.3, which="both")
-    for plot in plots[:, 0]:
-        plot.set_ylabel(heading(axes.y))
-    if axes.panels:
-        figure.suptitle(title)
-    drawn = [label for label, rows in ours.items() if _points(axes, rows)]
-    keys = _legend(colours, {label: markers[label] for label in drawn}, dashes)
-    figure.legend(handles=keys, loc="outside right upper", fontsize="small", frameon=False)
+    yield figure
     with files.atomic_path(path) as temporary:
         # Without the software's version in it, the same rows give the same file.
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
-    return True
+
+
+def _curves(plot, axes, panel, ours, paper_rows, colours, dashes, markers) -> None:
+    """The paper's lines and our points in one panel."""
+    for (name, variant), points in _points(axes, _of(axes, panel, paper_rows)).items():
+        style = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "linewidth": 1}
+        xs, ys = zip(*points, strict=True)
+        plot.plot(xs, ys, dashes[variant], color=colours[name], **style)
+    for label, rows in ours.items():
+        for row_points, thin in _our_curves(axes, _of(axes, panel, rows)):
+            for (name, _), points in row_points.items():
+                xs, ys = zip(*points, strict=True)
+                style = {"color": colours[name], "linestyle": "none"}
+                if axes.lines:
+                    style |= {"linestyle": "-", "linewidth": 0.8 if thin else 1.5}
+                if not thin:
+                    style |= {"marker": markers[label], "markersize": 6.5, "zorder": 3}
+                plot.plot(xs, ys, **style)
 
 
 def _of(axes: Axes, panel: Any, rows: Sequence[Row]) -> list[Row]:
@@ -153,16 +170,19 @@ def _our_curves(axes: Axes, rows: Sequence[Row]):
 
 def _legend(colours, markers, dashes) -> list:
     """A key for each curve, each of our labels, and each kind of the paper's lines."""
-    from matplotlib.lines import Line2D
-
-    keys = [Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in
-            colours.items()]
+    keys = [_line(color=colour, linewidth=3, label=name) for name, colour in colours.items()]
     for label, marker in markers.items():
-        keys.append(Line2D([], [], color="black", marker=marker, linestyle="none", label=label))
+        keys.append(_line(color="black", marker=marker, linestyle="none", label=label))
     for variant, dash in dashes.items():
         text = ", ".join(part for part in ("paper", variant) if part)
-        keys.append(Line2D([], [], color="black", linestyle=dash, linewidth=1, label=text))
+        keys.append(_line(color="black", linestyle=dash, linewidth=1, label=text))
     return keys
+
+
+def _line(**style):
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **style)
 
 
 def _points(axes: Axes, rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple[float, float]]]:

@@ -1,17 +1,17 @@
-"""A report: every table with our results at every scale beside the paper's figures."""
+"""A report: what became of every claim, then every table with the paper's figures beside ours."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from research import files
-from research.errors import UsageError
-from research.reporting import environment, plots, tables
+from research.reporting import claim_tables, claims, columns, environment, plots, tables
+from research.reporting.claims import Judged
 from research.reporting.results import Result
 
-BEGIN = "<!-- results: written by `freevocab report --readme README.md` -->"
-END = "<!-- /results -->"
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,11 @@ class Section:
       results: scale -> what was measured; an absent scale has not been run.
       scales: that the table can be run at.
       plot: what the experiment says about its plot, or None.
-      brief: what `summary` shows where the table says so: 'value', the column; 'key', the columns
-        that name a line; 'where', column -> the value that rows must have.
+      draw: draws the table's own picture from (path, title, rows, paper's rows) instead.
+      summary: (rows, paper's rows) -> columns and lines of a table for one screen, or None.
+      brief: the columns that the experiment shows on a terminal, where it has more.
+      note: what the experiment says of its columns.
+      judged: the claims that the table decides.
       pictures: PNG files that runs left beside their results.
     """
 
@@ -32,150 +35,152 @@ class Section:
     table: str
     title: str
     columns: Sequence[str]
-    paper_rows: Sequence[Mapping[str, Any]]
+    paper_rows: Sequence[Row]
     scales: Sequence[str]
     results: Mapping[str, Result] = field(default_factory=dict)
     plot: Mapping[str, Any] | None = None
-    brief: Mapping[str, Any] | None = None
+    draw: Callable[..., bool] | None = None
+    summary: Callable[..., tuple[list[str], list[dict[str, Any]]]] | None = None
+    brief: Sequence[str] = ()
+    note: str = ""
+    judged: Sequence[Judged] = ()
     pictures: Sequence[Path] = ()
+
+    @property
+    def path(self) -> str:
+        return f"{self.paper}/{self.table}"
 
     @property
     def ours(self) -> dict[str, list[dict[str, Any]]]:
         return {f"ours, {scale}": result.rows for scale, result in self.results.items()}
 
+    @property
+    def best(self) -> str | None:
+        """The scale of the best record."""
+        return next((scale for scale in claims.SCALES if scale in self.results), None)
 
-def write(directory: Path, sections: Sequence[Section]) -> list[Path]:
+
+def write(directory: Path, sections: Sequence[Section], judged: Sequence[Judged]) -> list[Path]:
     """Writes report.md, and a CSV and (where there is something to draw) a PNG for each table.
+
+    Args:
+      judged: every claim.
 
     Returns:
       The paths written, report.md first.
     """
-    written, parts = [], ["# Results: ours beside the papers'\n"]
+    written, parts = [], [_head(sections, judged)]
     for section in sections:
-        columns, rows = tables.merge(section.columns, section.ours, section.paper_rows)
+        names, rows = tables.merge(section.columns, section.ours, section.paper_rows)
         path = directory / section.paper / f"{section.table}.csv"
-        files.write_text(path, tables.comma_separated(columns, rows))
+        files.write_text(path, tables.comma_separated(names, rows))
         written.append(path)
         picture = plots.path_of(directory, section.paper, section.table)
-        axes = plots.axes_of(section.columns, section.plot)
-        drawn = axes is not None and plots.save(
-            picture, section.title, axes, section.ours, section.paper_rows
-        )
-        if drawn:
-            written.append(picture)
-        shown = [picture] * drawn
+        shown = [picture] * draw(section, picture)
+        written += shown
         for source in section.pictures:
             shown.append(picture.with_name(f"{section.table}-{source.name}"))
             files.write_bytes(shown[-1], source.read_bytes())
             written.append(shown[-1])
         shown = [path.relative_to(directory) for path in shown]
-        parts.append(_markdown(section, columns, rows, shown))
+        parts.append(_markdown(section, shown))
     page = directory / "report.md"
     files.write_text(page, "\n".join(parts))
     return [page, *written]
 
 
-def summary(section: Section) -> str:
-    """A short Markdown table: one line for each method, one column for each scale and the paper.
-
-    It shows bits/byte, or the first column of measured numbers where the table has none. Several
-    rows of a method (one for each vocabulary) stand side by side; where a table has models of
-    several sizes, the paper's smallest is shown.
-    """
-    brief = section.brief or {}
-    key = section.columns[0]
-
-    def chosen(some):
-        """Rows of the brief, each named by its key where it has one."""
-        where = brief.get("where", {}).items()
-        some = [row for row in some if all(row.get(column) == want for column, want in where)]
-        if names_ := brief.get("key"):
-            some = [
-                dict(row) | dict.fromkeys((key, "group"), ", ".join(str(row[n]) for n in names_))
-                for row in some
-            ]
-        return some
-
-    rows = chosen([row for each in section.ours.values() for row in each])
-    bits = [name for name in section.columns if name in plots.BITS_PER_BYTE]
-    value = brief.get("value") or next(
-        name for name in (*bits, *section.columns) if _number(rows, name)
+def draw(section: Section, path: Path) -> bool:
+    """Draws a table's picture, its own or one by its columns; False if there is nothing to draw."""
+    if section.draw is not None and section.best is not None:
+        return section.draw(
+            path, section.title, section.results[section.best].rows, section.paper_rows
+        )
+    axes = plots.axes_of(section.columns, section.plot)
+    return axes is not None and plots.save(
+        path, section.title, axes, section.ours, section.paper_rows
     )
-    paper, paper_rows = tables.smallest_size(chosen(section.paper_rows))
-    shown = [scale for scale in section.scales if scale != "paper" or scale in section.results]
-    lines = []
-    names: dict[Any, Any] = {}
-    for row in [*rows, *paper_rows]:
-        names.setdefault(tables.group(section.columns, row), row.get(key))
-    for group, name in names.items():
-
-        def values(some, group=group):
-            return _values([r for r in some if tables.group(section.columns, r) == group], value)
-
-        line = {key: name, paper: values(paper_rows)}
-        for scale in shown:
-            result = section.results.get(scale)
-            line[f"ours, {scale}"] = values(chosen(result.rows)) if result else "not yet run"
-        lines.append(line)
-    columns = [key, *(f"ours, {scale}" for scale in shown), paper]
-    title = f"{section.title}: {tables.heading(value)}"
-    return f"{title}\n\n{tables.markdown(columns, lines)}"
 
 
-def update_readme(text: str, sections: Sequence[Section]) -> str:
-    """`text` with everything between the two result marks replaced by the sections' summaries.
-
-    Raises:
-      UsageError: if a mark is missing.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"no lines '{BEGIN}' and '{END}' to write the results between")
-    parts = []
-    for section in sections:
-        if not section.results:
-            continue
-        notes = [f"- {scale}: {_origin(result)}" for scale, result in section.results.items()]
-        parts.append(summary(section) + "\n" + "\n".join(notes) + "\n")
-    body = "\n".join(parts) or "Nothing has been measured yet.\n"
-    return f"{before}{BEGIN}\n\n{body}\n{END}{after}"
+def origin(result: Result, spread: claims.Spread | None = None) -> str:
+    """Where a result comes from, in one line."""
+    machine = environment.machine(result.hardware)
+    seeds = f"seeds {result.seeds}" if len(result.seeds) != 1 else f"seed {result.seeds[0]}"
+    commit, mark, _ = (result.commit or "an installed package").partition("+")
+    commit = commit[:12] + (f"{mark}dirty" if mark else "")
+    minutes = f"{result.seconds / 60:.1f} min"
+    jax = result.versions.get("jax")
+    scatter = ""
+    if spread is not None and spread.bits is not None:
+        scatter = f"; spread of seeds {spread.bits:.3f} bits/byte"
+    return f"{minutes} on {machine}, {seeds}, JAX {jax}, {result.date}, commit {commit}{scatter}"
 
 
-def _markdown(section, columns, rows, pictures: Sequence[Path]) -> str:
-    lines = [f"## {section.paper}/{section.table}: {section.title}\n"]
-    command = f"freevocab reproduce {section.paper}/{section.table} --scale"
+def _head(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
+    """Verdicts first, with links to the tables that decide."""
+    known = {section.path: section for section in sections}
+    lines = [
+        {
+            "verdict": each.verdict,
+            "claim": f"{each.claim.statement} ({each.claim.place})",
+            "paper": each.claim.paper,
+            "ours": each.ours,
+            "table": _link(known[each.claim.table])
+            if each.claim.table in known
+            else each.claim.table,
+        }
+        for each in judged
+    ]
+    contents = "\n".join(
+        f"- {_link(section)}: {section.title}" + (f" ({found})" if found else "")
+        for section in sections
+        for found in [_counted(section.judged)]
+    )
+    return "\n".join([
+        "# Results: ours beside the papers'\n",
+        claim_tables.scoreboard_markdown(judged),
+        f"{claim_tables.WORDS} Spread of seeds: {claim_tables.spread(judged)}.\n",
+        "## Every claim\n",
+        tables.markdown(("verdict", "claim", "paper", "ours", "table"), lines),
+        "## Every table\n",
+        contents + "\n",
+    ])  # fmt: skip
+
+
+def _counted(judged: Sequence[Judged]) -> str:
+    return ", ".join(f"{n} {verdict}" for verdict, n in claims.count(judged).items() if n)
+
+
+def _link(section: Section) -> str:
+    """A link to the section, with the anchor that GitHub gives its heading."""
+    return f"[{section.path}](#{section.path.replace('/', '')})"
+
+
+def _markdown(section: Section, pictures: Sequence[Path]) -> str:
+    lines = [f"## {section.path}\n", f"**{section.title}**\n"]
+    lines += [f"- {claims.line(each)}" for each in section.judged]
+    command = f"freevocab reproduce {section.path} --scale"
     for scale in section.scales:
         result = section.results.get(scale)
         if result is None:
             lines.append(f"- {scale}: not yet run (`{command} {scale}`)")
             continue
-        lines.append(f"- {scale}: {_origin(result)}")
+        lines.append(f"- {scale}: {origin(result)}")
         lines += [f"  - {note}" for note in result.notes]
+    names, rows = columns.shown(section.brief or section.columns, section.ours, section.paper_rows)
     if rows:
-        lines.append("\n" + tables.markdown(columns, rows).rstrip())
+        fitting = columns.fitting(names, rows, declared=bool(section.brief))
+        lines.append("\n" + tables.markdown(fitting, rows).rstrip())
+        more = f"[All {len(section.columns)} columns as CSV]({section.path}.csv)."
+        note, _ = columns.explained(fitting, section.note)
+        lines.append(f"\n{more} {_with_headings(note, section.columns)}")
     for picture in pictures:
         lines.append(f"\n![{section.title}]({picture.as_posix()})")
     return "\n".join(lines) + "\n"
 
 
-def _origin(result: Result) -> str:
-    """Where a result comes from, in one line."""
-    machine = environment.machine(result.hardware)
-    seeds = f"seeds {result.seeds}" if len(result.seeds) != 1 else f"seed {result.seeds[0]}"
-    commit = (result.commit or "an installed package")[:12]
-    minutes = f"{result.seconds / 60:.1f} min"
-    jax = result.versions.get("jax")
-    return f"{minutes} on {machine}, {seeds}, JAX {jax}, {result.date}, commit {commit}"
-
-
-def _values(rows: Sequence[Mapping[str, Any]], value: str) -> str | None:
-    """The value of each row, side by side; the first and last of many."""
-    shown = [tables.cell(row[value]) for row in rows if row.get(value) is not None]
-    if len(shown) > 4:
-        return f"{shown[0]} to {shown[-1]}"
-    return " / ".join(shown) or None
-
-
-def _number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
-    return any(isinstance(row.get(name), float) for row in rows)
+def _with_headings(note: str, names: Sequence[str]) -> str:
+    """A note with columns called as the table's head calls them."""
+    for name in sorted(names, key=len, reverse=True):
+        if tables.heading(name) != name:
+            note = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", tables.heading(name), note)
+    return note

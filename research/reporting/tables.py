@@ -60,16 +60,18 @@ def heading(name: str) -> str:
 
 
 def cell(value: Any) -> str:
-    """One value as text: three decimals at most, "-" for nothing."""
+    """One value as text: three decimals at most, thousands parted, "-" for nothing."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        if value == 0 or 0.001 <= abs(value) < 100:
-            return f"{value:.3f}".rstrip("0").removesuffix(".") if value else "0"
-        return f"{value:.0f}" if 100 <= abs(value) < 1e7 else f"{value:.2e}"
-    return str(value)
+        if abs(value) < 1e-9:  # what rounding leaves of nothing
+            return "0"
+        if 0.001 <= abs(value) < 100:
+            return f"{value:.3f}".rstrip("0").removesuffix(".")
+        return f"{value:,.0f}" if 100 <= abs(value) < 1e7 else f"{value:.2e}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:

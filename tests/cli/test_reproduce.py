@@ -123,7 +123,7 @@ def test_report_overlays_runs_over_committed_results(toy_paper, freevocab):
     code, out, _ = freevocab("report", "--out", "page")
     assert code == 0 and "4 tables, 1 results" in out
     text = (toy_paper / "page/report.md").read_text()
-    assert "## toy/adding: Sums | of terms" in text
+    assert "## toy/adding\n\n**Sums | of terms**" in text
     assert "- gpu: not yet run (`freevocab reproduce toy/adding --scale gpu`)" in text
     assert "| by hand | ours, cpu | 2 | 1.5 | yes |" in text
     assert "![Sums | of terms](toy/adding.png)" in text
@@ -137,18 +137,18 @@ def test_report_overlays_runs_over_committed_results(toy_paper, freevocab):
 
 
 def test_report_rewrites_only_the_readmes_table(toy_paper, freevocab, monkeypatch):
-    from research.reporting.report import BEGIN, END
+    from research.reporting.readme import BEGIN, END
 
     monkeypatch.setattr(environment, "commit", lambda: "c" * 40)
     freevocab("reproduce", "--record")
     monkeypatch.setattr(results, "COMMITTED", toy_paper / "results")
     readme = toy_paper / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert freevocab("report", "--readme", readme)[1].endswith("README.md: updated\n")
+    assert "README.md: updated; 0 pictures" in freevocab("report", "--readme", readme)[1]
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert "| by hand | 1.5 | not yet run | 1.25 |" in text
-    assert freevocab("report", "--readme", readme)[1].endswith("as before\n")
+    assert "| by hand | 2 | 1.5 | yes |" in text
+    assert "README.md: as before" in freevocab("report", "--readme", readme)[1]
     assert readme.read_text() == text
     readme.write_text("no marks")
     assert freevocab("report", "--readme", readme)[0] == 2

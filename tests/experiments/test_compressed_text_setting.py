@@ -149,12 +149,9 @@ def test_several_processes_give_the_ids_of_one(corpus, workdir):
         assert same is codec
 
 
-def test_an_ordering_is_reproduced_only_if_all_of_it_is_there():
-    assert wording.ordering("a < b", [("a", 1.0), ("b", 2.0)]).startswith("reproduced: a < b")
-    assert wording.ordering("a < b", [("a", 2.0), ("b", 1.0)]).startswith("not shown")
-    near = [("a", 1.0), ("b", 1.005)]
-    assert wording.ordering("a < b", near, margin=wording.SEEDS).startswith("not shown")
-    assert wording.ordering("a < b < c", [("a", 1.0), ("b", None), ("c", 2.0)]) is None
+def test_statements_of_ours_hold_or_fail():
+    assert wording.ours("a < b", True, "1 and 2") == "holds: a < b (1 and 2)"
+    assert wording.ours("a < b", False, "2 and 1").startswith("fails: ")
 
 
 def test_a_row_is_the_same_on_eight_devices(workdir):

@@ -61,9 +61,9 @@ def test_every_kind_of_ids_has_its_learned_model_first():
             seen.add(model.ids)
 
 
-@pytest.mark.parametrize(("learned", "canonical", "word"), [(2.0, 2.5, "reproduced"),
-                                                            (2.0, 2.0, "not shown"),
-                                                            (3.1, 3.5, "not shown")])
+@pytest.mark.parametrize(("learned", "canonical", "word"), [(2.0, 2.5, "holds"),
+                                                            (2.0, 2.0, "fails"),
+                                                            (3.1, 3.5, "fails")])
 def test_meaning_needs_both_a_gap_and_something_learned(learned, canonical, word):
     shared = {"ids": "windows", "unigram": 3.0, "new_ids_alone": 1.0, "uniform": 4.0}
     made = [

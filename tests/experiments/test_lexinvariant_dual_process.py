@@ -49,7 +49,7 @@ def test_it_is_drawn_with_a_panel_for_each_split_and_skew(rows, tmp_path):
 
 
 def test_remarks_follow_the_rows(rows):
-    """Made-up curves in which the paper's account is right, and in which it is not."""
+    """Made-up curves: every figure comes from its row."""
 
     def made(last):
         found = []
@@ -60,17 +60,11 @@ def test_remarks_follow_the_rows(rows):
         return dual_process.remarks(found)
 
     told = made({("vanilla", "unseen"): 50.0})
-    verdicts = [line.split(":")[0] for line in told]
-    assert [verdicts[n] for n in (0, 1, 3)] == ["reproduced"] * 3
-    assert "(1.5: best 90 %, in the end 50 %)" in told[0]
-    assert "(1.5: 90 % against 50 %)" in told[1]
+    assert told[0].endswith(" 1.5: best 90 %, in the end 50 %")
+    assert told[1].endswith(" 1.5: 90 % against 50 %")
     assert told[2].endswith("1.5: 90 and 90 % (vanilla 90 and 90 %)")
     other = made({("gaussian", "tail"): 79.0})
-    verdicts = [line.split(":")[0] for line in other]
-    assert [verdicts[n] for n in (0, 1, 3)] == ["not shown at this scale"] * 3
     assert other[5].endswith("ends at 1.5: 79 to 90 %")
-    mixed = dual_process._by_skew("claim", {"1.2": (True, "a"), "1.5": (False, "b")})
-    assert mixed == "reproduced in part (at 1.2): claim (1.2: a; 1.5: b)"
 
 
 def test_a_schedule_for_each_row():

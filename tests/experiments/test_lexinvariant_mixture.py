@@ -45,4 +45,4 @@ def test_the_ideal_keeps_its_bounds(rows):
 def test_remarks_say_what_the_rows_say(rows):
     assert table.remarks(rows)[0].startswith("holds: ")
     broken = [row | {"nearest_bits": 99.0} if "nearest_bits" in row else row for row in rows]
-    assert table.remarks(broken)[0].startswith("broken: ")
+    assert table.remarks(broken)[0].startswith("fails: ")

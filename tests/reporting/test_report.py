@@ -1,13 +1,15 @@
-"""Plots, and the committed README table."""
+"""Plots, the report, and the README's results."""
 
 import types
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from research.cli import catalog, claims
 from research.cli import report as command
-from research.reporting import plots, report
+from research.errors import UsageError
+from research.reporting import columns, plots, readme, report, results
+from research.reporting.claims import Claim, Judged, Spread
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AXES = plots.Axes(x="MFLOPs/byte", y="bits/byte", series=("method",), log_x=True)
@@ -78,73 +80,108 @@ def test_axes(columns, declared, expected):
     assert plots.axes_of(columns, declared) == expected
 
 
-def test_the_summary_shows_scales_beside_the_papers_smallest_model():
-    section = report.Section(
-        paper="p",
-        table="t",
-        title="Title",
-        columns=("method", "size", "bits_per_byte"),
-        paper_rows=[
-            {"method": "Bytes", "size": size, "bits_per_byte": bits}
-            for size, bits in (("25m", 1.29), ("25m", 1.3), ("2b", 1.03))
-        ],
-        scales=("cpu", "gpu", "paper"),
-        results={"cpu": FakeResult([{"method": "AC", "size": "small", "bits_per_byte": 2.5}])},
-    )
-    assert report.summary(section).splitlines() == [
-        "Title: bits/byte",
+def section(**others):
+    made = {
+        "paper": "p", "table": "t", "title": "Title", "paper_rows": [], "scales": ("cpu", "gpu"),
+        "columns": ("method", "size", "bits_per_byte"),
+    }  # fmt: skip
+    return report.Section(**made | others)
+
+
+def measured(rows, **others):
+    made = {
+        "hardware": {"platform": "cpu", "cores": 2, "cpu": "a processor"}, "seeds": [0],
+        "commit": 40 * "a", "seconds": 60.0, "versions": {"jax": "1"}, "date": "today", "notes": [],
+    }  # fmt: skip
+    return types.SimpleNamespace(rows=rows, **made | others)
+
+
+ROWS = [{"method": "AC", "size": "small", "bits_per_byte": 2.5}]
+
+
+def test_the_readme_shows_the_best_record_and_where_it_comes_from():
+    both = {"cpu": measured(ROWS), "hours": measured([ROWS[0] | {"bits_per_byte": 1.5}])}
+    lines = readme.summary(section(results=both)).splitlines()
+    assert lines[0] == "**Title**"
+    assert lines[4:] == [
+        "| AC | small | 1.5 |",
         "",
-        "| method | ours, cpu | ours, gpu | paper, 25m |",
-        "| --- | --- | --- | --- |",
-        "| AC | 2.5 | not yet run | - |",
-        "| Bytes | - | not yet run | 1.29 / 1.3 |",
+        "- hours: 1.0 min on 2 cores of a processor, seed 0, JAX 1, today, commit aaaaaaaaaaaa",
     ]
+    assert "not yet run" not in "".join(lines)
+
+    def brief(rows, paper_rows):
+        return ["method", "learned"], [{"method": rows[0]["method"], "learned": "0 %"}]
+
+    assert "| AC | 0 % |" in readme.summary(section(results=both, summary=brief))
+
+
+def test_a_dirty_record_stays_dirty_and_the_spread_is_said():
+    line = report.origin(measured(ROWS, commit=40 * "a" + "+dirty"), Spread(0.01, "five seeds"))
+    assert "commit aaaaaaaaaaaa+dirty; spread of seeds 0.010 bits/byte" in line
+
+
+CLAIM = Claim("id", "it works", "Table 1", "1.0", "p/t", lambda found: None, headline=True)
+JUDGED = [
+    Judged("p", CLAIM, "opposite", "2.5", "cpu", Spread(0.01, "five seeds")),
+    Judged("p", Claim("other", "and well", "Table 2", "2.0"), "not run", "no experiment", None),
+]
+
+
+def test_the_readme_begins_with_the_headlines():
+    text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter"
+    shown = section(results={"cpu": measured(ROWS)}, judged=JUDGED[:1])
+    new = readme.update(text, [shown], JUDGED)
+    assert new.startswith("before\n") and new.endswith("\nafter") and "old" not in new
+    assert new.index("| it works | 1.0 | 2.5 (cpu) | **opposite** |") < new.index("**Title**")
+    assert "Of all 2 claims: 0 shown, 0 direction, 0 not shown, 1 opposite, 1 not run" in new
+    assert "and well" not in new and "five seeds" in new
+    assert readme.update(new, [shown], JUDGED) == new
+    with pytest.raises(UsageError, match="no lines"):
+        readme.update("no marks", [shown], JUDGED)
+
+
+def test_a_report_begins_with_every_verdict_and_links_to_its_table(tmp_path):
+    shown = section(results={"cpu": measured(ROWS)}, judged=JUDGED[:1], note="size: of M2.")
+    page = report.write(tmp_path, [shown], JUDGED)[0].read_text(encoding="utf-8")
+    assert "| opposite | it works (Table 1) | 1.0 | 2.5 | [p/t](#pt) |" in page
+    assert "| not run | and well (Table 2) | 2.0 | no experiment | - |" in page
+    assert "\n## p/t\n" in page and "- gpu: not yet run" in page
+    assert "[All 3 columns as CSV](p/t.csv). size: of M2. method: " in page
+    assert "bits/byte: bits a byte of held-out text" in page and "bits_per_byte" not in page
+
+
+def test_a_screen_holds_twelve_columns():
+    names = ["method", *(f"at {n}" for n in range(10, 200, 10)), "empty", "best", "seconds"]
+    rows = [{name: 1.0 for name in names if name != "empty"}]
+    found = columns.fitting(names, rows)
+    assert len(found) <= columns.MOST and found[0] == "method" and found[-1] == "best"
+    assert {"at 10", "at 190"} < set(found) and not {"empty", "seconds"} & set(found)
+    chosen = ["method", "seconds"]
+    assert columns.fitting([*chosen, "empty"], rows, declared=True) == chosen
+
+
+@pytest.mark.parametrize("table", catalog.tables(), ids=lambda table: table.path)
+def test_every_column_is_explained(table):
+    experiment = table.experiment()
+    _, missing = columns.explained(experiment.COLUMNS, columns.note(experiment.__file__))
+    assert missing == []
 
 
 def test_pictures_that_a_run_left_are_shown(tmp_path):
     source = tmp_path / "cpu-keys.png"
     source.write_bytes(b"a picture")
-    section = report.Section(
-        paper="p", table="t", title="T", columns=("n",), paper_rows=[], scales=("cpu",),
-        pictures=[source],
-    )  # fmt: skip
-    written = report.write(tmp_path / "report", [section])
+    shown = section(title="T", pictures=[source])
+    written = report.write(tmp_path / "report", [shown], [])
     assert written[-1].read_bytes() == b"a picture"
     assert f"![T](p/{written[-1].name})" in written[0].read_text(encoding="utf-8")
 
 
-class FakeResult(NamedTuple):
-    """Of a result, what a summary reads."""
-
-    rows: list
-
-
 def test_the_readmes_table_is_what_the_committed_results_say():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert report.update_readme(text, command.main_sections()) == text
-
-
-def test_a_table_may_say_what_its_summary_shows():
-    rows = [
-        {"task": task, "model": model, "kind": kind, "first": 0.5, "wanted": number / 8}
-        for number, (task, model, kind) in enumerate(
-            [("a", "m", "x"), ("a", "n", "x"), ("b", "m", "x"), ("a", "m", "y")]
-        )
-    ]
-    section = report.Section(
-        paper="p",
-        table="t",
-        title="T",
-        columns=("task", "model", "kind", "first", "wanted"),
-        paper_rows=[{"task": "a", "model": "m", "kind": "x", "wanted": 0.75}],
-        scales=("cpu",),
-        results={"cpu": types.SimpleNamespace(rows=rows)},
-        brief={"key": ("task", "model"), "value": "wanted", "where": {"kind": "x"}},
-    )
-    lines = report.summary(section).splitlines()
-    assert lines[0] == "T: wanted"
-    assert [line.split(" | ") for line in lines[4:]] == [
-        ["| a, m", "0", "0.75 |"],
-        ["| a, n", "0.125", "- |"],
-        ["| b, m", "0.25", "- |"],
-    ]
+    judged = claims.judged(claims.records(results.COMMITTED))
+    shown = command.main_sections(judged)
+    assert readme.update(text, shown, judged) == text
+    drawn = {section.paper for section in shown if section.draw and section.best}
+    pictures = {path.stem for path in (ROOT / readme.PICTURES).glob("*.png")}
+    assert pictures == drawn == {section.paper for section in shown}

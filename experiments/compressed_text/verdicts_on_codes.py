@@ -1,0 +1,195 @@
+"""What ratios and bits say of the first paper's claims, without any training."""
+
+import math
+from collections.abc import Sequence
+
+from experiments.compressed_text.verdict_parts import (
+    ACCURACY,
+    SAME_RATIO,
+    Row,
+    by_window,
+    figures,
+    widths,
+    windows,
+)
+from experiments.compressed_text.wording import pick
+from research.reporting.claims import (
+    DIRECTION,
+    NOT_SHOWN,
+    OPPOSITE,
+    SHOWN,
+    Evidence,
+    Ruling,
+    graded,
+    smallest_step,
+    worst,
+)
+
+
+def ratios(found: Evidence) -> Ruling | None:
+    """StaticAC < short to long windows < AC, in every width of tokens."""
+    verdicts, parts = [], []
+    for vocabulary in widths(row for row in found.rows if row["method"] == "AC"):
+        of = [row for row in found.rows if row["vocabulary"] == vocabulary]
+        order = [pick(of, method="StaticAC"), *by_window(of), pick(of, method="AC")]
+        if None in order or len(order) < 4:
+            return None
+        logs = [math.log(row["ratio"]) for row in order]
+        step = smallest_step(logs)
+        verdict = graded(step, math.log(SAME_RATIO))
+        if verdict == SHOWN:
+            verdict = graded(logs[-1] - logs[0], 0, math.log(5.49 / 1.73))
+        verdicts.append(verdict)
+        parts.append(" < ".join(f"{row['ratio']:.2f}" for row in order))
+    return Ruling(worst(verdicts), "; ".join(parts)) if verdicts else None
+
+
+def gzip_between(found: Evidence) -> Ruling | None:
+    """StaticAC < GZip < AC."""
+    verdicts, parts = [], []
+    for vocabulary in widths(row for row in found.rows if row["method"] == "AC"):
+        of = [row for row in found.rows if row["vocabulary"] == vocabulary]
+        order = [pick(of, method=name) for name in ("StaticAC", "GZip", "AC")]
+        if None in order:
+            return None
+        step = smallest_step([math.log(row["ratio"]) for row in order])
+        verdicts.append(graded(step, math.log(SAME_RATIO)))
+        parts.append(" < ".join(f"{row['ratio']:.2f}" for row in order))
+    return Ruling(worst(verdicts), "; ".join(parts)) if verdicts else None
+
+
+def _unigram_gain(row: Row) -> float:
+    return row["uniform_bpb"] - row["unigram_bpb"]
+
+
+def _narrow(rows: Sequence[Row]) -> tuple[Row, Row, Row] | None:
+    """AC, the shortest windows, and bytes, in the narrowest tokens: their counts are surest."""
+    coded = widths(row for row in rows if row["method"] == "AC")
+    of = [row for row in rows if coded and row["vocabulary"] == coded[0]]
+    found = pick(of, method="AC"), next(iter(by_window(of)), None), pick(rows, method="Bytes")
+    return None if None in found else found
+
+
+def no_unigram_structure(found: Evidence) -> Ruling | None:
+    """Frequencies of AC's ids save nothing, where those of bytes save much."""
+    rows = _narrow(found.rows)
+    if rows is None:
+        return None
+    ac, _, control = map(_unigram_gain, rows)
+    text = f"{ac:+.4f} bits/byte (bytes {control:+.2f})"
+    if control < 0.5:
+        return Ruling(NOT_SHOWN, text)
+    return Ruling(SHOWN if abs(ac) <= 0.01 else OPPOSITE, text)
+
+
+def little_unigram_structure(found: Evidence) -> Ruling | None:
+    """Frequencies of the shortest windows' ids save a little; what AC's save is the noise."""
+    rows = _narrow(found.rows)
+    if rows is None:
+        return None
+    ac, short, _ = map(_unigram_gain, rows)
+    verdict = graded(short - ac, 0.005 + 2 * abs(ac), 0.032)
+    return Ruling(verdict, f"{rows[1]['method']} {short:.4f} bits/byte, AC {ac:.4f}")
+
+
+def delay_costs(found: Evidence) -> Ruling | None:
+    """Delay takes a sixth of the ratio."""
+    row = pick(found.rows, closing="point+delay")
+    if row is None:
+        return None
+    cost, paper = 1 - row["ratio_to_greedy"], 1 - 4.40 / 5.31
+    verdict = graded(cost, 0.02, paper)
+    if cost > 1.5 * paper:
+        verdict = worst((verdict, DIRECTION))
+    return Ruling(verdict, f"{100 * cost:.0f} %")
+
+
+def windows_decodable(found: Evidence) -> Ruling | None:
+    """The paper's decoder on its greedy windows, under the better of two readings of "fits"."""
+    rows = {row["closing"]: row for row in found.rows}
+    if not {"point", "dyadic", "point+delay"} <= rows.keys():
+        return None
+    greedy = {name: rows[name]["right_as_described"] for name in ("point", "dyadic")}
+    lost = 1 - max(greedy.values())
+    delay = rows["point+delay"]["right_first_match"]
+    text = (
+        f"{100 * greedy['point']:.0f} % of windows (point), {100 * greedy['dyadic']:.0f} %"
+        f" (dyadic); our point+delay {100 * delay:.0f} %"
+    )
+    return Ruling(SHOWN if lost <= 0.012 else OPPOSITE if lost > 0.05 else NOT_SHOWN, text)
+
+
+def one_text_a_code(found: Evidence) -> Ruling | None:
+    """Codes seen twice or more that always stood for one text, under the paper's rule."""
+    share = {row["item"]: row["share"] for row in found.rows if row["part"] == "code"}
+    if None in (share.get("point"), share.get("point+delay")):
+        return None
+    greedy, delay = (100 * share[rule] for rule in ("point", "point+delay"))
+    text = f"{greedy:.0f} % of codes; our point+delay {delay:.0f} %"
+    several = 1 - share["point"]
+    return Ruling(SHOWN if several <= 0.01 else OPPOSITE if several > 0.05 else NOT_SHOWN, text)
+
+
+def _divergences(rows: Sequence[Row]) -> tuple[dict[str, Row], str, float] | None:
+    """Corrected rows by method, the n-gram column, and three standard errors of an estimate."""
+    of = {
+        row["method"]: row for row in rows
+        if row["unit"] == "n-gram" and row["estimate"] == "Miller-Madow"
+    }
+    length = next((n for n in (8, 4) if all(f"n={n}" in row for row in of.values())), None)
+    if length is None or not {"AC", "StaticAC", "GZip", "random"} <= of.keys():
+        return None
+    fewest = min(row["bits"] for row in of.values())
+    # The plug-in estimate of uniform bits is chi-squared, over 2 N ln 2.
+    error = 3 * math.sqrt(2 * (2**length - 1)) / (2 * fewest * math.log(2))
+    return of, f"n={length}", error
+
+
+def looks_random(found: Evidence) -> Ruling | None:
+    """AC's bits are as near to uniform as random ones, and GZip's are told from these."""
+    made = _divergences(found.rows)
+    if made is None:
+        return None
+    of, column, error = made
+    ac, gzip, random = (of[name][column] for name in ("AC", "GZip", "random"))
+    text = f"KL at {column}: AC {ac:.1e}, random {random:.1e}, GZip {gzip:.1e} bits"
+    if gzip - random <= error:
+        return Ruling(NOT_SHOWN, text)
+    return Ruling(SHOWN if abs(ac - random) <= error else OPPOSITE, text)
+
+
+def uniformity(found: Evidence) -> Ruling | None:
+    """StaticAC, windows and GZip are ever further from uniform."""
+    made = _divergences(found.rows)
+    row = made and next(iter(by_window(list(made[0].values()))), None)
+    if not row:
+        return None
+    of, column, error = made
+    order = [of["StaticAC"], row, of["GZip"]]
+    text = ", ".join(f"{each['method']} {each[column]:.1e}" for each in order)
+    verdict = graded(smallest_step([each[column] for each in order]), error)
+    return Ruling(verdict, f"KL at {column}: {text} bits")
+
+
+def stability(found: Evidence) -> Ruling | None:
+    """SentencePiece's tokens change least under another first word, AC's most."""
+    order = [
+        pick(found.rows, method="SentencePiece"), windows(found.rows), pick(found.rows, method="AC")
+    ]  # fmt: skip
+    if None in order:
+        return None
+    verdict = graded(smallest_step([row["share_changed"] for row in order]), ACCURACY)
+    return Ruling(verdict, f"share changed: {figures(order, 'share_changed')}")
+
+
+def token_meaning(found: Evidence) -> Ruling | None:
+    """The first token of a window tells how it begins, the second nothing."""
+    share = {row["item"]: row["share"] for row in found.rows if row["part"] == "position"}
+    if not {"any", "position 1", "position 2"} <= share.keys():
+        return None
+    base, first, second = share["any"], share["position 1"], share["position 2"]
+    text = f"first {first:.2f}, second {second:.2f}, any token {base:.3f}"
+    verdict = graded(min(first - second, first - 2 * base), 0.05)
+    if verdict == SHOWN and second > 2 * base:
+        verdict = DIRECTION
+    return Ruling(verdict, text)

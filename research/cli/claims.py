@@ -1,0 +1,118 @@
+"""`freevocab claims`: what the papers say, and what our records say of it."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+
+from research.cli import catalog, progress
+from research.cli.arguments import unknown
+from research.errors import UsageError
+from research.reporting import claim_tables, claims, results, tables
+from research.reporting.claims import Judged, Records
+
+COLUMNS = ("verdict", "claim", "paper", "ours", "command")
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Every claim of the papers: what we found (shown, direction, not shown, opposite, not run),
+    the paper's figure, ours, and the command that makes ours."""
+
+    paper: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PAPER]")] = None
+    """Only this paper's; `freevocab list` names them."""
+    json: bool = False
+    """Print JSON instead of a table."""
+    workdir: Path = Path("runs")
+    """Results under WORKDIR/results are taken in place of the committed ones."""
+
+
+def run(options: Claims) -> None:
+    """Prints the table, or JSON.
+
+    Raises:
+      UsageError: if there is no such paper.
+    """
+    known = catalog.papers()
+    if options.paper is not None and options.paper not in known:
+        raise UsageError(unknown("paper", options.paper, known))
+    found = judged(records(results.COMMITTED, options.workdir / "results"), options.paper)
+    if options.json:
+        print(json.dumps([as_json(each) for each in found], indent=1, ensure_ascii=False))
+        return
+    console = progress.console()
+    for paper in dict.fromkeys(each.paper for each in found):
+        rows = [claim_tables.line(each) for each in found if each.paper == paper]
+        console.print(tables.terminal(paper, COLUMNS, rows))
+    board = claim_tables.scoreboard(found)
+    console.print(tables.terminal("", ("paper", *claims.VERDICTS, "claims"), board))
+    words = claim_tables.WORDS.replace("*", "")
+    console.print(f"{words}\nSpread of seeds: {claim_tables.spread(found)}.")
+
+
+def judged(measured: Records, paper: str | None = None) -> list[Judged]:
+    """Every claim (of one paper) by its best record, in the papers' order."""
+    return [
+        claims.judge(name, claim, measured)
+        for name in catalog.papers()
+        if paper in (None, name)
+        for claim in catalog.claims(name)
+    ]
+
+
+def of_table(table: catalog.Table, measured: Records) -> list[Judged]:
+    """The claims that one table decides."""
+    chosen = [claim for claim in catalog.claims(table.paper) if claim.table == table.path]
+    return [claims.judge(table.paper, claim, measured) for claim in chosen]
+
+
+def of_run(
+    table: catalog.Table, scale: str, rows: list[dict], config: Any, measured: Records
+) -> list[str]:
+    """A line for each claim that the rows of one run decide, in place of the table's records.
+
+    Args:
+      config: a dataclass or a dict.
+    """
+    others = {key: each for key, each in measured.items() if key[:2] != tuple(table)}
+    values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config
+    own = {(*table, scale): Rows(rows, results.plain(values))}
+    found = of_table(table, others | own)
+    return [claims.line(each) for each in found if each.verdict != claims.NOT_RUN]
+
+
+class Rows(NamedTuple):
+    """A record as far as a claim reads it."""
+
+    rows: list[dict]
+    config: dict
+
+
+def records(*directories: Path) -> dict[tuple[str, str, str], claims.Record]:
+    """Every result under the directories, a later one wins, and the committed benchmarks."""
+    found: dict[tuple[str, str, str], claims.Record] = dict(results.load_all(*directories))
+    for path in sorted((results.COMMITTED / "benchmarks").glob("*.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found["benchmarks", path.stem, "cpu"] = Rows(values["rows"], values.get("config", {}))
+    return found
+
+
+def as_json(each: Judged) -> dict[str, str | bool | None]:
+    """A claim with its verdict, flat."""
+    claim = each.claim
+    return {
+        "paper": each.paper,
+        "id": claim.id,
+        "claim": claim.statement,
+        "place": claim.place,
+        "figure": claim.paper,
+        "ours": each.ours,
+        "verdict": each.verdict,
+        "table": claim.table,
+        "scale": each.scale,
+        "command": each.command,
+        "headline": claim.headline,
+    }

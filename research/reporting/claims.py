@@ -1,0 +1,237 @@
+"""Claims of papers as data, and five words for what our rows say of each.
+
+A paper's claims are in experiments/<paper>/claims.py. The word for one is decided by a pure
+function of a record's rows and of how far seeds scatter; it is never written down, so that it
+follows the records. "Reproduced" is said of these claims alone, and only in these words:
+
+  shown      the claim's order, beyond twice the spread of seeds, and at least half of its size
+  direction  the order, beyond the spread, but less than half of the size
+  not shown  no difference beyond the spread, or nothing that tells it from a trivial baseline
+  opposite   the other sign, beyond the spread
+  not run    no record holds the rows that decide, or there is no experiment
+
+A claim that something cannot be learned counts only where a control in the same record was.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+Row = Mapping[str, Any]
+SHOWN, DIRECTION, NOT_SHOWN, OPPOSITE, NOT_RUN = VERDICTS = (
+    "shown", "direction", "not shown", "opposite", "not run",
+)  # fmt: skip
+SCALES = ("paper", "hours", "gpu", "cpu")
+"""Where a claim's rows are looked for, the best record first."""
+SEED_SPREAD = ("compressed_text", "seed_spread")
+TWO_SEEDS = ("lexinvariant", "regularization")
+
+
+class Spread(NamedTuple):
+    """How far a model's bits/byte scatters when nothing but its seed changes.
+
+    Attributes:
+      bits: standard deviation in bits/byte; None: nobody has measured it.
+      source: what it was measured on.
+    """
+
+    bits: float | None = None
+    source: str = "not measured"
+
+    @property
+    def margin(self) -> float:
+        """What a difference has to exceed: twice the spread; infinite where it is unknown."""
+        return math.inf if self.bits is None else 2 * self.bits
+
+
+class Evidence(NamedTuple):
+    """What decides about a claim.
+
+    Attributes:
+      rows: of one record of the claim's table.
+      spread: of seeds.
+      config: of that record.
+    """
+
+    rows: Sequence[Row]
+    spread: Spread = Spread()
+    config: Mapping[str, Any] = {}
+
+    @property
+    def margin(self) -> float:
+        return self.spread.margin
+
+
+class Ruling(NamedTuple):
+    """A verdict and the figures of ours that decide."""
+
+    verdict: str
+    ours: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a paper.
+
+    Attributes:
+      id: unique within the paper.
+      statement: what the paper says, in our words.
+      place: section, table or figure.
+      paper: its figures there.
+      table: "paper/table" of ours that decides, or "benchmarks/NAME"; None: no experiment.
+      decide: what a record says of it, or None where it lacks the rows that decide.
+      headline: one of the twelve that README begins with.
+      most: the best verdict that rows can give (a picture that no column measures: direction).
+      scale: where the rows that decide come from, if no record has them yet.
+    """
+
+    id: str
+    statement: str
+    place: str
+    paper: str
+    table: str | None = None
+    decide: Callable[[Evidence], Ruling | None] | None = None
+    headline: bool = False
+    most: str = SHOWN
+    scale: str = "cpu"
+
+
+class Judged(NamedTuple):
+    """A claim with what our best record says of it.
+
+    Attributes:
+      paper: whose claim it is: the name of a folder of experiments.
+      scale: of the record; None where the verdict is "not run".
+      spread: of seeds, as it was used.
+    """
+
+    paper: str
+    claim: Claim
+    verdict: str
+    ours: str
+    scale: str | None
+    spread: Spread = Spread()
+
+    @property
+    def command(self) -> str | None:
+        """What makes the figures."""
+        table, scale = self.claim.table, self.scale or self.claim.scale
+        if table is None:
+            return None
+        place, name = table.split("/")
+        if place == "benchmarks":
+            return f"python -m experiments.benchmarks {name}"
+        return f"freevocab reproduce {table} --scale {scale}"
+
+
+class Record(Protocol):
+    """The part of a `results.Result` that is read here."""
+
+    rows: Sequence[Row]
+    config: Mapping[str, Any]
+
+
+Records = Mapping[tuple[str, str, str], Record]
+
+
+def graded(effect: float, margin: float, size: float | None = None) -> str:
+    """The verdict for an effect that is positive in the direction of the claim.
+
+    Args:
+      margin: what counts as a difference; infinite where nobody knows the spread.
+      size: of the paper's effect, where the claim has a size.
+    """
+    if effect < -margin:
+        return OPPOSITE
+    if not effect > margin:
+        return NOT_SHOWN
+    return SHOWN if size is None or effect >= size / 2 else DIRECTION
+
+
+def null(cost: float, allowed: float, margin: float) -> str:
+    """The verdict for a claim that something costs nothing; the caller has seen a control move.
+
+    Args:
+      cost: above zero where the claim is wrong.
+      allowed: what still counts as nothing. Where seeds scatter wider, nothing can be said.
+    """
+    if cost > max(allowed, margin):
+        return OPPOSITE
+    return SHOWN if cost <= allowed and margin <= 2 * allowed else NOT_SHOWN
+
+
+def smallest_step(values: Sequence[float]) -> float:
+    """Of values that a claim says rise, the smallest step; below zero where one falls."""
+    return min(after - before for before, after in zip(values, values[1:], strict=False))
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """Of several verdicts, the one that says least for the claim."""
+    return max(verdicts, key=VERDICTS.index)
+
+
+def judge(paper: str, claim: Claim, records: Records) -> Judged:
+    """The verdict by the best record that has the rows for it."""
+    if claim.table is None:
+        return Judged(paper, claim, NOT_RUN, "no experiment", None)
+    for scale in SCALES:
+        record = records.get((*claim.table.split("/"), scale))
+        if record is None:
+            continue
+        spread = spread_of(records, scale)
+        ruling = rule(claim, Evidence(record.rows, spread, record.config))
+        if ruling is not None:
+            return Judged(paper, claim, *ruling, scale, spread)
+    return Judged(paper, claim, NOT_RUN, "no record has the rows that decide", None)
+
+
+def rule(claim: Claim, found: Evidence) -> Ruling | None:
+    """What one record says of a claim, at most the claim's best verdict."""
+    ruling = claim.decide(found)
+    if ruling is None or ruling.verdict == OPPOSITE:
+        return ruling
+    return ruling._replace(verdict=worst((ruling.verdict, claim.most)))
+
+
+def spread_of(records: Records, scale: str) -> Spread:
+    """The widest scatter that was measured: at this scale, else at another, else of two seeds.
+
+    Until `seed_spread` has a record, two seeds of one small model (`regularization`, p = 0) stand
+    for it. They saw far less text than a longer run, and short trainings scatter more than long
+    ones, so that this errs against a claim.
+    """
+    every = [scale, *(other for other in SCALES if other != scale)]
+    for at in every:
+        record = records.get((*SEED_SPREAD, at))
+        found = [row["spread"] for row in record.rows if row.get("spread")] if record else []
+        if found:
+            return Spread(max(found), f"{'/'.join(SEED_SPREAD)} at {at} scale")
+    for at in every:
+        record = records.get((*TWO_SEEDS, at))
+        bits = _of_one_model(record.rows) if record else []
+        if len(bits) > 1:
+            return Spread(
+                statistics.stdev(bits), f"{len(bits)} seeds of {'/'.join(TWO_SEEDS)} at {at} scale"
+            )
+    return Spread()
+
+
+def _of_one_model(rows: Sequence[Row]) -> list[float]:
+    """bits/byte of the models that were trained alike but for the seed."""
+    return [row["bits_per_byte"] for row in rows if row.get("measure") == "model" and not row["p"]]
+
+
+def line(judged: Judged) -> str:
+    """One line under a table."""
+    claim = judged.claim
+    return (
+        f"{judged.verdict}: {claim.statement} ({claim.place}: {claim.paper}; ours: {judged.ours})"
+    )
+
+
+def count(judged: Iterable[Judged]) -> dict[str, int]:
+    """How many claims have each verdict, in the order of VERDICTS."""
+    found = [each.verdict for each in judged]
+    return {verdict: found.count(verdict) for verdict in VERDICTS}

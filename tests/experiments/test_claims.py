@@ -1,0 +1,195 @@
+"""Every claim has a verdict that could have come out otherwise."""
+
+import functools
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from experiments.compressed_text import claims as compressed_text
+from experiments.lexinvariant import claims as lexinvariant
+from experiments.tokenizer_transfer import claims as tokenizer_transfer
+from research.cli import catalog
+from research.reporting import claims, results
+from research.reporting.claims import (
+    DIRECTION,
+    NOT_RUN,
+    NOT_SHOWN,
+    OPPOSITE,
+    SHOWN,
+    Evidence,
+    Spread,
+)
+from tests.experiments import claim_rows
+
+PAPERS = {
+    "compressed_text": compressed_text.CLAIMS,
+    "lexinvariant": lexinvariant.CLAIMS,
+    "tokenizer_transfer": tokenizer_transfer.CLAIMS,
+}
+DECIDED = [(paper, claim) for paper, of in PAPERS.items() for claim in of if claim.table]
+CONFIG = {"m2": {"examples": {"example_bytes": 10_240}}}
+# Noise is what these claims say, and it is a wide spread of seeds that must not show them.
+NULLS = {"decodable_free", "header_immaterial", "base_rows", "original_no_better"}
+
+
+def test_as_many_claims_as_were_counted():
+    assert len(compressed_text.CLAIMS) == 33
+    assert (len(lexinvariant.OWN), len(lexinvariant.KIN)) == (20, 5)
+    assert len(tokenizer_transfer.CLAIMS) == 20
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_claims_are_complete(paper):
+    of = PAPERS[paper]
+    assert catalog.claims(paper) == of
+    assert len({claim.id for claim in of}) == len(of)
+    assert sum(claim.headline for claim in of) == 4
+    known = {table.path for table in catalog.tables()}
+    known |= {f"benchmarks/{p.stem}" for p in (results.COMMITTED / "benchmarks").glob("*.json")}
+    for claim in of:
+        assert claim.statement and claim.place and claim.paper
+        assert claim.scale in claims.SCALES
+        assert (claim.table is None) == (claim.decide is None)
+        assert claim.table is None or claim.table in known
+
+
+def test_no_experiment_is_said_and_so_is_no_record():
+    for paper, of in PAPERS.items():
+        for claim in of:
+            judged = claims.judge(paper, claim, {})
+            assert judged.verdict == NOT_RUN and judged.scale is None
+            assert (judged.command is None) == (claim.table is None)
+            assert (judged.ours == "no experiment") == (claim.table is None)
+
+
+ROWS = {
+    (paper, kind): getattr(claim_rows, paper)(kind)
+    for paper in PAPERS
+    for kind in ("baseline", "noise", "paper")
+}
+
+
+def verdict(paper, claim, kind, spread=claim_rows.SPREAD):
+    ruling = claims.rule(claim, Evidence(ROWS[paper, kind][claim.table], spread, CONFIG))
+    assert ruling is not None and ruling.ours
+    return ruling.verdict
+
+
+@pytest.mark.parametrize(("paper", "claim"), DECIDED, ids=lambda each: getattr(each, "id", each))
+def test_a_trivial_baseline_is_not_enough(paper, claim):
+    assert verdict(paper, claim, "baseline") in (NOT_SHOWN, OPPOSITE)
+
+
+@pytest.mark.parametrize(("paper", "claim"), DECIDED, ids=lambda each: getattr(each, "id", each))
+def test_noise_is_not_enough(paper, claim):
+    spread = Spread(1.0) if claim.id in NULLS else claim_rows.SPREAD
+    found = verdict(paper, claim, "noise", spread)
+    assert found == NOT_SHOWN or found == OPPOSITE and claim.id not in NULLS
+
+
+@pytest.mark.parametrize(("paper", "claim"), DECIDED, ids=lambda each: getattr(each, "id", each))
+def test_the_papers_own_figures_show_it(paper, claim):
+    assert verdict(paper, claim, "paper") == claim.most
+
+
+@pytest.mark.parametrize(("paper", "claim"), DECIDED, ids=lambda each: getattr(each, "id", each))
+def test_the_best_verdict_needs_a_known_spread_where_models_are_compared(paper, claim):
+    """Nothing but rows of single models in bits/byte depends on it."""
+    known = verdict(paper, claim, "paper")
+    unknown = verdict(paper, claim, "paper", Spread())
+    assert unknown in (known, NOT_SHOWN)
+
+
+def by_id(paper, name):
+    return next(claim for claim in PAPERS[paper] if claim.id == name)
+
+
+@functools.cache
+def committed():
+    return results.load_all(results.COMMITTED)
+
+
+def test_a_null_without_a_control_is_not_shown():
+    """AC learns nothing, but neither does anything else whose sequences begin as its do."""
+    rows = [
+        {"method": "AC", "vocabulary": 4096, "ratio": 6.0, "bits_per_byte": 2.0},
+        {"method": "GZip", "vocabulary": 4096, "ratio": 4.0, "bits_per_byte": 3.0},
+        {"method": "EqualInfo W=12", "vocabulary": 4096, "ratio": 4.0, "bits_per_byte": 2.0},
+    ]
+    claim = by_id("compressed_text", "ac_unlearnable")
+    assert claim.decide(Evidence(rows)).verdict == NOT_SHOWN
+    assert claim.decide(Evidence(rows, config=CONFIG)).verdict == SHOWN  # whole messages
+    rows[1]["bits_per_byte"] = 2.0  # GZip is learned
+    assert claim.decide(Evidence(rows)).verdict == SHOWN
+    rows[0]["bits_per_byte"] = 1.5
+    assert claim.decide(Evidence(rows)).verdict == OPPOSITE
+
+
+def test_what_passes_without_a_model_is_not_shown():
+    """Gzip comes nearer to the standard model with context, frequencies read some of a key."""
+    rows = claim_rows._positions(2)
+    better = [
+        row | {"start 413": 0.5} if row["model"].startswith("n-gram") else row for row in rows
+    ]
+    for name in ("falls", "gap_closes", "nearly_standard"):
+        claim = by_id("lexinvariant", name)
+        assert claim.decide(Evidence(rows, claim_rows.SPREAD)).verdict == SHOWN
+        assert claim.decide(Evidence(better, claim_rows.SPREAD)).verdict == NOT_SHOWN
+
+
+def test_grades():
+    assert claims.graded(0.3, 0.1) == SHOWN
+    assert claims.graded(0.3, 0.1, size=0.5) == SHOWN
+    assert claims.graded(0.3, 0.1, size=0.7) == DIRECTION
+    assert claims.graded(0.1, 0.1) == claims.graded(-0.1, 0.1) == NOT_SHOWN
+    assert claims.graded(-0.2, 0.1) == OPPOSITE
+    assert claims.graded(1e9, math.inf) == claims.graded(-1e9, math.inf) == NOT_SHOWN
+    assert claims.null(0.01, 0.03, 0.02) == SHOWN
+    assert claims.null(0.01, 0.03, 0.2) == claims.null(0.1, 0.03, math.inf) == NOT_SHOWN
+    assert claims.null(0.1, 0.03, 0.02) == OPPOSITE
+    assert claims.worst([SHOWN, NOT_SHOWN, DIRECTION]) == NOT_SHOWN
+
+
+def record(*rows):
+    return SimpleNamespace(rows=list(rows), config={})
+
+
+def test_the_spread_is_measured_and_the_nearest_measurement_wins():
+    seeds = (*claims.TWO_SEEDS, "cpu")
+    two = record(
+        *({"measure": "model", "p": 0.0, "bits_per_byte": bits} for bits in (3.0, 3.2)),
+        {"measure": "model", "p": 0.2, "bits_per_byte": 9.0},
+    )
+    assert claims.spread_of({}, "cpu") == Spread() and Spread().margin == math.inf
+    assert claims.spread_of({seeds: two}, "hours").bits == pytest.approx(0.2 / math.sqrt(2))
+    both = {
+        seeds: two,
+        (*claims.SEED_SPREAD, "cpu"): record({"spread": 0.02}, {"spread": 0.03}),
+        (*claims.SEED_SPREAD, "hours"): record({"spread": 0.01}),
+    }
+    assert claims.spread_of(both, "cpu").margin == 0.06
+    assert claims.spread_of(both, "hours").bits == 0.01
+    assert claims.spread_of(both, "gpu").bits == 0.01
+
+
+def test_the_best_record_decides_and_one_without_the_rows_does_not():
+    claim = by_id("tokenizer_transfer", "flops_share")
+    keys = {scale: ("tokenizer_transfer", "amortization", scale) for scale in claims.SCALES}
+    rows = {
+        keys["cpu"]: record({"model": "mistral-7b", "share": 0.9}),
+        keys["hours"]: record({"model": "another", "share": 50.0}),
+    }
+    judged = claims.judge("tokenizer_transfer", claim, rows)
+    assert (judged.verdict, judged.scale) == (SHOWN, "cpu")
+    assert judged.command.endswith("tokenizer_transfer/amortization --scale cpu")
+    rows[keys["hours"]] = record({"model": "mistral-7b", "share": 50.0})
+    judged = claims.judge("tokenizer_transfer", claim, rows)
+    assert (judged.verdict, judged.scale) == (OPPOSITE, "hours")
+
+
+def test_every_committed_record_can_be_judged():
+    found = [claims.judge(paper, claim, committed()) for paper, claim in DECIDED]
+    assert {each.verdict for each in found} <= set(claims.VERDICTS)
+    assert sum(claims.count(found).values()) == len(found)
+    assert all("\n" not in claims.line(each) for each in found)
