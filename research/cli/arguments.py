@@ -1,5 +1,6 @@
 """Command lines read by tyro into dataclasses; a wrong one becomes one line."""
 
+import argparse
 import contextlib
 import difflib
 import io
@@ -21,15 +22,32 @@ def parse(kind: type[Arguments], program: str, argv: Sequence[str]) -> Arguments
     import tyro
 
     printed = io.StringIO()
+    preset = _preset(kind, argv)
     try:
         with contextlib.redirect_stderr(printed):
             return tyro.cli(
-                kind, prog=program, args=list(argv), config=(tyro.conf.FlagCreatePairsOff,)
+                kind,
+                prog=program,
+                args=list(argv),
+                default=tyro.MISSING_NONPROP if preset is None else preset,
+                config=(tyro.conf.FlagCreatePairsOff,),
             )
     except SystemExit as end:
         if end.code != 2:
             raise
         raise UsageError(f"{_condense(printed.getvalue())}; see `{program} --help`") from None
+
+
+def _preset(kind: type[Arguments], argv: Sequence[str]) -> Arguments | None:
+    """The defaults that `--preset` asks for: an entry of the class's PRESETS; None: its own."""
+    presets = getattr(kind, "PRESETS", {})
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--preset")
+    try:
+        name = parser.parse_known_args(list(argv))[0].preset
+    except argparse.ArgumentError:  # no value: tyro says so
+        return None
+    return kind(preset=name, **presets[name]) if name in presets else None
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """Arguments of `freevocab train`, `evaluate` and `generate`. Plain data: does not import JAX."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from research.training.config import (
     DistributedConfig,
@@ -11,11 +11,25 @@ from research.training.config import (
     check_seed,
 )
 
+# What `--preset laptop` sets: minutes on two cores, a model that has learned something.
+_LAPTOP: dict[str, Any] = {
+    "size": "small",
+    "batch_size": 16,
+    "steps": 2_000,
+    "valid_bytes": 200_000,
+    "log_every": 20,
+    "save_every": 200,
+    "optimizer": OptimizerConfig(name="muon", learning_rate=0.01, warmup_steps=100),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainM1:
     """Train a byte model (M1) that arithmetic coding and equal-info windows compress with."""
 
+    preset: Literal["paper", "laptop"] = "paper"
+    """Where the other defaults come from. paper: its own, for an accelerator. laptop: a small model
+    in some minutes on two cores (--size small --steps 2000 --length 256, Muon). What is given beside it counts."""
     corpus: str = "builtin"
     """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
     out: str = "runs/m1"
@@ -63,6 +77,8 @@ class TrainM1:
     distributed: DistributedConfig = DistributedConfig()
     """Several processes."""
 
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"laptop": _LAPTOP | {"length": 256}}
+
     def __post_init__(self):
         counts = ("length", "window_bytes", "batch_size", "steps", "max_bytes", "valid_bytes")
         check_least(self, **dict.fromkeys(counts, 1), z_loss=0)
@@ -74,6 +90,9 @@ class TrainM1:
 class TrainM2:
     """Train a language model (M2) over a codec's ids."""
 
+    preset: Literal["paper", "laptop"] = "paper"
+    """Where the other defaults come from. paper: its own, for an accelerator. laptop: a small model
+    in some minutes on two cores (--size small --steps 2000 --length 128, Muon). What is given beside it counts."""
     corpus: str = "builtin"
     """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
     codec: str = "english-b16"
@@ -123,6 +142,8 @@ class TrainM2:
     distributed: DistributedConfig = DistributedConfig()
     """Several processes."""
 
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"laptop": _LAPTOP | {"length": 128}}
+
     def __post_init__(self):
         counts = ("length", "batch_size", "steps", "max_bytes", "valid_bytes", "chunk_size")
         check_least(self, **dict.fromkeys(counts, 1), z_loss=0)
@@ -157,6 +178,8 @@ class TrainLexinvariant(TrainM2):
     """Weight of the squared log-normaliser."""
     optimizer: OptimizerConfig = OptimizerConfig.lexinvariant_paper()
     """Optimizer and learning rate; the paper's by default."""
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"laptop": _LAPTOP | {"length": 256}}
 
     def __post_init__(self):
         super().__post_init__()

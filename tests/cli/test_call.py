@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from research import __version__, cli
+from research.cli import arguments
 from research.errors import FreevocabError, UsageError
+from research.training.command_configs import TrainM2
 
 HEAVY = (
     "jax numba tokenizers sentencepiece tensorflow tensorflow_datasets orbax flax matplotlib"
@@ -70,7 +72,7 @@ def test_the_overview_and_the_version(freevocab):
         ("train", "m1, m2"),
         ("train m3", "did you mean m"),
         ("reproduce --scael cpu", "perhaps you meant --scale"),
-        ("reproduce --scale huge", "'cpu', 'gpu', 'paper'"),
+        ("reproduce --scale huge", "'cpu', 'hours', 'gpu', 'paper'"),
         ("reproduce --scale", "--scale"),
         ("reproduce one two", "two"),
         ("compress", "INPUT OUTPUT"),
@@ -193,3 +195,15 @@ def test_interrupting_a_compilation_is_no_crash():
 
 def test_the_module_runs_as_a_program():
     assert python("-m", "research.cli", "--version").stdout == f"freevocab {__version__}\n"
+
+
+def test_a_preset_changes_defaults_and_gives_way_to_what_is_given():
+    kind = TrainM2
+    plain = arguments.parse(kind, "freevocab train m2", [])
+    laptop = arguments.parse(kind, "freevocab train m2", ["--preset", "laptop", "--steps", "7"])
+    assert plain == kind() and plain.optimizer.name == "adafactor"
+    assert (laptop.size, laptop.optimizer.name, laptop.steps) == ("small", "muon", 7)
+    assert arguments.parse(kind, "x", ["--preset=paper"]) == plain
+    for argv in (["--preset", "desktop"], ["--preset"]):
+        with pytest.raises(UsageError, match="--preset"):
+            arguments.parse(kind, "x", argv)
