@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import pkgutil
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from research.cli.arguments import unknown
 from research.errors import UsageError
@@ -47,6 +47,14 @@ class Table(NamedTuple):
     def main(self) -> bool:
         """Is it run when only its paper is named?"""
         return self.name in importlib.import_module(f"configs.{self.paper}").MAIN
+
+
+class Job(NamedTuple):
+    """A table to run, at which scale, with which frozen dataclass."""
+
+    table: Table
+    scale: str
+    config: Any
 
 
 def tables() -> list[Table]:

@@ -9,14 +9,12 @@ from types import TracebackType
 from typing import Any
 
 from research import files
-from research.cli.catalog import Table
+from research.cli.catalog import Job, Table
 from research.reporting import environment, results
 from research.reporting.results import Result
 
 
-def finished(
-    jobs: Iterable[tuple[Table, Any]], scale: str, workdir: Path
-) -> dict[str, Result]:
+def finished(jobs: Iterable[Job], workdir: Path) -> dict[str, Result]:
     """Results below `workdir` that would only be measured again, by the table's path.
 
     Those are of the same configuration, commit and versions of packages. Nothing counts as
@@ -26,7 +24,7 @@ def finished(
       FreevocabError: if a result file is damaged.
     """
     found = {}
-    for table, config in jobs:
+    for table, scale, config in jobs:
         path = results.path_of(workdir / "results", table.paper, table.name, scale)
         if not path.is_file():
             continue

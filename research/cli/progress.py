@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from research.cli.catalog import Table
+from research.cli.catalog import Job, Table
 from research.reporting import environment
 from research.reporting.results import Result
 
@@ -33,23 +33,22 @@ def training(config: Any) -> str | None:
 
 
 def plan(
-    jobs: Sequence[tuple[Table, Any]],
-    scale: str,
+    jobs: Sequence[Job],
     measured: Mapping[tuple[str, str, str], Result],
     finished: Mapping[str, Result] = MappingProxyType({}),
 ) -> str:
     """The lines printed before anything runs: each table's expected time and cost, and the sum.
 
     Args:
-      jobs: (table, config).
       finished: results of earlier runs that stand, by the table's path.
     """
     expected = [
         0.0 if table.path in finished else expected_seconds(table, scale, measured)
-        for table, _ in jobs
+        for table, scale, _ in jobs
     ]
+    scales = list(dict.fromkeys(job.scale for job in jobs))
     lines = []
-    for (table, config), seconds in zip(jobs, expected, strict=True):
+    for (table, scale, config), seconds in zip(jobs, expected, strict=True):
         if kept := finished.get(table.path):
             lines.append(
                 f"  {table.path}: finished on {kept.date} by this commit with this configuration,"
@@ -58,15 +57,17 @@ def plan(
             continue
         last = measured.get((table.paper, table.name, scale))
         where = f", last measured on {environment.machine(last.hardware)}" if last else ""
-        cost = training(config)
+        cost = None if getattr(config, "weights", "") == "committed" else training(config)
         trains = f"; {cost}" if cost else ""
-        lines.append(f"  {table.path}: {about(seconds)}{where}{trains}")
+        name = f"{table.path} ({scale})" if len(scales) > 1 else table.path
+        lines.append(f"  {name}: {about(seconds)}{where}{trains}")
     known = [seconds for seconds in expected if seconds is not None]
     total = about(sum(known)) if known else "unknown"
     if known and len(known) < len(expected):
         total += f" and {len(expected) - len(known)} not measured yet"
     plural = "table" if len(jobs) == 1 else "tables"
-    head = f"{len(jobs)} {plural} at {scale} scale, expected time: {total}"
+    plural += f" at {' and '.join(scales)} scale"
+    head = f"{len(jobs)} {plural}, expected time: {total}"
     return "\n".join([head, *lines])
 
 

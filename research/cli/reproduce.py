@@ -50,7 +50,8 @@ class Reproduce:
     again: bool = False
     """Measure tables again that are finished. Models that are trained already are not."""
     retrain: bool = False
-    """Train the models of scale hours again, in WORKDIR, instead of opening the committed ones."""
+    """Train the models of scale hours again, in WORKDIR, instead of opening the committed ones;
+    --record then puts them in their place."""
     force: bool = False
     """Run the gpu or paper scale even where there is no accelerator."""
 
@@ -74,7 +75,11 @@ def run(options: Reproduce) -> None:
         if scale != "hours":
             raise UsageError("--retrain is for --scale hours: the other scales always train")
         settings.append("weights=retrain")
-    configs = [overrides.apply(table.config(scale), settings) for table in selected]
+    scales = [_scale(table, scale, options) for table in selected]
+    jobs = [
+        catalog.Job(table, of, overrides.apply(table.config(of), settings))
+        for table, of in zip(selected, scales, strict=True)
+    ]
     if scale in ("gpu", "paper") and not options.force:
         _require_accelerator(scale)
     if options.record and environment.is_dirty(environment.commit()):
@@ -84,11 +89,10 @@ def run(options: Reproduce) -> None:
         )
     committed = results.load_all(results.COMMITTED)
     measured = committed | results.load_all(options.workdir / "results")
-    jobs = list(zip(selected, configs, strict=True))
-    finished = {} if options.again else earlier_runs.finished(jobs, scale, options.workdir)
-    print(progress.plan(jobs, scale, measured, finished), flush=True)
+    finished = {} if options.again else earlier_runs.finished(jobs, options.workdir)
+    print(progress.plan(jobs, measured, finished), flush=True)
     failed: list[str] = []
-    for number, (table, config) in enumerate(jobs):
+    for number, (table, scale, config) in enumerate(jobs):
         try:
             interrupts.check()
             known = committed.get((table.paper, table.name, scale))
@@ -108,6 +112,19 @@ def run(options: Reproduce) -> None:
             print(f"{table.path} failed: {_reason(error, table, scale, options)}", file=sys.stderr)
     if failed:
         raise FreevocabError(f"failed: {', '.join(failed)}")
+
+
+def _scale(table: catalog.Table, scale: str, options: Reproduce) -> str:
+    """The scale at which a table is run: where several are selected, one whose models of scale
+    hours are not in the repository is trained from nothing in minutes instead."""
+    several = options.target is None or "/" not in options.target
+    if scale != "hours" or options.retrain or not several:
+        return scale
+    configuration = table.configuration()
+    if not hasattr(configuration, "hours"):
+        return "cpu"
+    trained = getattr(table.config("hours"), "weights", None) != "committed"
+    return "hours" if trained or results.has_weights(table.paper, table.name) else "cpu"
 
 
 def _stopped(
@@ -145,7 +162,8 @@ def _run_one(
         rows = experiment.run(config, workdir=directory, log=log)
     seconds = clock.seconds()
     remarks = list(experiment.remarks(rows))
-    roots = [options.workdir / "results"] + [Path("results")] * options.record
+    kept = options.record and not options.retrain  # a row is what the committed weights give
+    roots = [options.workdir / "results"] + [Path("results")] * kept
     for root in roots:
         path = results.record(
             table.paper,

@@ -226,6 +226,15 @@ def keep_weights(made: Path, kept: Path) -> None:
             files.write_bytes(target / path.relative_to(record.parent), path.read_bytes())
 
 
+def has_weights(paper: str, table: str) -> bool:
+    """Whether a model that a table trains at scale hours is among the committed ones."""
+    records = (COMMITTED / paper / "weights").glob("*/record.json")
+    return any(
+        f" {paper}/{table} " in json.loads(record.read_text(encoding="utf-8"))["command"]
+        for record in records
+    )
+
+
 def pictures(result: Path) -> list[Path]:
     """The PNG files that `keep_pictures` put beside a result file."""
     return sorted(result.parent.glob(f"{result.stem}-*.png"))

@@ -28,8 +28,8 @@ class TrainM1:
     """Train a byte model (M1) that arithmetic coding and equal-info windows compress with."""
 
     preset: Literal["paper", "laptop"] = "paper"
-    """Where the other defaults come from. paper: its own, for an accelerator. laptop: a small model
-    in some minutes on two cores (--size small --steps 2000 --length 256, Muon). What is given beside it counts."""
+    """Where the other defaults come from. paper: its own, for an accelerator. laptop: some minutes
+    on two cores (--size small --steps 2000 --length 256, Muon). Other flags still count."""
     corpus: str = "builtin"
     """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
     out: str = "runs/m1"
@@ -77,7 +77,7 @@ class TrainM1:
     distributed: DistributedConfig = DistributedConfig()
     """Several processes."""
 
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"laptop": _LAPTOP | {"length": 256}}
+    PRESETS: ClassVar[dict[str, Any]] = {"laptop": _LAPTOP | {"length": 256}}
 
     def __post_init__(self):
         counts = ("length", "window_bytes", "batch_size", "steps", "max_bytes", "valid_bytes")
@@ -91,8 +91,8 @@ class TrainM2:
     """Train a language model (M2) over a codec's ids."""
 
     preset: Literal["paper", "laptop"] = "paper"
-    """Where the other defaults come from. paper: its own, for an accelerator. laptop: a small model
-    in some minutes on two cores (--size small --steps 2000 --length 128, Muon). What is given beside it counts."""
+    """Where the other defaults come from. paper: its own, for an accelerator. laptop: some minutes
+    on two cores (--size small --steps 2000 --length 128, Muon). Other flags still count."""
     corpus: str = "builtin"
     """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
     codec: str = "english-b16"
@@ -142,7 +142,7 @@ class TrainM2:
     distributed: DistributedConfig = DistributedConfig()
     """Several processes."""
 
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"laptop": _LAPTOP | {"length": 128}}
+    PRESETS: ClassVar[dict[str, Any]] = {"laptop": _LAPTOP | {"length": 128}}
 
     def __post_init__(self):
         counts = ("length", "batch_size", "steps", "max_bytes", "valid_bytes", "chunk_size")
@@ -179,7 +179,7 @@ class TrainLexinvariant(TrainM2):
     optimizer: OptimizerConfig = OptimizerConfig.lexinvariant_paper()
     """Optimizer and learning rate; the paper's by default."""
 
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"laptop": _LAPTOP | {"length": 256}}
+    PRESETS: ClassVar[dict[str, Any]] = {"laptop": _LAPTOP | {"length": 256}}
 
     def __post_init__(self):
         super().__post_init__()
