@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 import os
-import time
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,41 +102,84 @@ def trained(
     corpus = load_corpus(text)
     codec = codec_of(model, text, corpus, workdir, log) if codec is None else codec
     build = functools.partial(token_store.build, corpus, codec=codec, directory=workdir / "tokens")
-    train = build("train", max_bytes=text.train_bytes)
+    train_store = build("train", max_bytes=text.train_bytes)
     valid = build("valid", max_bytes=text.valid_bytes)
-    config = model_config(model, train.vocab_size)
+    config = model_config(model, train_store.vocab_size)
     directory = workdir / "models" / _folder(model, text, seed, corpus, codec)
     if (directory / "model.json").is_file():
         params, kept, _, meta = saved.load(directory)
         if kept == config:
-            return Trained(params, config, codec, train, valid, meta["seconds"])
-    started = time.monotonic()
-    what = f"{text.name}, {model.vocabulary}, {codec.name}"
-    log(f"{what}: training {model.steps} steps of {model.batch_size} x {model.length}")
-    result = loop.train(
-        loss_fn(model, config),
-        init_fn(config),
-        training_batches(model, train, seed),
-        train_config(model, seed),
-        workdir / "runs" / directory.name if model.save_every else None,
-        prepared=prepared(model, config),
+            return Trained(params, config, codec, train_store, valid, meta["seconds"])
+    what = f"{text.name}, {model.label}, {codec.name}"
+    params, seconds = train(
+        model,
+        train_store,
+        codec,
+        seed=seed,
+        workdir=workdir / "runs" / directory.name,
         log=lambda line: log(f"{what}: {line}"),
     )
-    seconds = round(time.monotonic() - started, 1)
-    params = jax.device_get(result.params)
     facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name}
     saved.save(directory, params, config, codec, {**facts, "seconds": seconds})
-    return Trained(params, config, codec, train, valid, seconds)
+    return Trained(params, config, codec, train_store, valid, seconds)
+
+
+def train(
+    model: ModelConfig,
+    store: TokenStore,
+    codec: Codec,
+    *,
+    seed: int,
+    workdir: Path,
+    log: Log,
+) -> tuple[Any, float]:
+    """All lessons of a model, each from the weights of the one before: (parameters, seconds).
+
+    With `model.save_every` a lesson that was begun goes on where it stopped, and one that was
+    finished is opened; else nothing is written.
+
+    Raises:
+      FreevocabError: if the loss is not finite.
+    """
+    params, seconds = None, 0.0
+    lessons = model.lessons
+    for number, lesson in enumerate(lessons, 1):
+        folder = workdir / f"lesson-{number}" if len(lessons) > 1 else workdir
+        done = folder / "model"
+        config = model_config(lesson, store.vocab_size)
+        if model.save_every and (done / "model.json").is_file():
+            params, _, _, meta = saved.load(done)
+            seconds += meta["seconds"]
+            continue
+        part = f"lesson {number} of {len(lessons)}, {lesson.vocabulary}: " * (len(lessons) > 1)
+        log(f"{part}training {lesson.steps} steps of {lesson.batch_size} x {lesson.length}")
+        before = params
+        result = loop.train(
+            loss_fn(lesson, config),
+            init_fn(config),
+            training_batches(lesson, store, seed + number - 1),  # its own order and draws
+            train_config(lesson, seed),
+            folder if model.save_every else None,
+            initial_params=None if before is None else lambda before=before: before,
+            prepared=prepared(lesson, config),
+            log=lambda line, part=part: log(f"{part}{line}"),
+        )
+        params = jax.device_get(result.params)
+        spent = round(result.history[-1]["seconds"] if result.history else 0.0, 1)
+        seconds += spent
+        if model.save_every and number < len(lessons):
+            saved.save(done, params, config, codec, {"length": lesson.length, "seconds": spent})
+    return params, round(seconds, 1)
 
 
 def model_config(model: ModelConfig, vocab_size: int) -> LanguageModelConfig:
     """The language model of `vocab_size` ids, BOS and EOS among them."""
-    trunk = sizes.size(model.size, dtype=model.dtype, remat=model.remat)
+    trunk = sizes.size(model.size, dtype=model.dtype, remat=model.remat, **dict(model.trunk))
     options = dict(model.options)
     if model.vocabulary == "canonical":
         options.setdefault("slots", model.length)
     vocabulary = vocabularies.make(model.vocabulary, **options)
-    return LanguageModelConfig(trunk, vocab_size, vocabulary=vocabulary)
+    return LanguageModelConfig(trunk, vocab_size, model.rows, vocabulary)
 
 
 def loss_fn(model: ModelConfig, config: LanguageModelConfig):
@@ -160,7 +203,8 @@ def train_config(model: ModelConfig, seed: int = 0) -> TrainConfig:
         seed=seed,
         optimizer=model.optimizer,
         parallelism=model.parallelism,
-        log_every=max(1, model.steps // 4),
+        # A long training is watched, a short one only followed.
+        log_every=50 if model.save_every else max(1, model.steps // 4),
         save_every=model.save_every,
     )
 
@@ -191,6 +235,7 @@ def training_batches(model: ModelConfig, store: TokenStore, seed: int) -> Callab
             length=model.length,
             **share,
         )
+        batch = batches.said_twice(batch, model.twice, seed, step, **share)
         return batches.with_keys(batch, seed, step, **share)
 
     return batch_fn
@@ -239,4 +284,5 @@ def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, cod
         codec.fingerprint(),
     ]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
-    return f"{text.name.replace(' ', '-').lower()}-{model.vocabulary}-{codec.name}-{digest}"
+    name = f"{text.name}-{model.label}-{codec.name}-{digest}"
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower())
