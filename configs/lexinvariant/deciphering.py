@@ -23,7 +23,9 @@ Expected at cpu scale: canonical above gaussian, which hardly begins to learn in
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
 from configs.lexinvariant.parts import (
     CPU_MODELS,
     DOCUMENTATION,
@@ -71,6 +73,7 @@ class Config:
       window: positions of a window.
       picture_starts, picture_window: of the matrices that are drawn.
       seed: keys, initial weights of the probes and the order of their text.
+      weights: where trained models come from; see `experiments.weights`.
     """
 
     text: TextConfig
@@ -82,6 +85,7 @@ class Config:
     picture_starts: tuple[int, ...] = (0, 50, 100, 200, 400)
     picture_window: int = 50
     seed: int = 0
+    weights: Literal["", "committed", "retrain"] = ""
 
 
 LEXINVARIANT = ("gaussian", "canonical")
@@ -97,6 +101,18 @@ def cpu() -> Config:
         num_sequences=200,
         starts=(0, 25, 50, 75, 100, 150),
         picture_starts=(0, 50, 100, 150, 200),
+    )
+
+
+def hours() -> Config:
+    """The models of perplexity_by_position: letters of novels, sequences of 512."""
+    return Config(
+        text=HOURS_TEXT,
+        models=tuple(model for model in HOURS_MODELS if model.vocabulary != "learned"),
+        probe=ProbeConfig(steps=1_500),
+        num_sequences=400,
+        starts=STARTS,
+        weights="committed",
     )
 
 

@@ -105,6 +105,11 @@ class ModelConfig:
         return self.name or self.vocabulary
 
     @property
+    def ids_seen(self) -> int:
+        """Ids of all steps of all lessons."""
+        return sum(each.steps * each.batch_size * each.length for each in self.lessons)
+
+    @property
     def lessons(self) -> tuple["ModelConfig", ...]:
         """The trainings in order, each without stages; the last is the training proper."""
         names = [field.name for field in fields(StageConfig)]

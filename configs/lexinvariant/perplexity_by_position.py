@@ -23,7 +23,9 @@ sequences (a standard deviation of a half of the mean at 1); the mean log-loss s
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
 from configs.lexinvariant.parts import (
     CODE,
     CPU_MODELS,
@@ -57,6 +59,8 @@ class Config:
       draws: for vocabularies that are drawn, the numbers of draws whose predictions are averaged.
       batch_size: sequences that are evaluated together.
       seed: training and draws.
+      weights: where trained models come from; see `experiments.weights`.
+      only: the label of the one model that is trained and evaluated; empty: all.
     """
 
     texts: tuple[TextConfig, ...]
@@ -68,6 +72,8 @@ class Config:
     draws: tuple[int, ...] = (1, 4, 16)
     batch_size: int = 20
     seed: int = 0
+    weights: Literal["", "committed", "retrain"] = ""
+    only: str = ""
 
 
 def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
@@ -85,6 +91,11 @@ def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
 def cpu() -> Config:
     """The shared models; of code the floors alone."""
     return Config(texts=(DOCUMENTATION,), models=CPU_MODELS, floor_texts=(CODE,))
+
+
+def hours() -> Config:
+    """Letters of novels, and the rows with n-gram heads (ours)."""
+    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, weights="committed")
 
 
 def gpu() -> Config:

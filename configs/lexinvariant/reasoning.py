@@ -24,7 +24,9 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
 from configs.lexinvariant.parts import (
     CPU_MODELS,
     DOCUMENTATION,
@@ -55,6 +57,7 @@ class Config:
       batch_size: prompts that run together.
       resamples: of the bootstrap.
       seed: training, prompts, draws and resamples.
+      weights: where trained models come from; see `experiments.weights`.
     """
 
     texts: tuple[TextConfig, ...]
@@ -64,6 +67,7 @@ class Config:
     batch_size: int = 100
     resamples: int = 2_000
     seed: int = 0
+    weights: Literal["", "committed", "retrain"] = ""
 
 
 def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
@@ -81,6 +85,13 @@ def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
 def cpu() -> Config:
     """The shared models."""
     return Config(texts=(DOCUMENTATION,), models=CPU_MODELS, other_examples=200)
+
+
+def hours() -> Config:
+    """The models of perplexity_by_position: letters of novels, z for the arrow."""
+    return Config(
+        texts=(HOURS_TEXT,), models=HOURS_MODELS, other_examples=200, weights="committed"
+    )
 
 
 def gpu() -> Config:
