@@ -12,6 +12,8 @@ cpu: documentation, the gaussian and the canonical model that the main tables sh
   of 8 x 256 each, 200 texts: 54 s beyond the models on 2 cores. Precision at 0 and 150,
   posterior + assignment: canonical .09 and .12, gaussian .10 and .10: it learns nothing from the
   context, and its vote takes every symbol for a space.
+hours: letters of novels, the lexinvariant models of perplexity_by_position, 1,500 probe steps of
+  8 x 512, 400 texts. Not yet run.
 gpu: 25,176,064 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a device
   (eight devices, gaussian).
   Novels, the two 25m models of perplexity_by_position, 1,500 probe steps of 64 x 512, 1,000 texts.

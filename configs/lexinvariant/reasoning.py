@@ -12,6 +12,7 @@ cpu: documentation in characters, the three models that the main tables share: 3
   .1 and .6 (gaussian), 2.0 and 6.6 (canonical); Permutation 0 and 1.2, 0 and .2, 0 and 0. A copy
   of any candidate would be right 26 to 33 % of the time: half a million kernels and 600 steps
   learn next to nothing of these tasks.
+hours: the models of perplexity_by_position, letters of novels; z stands for the arrow. Not yet run.
 gpu: novels, encyclopaedia and code, characters and a 32k Unigram vocabulary, learned, gaussian and
   (characters) canonical models of 25m, shared with the other gpu tables. Not yet run.
 paper: the Pile, Wiki-40B and GitHub, the 151m model, 250,000 steps. The paper, means of its six

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.compressed_text import wording
 from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import language_models, position_picture
+from experiments.lexinvariant import kept_models, language_models, position_picture
 from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
 from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
 from research.errors import UsageError
@@ -154,15 +154,18 @@ def _of_text(config, text, ids, workdir, log) -> list[dict[str, Any]]:
 
 
 def _chosen(config) -> list:
-    """The models, or the one that `only` names.
+    """The models, or those that `only` names.
 
     Raises:
-      UsageError: if it names none.
+      UsageError: if it names another.
     """
-    labels = [model.label for model in config.models]
-    if config.only and config.only not in labels:
-        raise UsageError(f"no model is called {config.only!r}: only is one of {', '.join(labels)}")
-    return [model for model in config.models if config.only in ("", model.label)]
+    names = [kept_models.slug(model.label) for model in config.models]
+    if unknown := sorted(set(config.only) - set(names)):
+        raise UsageError(f"no model {unknown[0]!r}: the table has {', '.join(names)}")
+    return [
+        model for model, name in zip(config.models, names, strict=True)
+        if not config.only or name in config.only
+    ]
 
 
 def _rows(found, sequences, standard_NxL, text, ids, clock, log, *, floor=False) -> list:
