@@ -12,6 +12,8 @@ cpu: documentation, the gaussian and the canonical model that the main tables sh
   of 8 x 256 each, 200 texts: 54 s beyond the models on 2 cores. Precision at 0 and 150,
   posterior + assignment: canonical .09 and .12, gaussian .10 and .10: it learns nothing from the
   context, and its vote takes every symbol for a space.
+hours: letters of novels, the lexinvariant models of perplexity_by_position, 1,500 probe steps of
+  8 x 512, 400 texts. Not yet run.
 gpu: 25,176,064 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a device
   (eight devices, gaussian).
   Novels, the two 25m models of perplexity_by_position, 1,500 probe steps of 64 x 512, 1,000 texts.
@@ -23,7 +25,9 @@ Expected at cpu scale: canonical above gaussian, which hardly begins to learn in
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
 from configs.lexinvariant.parts import (
     CPU_MODELS,
     DOCUMENTATION,
@@ -71,6 +75,7 @@ class Config:
       window: positions of a window.
       picture_starts, picture_window: of the matrices that are drawn.
       seed: keys, initial weights of the probes and the order of their text.
+      weights: where trained models come from; see `experiments.weights`.
     """
 
     text: TextConfig
@@ -82,6 +87,7 @@ class Config:
     picture_starts: tuple[int, ...] = (0, 50, 100, 200, 400)
     picture_window: int = 50
     seed: int = 0
+    weights: Literal["", "committed", "retrain"] = ""
 
 
 LEXINVARIANT = ("gaussian", "canonical")
@@ -97,6 +103,18 @@ def cpu() -> Config:
         num_sequences=200,
         starts=(0, 25, 50, 75, 100, 150),
         picture_starts=(0, 50, 100, 150, 200),
+    )
+
+
+def hours() -> Config:
+    """The models of perplexity_by_position: letters of novels, sequences of 512."""
+    return Config(
+        text=HOURS_TEXT,
+        models=tuple(model for model in HOURS_MODELS if model.vocabulary != "learned"),
+        probe=ProbeConfig(steps=1_500),
+        num_sequences=400,
+        starts=STARTS,
+        weights="committed",
     )
 
 

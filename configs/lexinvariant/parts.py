@@ -6,7 +6,7 @@ other kinds of text would not fit the ten minutes of the three tables). A model 
 first table that needs it, kept below the work directory, and opened by the others.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from research.training.config import OptimizerConfig, ParallelismConfig
@@ -28,6 +28,31 @@ class TextConfig:
     valid_bytes: int
 
 
+Options = tuple[tuple[str, int | float | str | bool | tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """A lesson before the training proper: shorter sequences, simpler tables, texts said twice.
+
+    Its optimizer and its draws begin anew; the weights are those that the lesson before has left.
+
+    Attributes:
+      length, batch_size, steps: ids of a sequence, sequences of a step, steps.
+      vocabulary, options: as in `ModelConfig`; one whose parameters are those of the model's.
+      twice: share of the sequences whose second half repeats the first, under the same table.
+      optimizer: and its schedule.
+    """
+
+    length: int
+    batch_size: int
+    steps: int
+    optimizer: OptimizerConfig
+    vocabulary: str = "orthogonal"
+    options: Options = ()
+    twice: float = 0.0
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """A language model, and how it is trained.
@@ -35,6 +60,10 @@ class ModelConfig:
     Attributes:
       vocabulary: a kind of `research.vocabularies`.
       options: of the vocabulary, as pairs: (("p", 0.2),).
+      name: what rows call it; empty: by its vocabulary.
+      trunk: fields of the size that are replaced, as pairs: (("output_map", True),).
+      rows: padded number of ids; None: the next multiple of 128.
+      stages: lessons before the training that the other fields describe.
       ids: 'characters', 'bytes', 'unigram' (trained on the text), or a codec's name or folder.
       vocab_size: entries of the unigram vocabulary.
       size: a name of `research.models.sizes.SIZES`.
@@ -44,11 +73,16 @@ class ModelConfig:
       dtype: of activations.
       z_loss: weight of log(Z)^2.
       remat: recompute blocks in the backward pass.
+      twice: share of the sequences whose second half repeats the first, under the same table.
       save_every: steps between checkpoints; 0: none.
     """
 
     vocabulary: str = "gaussian"
-    options: tuple[tuple[str, int | float | str | bool], ...] = ()
+    options: Options = ()
+    name: str = ""
+    trunk: Options = ()
+    rows: int | None = None
+    stages: tuple[StageConfig, ...] = ()
     ids: str = "characters"
     vocab_size: int = 32_000
     size: str = "mini"
@@ -62,7 +96,28 @@ class ModelConfig:
     dtype: Literal["float32", "bfloat16"] = "float32"
     z_loss: float = 0.0
     remat: bool = False
+    twice: float = 0.0
     save_every: int = 0
+
+    @property
+    def label(self) -> str:
+        """What rows and work directories call it."""
+        return self.name or self.vocabulary
+
+    @property
+    def ids_seen(self) -> int:
+        """Ids of all steps of all lessons."""
+        return sum(each.steps * each.batch_size * each.length for each in self.lessons)
+
+    @property
+    def lessons(self) -> tuple["ModelConfig", ...]:
+        """The trainings in order, each without stages; the last is the training proper."""
+        names = [field.name for field in fields(StageConfig)]
+        stages = [
+            replace(self, stages=(), **{name: getattr(stage, name) for name in names})
+            for stage in self.stages
+        ]
+        return (*stages, replace(self, stages=()))
 
 
 DOCUMENTATION = TextConfig("documentation", "builtin:docstrings", 10_000_000, 48_000)

@@ -10,6 +10,9 @@ cpu: documentation, three models of half a million kernels for 600 steps of 8 x 
   floors alone. Mean perplexity at i = 1 and 150: learned 9.7 and 10.9, canonical 42.2 and 28.0,
   gaussian 96.5 and 85.6 (16 draws: 77.3 and 68.1), best in-context n-gram 45.3 and 19.0. 4.5
   minutes on 2 cores, the training of the shared models in it.
+hours: letters of novels, 27 symbols; learned, gaussian and canonical models of four layers and, for
+  comparison and ours, gaussian and orthogonal ones of two layers with n-gram heads, which know
+  where the last ids stood before (`configs.lexinvariant.hours`). Not yet run.
 gpu: 25,436,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.2 MB a device
   (eight devices, characters, learned). Novels, encyclopaedia and code, characters and a 32k Unigram
   vocabulary, learned, gaussian and (characters) canonical models of 25m, shared with the other gpu
@@ -23,7 +26,9 @@ sequences (a standard deviation of a half of the mean at 1); the mean log-loss s
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
 from configs.lexinvariant.parts import (
     CODE,
     CPU_MODELS,
@@ -57,6 +62,9 @@ class Config:
       draws: for vocabularies that are drawn, the numbers of draws whose predictions are averaged.
       batch_size: sequences that are evaluated together.
       seed: training and draws.
+      weights: where trained models come from; see `experiments.weights`.
+      only: folder names of the models that are trained and evaluated ('gaussian-n-gram-heads');
+        empty: all.
     """
 
     texts: tuple[TextConfig, ...]
@@ -68,6 +76,8 @@ class Config:
     draws: tuple[int, ...] = (1, 4, 16)
     batch_size: int = 20
     seed: int = 0
+    weights: Literal["", "committed", "retrain"] = ""
+    only: tuple[str, ...] = ()
 
 
 def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
@@ -85,6 +95,11 @@ def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
 def cpu() -> Config:
     """The shared models; of code the floors alone."""
     return Config(texts=(DOCUMENTATION,), models=CPU_MODELS, floor_texts=(CODE,))
+
+
+def hours() -> Config:
+    """Letters of novels, and the rows with n-gram heads (ours)."""
+    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, weights="committed")
 
 
 def gpu() -> Config:

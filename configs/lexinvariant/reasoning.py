@@ -12,6 +12,7 @@ cpu: documentation in characters, the three models that the main tables share: 3
   .1 and .6 (gaussian), 2.0 and 6.6 (canonical); Permutation 0 and 1.2, 0 and .2, 0 and 0. A copy
   of any candidate would be right 26 to 33 % of the time: half a million kernels and 600 steps
   learn next to nothing of these tasks.
+hours: the models of perplexity_by_position, letters of novels; z stands for the arrow. Not yet run.
 gpu: novels, encyclopaedia and code, characters and a 32k Unigram vocabulary, learned, gaussian and
   (characters) canonical models of 25m, shared with the other gpu tables. Not yet run.
 paper: the Pile, Wiki-40B and GitHub, the 151m model, 250,000 steps. The paper, means of its six
@@ -24,7 +25,9 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
 from configs.lexinvariant.parts import (
     CPU_MODELS,
     DOCUMENTATION,
@@ -55,6 +58,7 @@ class Config:
       batch_size: prompts that run together.
       resamples: of the bootstrap.
       seed: training, prompts, draws and resamples.
+      weights: where trained models come from; see `experiments.weights`.
     """
 
     texts: tuple[TextConfig, ...]
@@ -64,6 +68,7 @@ class Config:
     batch_size: int = 100
     resamples: int = 2_000
     seed: int = 0
+    weights: Literal["", "committed", "retrain"] = ""
 
 
 def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
@@ -81,6 +86,13 @@ def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
 def cpu() -> Config:
     """The shared models."""
     return Config(texts=(DOCUMENTATION,), models=CPU_MODELS, other_examples=200)
+
+
+def hours() -> Config:
+    """The models of perplexity_by_position: letters of novels, z for the arrow."""
+    return Config(
+        texts=(HOURS_TEXT,), models=HOURS_MODELS, other_examples=200, weights="committed"
+    )
 
 
 def gpu() -> Config:

@@ -61,7 +61,13 @@ def trained(config, workdir: Path, log: Callable[[str], None]) -> Reader:
 
 
 def probed(
-    found: Trained, probe_config: ProbeConfig, *, length: int, seed: int, log: Callable[[str], None]
+    found: Trained,
+    probe_config: ProbeConfig,
+    *,
+    length: int,
+    seed: int,
+    log: Callable[[str], None],
+    workdir: Path | None = None,
 ) -> Reader:
     """A model with a probe on it, trained on the model's own text under fresh keys."""
     lm = Frozen(jax.tree.map(jax.numpy.asarray, found.params), found.config)
@@ -73,12 +79,14 @@ def probed(
             steps=probe_config.steps,
             seed=seed,
             optimizer=probe_config.optimizer,
-            log_every=max(1, probe_config.steps // 2),
+            log_every=max(1, min(100, probe_config.steps // 2)),
+            save_every=500,
         ),
         mlp_dim=probe_config.mlp_dim,
         batch_size=probe_config.batch_size,
         length=length,
         log=lambda line: log(f"probe: {line}"),
+        workdir=workdir,
     )
     return Reader(lm, params)
 

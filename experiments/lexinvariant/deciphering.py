@@ -1,5 +1,6 @@
 """Precision of the key that a probe reads, by the start of the window (Figures 4, 5 and 6)."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.compressed_text import wording
+from experiments import weights
+from experiments.compressed_text import compressors, wording
 from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import cipher_probe, language_models
+from experiments.lexinvariant import cipher_probe, kept_models, language_models
 from research.lexinvariance import enciphered, key_pictures, probe, readings
 from research.lexinvariance.probe import Frozen
+from research.training import loop
 from research.vocabularies import sequence_keys
 
 TITLE = "Precision of the key that a probe reads, by start of the window (Figure 4c)"
@@ -84,24 +87,22 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     """Four rows for each model, one for each reading; key matrices as pictures."""
     rows = []
     for model in config.models:
-        found = language_models.trained(
-            model, config.text, seed=config.seed, workdir=workdir, log=log
-        )
+        found = language_models.trained_or_left_out(model, config.text, config, workdir, log)
+        if found is None:
+            continue
         clock = Clock()
-        lm, params = cipher_probe.probed(
-            found,
-            config.probe,
-            length=model.length,
-            seed=config.seed,
-            log=lambda line, name=model.vocabulary: log(f"{name}: {line}"),
-        )
+        try:
+            lm, params = _probed(config, model, found, workdir, log)
+        except weights.MissingWeights as error:
+            log(f"left out: {error}")
+            continue
         read = list(_read(config, found, lm, params))
         letters = _letters(found.codec)
         pictures = workdir / "pictures" / "deciphering"
-        _draw(config, model.vocabulary, read, letters, pictures)
-        log(f"{model.vocabulary}: key matrices, and a symbol's candidates, in {pictures}")
+        _draw(config, model.label, read, letters, pictures)
+        log(f"{model.label}: key matrices, and a symbol's candidates, in {pictures}")
         facts = {
-            "model": model.vocabulary,
+            "model": model.label,
             "per_position": _per_position(read),
             "sequences": len(read),
         }
@@ -114,18 +115,59 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 {"reading": reading, **facts, **means, "spread_last": spread, "seconds": seconds}
             )
             shown = ", ".join(f"{start} {value:.3f}" for start, value in means.items())
-            log(f"{model.vocabulary}, {reading}: {shown}")
+            log(f"{model.label}, {reading}: {shown}")
     return with_corpus(rows, language_models.load_corpus(config.text))
+
+
+def _probed(config, model, found, workdir, log) -> cipher_probe.Reader:
+    """The model with its probe, trained now or opened."""
+    run = workdir / "runs" / f"probe-{compressors.key(model, config.probe, config.seed)}"
+
+    def say(line: str) -> None:
+        log(f"{model.label}: {line}")
+
+    def train():
+        reader = cipher_probe.probed(
+            found, config.probe, length=model.length, seed=config.seed, log=say, workdir=run
+        )
+        ids = config.probe.steps * config.probe.batch_size * model.length
+        return reader.params, {"ids": ids, "seed": config.seed}
+
+    lm = Frozen(jax.tree.map(jax.numpy.asarray, found.params), found.config)
+
+    def evaluate(params):
+        few = dataclasses.replace(config, num_sequences=_BATCH)
+        return {"per_position": _per_position(list(_read(few, found, lm, params)))}
+
+    name = f"probe-{kept_models.slug(model.label)}"
+    place = weights.Place("lexinvariant", name, "deciphering", config.weights, workdir)
+    settings = {
+        "model": kept_models.settings(model),
+        "probe": dataclasses.asdict(config.probe),
+        "text": dataclasses.asdict(config.text),
+        "seed": config.seed,
+    }
+    init = functools.partial(
+        probe.init,
+        d_model=found.config.trunk.d_model,
+        mlp_dim=config.probe.mlp_dim,
+        alphabet=found.config.vocab_size - 2,
+    )
+    form = kept_models.arrays(init)
+    params, _ = weights.obtain(place, settings, form, train, evaluate, say)
+    loop.remove(run)
+    return cipher_probe.Reader(lm, params)
 
 
 def _draw(config, name: str, read: list[Read], letters: np.ndarray, directory: Path) -> None:
     """Figure 5, and Figure 6 for a letter of the first text that is rare but recurs."""
     matrices = key_matrices(read, letters, config.picture_starts, config.picture_window)
-    title = f"Reading the key, {name} vocabulary"
-    key_pictures.save(directory / f"{name}-keys.png", title, letters, matrices)
+    file = name.replace(" + ", "-").replace(" ", "-")
+    title = f"Reading the key: {name}"
+    key_pictures.save(directory / f"{file}-keys.png", title, letters, matrices)
     places_N, candidates, truth = candidates_of(read[0], letters)
-    title = f"What one symbol is taken for, {name} vocabulary"
-    path = directory / f"{name}-symbol.png"
+    title = f"What one symbol is taken for: {name}"
+    path = directory / f"{file}-symbol.png"
     key_pictures.save_candidates(path, title, places_N, candidates, truth)
 
 
@@ -155,7 +197,7 @@ def _read(config, found, lm: Frozen, params) -> Iterator[Read]:
     ordinary = found.config.vocab_size - 2
     ids = found.valid.ids[found.valid.ids < ordinary].astype(np.int32)
     texts = ids[: len(ids) // length * length].reshape(-1, length)
-    space = int(found.codec.encode([b" "])[0][0])
+    space = found.codec.token_bytes().index(b" ")
     run = jax.jit(functools.partial(probe.posterior, params, lm))
     for start in range(0, config.num_sequences, _BATCH):
         plain_BxL = texts[np.arange(start, start + _BATCH) % len(texts)]

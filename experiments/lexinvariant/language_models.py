@@ -2,10 +2,8 @@
 
 import dataclasses
 import functools
-import hashlib
-import json
+import itertools
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +12,9 @@ import jax
 import numpy as np
 
 from configs.lexinvariant.parts import ModelConfig, TextConfig
+from experiments import weights
+from experiments.compressed_text import compressors
+from experiments.lexinvariant import kept_models
 from research import codecs, corpora, vocabularies
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
@@ -22,6 +23,7 @@ from research.models import language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
 from research.training import (
     batches,
+    checkpoints,
     command_parts,
     evaluation,
     loop,
@@ -34,6 +36,7 @@ from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]
+_BATCHES_OF_FIGURES = 4  # of 16 sequences: what the records of weights are compared by
 
 
 class Trained(NamedTuple):
@@ -76,8 +79,6 @@ def codec_of(
     if model.ids != "unigram":
         return codecs.load(model.ids)
     from configs.compressed_text.parts import CodecConfig, M1Config
-    from experiments.compressed_text import compressors
-
     config = CodecConfig("sentencepiece", vocab_size=model.vocab_size, label="Unigram")
     return compressors.build_codec(config, M1Config(), corpus, workdir, log)
 
@@ -90,53 +91,164 @@ def trained(
     workdir: Path,
     log: Log,
     codec: Codec | None = None,
+    source: weights.Source = "",
 ) -> Trained:
     """Trains a model on a text, or opens it if an earlier table has.
 
     Args:
       codec: ids of another kind than `model.ids` names.
+      source: where the weights come from, see `experiments.weights`; if not from a training for
+        this run alone, they belong to perplexity_by_position.
 
     Raises:
       FreevocabError: if the loss is not finite.
+      MissingWeights: if they are to be committed and are not.
     """
     corpus = load_corpus(text)
     codec = codec_of(model, text, corpus, workdir, log) if codec is None else codec
     build = functools.partial(token_store.build, corpus, codec=codec, directory=workdir / "tokens")
-    train = build("train", max_bytes=text.train_bytes)
+    train_store = build("train", max_bytes=text.train_bytes)
     valid = build("valid", max_bytes=text.valid_bytes)
-    config = model_config(model, train.vocab_size)
+    config = model_config(model, train_store.vocab_size)
     directory = workdir / "models" / _folder(model, text, seed, corpus, codec)
+    run = workdir / "runs" / directory.name
+    what = f"{text.name}, {model.label}, {codec.name}"
+
+    def say(line: str) -> None:
+        log(f"{what}: {line}")
+
+    def batches_of(lesson: ModelConfig, seed: int) -> Callable[[int], Batch]:
+        return training_batches(lesson, train_store, seed)
+
+    if source:
+        place = weights.Place(
+            "lexinvariant", kept_models.slug(model.label), "perplexity_by_position", source, workdir
+        )
+        settings = {
+            "model": kept_models.settings(model),
+            "text": dataclasses.asdict(text),
+            "corpus_digest": corpus.digest,
+            "codec": codec.fingerprint(),
+            "seed": seed,
+        }
+
+        def train_it() -> tuple[Any, dict[str, Any]]:
+            params, seconds = train(
+                model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
+            )
+            return params, {"ids": model.ids_seen, "seconds": seconds, "seed": seed}
+
+        def figures(params: Any) -> dict[str, float]:
+            found = Trained(params, config, codec, train_store, valid, 0.0)
+            sums = evaluate(model, found, _BATCHES_OF_FIGURES)
+            return {
+                "nats": sums.nats / sums.tokens,
+                "accuracy": sums.others["correct"] / sums.tokens,
+            }
+
+        form = kept_models.language_model(config, codec)
+        params, record = weights.obtain(place, settings, form, train_it, figures, say)
+        return Trained(params, config, codec, train_store, valid, record["seconds"])
     if (directory / "model.json").is_file():
         params, kept, _, meta = saved.load(directory)
         if kept == config:
-            return Trained(params, config, codec, train, valid, meta["seconds"])
-    started = time.monotonic()
-    what = f"{text.name}, {model.vocabulary}, {codec.name}"
-    log(f"{what}: training {model.steps} steps of {model.batch_size} x {model.length}")
-    result = loop.train(
-        loss_fn(model, config),
-        init_fn(config),
-        training_batches(model, train, seed),
-        train_config(model, seed),
-        workdir / "runs" / directory.name if model.save_every else None,
-        prepared=prepared(model, config),
-        log=lambda line: log(f"{what}: {line}"),
+            return Trained(params, config, codec, train_store, valid, meta["seconds"])
+    params, seconds = train(
+        model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
     )
-    seconds = round(time.monotonic() - started, 1)
-    params = jax.device_get(result.params)
     facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name}
     saved.save(directory, params, config, codec, {**facts, "seconds": seconds})
-    return Trained(params, config, codec, train, valid, seconds)
+    loop.remove(run)
+    return Trained(params, config, codec, train_store, valid, seconds)
+
+
+def trained_or_left_out(
+    model: ModelConfig, text: TextConfig, config, workdir: Path, log: Log, *, owner: bool = False
+) -> Trained | None:
+    """`trained` for a table with seed and weights; None, and the log says so, where weights should
+    be committed and are not.
+
+    Args:
+      owner: the table is the one that trains the weights again; others open what it has trained
+        in this work directory, or the committed ones.
+    """
+    source = config.weights
+    if source and not owner:
+        here = workdir / "weights" / kept_models.slug(model.label) / weights.RECORD
+        source = "retrain" if here.is_file() else "committed"
+    try:
+        return trained(model, text, seed=config.seed, workdir=workdir, log=log, source=source)
+    except weights.MissingWeights as error:
+        log(f"left out: {error}")
+        return None
+
+
+def train(
+    model: ModelConfig,
+    vocab_size: int,
+    batches_of: Callable[[ModelConfig, int], Callable[[int], Batch]],
+    *,
+    seed: int,
+    workdir: Path,
+    log: Log,
+) -> tuple[Any, float]:
+    """All lessons of a model, each from the weights of the one before: (parameters, seconds).
+
+    An interrupted training goes on in the lesson where it stopped.
+
+    Args:
+      batches_of: (lesson, seed) -> (step -> batch); every lesson has a seed of its own.
+      workdir: of this training alone.
+
+    Raises:
+      FreevocabError: if the loss is not finite.
+    """
+    lessons = model.lessons
+    folders = [workdir / f"lesson-{number}" for number in range(1, len(lessons) + 1)]
+    # A lesson begins when those before it are over.
+    begun = [number for number, folder in enumerate(folders) if (folder / "checkpoints").is_dir()]
+    first = max(begun, default=0)
+    seconds = sum(map(_seconds, folders[:first]))
+    params = None
+    for number in range(first, len(lessons)):
+        lesson = lessons[number]
+        config = model_config(lesson, vocab_size)
+        part = f"lesson {number + 1} of {len(lessons)}: " * (len(lessons) > 1)
+        log(
+            f"{part}training {lesson.steps} steps of {lesson.batch_size} x {lesson.length},"
+            f" vocabulary {lesson.vocabulary}"
+        )
+        before = params
+        result = loop.train(
+            loss_fn(lesson, config),
+            init_fn(config),
+            batches_of(lesson, seed + number),
+            train_config(lesson, seed),
+            folders[number],
+            initial_params=None if before is None else lambda before=before: before,
+            prepared=prepared(lesson, config),
+            log=lambda line, part=part: log(f"{part}{line}"),
+        )
+        params = jax.device_get(result.params)
+        seconds += _seconds(folders[number])
+    return params, round(seconds, 1)
+
+
+def _seconds(folder: Path) -> float:
+    """What the training in a work directory has taken so far."""
+    given, step = checkpoints.open_given(folder)
+    with given:
+        return float(given.meta(step)["seconds"])
 
 
 def model_config(model: ModelConfig, vocab_size: int) -> LanguageModelConfig:
     """The language model of `vocab_size` ids, BOS and EOS among them."""
-    trunk = sizes.size(model.size, dtype=model.dtype, remat=model.remat)
+    trunk = sizes.size(model.size, dtype=model.dtype, remat=model.remat, **dict(model.trunk))
     options = dict(model.options)
     if model.vocabulary == "canonical":
         options.setdefault("slots", model.length)
     vocabulary = vocabularies.make(model.vocabulary, **options)
-    return LanguageModelConfig(trunk, vocab_size, vocabulary=vocabulary)
+    return LanguageModelConfig(trunk, vocab_size, model.rows, vocabulary)
 
 
 def loss_fn(model: ModelConfig, config: LanguageModelConfig):
@@ -160,7 +272,8 @@ def train_config(model: ModelConfig, seed: int = 0) -> TrainConfig:
         seed=seed,
         optimizer=model.optimizer,
         parallelism=model.parallelism,
-        log_every=max(1, model.steps // 4),
+        # A long training is watched, a short one only followed.
+        log_every=50 if model.save_every else max(1, model.steps // 4),
         save_every=model.save_every,
     )
 
@@ -191,6 +304,7 @@ def training_batches(model: ModelConfig, store: TokenStore, seed: int) -> Callab
             length=model.length,
             **share,
         )
+        batch = batches.said_twice(batch, model.twice, seed, step, **share)
         return batches.with_keys(batch, seed, step, **share)
 
     return batch_fn
@@ -220,9 +334,15 @@ def evaluator(model: ModelConfig, config: LanguageModelConfig) -> evaluation.Eva
     return evaluation.make_evaluator(exact, model.parallelism, mesh, params)
 
 
-def evaluate(model: ModelConfig, found: Trained) -> evaluation.Sums:
-    """Exact sums over the validation text: bits per byte, accuracy."""
-    stream = evaluation_batches(model, found.valid)
+def evaluate(
+    model: ModelConfig, found: Trained, count: int | None = None
+) -> evaluation.Sums:
+    """Exact sums over the validation text: bits per byte, accuracy.
+
+    Args:
+      count: of batches that are looked at; None: all, and only then are the bytes theirs.
+    """
+    stream = itertools.islice(evaluation_batches(model, found.valid), count)
     return evaluator(model, found.config)(found.params, stream, found.valid.num_bytes)
 
 
@@ -231,12 +351,5 @@ def _share(model: ModelConfig) -> dict[str, int]:
 
 
 def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:
-    facts = [
-        dataclasses.asdict(model),
-        dataclasses.asdict(text),
-        seed,
-        corpus.digest,
-        codec.fingerprint(),
-    ]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
-    return f"{text.name.replace(' ', '-').lower()}-{model.vocabulary}-{codec.name}-{digest}"
+    which = compressors.key(model, text, seed, corpus.digest, codec.fingerprint())
+    return f"{kept_models.slug(f'{text.name} {model.label} {codec.name}')}-{which}"

@@ -8,15 +8,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments import weights
 from experiments.compressed_text import compressors, wording
 from experiments.compressed_text.setting import Clock
+from experiments.lexinvariant import kept_models, language_models
 from research import vocabularies
 from research.lexinvariance import floors, mixtures
-from research.models import language_model, sizes
+from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.reporting import kept_rows
-from research.training import loop
-from research.training.config import TrainConfig
+from research.training import batches, loop
 
 TITLE = "The theorem made visible: distance to the source (ours; Theorem 2.1)"
 COLUMNS = (
@@ -63,9 +64,13 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     ideal_NxLxA = mixtures.mixture(source, ids_NxL, config.alphabet)
     rows = _rows(config, IDEAL, ids_NxL, p_NxLxA, ideal_NxLxA, clock, log)
     runs = workdir / "runs" / f"mixture-{compressors.key(config)}"
-    for name in config.vocabularies:
-        measure = functools.partial(_measured, config, chain, name, ids_NxL, p_NxLxA, runs, log)
-        rows += kept_rows.kept(workdir, config, name, measure)["rows"]
+    for described in config.models:
+        found = [config, chain, described, ids_NxL, p_NxLxA]
+        measure = functools.partial(_measured, *found, workdir, runs, log)
+        try:
+            rows += kept_rows.kept(workdir, config, described.label, measure)["rows"]
+        except weights.MissingWeights as error:
+            log(f"left out: {error}")
     loop.remove(runs)
     for name, bound in (
         (OUR_BOUND, mixtures.gap_bound),
@@ -81,6 +86,24 @@ def _measured(config, chain, name, ids_NxL, p_NxLxA, runs, log) -> dict[str, Any
     """The rows of one trained model, for every number of draws."""
     clock = Clock()
     model, params = _trained(config, chain, name, runs / name, log)
+    rows = []
+    for count in config.draws if model.vocabulary.draws else (1,):
+        q_NxLxA = _conditionals(config, model, params, ids_NxL, count)
+        label = name if count == 1 else f"{name}, {count} draws"
+        rows += _rows(config, label, ids_NxL, p_NxLxA, q_NxLxA, clock, log)
+    return {"rows": rows}
+
+
+def _measured(
+    config, chain, described, ids_NxL, p_NxLxA, workdir, runs, log
+) -> dict[str, Any]:
+    """The rows of one trained model, for every number of draws."""
+    clock = Clock()
+    name = described.label
+    place = weights.Place(
+        "lexinvariant", f"chain-{kept_models.slug(name)}", "mixture", config.weights, workdir
+    )
+    model, params = _trained(config, chain, described, place, runs / name, log)
     rows = []
     for count in config.draws if model.vocabulary.draws else (1,):
         q_NxLxA = _conditionals(config, model, params, ids_NxL, count)
@@ -117,37 +140,45 @@ def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str,
     return rows
 
 
-def _trained(config, chain, name, run, log) -> tuple[LanguageModelConfig, Any]:
-    """A model of this vocabulary after config.steps batches of fresh samples."""
-    trunk = sizes.size(config.size, **dict(config.shape))
-    vocabulary = vocabularies.make(name)
-    model = LanguageModelConfig(trunk, config.alphabet + 2, vocabulary=vocabulary)
-    length = max(config.lengths)
+def _trained(config, chain, described, place, run, log) -> tuple[LanguageModelConfig, Any]:
+    """A model after its batches of fresh samples of the chain, or its committed weights."""
+    model = language_models.model_config(described, config.alphabet + 2)
 
-    def batch(step: int) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng([config.seed, _TRAINING, step])
-        targets_BxL = mixtures.sample(chain, rng, config.batch_size, length)
-        found = {"inputs_BxL": _shifted(model, targets_BxL), "targets_BxL": targets_BxL}
-        if model.vocabulary.draws:
-            found["keys_Bx2"] = vocabularies.sequence_keys(
-                config.seed, config.batch_size, step=step
-            )
-        return found
+    def say(line: str) -> None:
+        log(f"{described.label}: {line}")
 
-    result = loop.train(
-        lambda params, batch: language_model.loss(params, model, batch),
-        functools.partial(language_model.init, config=model),
-        batch,
-        TrainConfig(
-            steps=config.steps,
-            seed=config.seed,
-            optimizer=config.optimizer,
-            log_every=max(1, config.steps // 4),
-        ),
-        run,
-        log=lambda line: log(f"{name}: {line}"),
-    )
-    return model, result.params
+    def batches_of(lesson, seed):
+        return functools.partial(_batch, chain, model, lesson, seed)
+
+    def train():
+        params, seconds = language_models.train(
+            described, config.alphabet + 2, batches_of, seed=config.seed, workdir=run, log=say
+        )
+        return params, {"ids": described.ids_seen, "seconds": seconds, "seed": config.seed}
+
+    def evaluate(params):
+        held_out = _batch(chain, model, described, config.seed + _DRAWS, 0)
+        nats, sums = language_model.exact_loss(params, model, held_out)
+        return {"nats": float(nats / sums["tokens"])}
+
+    settings = {
+        "model": kept_models.settings(described),
+        **{name: getattr(config, name) for name in ("alphabet", "concentration", "seed")},
+    }
+    form = kept_models.arrays(language_models.init_fn(model))
+    return model, weights.obtain(place, settings, form, train, evaluate, say)[0]
+
+
+def _batch(chain, model, lesson, seed: int, step: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([seed, _TRAINING, step])
+    targets_BxL = mixtures.sample(chain, rng, lesson.batch_size, lesson.length)
+    found = {
+        "inputs_BxL": _shifted(model, targets_BxL),
+        "targets_BxL": targets_BxL,
+        "weights_BxL": np.ones(targets_BxL.shape, np.float32),
+    }
+    found = batches.said_twice(found, lesson.twice, seed, step)
+    return batches.with_keys(found, seed, step)
 
 
 def _conditionals(config, model, params, ids_NxL, count) -> np.ndarray:

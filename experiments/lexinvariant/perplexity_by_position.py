@@ -11,9 +11,10 @@ import numpy as np
 
 from experiments.compressed_text import wording
 from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import language_models, position_picture
+from experiments.lexinvariant import kept_models, language_models, position_picture
 from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
 from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
+from research.errors import UsageError
 from research.lexinvariance import draws, floors
 from research.models import language_model
 from research.training import token_store
@@ -111,7 +112,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     """For each kind of text and ids, rows of its models and of its floors."""
     rows = []
     for text in config.texts:
-        for ids in dict.fromkeys(model.ids for model in config.models):
+        for ids in dict.fromkeys(model.ids for model in _chosen(config)):
             rows += _of_text(config, text, ids, workdir, log)
     for text in config.floor_texts:
         clock = Clock()
@@ -129,14 +130,20 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 
 def _of_text(config, text, ids, workdir, log) -> list[dict[str, Any]]:
     rows, standard_NxL, sequences = [], None, None
-    for model in (model for model in config.models if model.ids == ids):
-        trained = language_models.trained(model, text, seed=config.seed, workdir=workdir, log=log)
+    for model in (model for model in _chosen(config) if model.ids == ids):
+        trained = language_models.trained_or_left_out(
+            model, text, config, workdir, log, owner=True
+        )
+        if trained is None:
+            continue
         clock = Clock()
         sequences = Sequences.of(trained.valid, trained.codec, config, model.length)
         found = _model_nats(config, model, trained, sequences)
-        if model.vocabulary == STANDARD:
+        if model.label == STANDARD:
             standard_NxL = found[STANDARD]
         rows += _rows(found, sequences, standard_NxL, text, ids, clock, log)
+    if sequences is None:
+        return []
     clock = Clock()
     found = floors_of(config, sequences)
     if standard_NxL is not None:
@@ -144,6 +151,21 @@ def _of_text(config, text, ids, workdir, log) -> list[dict[str, Any]]:
         found[KEY] = standard_NxL + key_NxL
     rows += _rows(found, sequences, standard_NxL, text, ids, clock, log, floor=True)
     return with_corpus(rows, language_models.load_corpus(text))
+
+
+def _chosen(config) -> list:
+    """The models, or those that `only` names.
+
+    Raises:
+      UsageError: if it names another.
+    """
+    names = [kept_models.slug(model.label) for model in config.models]
+    if unknown := sorted(set(config.only) - set(names)):
+        raise UsageError(f"no model {unknown[0]!r}: the table has {', '.join(names)}")
+    return [
+        model for model, name in zip(config.models, names, strict=True)
+        if not config.only or name in config.only
+    ]
 
 
 def _rows(found, sequences, standard_NxL, text, ids, clock, log, *, floor=False) -> list:
@@ -161,7 +183,7 @@ def _rows(found, sequences, standard_NxL, text, ids, clock, log, *, floor=False)
 def _model_nats(config, model, trained, sequences) -> dict[str, np.ndarray]:
     """Row's name -> nats [N, L]; several for a vocabulary that is drawn."""
     stream = _draws(config, trained, sequences)
-    name = model.vocabulary
+    name = model.label
     if not trained.config.vocabulary.draws:
         return {name: next(stream)}
     found = {}

@@ -150,11 +150,13 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
     """The rows of one kind of text and ids; per-prompt scores are left in `cells`."""
     rows, standard = [], {}
     for model in (model for model in config.models if model.ids == ids):
-        trained = language_models.trained(model, text, seed=config.seed, workdir=workdir, log=log)
-        name = STANDARD if model.vocabulary == "learned" else model.vocabulary
+        trained = language_models.trained_or_left_out(model, text, config, workdir, log)
+        if trained is None:
+            continue
+        name = STANDARD if model.vocabulary == "learned" else model.label
         marks = tasks.separators(trained.codec)
         sets = symbol_tasks.symbol_sets(trained.codec, trained.train.ids)
-        first = not standard
+        first = not rows
         for task in tasks.TASKS:
             for symbols in SAMPLINGS:
                 clock = Clock()
@@ -171,7 +173,7 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
                 row = where | {"model": name} | _accuracies(found)
                 row |= comparisons.compared(
                     found[MAIN_COUNT],
-                    standard[task, symbols] if name != STANDARD else None,
+                    standard.get((task, symbols)) if name != STANDARD else None,
                     resamples=config.resamples,
                     seed=config.seed,
                 )

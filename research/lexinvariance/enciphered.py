@@ -1,6 +1,7 @@
 """Training sequences under fresh keys: the same text never looks the same twice."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ def train_probe(
     batch_size: int,
     length: int,
     log: Callable[[str], None],
+    workdir: Path | None = None,
 ) -> Any:
     """The parameters of a probe, trained on the text that the model was trained on.
 
@@ -70,6 +72,7 @@ def train_probe(
       store: plain ids, the train split; all ordinary ids are both plain and cipher symbols.
       config: steps, seed and optimizer.
       mlp_dim: F.
+      workdir: of this training alone, for checkpoints; None: none.
 
     Raises:
       FreevocabError: if the loss is not finite.
@@ -89,7 +92,7 @@ def train_probe(
         ),
         batch_fn,
         config,
-        None,
+        workdir,
         rules=probe.PROBE_RULES,
         log=log,
     )

@@ -6,8 +6,8 @@
 A prompt is ids, not text: BOS, then symbols and separators. A symbol is one id that occurs in the
 training text and is no separator. The separators `->` and ` ` are what the codec makes of each of
 them by itself: two ids and one for characters; for a Unigram vocabulary the pieces that it has for
-them (a normaliser that drops a lone space leaves none). A symbol is never merged with what stands
-beside it.
+them (a normaliser that drops a lone space leaves none). Among letters alone, z stands for the arrow
+and the other 25 are the symbols. A symbol is never merged with what stands beside it.
 
 Definitions. LookUp: n distinct keys, values drawn independently of them and of each other (a value
 may repeat, and may equal a key), then one of the keys. Permutation: one of the six ordered pairs of
@@ -73,6 +73,8 @@ def separators(codec: Codec) -> Separators:
       UsageError: if the codec has no ids for `->`.
     """
     arrow, space = (tuple(int(id_) for id_ in ids) for ids in codec.encode(["->", " "]))
+    if codec.name == "letters":  # a lone space is nothing to it
+        arrow, space = ((codec.token_bytes().index(text),) for text in (b"z", b" "))
     if not arrow:
         raise UsageError(f"codec {codec.name} has no ids for '->': LookUp cannot be written in it")
     return Separators(codec.vocab_size, arrow, space)

@@ -31,6 +31,7 @@ FAMILY_FIELDS = (
     "score_softcap",
     "score_scale",
     "embedding_dim",
+    "output_map",
 )
 
 
@@ -81,6 +82,9 @@ class TrunkConfig:
       score_scale: factor on scores; None: 1 / sqrt(K).
       embedding_dim: E, width of the vocabulary's rows; two matrices lead from E to D and from D to
         E (ALBERT's factorised embedding), so that a table of many rows is small. None: D.
+      output_map: a matrix [D, D] after the last norm, zeros at first, so that a tied readout starts
+        uniform. Without it the last norm hands the input's row on to its own readout: with rows of
+        norm 1 its logit is sqrt(D), and training begins with p(the same symbol again) = .99.
     """
 
     d_model: int
@@ -119,6 +123,7 @@ class TrunkConfig:
     score_softcap: float | None = None
     score_scale: float | None = None
     embedding_dim: int | None = None
+    output_map: bool = False
 
     def __post_init__(self):
         for name in ("ngram_heads", "windowed_layers"):
@@ -258,9 +263,9 @@ def kernel_count(config: TrunkConfig) -> int:
     attention = 2 * config.d_model * (queries + keys)
     mlp = (3 if config.gated else 2) * config.d_model * config.mlp_dim
     ngram_heads = (len(config.ngram_heads) + 1) * config.d_model**2 if config.ngram_heads else 0
-    head = config.d_model**2 if config.head_transform else 0
+    heads = (config.head_transform + config.output_map) * config.d_model**2
     factors = 2 * config.d_model * config.embedding_dim if config.embedding_dim else 0
-    return config.num_layers * (attention + mlp + ngram_heads) + head + factors
+    return config.num_layers * (attention + mlp + ngram_heads) + heads + factors
 
 
 def residual_gain(config: TrunkConfig) -> float:

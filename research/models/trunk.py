@@ -11,20 +11,20 @@ Parameters (layer axis N first in everything under layers/, whether scanned or n
     layers/attention/{query,key}_norm/scale [N, K]  (QK-norm)
     layers/ngram_heads/averages/kernel [N, orders, D, D]  layers/ngram_heads/own/kernel [N, D, D]
 
-and in other people's families, by the config's options
+and by the config's options, most of them those of other people's families
 
     layers/attention/{query,key,value}/bias [N, H or H', K]  layers/attention/out/bias [N, D]
     layers/mlp/{gate,up}/bias [N, F]  layers/mlp/down/bias [N, D]
     layers/{attention,mlp}_out_norm/scale [N, D]  (sandwich)
     position_rows [P, D]  token_type_rows [types, D]  input_norm/scale [D]
-    head/kernel [D, D]  head/bias [D]  head_norm/scale [D]
+    head/kernel [D, D]  head/bias [D]  head_norm/scale [D]  output_map/kernel [D, D]
     rows_in/kernel [E, D]  rows_out/kernel [D, E]  (rows of another width than D)
     and a bias beside every scale of a LayerNorm,
 
 with H' the key-value heads. All are float32. Kernels start from truncated normals of variance
 1 / inputs, `out` and `down` divided by 2 N as well, norms at one, position biases at N(0, .04):
 every parameter starts at the size it should have, which suits Adafactor's parameter-scaled steps
-(as in T5) and AdamW or Muon alike.
+(as in T5) and AdamW or Muon alike. Only the output map starts at zero.
 """
 
 from typing import Any
@@ -157,6 +157,9 @@ class Trunk(nn.Module):
         if config.head_transform:
             head = Projection((config.d_model,), dtype=config.dtype, bias=True, name="head")
             x_BxTxD = norm(config, "head_norm")(jax.nn.gelu(head(x_BxTxD), approximate=False))
+        if config.output_map:
+            settings = {"gain": 0.0, "dtype": config.dtype}
+            x_BxTxD = Projection((config.d_model,), name="output_map", **settings)(x_BxTxD)
         if config.embedding_dim:
             rows_out = Projection((config.embedding_dim,), dtype=config.dtype, name="rows_out")
             x_BxTxD = rows_out(x_BxTxD)

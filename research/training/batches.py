@@ -114,6 +114,34 @@ def with_keys(
     return {**batch, "keys_Bx2": keys_Bx2[process_index * count :][:count]}
 
 
+def said_twice(
+    batch: dict[str, np.ndarray],
+    share: float,
+    seed: int,
+    step: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> dict[str, np.ndarray]:
+    """The batch with the second half of some sequences replaced by their first half.
+
+    Whatever a vocabulary draws for such a sequence, its second half can be copied: a lesson in
+    copying. Which sequences is a function of (seed, step), the same for any number of processes.
+
+    Args:
+      share: the probability of each.
+    """
+    if not share:
+        return batch
+    targets_BxL = batch["targets_BxL"].copy()
+    count, half = len(targets_BxL), targets_BxL.shape[1] // 2
+    generator = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 3, step]))
+    chosen_B = generator.random(count * process_count)[process_index * count :][:count] < share
+    targets_BxL[chosen_B, half : 2 * half] = targets_BxL[chosen_B, :half]
+    first_Bx1 = batch["inputs_BxL"][:, :1]
+    inputs_BxL = np.concatenate([first_Bx1, targets_BxL[:, :-1]], axis=1)
+    return {**batch, "inputs_BxL": inputs_BxL, "targets_BxL": targets_BxL}
+
+
 def permuted(indices_N: np.ndarray, count: int, *, seed: int, stream: int) -> np.ndarray:
     """Where a keyed permutation of range(count) sends some indices.
 

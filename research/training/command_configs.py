@@ -160,7 +160,15 @@ class TrainLexinvariant(TrainM2):
     out: str = "runs/lexinvariant"
     """Folder for the finished model."""
     vocabulary: Literal[
-        "gaussian", "sphere", "hypercube", "dual", "permuted", "canonical", "partial", "learned"
+        "gaussian",
+        "sphere",
+        "hypercube",
+        "orthogonal",
+        "dual",
+        "permuted",
+        "canonical",
+        "partial",
+        "learned",
     ] = "gaussian"
     """gaussian: the paper's random rows. canonical: ids numbered by first occurrence, which learns
     fastest. permuted: for large vocabularies. partial: a share --p of the ids made random."""

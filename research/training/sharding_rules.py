@@ -67,7 +67,7 @@ LANGUAGE_MODEL_RULES = (
     Rule(r"trunk/layers/(attention|mlp)(_out)?_norm/(scale|bias)", ("layer", "-")),
     Rule(r"trunk/(input|final|head)_norm/(scale|bias)", ("-",)),
     Rule(r"trunk/(position|token_type)_rows", ("-", "-")),
-    _kernel(r"trunk/head/kernel", "in/data", "out"),
+    _kernel(r"trunk/(head|output_map)/kernel", "in/data", "out"),
     Rule(r"trunk/head/bias", ("-",)),
     _kernel(r"trunk/rows_(in|out)/kernel", "in/data", "out"),
     Rule(r"vocabulary/(input|output)_VxD", ("in/model", "out/zero")),

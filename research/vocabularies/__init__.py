@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | learned | one learned table for all | no |
 | gaussian, sphere, hypercube | rows drawn for the sequence | in distribution |
+| orthogonal | orthogonal rows drawn for the sequence, V <= D | in distribution |
 | dual | a learned part for all ids and a drawn part for each | in distribution |
 | permuted | one learned or frozen table, ids permuted | in distribution |
 | canonical | ids numbered by first occurrence | exactly |
@@ -23,6 +24,7 @@ KINDS = {
     "gaussian": "drawn:Drawn",
     "sphere": "drawn:Drawn",
     "hypercube": "drawn:Drawn",
+    "orthogonal": "orthogonal:Orthogonal",
     "dual": "dual:Dual",
     "permuted": "permuted:Permuted",
     "canonical": "canonical:Canonical",

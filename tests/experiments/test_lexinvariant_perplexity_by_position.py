@@ -136,3 +136,25 @@ def test_draws_differ_and_repeat(workdir):
 
 def next_two(stream):
     return next(stream), next(stream)
+
+
+def test_only_the_models_that_are_named(tmp_path):
+    config = dataclasses.replace(configs.quick(), only=("canonical",), floor_texts=())
+    rows = table.run(config, workdir=tmp_path, log=lambda line: None)
+    assert [row["model"] for row in rows if not row["floor"]] == ["canonical"]
+    with pytest.raises(UsageError, match="no model 'gausian': the table has learned, gaussian"):
+        table.run(dataclasses.replace(config, only=("gausian",)), workdir=tmp_path, log=print)
+
+
+def test_kept_weights_give_the_same_rows_again(tmp_path):
+    """Trained, rounded and opened; opened again; and where there are none, no row."""
+    quick = configs.quick()
+    model = dataclasses.replace(quick.models[2], name="made up")
+    config = dataclasses.replace(quick, models=(model,), floor_texts=(), weights="retrain")
+    first, again = (table.run(config, workdir=tmp_path, log=lambda line: None) for _ in range(2))
+    for mine, theirs in zip(again, first, strict=True):
+        assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}
+    lines = []
+    committed = dataclasses.replace(config, weights="committed")
+    assert not table.run(committed, workdir=tmp_path, log=lines.append)
+    assert "no committed weights of made-up yet" in " ".join(lines)

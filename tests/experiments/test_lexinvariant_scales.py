@@ -25,6 +25,7 @@ from research.training.config import ParallelismConfig
 EIGHT = ParallelismConfig(kind="mesh")
 IDS = {
     "automata": 21,
+    "chain": 8,
     "characters": 130,
     "letters": 29,
     "bytes": 258,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from research import codecs
 from research.codecs.bytes_codec import BytesCodec
 from research.codecs.sentencepiece_codec import SentencePieceCodec
 from research.errors import UsageError
@@ -98,6 +99,16 @@ def test_the_symbols_of_a_text():
         tasks.symbols(np.array([*b"->"]), marks, by_frequency=True)
     with pytest.raises(UsageError, match="3 different symbols are wanted"):
         tasks.prompts("Permutation", 0, uniform, marks, count=1, n=1)
+
+
+def test_letters_have_z_for_an_arrow():
+    codec = codecs.load("letters")
+    marks = tasks.separators(codec)
+    assert marks == Separators(27, (25,), (26,))
+    symbols = tasks.symbols(np.arange(29), marks, by_frequency=False)
+    prompts = tasks.prompts("LookUp", 0, symbols, marks, count=1, n=2)
+    (text,) = codec.decode([prompts.ids_NxL[0, 1:]])
+    assert text[1:2] == b"z" and text[3:4] == b" " and text.count(b"z") == 3
 
 
 def test_symbols_of_a_unigram_vocabulary_are_single_pieces():

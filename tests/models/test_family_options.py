@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from research import vocabularies
 from research.errors import UsageError
 from research.models import language_model, positions, rotary, saved, trunk
 from research.models.attention import capped_attention
@@ -38,6 +39,7 @@ def test_a_model_with_them_is_saved_and_opened(tmp_path):
     scaling = RotaryScaling("llama3", 8.0, 16)
     changes = {"positions": "rotary", "rotary_scaling": scaling, "norm": "layer", "window": 3}
     changes |= {"windowed_layers": (True, False), "qkv_bias": True, "head_transform": True}
+    changes |= {"output_map": True}
     codec = TinyCodec()
     trunk_config = tiny_trunk_config(**changes)
     config = LanguageModelConfig(
@@ -70,6 +72,28 @@ def test_a_model_with_them_is_saved_and_opened(tmp_path):
 def test_options_that_make_no_sense(changes, problem):
     with pytest.raises(UsageError, match=problem):
         tiny_trunk_config(**changes)
+
+
+@pytest.mark.parametrize("kind", ["learned", "gaussian", "canonical"])
+def test_a_tied_readout_starts_uniform_behind_a_map(kind):
+    """Without the map it starts by repeating what it reads, wherever a row is its own readout."""
+    ids_BxL = np.arange(24, dtype=np.int32).reshape(2, 12) % 7
+    repeats = []
+    for mapped in (False, True):
+        options = {} if kind == "gaussian" else {"tied": True}
+        config = tiny_config(
+            vocabulary=vocabularies.make(kind, **options), output_map=mapped, d_model=64
+        )
+        params = language_model.init(jax.random.key(0), config)
+        logits_BxLxV = language_model.logits(
+            params, config, ids_BxL, keys_Bx2=vocabularies.sequence_keys(0, 2)
+        )
+        p_BxLxV = np.asarray(jax.nn.softmax(logits_BxLxV[:, :, : config.vocab_size]))
+        repeats.append(np.take_along_axis(p_BxLxV, ids_BxL[:, :, None], axis=2)[:, 6:])
+    # Canonical shares the probability among the slots in use, BOS, EOS and "new".
+    uniform = 1 / 10 if kind == "canonical" else 1 / 34
+    np.testing.assert_allclose(repeats[1], uniform, rtol=1e-4)
+    assert repeats[0].mean() > 0.9
 
 
 def test_rotary_scaling_that_makes_no_sense():

@@ -182,3 +182,25 @@ def test_a_batch_is_the_same_for_ever():
     # The order of training data is part of a published run.
     batch = batches.sequence_batch(indexed_store(1000), seed=7, step=11, batch_size=4, length=10)
     assert (batch["targets_BxL"][:, 0] // 10).tolist() == [36, 28, 96, 62]
+
+
+def test_what_is_said_twice_is_copied_within_its_sequence():
+    store = indexed_store(900)
+    plain = batches.sequence_batch(store, seed=1, step=4, batch_size=60, length=11)
+    found = batches.said_twice(plain, 0.5, 1, 4)
+    changed_B = (found["targets_BxL"] != plain["targets_BxL"]).any(axis=1)
+    assert 15 < changed_B.sum() < 45
+    np.testing.assert_array_equal(found["targets_BxL"][:, :5], plain["targets_BxL"][:, :5])
+    again_BxL = found["targets_BxL"][changed_B]
+    np.testing.assert_array_equal(again_BxL[:, 5:10], again_BxL[:, :5])
+    np.testing.assert_array_equal(found["inputs_BxL"][:, 1:], found["targets_BxL"][:, :-1])
+    np.testing.assert_array_equal(found["inputs_BxL"][:, 0], plain["inputs_BxL"][:, 0])
+    for row in np.flatnonzero(~changed_B):
+        np.testing.assert_array_equal(found["targets_BxL"][row], plain["targets_BxL"][row])
+    assert batches.said_twice(plain, 0.0, 1, 4) is plain
+    halves = [
+        batches.said_twice({k: v[part] for k, v in plain.items()}, 0.5, 1, 4, index, 2)
+        for index, part in enumerate((slice(0, 30), slice(30, 60)))
+    ]
+    for name, value in found.items():
+        np.testing.assert_array_equal(np.concatenate([half[name] for half in halves]), value)

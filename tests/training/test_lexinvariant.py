@@ -24,7 +24,12 @@ KINDS = {
 
 def five_steps(vocabulary, parallel, make_batch):
     config = models.tiny_config(
-        vocab_size=60, num_heads=4, head_dim=4, num_layers=1, vocabulary=vocabulary
+        vocab_size=60,
+        d_model=64 if vocabulary.kind == "orthogonal" else 16,
+        num_heads=4,
+        head_dim=4,
+        num_layers=1,
+        vocabulary=vocabulary,
     )
 
     def batch_fn(number):
@@ -47,7 +52,12 @@ def five_steps(vocabulary, parallel, make_batch):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "parallel"),
-    [("gaussian", ("4x2", "pmap")), ("canonical", ("4x2",)), ("permuted", ("pmap",))],
+    [
+        ("gaussian", ("4x2", "pmap")),
+        ("orthogonal", ("4x2", "pmap")),
+        ("canonical", ("4x2",)),
+        ("permuted", ("pmap",)),
+    ],
 )
 def test_one_and_eight_devices_train_alike(kind, parallel, bigram):
     vocabulary = vocabularies.make(kind)

@@ -15,7 +15,7 @@ from research.vocabularies import permuted
 from research.vocabularies.table import Table
 
 VOCAB = 34  # 32 symbols, BOS, EOS
-DRAWING = ("gaussian", "sphere", "hypercube", "dual", "permuted")
+DRAWING = ("gaussian", "sphere", "hypercube", "orthogonal", "dual", "permuted")
 KEYS = vocabularies.sequence_keys(3, 2)
 compiled_logits = jax.jit(language_model.logits, static_argnums=1)
 
@@ -31,9 +31,15 @@ def renaming(seed):
     return order
 
 
+@pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_canonical_logits_are_the_same_bits_under_any_renaming(seed):
-    params, config = tiny_model(vocabulary=vocabularies.make("canonical", slots=40))
+def test_canonical_logits_are_the_same_bits_under_any_renaming(seed, mapped):
+    params, config = tiny_model(
+        vocabulary=vocabularies.make("canonical", slots=40), output_map=mapped
+    )
+    if mapped:
+        kernel = params["trunk"]["output_map"]["kernel"]
+        params["trunk"]["output_map"]["kernel"] = jax.random.normal(jax.random.key(5), kernel.shape)
     ids, new = ids_of(seed), renaming(seed)
     ids[:, 0] = config.bos_id
     want = np.asarray(compiled_logits(params, config, ids))
@@ -42,11 +48,13 @@ def test_canonical_logits_are_the_same_bits_under_any_renaming(seed):
     np.testing.assert_array_equal(np.isneginf(want[0, 0]), np.arange(40) >= VOCAB)
 
 
-@pytest.mark.parametrize("kind", ["learned", "gaussian", "sphere", "hypercube", "dual"])
+@pytest.mark.parametrize(
+    "kind", ["learned", "gaussian", "sphere", "hypercube", "orthogonal", "dual"]
+)
 def test_permuting_ids_and_rows_together_permutes_the_logits(kind):
     """The trunk sees vectors only, whatever they were drawn from."""
     vocabulary = vocabularies.make(kind)
-    params, config = tiny_model(vocabulary=vocabulary)
+    params, config = tiny_model(vocabulary=vocabulary, d_model=32)
     ids, new = ids_of(1), renaming(1)
     table = vocabulary.table(params["vocabulary"], ids, KEYS, rows=40, vocab_size=VOCAB)
     everything = jnp.broadcast_to(jnp.arange(40, dtype=jnp.int32), (2, 40))
@@ -83,7 +91,8 @@ def first_symbol_scores(params, config, ids, keys):
 @pytest.mark.parametrize("kind", DRAWING)
 def test_draws_cannot_tell_one_naming_from_another(kind):
     """Kolmogorov-Smirnov over 512 draws each; the same test notices a learned vocabulary."""
-    params, config = tiny_model(vocabulary=vocabularies.make(kind))
+    # As many dimensions as symbols, for the sake of orthogonal rows.
+    params, config = tiny_model(vocabulary=vocabularies.make(kind), d_model=32)
     ids, new = ids_of(4, (6,)), renaming(4)
     here = first_symbol_scores(params, config, ids, vocabularies.sequence_keys(0, 512))
     there = first_symbol_scores(params, config, new[ids], vocabularies.sequence_keys(1, 512))

@@ -13,12 +13,15 @@ from research.errors import UsageError
 from research.models import language_model
 from research.testing.models import tiny_model
 from research.training import sharding_rules
-from research.vocabularies import permuted, random_rows
+from research.vocabularies import orthogonal, permuted, random_rows
 from research.vocabularies.protocol import Readout, typed_keys
 
 VOCAB, ROWS = 34, 40
 KEYS = vocabularies.sequence_keys(7, 2)
-EXACT = ("learned", "gaussian", "sphere", "hypercube", "dual", "permuted", "canonical")
+EXACT = (
+    "learned", "gaussian", "sphere", "hypercube", "orthogonal", "dual", "permuted", "canonical"
+)  # fmt: skip
+WIDTH = 32  # as many dimensions as symbols
 
 
 def batch_of(seed=0, length=12):
@@ -30,13 +33,14 @@ def batch_of(seed=0, length=12):
 
 
 def model(kind, **options):
-    return tiny_model(vocabulary=vocabularies.make(kind, **options))
+    width = WIDTH if kind == "orthogonal" else 16
+    return tiny_model(vocabulary=vocabularies.make(kind, **options), d_model=width)
 
 
 def opened(kind, **options):
     """A vocabulary, its parameters and its table for the inputs of `batch_of`."""
     vocabulary = vocabularies.make(kind, **options)
-    params = vocabulary.init(jax.random.key(1), ROWS, 16)
+    params = vocabulary.init(jax.random.key(1), ROWS, WIDTH if kind == "orthogonal" else 16)
     sharding_rules.match({"vocabulary": params})
     ids = batch_of()["inputs_BxL"]
     return vocabulary, vocabulary.table(params, ids, KEYS, rows=ROWS, vocab_size=VOCAB)
@@ -49,20 +53,21 @@ Y_BxLxD = jax.random.normal(jax.random.key(2), (2, 12, 16))
 def test_losses_are_those_of_the_readout(kind):
     vocabulary, table = opened(kind)
     targets = batch_of()["targets_BxL"]
-    logits = np.asarray(vocabulary.readout(table, Y_BxLxD, VOCAB))
+    y_BxLxD = jnp.tile(Y_BxLxD, 2) if kind == "orthogonal" else Y_BxLxD
+    logits = np.asarray(vocabulary.readout(table, y_BxLxD, VOCAB))
     assert logits.shape == (2, 12, ROWS) and np.isneginf(logits[:, :, VOCAB:]).all()
     log_p = np.asarray(jax.nn.log_softmax(logits))
     want = -np.take_along_axis(log_p, targets[:, :, None], -1)[:, :, 0]
-    losses = vocabulary.losses(table, Y_BxLxD, targets, Readout(VOCAB))
+    losses = vocabulary.losses(table, y_BxLxD, targets, Readout(VOCAB))
     np.testing.assert_allclose(losses.nats_BxL, want, atol=2e-5)
     target = np.take_along_axis(logits, targets[:, :, None], -1)[:, :, 0]
     np.testing.assert_array_equal(losses.correct_BxL, target >= logits.max(-1))
     weights = np.linspace(0, 1, 24, dtype=np.float32).reshape(2, 12)
-    total, _ = vocabulary.objective(table, Y_BxLxD, targets, weights, Readout(VOCAB))
+    total, _ = vocabulary.objective(table, y_BxLxD, targets, weights, Readout(VOCAB))
     np.testing.assert_allclose(total, (weights * want).sum(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "canonical", "permuted"])
+@pytest.mark.parametrize("kind", ["gaussian", "orthogonal", "canonical", "permuted"])
 def test_the_future_changes_nothing(kind):
     params, config = model(kind)
     ids = batch_of()["inputs_BxL"]
@@ -169,6 +174,45 @@ def test_rows_have_their_distribution():
         assert abs(np.mean(rows)) < 0.01 and np.var(rows) == pytest.approx(1 / 16, rel=0.02)
 
 
+def test_orthogonal_rows_are_orthonormal_and_uniform():
+    keys = jax.random.split(jax.random.key(0), 3000)
+    frames = np.asarray(jax.vmap(lambda key: orthogonal.frame(key, 3, 5))(keys))
+    products = np.einsum("knd,kmd->knm", frames, frames)
+    np.testing.assert_allclose(products, np.broadcast_to(np.eye(3), (3000, 3, 3)), atol=1e-5)
+    # An entry of a uniform unit vector: its square is Beta(1/2, (D - 1)/2), its sign even.
+    for row in range(3):
+        for column in range(5):
+            entries = frames[:, row, column]
+            assert scipy.stats.kstest(entries**2, "beta", (0.5, 2.0)).pvalue > 1e-3
+            assert abs(np.mean(entries > 0) - 0.5) < 4 * 0.5 / 3000**0.5
+    # Rows can be exchanged: no row is told from another by what follows it.
+    first, last = frames[:, 0, 0] + frames[:, 1, 1], frames[:, 2, 0] + frames[:, 0, 1]
+    assert scipy.stats.ks_2samp(first, last).pvalue > 1e-3
+
+
+def test_few_frames_come_in_many_orders():
+    """With K frames a table is one of K sets of rows, in any order; without, always a new one."""
+    few = opened("orthogonal", frames=2)[0]
+    params = few.init(jax.random.key(1), ROWS, WIDTH)
+    keys = vocabularies.sequence_keys(0, 40)
+    ids = np.zeros((40, 4), np.int32)
+    rows = np.asarray(few.table(params, ids, keys, rows=ROWS, vocab_size=VOCAB).rows_BxVxD)
+    assert not rows[:, VOCAB - 2 :].any()
+    rows = rows[:, : VOCAB - 2]
+    sets = {tuple(np.sort(table[:, 0]).tolist()) for table in rows}
+    assert len(sets) == 2 and len({tuple(table[:, 0].tolist()) for table in rows}) == 40
+    fresh = opened("orthogonal")[0].table(params, ids, keys, rows=ROWS, vocab_size=VOCAB)
+    firsts = np.sort(np.asarray(fresh.rows_BxVxD)[:, : VOCAB - 2, 0], axis=1)
+    assert len(np.unique(firsts, axis=0)) == 40
+
+
+def test_more_symbols_than_dimensions_have_no_frame():
+    vocabulary = vocabularies.make("orthogonal")
+    params = vocabulary.init(jax.random.key(1), ROWS, 31)
+    with pytest.raises(UsageError, match="32 symbols have no orthogonal rows of width 31"):
+        vocabulary.table(params, batch_of()["inputs_BxL"], KEYS, rows=ROWS, vocab_size=VOCAB)
+
+
 def test_permutations_are_uniform_and_leave_the_rest_alone():
     chosen = np.zeros(10, bool)
     chosen[[1, 4, 6]] = True
@@ -239,6 +283,8 @@ def test_wrong_kinds_and_options_are_refused():
         vocabularies.make("gausian")
     with pytest.raises(UsageError, match="no option scale; it has slots, tied"):
         vocabularies.make("canonical", scale=2)
+    with pytest.raises(UsageError, match="frames must be at least 0"):
+        vocabularies.make("orthogonal", frames=-1)
     with pytest.raises(UsageError, match="probability"):
         vocabularies.make("partial", p=2.0)
     params, config = model("canonical", slots=4)

@@ -51,6 +51,7 @@ def family_for(config: LanguageModelConfig) -> str:
         (not trunk.ngram_heads, "n-gram heads"),
         (not trunk.windowed_layers or trunk.qk_norm, "windows in some layers only"),
         (not (trunk.head_transform or trunk.input_norm or trunk.token_types), "a masked head"),
+        (not trunk.output_map, "a map before the readout"),
         (trunk.score_scale is None and trunk.score_softcap is None, "its own score scale or cap"),
         (getattr(config.vocabulary, "softcap", None) is None, "capped logits"),
         (not getattr(config.vocabulary, "bias", False), "a readout bias"),

@@ -1,0 +1,65 @@
+"""How the models of scale hours are kept in the repository; see `experiments.weights`."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from configs.lexinvariant.parts import ModelConfig
+from experiments.weights import Format
+from research.codecs.protocol import Codec
+from research.files import atomic_path, write_json
+from research.models import saved
+from research.models.described_folder import Kind, write_arrays
+from research.models.language_model import LanguageModelConfig
+
+_ARRAYS = Kind("arrays", version=1)
+_FILE = "arrays.safetensors"
+
+
+def slug(name: str) -> str:
+    """A row's name as a folder's: 'gaussian + n-gram heads' -> 'gaussian-n-gram-heads'."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def settings(model: ModelConfig) -> dict[str, Any]:
+    """What decides on a trained model; how a step is computed and kept does not."""
+    fields = dataclasses.asdict(model)
+    for name in ("parallelism", "remat", "save_every", "name"):
+        del fields[name]
+    return fields
+
+
+def language_model(config: LanguageModelConfig, codec: Codec) -> Format:
+    """A model's folder, with its codec."""
+
+    def save(folder: Path, params: Any) -> None:
+        saved.save(folder, params, config, codec, dtype="bfloat16")
+
+    return Format(save, lambda folder: saved.load(folder, codec)[0])
+
+
+def arrays(init: Callable[[jax.Array], Any]) -> Format:
+    """Parameters alone, of something that has no codec: arrays.json and arrays.safetensors.
+
+    Args:
+      init: typed key -> parameters like those that are kept.
+    """
+
+    def save(folder: Path, params: Any) -> None:
+        with atomic_path(folder, directory=True) as temporary:
+            flat = saved.flatten(jax.device_get(params))
+            digest = write_arrays(temporary / _FILE, flat, folder, "bfloat16")
+            write_json(temporary / _ARRAYS.description, _ARRAYS.head() | {"arrays": digest})
+
+    def load(folder: Path) -> Any:
+        wanted = saved.flatten(jax.eval_shape(init, jax.random.key(0)))
+        digest = _ARRAYS.read(folder).get("arrays")
+        found = _ARRAYS.read_arrays(folder / _FILE, digest, wanted)
+        return jax.tree.map(jnp.asarray, saved.unflatten(found))
+
+    return Format(save, load)

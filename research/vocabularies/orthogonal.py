@@ -1,0 +1,82 @@
+"""A random orthogonal frame for every sequence: rows that do not disturb each other.
+
+Independent rows have cosines of standard deviation 1/sqrt(D), so a mean over k symbols carries
+noise of sqrt(k/D) into every readout. Orthogonal ones have none: in-context counts can be read off
+a mean of rows exactly. The distribution of a frame is the same under any permutation of its rows,
+so a model stays lexinvariant in distribution.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from research.errors import UsageError
+from research.vocabularies.drawn import Drawn, DrawnTable
+from research.vocabularies.protocol import SPECIALS, typed_keys
+
+_FRAMES = 1_618_033  # seed of the fixed frames
+
+
+@dataclasses.dataclass(frozen=True)
+class Orthogonal(Drawn):
+    """Orthonormal rows, uniform over all frames (Haar), of ordinary ids; V - 2 <= D.
+
+    Parameters, scale and shift, readout and BOS and EOS are those of `Drawn`, so weights move
+    between this and a gaussian vocabulary. The frames, [B, V, D], are always held.
+
+    Attributes:
+      frames: K: only K frames exist, the same for ever; a sequence has one of them with its rows
+        in an order of its own. So a model need learn to copy K V vectors only: a beginner's
+        exercise, as lexinvariant as the whole. 0: a fresh frame for each sequence.
+    """
+
+    kind: str = dataclasses.field(default="orthogonal", init=False)
+    frames: int = 0
+    dense_limit: ClassVar[int] = 0
+
+    def __post_init__(self):
+        if self.frames < 0:
+            raise UsageError(f"frames must be at least 0, not {self.frames}")
+
+    def table(self, params, ids_BxL, keys_Bx2, *, rows, vocab_size) -> DrawnTable:
+        """Draws a frame for each sequence.
+
+        Raises:
+          UsageError: if there are more symbols than dimensions.
+        """
+        keys_B, d_model = typed_keys(keys_Bx2), params["specials_SxD"].shape[1]
+        # A traced number of ids is known only to be at most the rows.
+        count = rows if isinstance(vocab_size, jax.core.Tracer) else int(vocab_size) - SPECIALS
+        if count > d_model:
+            raise UsageError(
+                f"{count} symbols have no orthogonal rows of width {d_model}: use a vocabulary "
+                "gaussian, fewer symbols or a wider model"
+            )
+        frames_BxNxD = jax.vmap(lambda key: self._frame(key, count, d_model))(keys_B)
+        padding = ((0, 0), (0, max(0, rows - count)), (0, 0))
+        rows_BxVxD = jax.lax.stop_gradient(jnp.pad(frames_BxNxD, padding))
+        first = jnp.asarray(vocab_size - SPECIALS, jnp.int32)
+        return DrawnTable(params, keys_B, rows_BxVxD, first, ids_BxL, rows)
+
+    def _frame(self, key, count, d_model):
+        """[N, D] of a sequence."""
+        if not self.frames:
+            return frame(key, count, d_model)
+        which, order = jax.random.split(key)
+        number = jax.random.randint(which, (), 0, self.frames)
+        fixed = jax.random.fold_in(jax.random.key(_FRAMES, impl="threefry2x32"), number)
+        return jax.random.permutation(order, frame(fixed, count, d_model))
+
+
+def frame(key: jax.Array, count: int, width: int) -> jax.Array:
+    """`count` <= `width` orthonormal rows [N, D], uniform over all such frames, float32.
+
+    Gram-Schmidt on gaussian columns, by QR: row n depends on the first n + 1 draws only.
+    """
+    draws_NxD = jax.random.normal(key, (count, width), jnp.float32)
+    columns_DxN, triangle_NxN = jnp.linalg.qr(draws_NxD.T)
+    # QR leaves signs to the library; uniform is the frame whose triangle has a positive diagonal.
+    signs_N = jnp.where(jnp.diagonal(triangle_NxN) < 0, -1.0, 1.0)
+    return (columns_DxN * signs_N[None]).T
