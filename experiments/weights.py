@@ -111,7 +111,12 @@ def obtain(
         _check_settings(place, record, settings)
         log(f"{place.name}: weights of {record['date']}, {record['seconds']:,.0f} s of training")
         model = form.load(place.folder)
-        return model, {**record, "figures": dict(evaluate(model))}
+        figures = dict(evaluate(model))
+        if place.source == "retrain" and figures.keys() != record["loaded"].keys():
+            # Figures that the training did not know of yet.
+            record["loaded"] = figures
+            files.write_json(place.folder / RECORD, results.plain(record))
+        return model, {**record, "figures": figures}
     started = time.monotonic()
     model, facts = train()
     seconds = time.monotonic() - started

@@ -27,6 +27,8 @@ from research.training import example_store
 from research.training.example_store import Examples
 from research.training.token_store import TokenStore
 
+BEGINNING_BYTES = 80_000
+
 
 class Setting(Protocol):
     """The fields of a config that this module reads."""
@@ -200,22 +202,16 @@ def train_and_evaluate(
         }
 
     def evaluate(params: Any) -> dict[str, float]:
-        valid = store(codec, corpus, "valid", config, workdir)
-        batches = second_model.evaluation_batches(config.m2, valid)
-        sums = second_model.evaluate(
-            config.m2, valid.vocab_size, params, batches, valid.num_bytes
-        )
-        return {
-            "ratio": valid.bytes_per_token,
-            "bits_per_byte": sums.bits_per_byte,
-            "bits_per_token": sums.nats / np.log(2) / sums.tokens,
-            "accuracy": sums.others["correct"] / sums.tokens,
+        kept = {} if not config.weights else {
+            f"{name} of the beginning": value
+            for name, value in beginning(codec, corpus, config, workdir, params).items()
         }
+        return figures(codec, corpus, config, workdir, params) | kept
 
     form = second_model.weights_format(config.m2, codec)
     params, record = weights.obtain(place, described, form, train, evaluate, say)
-    figures = record["figures"]
-    value, ratio = figures["bits_per_byte"], figures["ratio"]
+    measured = record["figures"]
+    value, ratio = measured["bits_per_byte"], measured["ratio"]
     m1 = m1_flops(codec_config, config.m1) if codec_config else 0.0
     lost = lost_share(codec, corpus, config.valid_bytes)
     say(f"{value:.4f} bits/byte")
@@ -229,13 +225,39 @@ def train_and_evaluate(
         "ratio": ratio,
         "bits_per_byte": value,
         "mflops_per_byte": flops.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,
-        "bits_per_token": figures["bits_per_token"],
-        "accuracy": figures["accuracy"],
+        "bits_per_token": measured["bits_per_token"],
+        "accuracy": measured["accuracy"],
         "train_bytes": record["bytes"],
         "lost_share": lost,
         "bits_per_byte_all": None if lost is None else bpb.with_lost_bytes(value, lost),
         "seconds": round(record["seconds"], 1) if place.source else clock.seconds(),
     }
+
+
+def figures(
+    codec: Codec, corpus: Corpus, config: Setting, workdir: Path, params: Any
+) -> dict[str, float]:
+    """What M2 makes of the validation text: ratio, bits_per_byte, bits_per_token, accuracy."""
+    from experiments.compressed_text import second_model
+
+    valid = store(codec, corpus, "valid", config, workdir)
+    batches = second_model.evaluation_batches(config.m2, valid)
+    sums = second_model.evaluate(config.m2, valid.vocab_size, params, batches, valid.num_bytes)
+    return {
+        "ratio": valid.bytes_per_token,
+        "bits_per_byte": sums.bits_per_byte,
+        "bits_per_token": sums.nats / np.log(2) / sums.tokens,
+        "accuracy": sums.others["correct"] / sums.tokens,
+    }
+
+
+def beginning(
+    codec: Codec, corpus: Corpus, config: Setting, workdir: Path, params: Any
+) -> dict[str, float]:
+    """`figures` of so little text that a test can compare them with a record."""
+    little = dataclasses.replace(config, valid_bytes=BEGINNING_BYTES)
+    measured = figures(codec, corpus, little, workdir, params)
+    return {name: measured[name] for name in ("bits_per_token", "accuracy")}
 
 
 def _place(

@@ -1,0 +1,113 @@
+"""The weights in the repository: small, whole, and as good as their records say."""
+
+import importlib
+import json
+
+import pytest
+
+from experiments import weights
+from experiments.compressed_text import compressors, second_model, setting
+from research.cli import catalog
+from research.errors import FreevocabError
+from research.reporting import results
+
+FOLDERS = sorted(path.parent for path in results.COMMITTED.glob("*/weights/*/record.json"))
+COMPRESSED = [folder for folder in FOLDERS if folder.parts[-3] == "compressed_text"]
+
+
+def name(folder) -> str:
+    return "/".join((folder.parts[-3], folder.name))
+
+
+def record_of(folder) -> dict:
+    return json.loads((folder / weights.RECORD).read_text(encoding="utf-8"))
+
+
+def test_all_weights_fit_a_clone():
+    sizes = {
+        folder: sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+        for folder in FOLDERS
+    }
+    assert all(0 < size <= 8 * 2**20 for size in sizes.values()), sizes
+    everything = [p for f in results.COMMITTED.glob("*/weights") for p in f.rglob("*")]
+    assert sum(path.stat().st_size for path in everything) <= 90 * 2**20
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name)
+def test_a_record_says_how_to_train_them_again(folder):
+    record = record_of(folder)
+    assert not record["commit"].endswith("+dirty") and record["seconds"] > 0
+    assert record["trained"].keys() <= record["loaded"].keys()
+    for key, value in record["trained"].items():  # rounding to bfloat16 is no loss to speak of
+        assert record["loaded"][key] == pytest.approx(value, rel=0.01, abs=0.01)
+    command, table = record["command"].split()[:3], record["command"].split()[2]
+    assert command[:2] == ["freevocab", "reproduce"] and "--retrain" in record["command"]
+    assert table in {each.path for each in catalog.tables()}
+
+
+@pytest.mark.parametrize("folder", COMPRESSED, ids=name)
+def test_a_few_batches_give_what_the_record_says(folder, tmp_path):
+    record = record_of(folder)
+    table = record["command"].split()[2].split("/")[1]
+    config = importlib.import_module(f"configs.compressed_text.{table}").hours()
+    (codec_config,) = (c for c in config.codecs if compressors.folder(c) == folder.name)
+    corpus = setting.load_corpus(config.corpus)
+    codec = compressors.build_codec(codec_config, config.m1, corpus, tmp_path, lambda line: None)
+    assert codec.fingerprint() == record["settings"]["codec"]
+    params = second_model.weights_format(config.m2, codec).load(folder)
+    for key, value in setting.beginning(codec, corpus, config, tmp_path, params).items():
+        assert value == pytest.approx(record["loaded"][f"{key} of the beginning"], rel=1e-3)
+
+
+class Toy:
+    """A model that is a number; it says how often it was trained."""
+
+    def __init__(self, folder):
+        self.trained = 0
+        self.form = weights.Format(
+            lambda path, value: (path.mkdir(parents=True), (path / "n").write_text(str(value))),
+            lambda path: float((path / "n").read_text()),
+        )
+        self.folder = folder
+
+    def obtain(self, source, **settings):
+        place = weights.Place("paper", "toy", "table", source, self.folder)
+        return weights.obtain(
+            place, settings or {"a": 1}, self.form, self._train, lambda n: {"n": n}, str
+        )
+
+    def _train(self):
+        self.trained += 1
+        return 2.5, {"ids": 10, "seconds": 3.0}
+
+
+def test_retrained_weights_are_kept_and_opened(tmp_path):
+    toy = Toy(tmp_path)
+    model, record = toy.obtain("retrain")
+    assert (model, record["ids"], record["seconds"]) == (2.5, 10, 3.0)
+    assert record["figures"] == {"n": 2.5}
+    again, second = toy.obtain("retrain")
+    assert again == model and toy.trained == 1 and second["loaded"] == {"n": 2.5}
+    assert toy.obtain("")[0] == 2.5 and toy.trained == 2
+
+
+def test_other_settings_and_missing_weights_are_one_line(tmp_path, monkeypatch):
+    toy = Toy(tmp_path)
+    toy.obtain("retrain")
+    with pytest.raises(FreevocabError, match=r"\(a was 1, is 2\).*--retrain"):
+        toy.obtain("retrain", a=2)
+    monkeypatch.setattr(results, "COMMITTED", tmp_path / "committed")
+    with pytest.raises(weights.MissingWeights, match="freevocab reproduce paper/table --scale"):
+        toy.obtain("committed")
+
+
+def test_weights_of_changed_code_are_not_committed(tmp_path):
+    Toy(tmp_path).obtain("retrain")
+    path = tmp_path / "weights" / "toy" / weights.RECORD
+    for commit in ("abc+dirty", None):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"commit": commit}))
+        with pytest.raises(FreevocabError, match="not committed"):
+            results.keep_weights(tmp_path / "weights", tmp_path / "kept")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"commit": "abc"}))
+    results.keep_weights(tmp_path / "weights", tmp_path / "kept")
+    assert (tmp_path / "kept/toy/n").read_text() == "2.5"
