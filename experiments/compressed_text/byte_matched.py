@@ -5,14 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import compressors, setting, wording
+from experiments.compressed_text import compressors, learned_picture, setting, wording
 
 TITLE = "Wide tokens, matched by bytes and by tokens (Table 6)"
 COLUMNS = ("method", "matched", "length", *setting.M2_COLUMNS[1:])
 """length: tokens of a sequence. matched: what the row shares with the first one's sequences."""
-PLOT = {
-    "x": "mflops_per_byte", "y": "bits_per_byte", "series": ("matched", "length"), "log_x": True,
-}  # fmt: skip
+picture = learned_picture.draw
 PAPER_ROWS: list[dict[str, Any]] = [
     {
         "method": "EqualInfo W=16",

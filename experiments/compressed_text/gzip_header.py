@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
+from experiments.compressed_text import learned_picture, setting, wording
 from experiments.compressed_text.verdict_parts import learned_of
 
 TITLE = "GZip with and without header and footer (Table 10)"
 COLUMNS = setting.M2_COLUMNS
+picture = learned_picture.draw
 PAPER_ROWS: list[dict[str, Any]] = [
     {"method": m, "vocabulary": v, "size": "25m", "ratio": ratio, "bits_per_byte": bits}
     for m, v, ratio, bits in (

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
+from experiments.compressed_text import learned_picture, setting, wording
 from experiments.compressed_text.verdict_parts import learned_of
 
 TITLE = "Resetting M1's context (Table 9, Fig 12)"
 COLUMNS = setting.M2_COLUMNS
+picture = learned_picture.draw
 PAPER_ROWS: list[dict[str, Any]] = [
     {
         "method": method,

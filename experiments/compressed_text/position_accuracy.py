@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.compressed_text import compressors, second_model, setting, wording
 from research.models import language_model
+from research.reporting import plots
 from research.training import evaluation, parallelism
 
 TITLE = "Accuracy by a token's position in its window (Fig 10)"
@@ -18,13 +19,31 @@ COLUMNS = ("step", "vocabulary", *(f"position {k}" for k in range(1, 9)), "guess
 """position k: share of the k-th tokens of validation windows that M2 predicts. guess: share of the
 commonest id at the best position, what a model knows that only counts."""
 PAPER_ROWS: list[dict[str, Any]] = []  # a figure; its bounds are in the config's docstring
-PLOT = {
-    "x": "position in the window",
-    "y": "share right",
-    "series": ("step",),
-    "across": "position ",
-    "lines": True,
-}
+
+
+def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list) -> bool:
+    """A line for each look, and what the commonest id would give."""
+    with plots.canvas(path, (8, 4.5)) as figure:
+        plot = figure.subplots()
+        for number, row in enumerate(rows):
+            names = [name for name in row if name.startswith("position ")]
+            plot.plot(
+                [int(name.split()[1]) for name in names],
+                [100 * row[name] for name in names],
+                "o-",
+                color="tab:blue",
+                alpha=(number + 1) / len(rows),
+                label=f"after {row['step']:,} steps",
+            )
+        plot.axhline(
+            100 * rows[-1]["guess"], color="black", linestyle="--", linewidth=1,
+            label="the commonest id",
+        )  # fmt: skip
+        plot.set(title=title, xlabel="position in the window", ylabel="% right")
+        plot.set_ylim(bottom=0)
+        plot.grid(alpha=0.3)
+        plot.legend(fontsize=9)
+    return True
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
+from experiments.compressed_text import learned_picture, setting, wording
 from experiments.compressed_text.verdict_parts import learned_of
 
 TITLE = "Window size (Table 16, Figs 5 and 6)"
 COLUMNS = setting.M2_COLUMNS
+picture = learned_picture.draw
 SIZES = ("25m", "113m", "403m", "2b")
 
 

@@ -112,7 +112,8 @@ def save(
                     plot.set_xticks([], minor=True)
             if axes.log_y:
                 plot.set_yscale("log")
-            plot.set(title=title if panel is None else panel, xlabel=heading(axes.x))
+            plot.set_title(title if panel is None else panel, fontsize="medium")
+            plot.set_xlabel(heading(axes.x))
             plot.grid(alpha=0.3, which="both")
         for plot in plots[:, 0]:
             plot.set_ylabel(heading(axes.y))
