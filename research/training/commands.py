@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -73,7 +74,7 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
         evaluators["window_"] = _window_evaluation(
             options, model, mesh, valid, starts_of("valid", valid)
         )
-    evaluations = _Evaluations(evaluators)
+    evaluations = _Evaluations(evaluators, 256)
     description = {
         "model": language_model.as_dict(model),
         "data": train.meta["source"],
@@ -133,7 +134,8 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
             "": parts.evaluation_of(
                 clean, options.parallelism, valid, options.batch_size, options.length
             )
-        }
+        },
+        codec.vocab_size,
     )
     config = dataclasses.replace(parts.train_config(options), checkpoint=options.checkpoint)
     result = loop.train(
@@ -208,10 +210,14 @@ def generate(options: Generate) -> None:
 
 
 class _Evaluations:
-    """An eval_fn of the loop that keeps the exact sums: name prefix -> its last sums."""
+    """An eval_fn of the loop that keeps the exact sums: name prefix -> its last sums.
 
-    def __init__(self, evaluators: dict[str, Callable[[Any], Sums]]):
+    Beside bits_per_byte stands `uniform`, what a model that knows nothing of `vocab_size` ids has.
+    """
+
+    def __init__(self, evaluators: dict[str, Callable[[Any], Sums]], vocab_size: int):
         self._evaluators = evaluators
+        self._bits = math.log2(vocab_size)
         self.last: dict[str, Sums] = {}
 
     def __call__(self, params: Any) -> dict[str, float]:
@@ -220,6 +226,7 @@ class _Evaluations:
             self.last[prefix] = sums = evaluate_(params)
             values[f"{prefix}bits_per_byte"] = sums.bits_per_byte
             if not prefix:
+                values["uniform"] = self._bits / sums.bytes_per_token
                 values["bytes_per_token"] = sums.bytes_per_token
         return values
 

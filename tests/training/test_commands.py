@@ -69,6 +69,9 @@ def test_train_m2_saves_a_model_and_says_how_good_it_is(trained):
     rows = metrics.read(f"{options.out}.work")
     assert rows[0]["settings"]["model"]["vocab_size"] == config.vocab_size
     assert rows[-1]["bits_per_byte"] == sums.bits_per_byte
+    # The yardstick: what knowing nothing costs.
+    uniform = np.log2(codec.vocab_size) / sums.bytes_per_token
+    assert rows[-1]["uniform"] == pytest.approx(uniform)
 
 
 def test_evaluate_equals_a_plain_sum(trained, tmp_path):
