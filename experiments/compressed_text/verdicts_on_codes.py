@@ -67,7 +67,8 @@ def _narrow(rows: Sequence[Row]) -> tuple[Row, Row, Row] | None:
     coded = widths(row for row in rows if row["method"] == "AC")
     of = [row for row in rows if coded and row["vocabulary"] == coded[0]]
     found = pick(of, method="AC"), next(iter(by_window(of)), None), pick(rows, method="Bytes")
-    return None if None in found else found
+    known = all(row is not None and row.get("unigram_bpb") is not None for row in found)
+    return found if known else None
 
 
 def no_unigram_structure(found: Evidence) -> Ruling | None:
@@ -77,9 +78,9 @@ def no_unigram_structure(found: Evidence) -> Ruling | None:
         return None
     ac, _, control = map(_unigram_gain, rows)
     text = f"{ac:+.4f} bits/byte (bytes {control:+.2f})"
-    if control < 0.5:
+    if control < 0.5 or ac < -0.01:  # too few ids were counted
         return Ruling(NOT_SHOWN, text)
-    return Ruling(SHOWN if abs(ac) <= 0.01 else OPPOSITE, text)
+    return Ruling(SHOWN if ac <= 0.01 else OPPOSITE, text)
 
 
 def little_unigram_structure(found: Evidence) -> Ruling | None:

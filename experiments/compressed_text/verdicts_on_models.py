@@ -330,7 +330,7 @@ def ac_coder_in_part(found: Evidence) -> Ruling | None:
 
 def unlocks(found: Evidence) -> Ruling | None:
     """The first three tokens of a window are predicted, the later ones hardly."""
-    last = found.rows[-1]
+    last = found.rows[-1] if found.rows else {}
     shares = [last[f"position {k}"] for k in range(1, 9) if last.get(f"position {k}") is not None]
     if len(shares) < 4:
         return None

@@ -169,11 +169,10 @@ def temporary_keeps_both(found: Evidence) -> Ruling | None:
     """Temporary forgetting answers for unseen ids, and knows the seen ones as vanilla does."""
     rows = found.rows
     ours, theirs = (_ends(rows, name, "unseen") for name in ("temporary", "vanilla"))
-    if not ours or not theirs:
+    before, after = (_ends(rows, name, "in_distribution") for name in ("vanilla", "temporary"))
+    if not all((ours, theirs, before, after)):
         return None
-    known, kept = (
-        _mean(_ends(rows, name, "in_distribution")) for name in ("vanilla", "temporary")
-    )
+    known, kept = _mean(before), _mean(after)
     text = (
         f"unseen {_mean(ours):.0f} % (vanilla {_mean(theirs):.0f} %), in distribution"
         f" {kept:.0f} % (vanilla {known:.0f} %)"

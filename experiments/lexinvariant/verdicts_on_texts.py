@@ -275,6 +275,8 @@ def trained_near_ideal(found: Evidence) -> Ruling | None:
     first, last = min(lengths), max(lengths)
     start, end = (pick(found.rows, model=PAPERS, length=length) for length in (first, last))
     ideal = pick(found.rows, model=IDEAL, length=last)
+    if ideal is None:
+        return None
     text = (
         f"{end['excess_bits']:.1f} bits above the source at T = {last},"
         f" p' {ideal['excess_bits']:.1f}"

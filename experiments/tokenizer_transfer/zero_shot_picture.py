@@ -64,6 +64,8 @@ def summary(rows: Sequence[Row], paper_rows: Sequence[Row]) -> tuple[list[str], 
 def draw(path: Path, title: str, rows: Sequence[Row], paper_rows: Sequence[Row]) -> bool:
     """A column for each target, a mark for each method, a line for the model itself."""
     targets = _targets(rows)
+    if pick(rows, method=ORIGINAL) is None or not targets:
+        return False
     panels = [("bits_per_byte", "bits/byte")]
     if pick(rows, method=ORIGINAL).get("accuracy") is not None:
         panels.append(("accuracy", "% of continuations right (chance 25)"))

@@ -46,6 +46,8 @@ WORDS = {
     "nats_seen": "mean log-loss of ids that occurred before in the sequence",
     "nats_new": "mean log-loss of ids that did not",
     "gain_interval": "interval of the gain",
+    "accuracy_interval": "interval of the accuracy",
+    "kept_interval": "interval of what is kept",
     "ratio_interval": "interval of the ratio",
     "reading": "how a key is taken from what the probe says",
     "sequences": "texts that were read",

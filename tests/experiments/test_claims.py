@@ -193,3 +193,15 @@ def test_every_committed_record_can_be_judged():
     assert {each.verdict for each in found} <= set(claims.VERDICTS)
     assert sum(claims.count(found).values()) == len(found)
     assert all("\n" not in claims.line(each) for each in found)
+
+
+@pytest.mark.parametrize(("paper", "claim"), DECIDED, ids=lambda each: getattr(each, "id", each))
+def test_rows_that_are_not_there_decide_nothing(paper, claim):
+    """A record may lack any of its rows: those whose weights nobody has trained."""
+    rows = ROWS[paper, "paper"][claim.table]
+    some = [rows[:n] for n in range(len(rows))] + [rows[n:] for n in range(1, len(rows))]
+    some += [rows[:n] + rows[n + 1 :] for n in range(len(rows))]
+    for few in some:
+        ruling = claims.rule(claim, Evidence(few, claim_rows.SPREAD, CONFIG))
+        assert ruling is None or ruling.verdict in claims.VERDICTS
+    assert claims.rule(claim, Evidence([], claim_rows.SPREAD, CONFIG)) is None
