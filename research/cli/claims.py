@@ -15,6 +15,7 @@ from research.reporting import claim_tables, claims, results, tables
 from research.reporting.claims import Judged, Records
 
 COLUMNS = ("verdict", "claim", "paper", "ours", "command")
+WIDE = 120  # characters; below them the claims are a list
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,28 @@ def run(options: Claims) -> None:
         return
     console = progress.console()
     for paper in dict.fromkeys(each.paper for each in found):
-        rows = [claim_tables.line(each) for each in found if each.paper == paper]
-        console.print(tables.terminal(paper, COLUMNS, rows))
+        of = [each for each in found if each.paper == paper]
+        if console.width >= WIDE:
+            lines = [claim_tables.line(each) for each in of]
+            console.print(tables.terminal(paper, COLUMNS, lines))
+        else:
+            console.print(f"[bold]{paper}[/bold]\n")
+            console.print("\n\n".join(map(_paragraph, of)) + "\n", markup=False)
     board = claim_tables.scoreboard(found)
     console.print(tables.terminal("", ("paper", *claims.VERDICTS, "claims"), board))
     words = claim_tables.WORDS.replace("*", "")
     console.print(f"{words}\nSpread of seeds: {claim_tables.spread(found)}.")
+
+
+def _paragraph(each: Judged) -> str:
+    """A claim below another, where five columns side by side would be too narrow to read."""
+    claim = each.claim
+    lines = [
+        f"{each.verdict}: {claim.statement} ({claim.place})",
+        f"  paper {claim.paper}",
+        f"  ours  {each.ours}",
+    ]
+    return "\n".join([*lines, f"  {each.command}"] if each.command else lines)
 
 
 def judged(measured: Records, paper: str | None = None) -> list[Judged]:
