@@ -22,7 +22,7 @@ THEIR_TARGET = "Mistral-7B, GPT-2"
 
 
 def _targets(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(row["target"] for row in rows if row["method"] == "fvt"))
+    return list(dict.fromkeys(row["target"] for row in rows if row["method"] != ORIGINAL))
 
 
 def _cell(row: Row | None) -> str | None:
@@ -49,7 +49,7 @@ def summary(rows: Sequence[Row], paper_rows: Sequence[Row]) -> tuple[list[str], 
     ]  # fmt: skip
 
     lines = []
-    for method in [ORIGINAL, *sorted(methods, key=mean)]:
+    for method in [ORIGINAL] * (own is not None) + sorted(methods, key=mean):
         theirs = pick(paper_rows, method=method, target=THEIR_TARGET)
         line: Row = {"method": method}
         for target in targets:

@@ -111,7 +111,7 @@ def test_texts_are_drawn_from_inside_documents():
 
 
 class _Words:
-    def documents(self, split):
+    def documents(self, split, half=None):
         yield b"to be or not to be, that is the question: to be"
 
 
