@@ -10,7 +10,7 @@ cpu: builtin corpus, M1 = byte 5-gram counted on its train split. Windows are th
   96 1.81 / 3.62, 2.65 / 5.29, 2.92 / 5.83, 3.04 / 6.09, StaticAC 1.26 / 2.52, GZip 2.35 / 4.69;
   BPE 3.60, SentencePiece 2.32 (its pieces stop at each space, and code is full of them). The text
   is that of Python 3.11.7; another Python's moves these by a few per cent, nothing else does.
-hours: novels, a byte 4-gram at the paper's precision (beta 14) and widths (W = 16 to 128, tokens
+hours: novels, a byte 5-gram at the paper's precision (beta 14) and widths (W = 16 to 128, tokens
   of 8 and 16 bits), examples of 10,240 bytes each encoded alone. Counts alone.
 gpu: the text in $FREEVOCAB_DATA, the same 5-gram at the paper's precision (beta 14, W = 16 to
   128, N = 8 and 16). No accelerator is used. Not yet run.

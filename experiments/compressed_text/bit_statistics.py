@@ -13,9 +13,9 @@ from research.reporting import plots
 
 TITLE = "Divergence of the compressed bits from uniform (Figs 11, 16, 17)"
 COLUMNS = ("method", "unit", "estimate", "bits", *(f"n={n}" for n in (1, 2, 4, 8, 12, 16)))
-"""unit: n-grams overlap, tokens do not. estimate: plug-in or Miller-Madow. n=...: KL from uniform,
-bits per n-gram; the rows hold every n from 1 to 16. method "random" is numpy's generator (the
-paper took Python's `secrets`)."""
+"""unit: n-grams overlap, tokens do not; first bits and last bits are each window's. estimate:
+plug-in or Miller-Madow. n=...: KL from uniform, bits per n-gram; the rows hold every n from 1 to
+16. method "random" is numpy's generator (the paper took Python's `secrets`)."""
 PAPER_ROWS: list[dict[str, Any]] = []  # figures only, no numbers
 RANDOM = "random"
 
@@ -43,19 +43,32 @@ def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Four rows for each stream: n-grams and tokens, plug-in and Miller-Madow."""
+    """Four rows for each stream: n-grams and tokens, plug-in and Miller-Madow. Windows have four
+    more: where in them the bits are not uniform."""
     corpus = setting.load_corpus(config.corpus)
     examples = _examples(corpus, config.text_bytes, config.example_bytes)
-    streams = {}
+    streams, windows = {}, {}
     for codec_config in config.codecs:
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         name = compressors.method(codec_config)
         with encoding.shared(codec, config.text_bytes) as quick:
-            streams[name] = stream(quick, examples, codec_config.bits_per_token)
+            parts = streams_of(quick, examples, codec_config.bits_per_token)
+        streams[name] = np.concatenate(parts)
+        if codec_config.kind == "equal_info":
+            windows[name] = whole_windows(parts, codec_config.window_bits)
         log(f"{name}: {len(streams[name])} bits of {sum(map(len, examples))} bytes")
     longest = max(len(bits) for bits in streams.values())
     streams[RANDOM] = np.random.default_rng(config.seed).integers(0, 2, longest, np.uint8)
-    rows = [row for name, bits in streams.items() for row in _rows(name, bits, config.longest)]
+    rows = []
+    for name, bits in streams.items():
+        for unit, overlapping in (("n-gram", True), ("token", False)):
+            found = {
+                n: statistics.ngram_divergence(bits, n, overlapping=overlapping)
+                for n in range(1, config.longest + 1)
+            }
+            rows += _rows(name, unit, len(bits), found)
+    for name, bits_NxW in windows.items():
+        rows += _rows_of_windows(name, bits_NxW, config.longest)
     return setting.with_corpus(rows, corpus)
 
 
@@ -66,25 +79,43 @@ def _examples(corpus, text_bytes: int, example_bytes: int) -> list[bytes]:
     return [text[start : start + example_bytes] for start in starts]
 
 
-def stream(codec, examples: list[bytes], bits_per_token: int) -> np.ndarray:
-    """The bits of all examples in a row, without the last token of each: it may be padded."""
-    ids = [part[:-1] for part in codec.encode(examples)]
-    return ids_to_bits(np.concatenate(ids), bits_per_token)
+def streams_of(codec, examples: list[bytes], bits_per_token: int) -> list[np.ndarray]:
+    """The bits of each example, without those of its last token: it may be padded."""
+    return [ids_to_bits(ids[:-1], bits_per_token) for ids in codec.encode(examples)]
 
 
-def _rows(name: str, bits: np.ndarray, longest: int) -> list[dict[str, Any]]:
+def whole_windows(parts: list[np.ndarray], window_bits: int) -> np.ndarray:
+    """The windows of all examples, uint8 [N, W]: an example's windows begin where it begins."""
+    cut = [bits[: len(bits) // window_bits * window_bits] for bits in parts]
+    return np.concatenate(cut).reshape(-1, window_bits)
+
+
+def _rows_of_windows(name: str, bits_NxW: np.ndarray, longest: int) -> list[dict[str, Any]]:
+    """How far the beginnings and the ends of windows are from uniform."""
+    lengths = range(1, min(longest, bits_NxW.shape[1]) + 1)
+    ends = {
+        "first bits": {n: bits_NxW[:, :n] for n in lengths},
+        "last bits": {n: bits_NxW[:, -n:] for n in lengths},
+    }
     rows = []
-    for unit, overlapping in (("n-gram", True), ("token", False)):
+    for unit, of_lengths in ends.items():
         found = {
-            f"n={n}": statistics.ngram_divergence(bits, n, overlapping=overlapping)
-            for n in range(1, longest + 1)
+            n: statistics.ngram_divergence(bits.reshape(-1), n, overlapping=False)
+            for n, bits in of_lengths.items()
         }
-        common = {"method": name, "unit": unit, "bits": len(bits)}
-        rows.append(common | {"estimate": "plug-in"} | {k: d.plug_in for k, d in found.items()})
-        rows.append(
-            common | {"estimate": "Miller-Madow"} | {k: d.miller_madow for k, d in found.items()}
-        )
+        rows += _rows(name, unit, bits_NxW.size, found)
     return rows
+
+
+def _rows(name: str, unit: str, num_bits: int, found: dict) -> list[dict[str, Any]]:
+    """Both estimates of the divergences by length."""
+    common = {"method": name, "unit": unit, "bits": num_bits}
+    plain = {f"n={n}": divergence.plug_in for n, divergence in found.items()}
+    corrected = {f"n={n}": divergence.miller_madow for n, divergence in found.items()}
+    return [
+        common | {"estimate": "plug-in"} | plain,
+        common | {"estimate": "Miller-Madow"} | corrected,
+    ]
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

@@ -17,7 +17,7 @@ part code: share of codes seen twice or more that always stood for one text, by 
 
 _PAPER_WINDOWS = (
     "The_th|ree_c|urrently_l|iving_|species|_are|:_A|frica|n_sav|anna|_ele|pha|nts,_|Afr|ican_|"
-    "forest_|eleph|ants,|_and_the_|Asi|an_e|lep|hant|s."
+    "forest_|eleph|ants,_|and_the_|Asi|an_e|lep|hant|s."
 )
 _PAPER_CODES = ("0011101011101000", "1100100011001001", "1111000011110011", "1001000111111000")
 PAPER_ROWS: list[dict[str, Any]] = [

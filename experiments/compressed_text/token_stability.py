@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from experiments.compressed_text import compressors, setting, wording
 from research.evaluation.edit_distance import pairwise_levenshtein
 from research.reporting import plots
@@ -44,9 +46,7 @@ def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec."""
     corpus = setting.load_corpus(config.corpus)
-    texts = [
-        word + b" " + config.sentence.encode() for word in frequent_words(corpus, config.num_words)
-    ]
+    texts = [word + b" " + config.sentence.encode() for word in drawn_words(corpus, config)]
     rows = []
     for codec_config in config.codecs:
         clock = setting.Clock()
@@ -68,10 +68,17 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return setting.with_corpus(rows, corpus)
 
 
-def frequent_words(corpus, count: int) -> list[bytes]:
-    """The most frequent words of the validation text; of equally frequent ones, by the alphabet."""
+def drawn_words(corpus, config) -> list[bytes]:
+    """config.num_words of the training text's config.among commonest words, the commonest first."""
+    words = common_words(corpus, config.among)
+    chosen = np.random.default_rng(config.seed).choice(len(words), config.num_words, replace=False)
+    return [words[index] for index in sorted(chosen)]
+
+
+def common_words(corpus, count: int) -> list[bytes]:
+    """The most frequent words of the training text; of equally frequent ones, by the alphabet."""
     words: Counter[bytes] = Counter()
-    for text in compressors.documents(corpus, "valid", 2_000_000):
+    for text in compressors.documents(corpus, "train", compressors.TOKENIZER_BYTES):
         words.update(re.findall(rb"\b[A-Za-z]{2,}\b", text))
     return sorted(words, key=lambda word: (-words[word], word))[:count]
 

@@ -49,7 +49,6 @@ STANDARD = "learned"
 summary, picture = position_picture.summary, position_picture.draw
 _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
 KINDS = {  # of the texts that rows name
-    "documentation": "general English",
     "novels": "general English",
     "the Pile": "general English",
     "Wiki-40B": "encyclopaedia",

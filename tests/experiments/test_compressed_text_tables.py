@@ -4,14 +4,17 @@ import dataclasses
 import importlib
 import math
 
+import numpy as np
 import pytest
 
 from configs import compressed_text
 from configs.compressed_text import learn_the_coder as learn_config
+from configs.compressed_text import token_stability as stability_config
 from experiments.compressed_text import (
     bit_statistics,
     learn_the_coder,
     position_accuracy,
+    token_semantics,
     token_stability,
 )
 from research.reporting import results, tables
@@ -112,11 +115,29 @@ def test_texts_are_drawn_from_inside_documents():
 
 class _Words:
     def documents(self, split, half=None):
+        assert split == "train"
         yield b"to be or not to be, that is the question: to be"
 
 
-def test_the_most_frequent_words_come_first():
-    assert token_stability.frequent_words(_Words(), 3) == [b"be", b"to", b"is"]
+def test_words_are_drawn_from_the_most_frequent_ones():
+    common = token_stability.common_words(_Words(), 3)
+    assert common == [b"be", b"to", b"is"]
+    config = dataclasses.replace(stability_config.quick(), num_words=2, among=3)
+    found = {
+        tuple(token_stability.drawn_words(_Words(), dataclasses.replace(config, seed=seed)))
+        for seed in range(20)
+    }
+    # In their order, each once, whichever are drawn; the same seed draws the same.
+    assert found == {(b"be", b"to"), (b"be", b"is"), (b"to", b"is")}
+    assert token_stability.drawn_words(_Words(), config) == token_stability.drawn_words(
+        _Words(), config
+    )
+
+
+def test_the_papers_windows_are_its_sentence():
+    cut = [row["text"] for row in token_semantics.PAPER_ROWS if row["part"] == "window"]
+    assert len(cut) == 24 and cut[16:19] == ["eleph", "ants,_", "and_the_"]
+    assert "".join(cut).replace("_", " ") == stability_config.SENTENCE
 
 
 class _Echo:
@@ -125,8 +146,22 @@ class _Echo:
 
 
 def test_a_stream_leaves_the_padded_token_out():
-    assert bit_statistics.stream(_Echo(), [b"\x01\x02\xff", b"\x80\xff"], 8).tolist() == [
-        0, 0, 0, 0, 0, 0, 0, 1,
-        0, 0, 0, 0, 0, 0, 1, 0,
-        1, 0, 0, 0, 0, 0, 0, 0,
+    parts = bit_statistics.streams_of(_Echo(), [b"\x01\x02\xff", b"\x80\xff"], 8)
+    assert [part.tolist() for part in parts] == [
+        [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, 0, 0, 0],
     ]
+    # A window begins where its example begins; the second has no whole one.
+    assert bit_statistics.whole_windows(parts, 12).tolist() == [[0, 0, 0, 0, 0, 0, 0, 1] + [0] * 4]
+
+
+def test_where_in_a_window_bits_are_not_uniform():
+    bits_NxW = np.random.default_rng(0).integers(0, 2, (4_000, 12), np.uint8)
+    bits_NxW[:, 1] = bits_NxW[:, 0]  # the first two are one bit's worth
+    rows = bit_statistics._rows_of_windows("EqualInfo", bits_NxW, 4)
+    of = {(row["unit"], row["estimate"]): row for row in rows}
+    first, last = (of[unit, "Miller-Madow"] for unit in ("first bits", "last bits"))
+    assert first["n=1"] == pytest.approx(0, abs=0.005)
+    for n in (2, 3, 4):
+        assert first[f"n={n}"] == pytest.approx(1, abs=0.02)
+        assert last[f"n={n}"] == pytest.approx(0, abs=0.02)
+    assert first["bits"] == 48_000 and "n=5" not in first
