@@ -17,6 +17,7 @@ GZip's header (without: .00025), the closing rule, M1's order (1: .0059, 3: .005
 cpu: novels, M1 = byte 5-gram, W = 12 (beta 12), 450 kB of validation text. 2 cores, busy with other
   work: 31 s. n-grams, n = 8, corrected: AC, StaticAC and random bits within 2e-5 bits of 0, GZip
   2.9e-4, EqualInfo .015 (a window's first 8 bits .265, its last 8 .095).
+hours: novels, M1 = byte 5-gram, W = 16 (beta 14), all 2.1 MB of validation text; counts alone.
 gpu: text in $FREEVOCAB_DATA, W = 16 (beta 14), 20 MB. No accelerator is used. Not yet run.
 paper: C4, 3m Transformer, about 2e9 bits a stream. The paper (figures only): AC is like random
   bits; StaticAC, then EqualInfo, then GZip are further from them. Not run here.
@@ -27,7 +28,9 @@ from dataclasses import dataclass
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
+    HOURS_M1,
     LOCAL_TEXT,
+    NOVELS,
     PAPER_M1,
     QUICK_CORPUS,
     QUICK_M1,
@@ -62,6 +65,11 @@ def rows(window: int, narrow: int) -> tuple[CodecConfig, ...]:
 def cpu() -> Config:
     """45 examples of validation text."""
     return Config(BUILTIN, M1Config(order=5, beta=12), rows(12, 12), 460_000)
+
+
+def hours() -> Config:
+    """The paper's precision, all validation text."""
+    return Config(NOVELS, HOURS_M1, rows(16, 8), 2_100_000)
 
 
 def gpu() -> Config:

@@ -10,6 +10,7 @@ cpu: novels, M1 = byte 5-gram, W = 12 (beta 12), tokens of 12 bits, SentencePiec
   entries. 2 cores, busy with other work: 3.5 min, 2.5 of it SentencePiece's training. Share of
   tokens changed: SentencePiece .058, BPE .065, EqualInfo .073, AC 1.01 (a word of two pieces
   changes two tokens).
+hours: novels, M1 = byte 5-gram, W = 16, 32,000 entries; counts alone.
 gpu: text in $FREEVOCAB_DATA, W = 16, 32,000 entries. No accelerator is used. Not yet run.
 paper: C4, 3m Transformer, T5's vocabulary size. The paper (a figure without numbers,
   distances from 0 to 25): SentencePiece always low, AC high, EqualInfo between. Not run here.
@@ -20,7 +21,9 @@ from dataclasses import dataclass
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
+    HOURS_M1,
     LOCAL_TEXT,
+    NOVELS,
     PAPER_M1,
     QUICK_CORPUS,
     QUICK_M1,
@@ -65,6 +68,11 @@ def rows(window: int, vocab_size: int) -> tuple[CodecConfig, ...]:
 def cpu() -> Config:
     """12-bit windows."""
     return Config(BUILTIN, M1Config(order=5, beta=12), rows(12, 4096))
+
+
+def hours() -> Config:
+    """The paper's window."""
+    return Config(NOVELS, HOURS_M1, rows(16, 32_000))
 
 
 def gpu() -> Config:
