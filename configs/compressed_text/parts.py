@@ -93,7 +93,7 @@ class M2Config:
       remat: recompute blocks in the backward pass.
       chunk_size: positions of each sequence in the readout at once; 0: all.
       evaluation_batch_size: sequences of an evaluation step.
-      save_every: steps between checkpoints; 0: none, an interrupted row starts again.
+      save_every: steps between checkpoints; 0: only at the end and at Ctrl-C.
     """
 
     size: str = "small"

@@ -130,7 +130,7 @@ def train(
     Args:
       vocab_size: ids in all, BOS and EOS among them.
       batch_fn: step -> batch.
-      workdir: for checkpoints and metrics, used if config.save_every is set.
+      workdir: for checkpoints and metrics; an interrupted training goes on from there.
       eval_fn, eval_every: see `research.training.loop`.
 
     Raises:
@@ -143,7 +143,7 @@ def train(
         init_fn(model),
         lambda number: with_vocab_size(batch_fn(number), vocab_size),
         train_config(config, seed=seed, eval_every=eval_every),
-        workdir if config.save_every else None,
+        workdir,
         eval_fn=eval_fn,
         prepared=prepared(config, model, keys),
         log=log,

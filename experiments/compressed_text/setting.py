@@ -23,7 +23,8 @@ from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
 from research.evaluation import bits_per_byte as bpb
 from research.evaluation import flops
-from research.training import example_store
+from research.reporting import kept_rows
+from research.training import example_store, loop
 from research.training.example_store import Examples
 from research.training.token_store import TokenStore
 
@@ -178,6 +179,7 @@ def train_and_evaluate(
     name = compressors.method(codec_config) if codec_config else codec.name
     place = _place(codec_config, config, workdir, table)
     described = _described(codec, config, corpus)
+    run = workdir / "m2" / compressors.key(described)
 
     def say(line: str) -> None:
         log(f"{name}, V = {codec.vocab_size}: {line}")
@@ -191,7 +193,7 @@ def train_and_evaluate(
             second_model.training_batches(config.m2, train, config.seed),
             seed=config.seed,
             log=say,
-            workdir=workdir / "m2" / compressors.key(described),
+            workdir=run,
         )
         ids = config.m2.steps * config.m2.batch_size * config.m2.length
         return result.params, {
@@ -210,6 +212,7 @@ def train_and_evaluate(
 
     form = second_model.weights_format(config.m2, codec)
     params, record = weights.obtain(place, described, form, train, evaluate, say)
+    loop.remove(run)
     measured = record["figures"]
     value, ratio = measured["bits_per_byte"], measured["ratio"]
     m1 = m1_flops(codec_config, config.m1) if codec_config else 0.0
@@ -308,8 +311,10 @@ def train_rows(
     codecs = build_codecs(config, corpus, workdir, log)
     rows = []
     for codec_config, codec in zip(config.codecs, codecs.values(), strict=True):
-        try:
-            row = train_and_evaluate(
+        name = compressors.folder(codec_config)
+
+        def measure(codec=codec, codec_config=codec_config, name=name) -> dict[str, Any]:
+            return train_and_evaluate(
                 codec,
                 config,
                 workdir,
@@ -317,8 +322,11 @@ def train_rows(
                 table=table,
                 codec_config=codec_config,
                 corpus=corpus,
-                model_directory=models / compressors.folder(codec_config) if models else None,
+                model_directory=models / name if models else None,
             )
+
+        try:
+            row = measure() if config.weights else kept_rows.kept(workdir, config, name, measure)
         except weights.MissingWeights as error:
             log(f"left out: {error}")
             continue
