@@ -7,6 +7,7 @@ import pty
 import random
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -146,7 +147,9 @@ def test_following_a_terminal_redraws_and_ends_with_control_d(text):
     ours, theirs = pty.openpty()
     with run("--follow", "--restarts", "1", stdin=theirs, stdout=theirs) as process:
         os.close(theirs)
-        time.sleep(1.0)  # keys before the terminal is set up would be kept for a whole line
+        # Keys from before every key counts would be thrown away.
+        while termios.tcgetattr(ours)[3] & termios.ICANON:
+            time.sleep(0.05)
         os.write(ours, cipher.encode() + b"zz\x7f\x7f")
         seen = b""
         while b"decided by" not in seen:
