@@ -88,13 +88,23 @@ def with_corpus(rows: list[dict[str, Any]], corpus: Corpus) -> list[dict[str, An
 def build_codecs(
     config: Setting, corpus: Corpus, workdir: Path, log: Log = print
 ) -> dict[str, Codec]:
-    """The codec of each row by its label, in the config's order."""
+    """The codec of each row by its label, in the config's order.
+
+    Those that are kept with committed weights are opened, as some take minutes to train.
+    """
+    from research.codecs import load
+
     codecs: dict[str, Codec] = {}
     for codec_config in config.codecs:
         name = compressors.label(codec_config)
         if name in codecs:
             raise UsageError(f"two rows are called '{name}': give one of them a label")
-        codecs[name] = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
+        kept = _place(codec_config, config, workdir, "").folder / "codec"
+        codecs[name] = (
+            load(kept)
+            if config.weights == "committed" and kept.is_dir()
+            else compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
+        )
     return codecs
 
 

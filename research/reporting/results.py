@@ -226,13 +226,12 @@ def keep_weights(made: Path, kept: Path) -> None:
             files.write_bytes(target / path.relative_to(record.parent), path.read_bytes())
 
 
-def has_weights(paper: str, table: str) -> bool:
-    """Whether a model that a table trains at scale hours is among the committed ones."""
+def has_weights(paper: str, table: str, least: int = 3) -> bool:
+    """Whether enough of the models that a table trains at scale hours, to be compared, are
+    among the committed ones."""
     records = (COMMITTED / paper / "weights").glob("*/record.json")
-    return any(
-        f" {paper}/{table} " in json.loads(record.read_text(encoding="utf-8"))["command"]
-        for record in records
-    )
+    commands = [json.loads(record.read_text(encoding="utf-8"))["command"] for record in records]
+    return sum(f" {paper}/{table} " in command for command in commands) >= least
 
 
 def pictures(result: Path) -> list[Path]:
