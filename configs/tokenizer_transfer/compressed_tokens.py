@@ -45,8 +45,8 @@ class Config:
 
 
 def cpu() -> Config:
-    """Windows of 12 bits compiled here, the shipped codebook, and a Unigram."""
-    return Config(parts.CPU, (parts.CPU_TARGETS[3], SHIPPED[0], parts.CPU_TARGETS[1]),
+    """Windows of 14 bits compiled here, the shipped codebook, and a Unigram."""
+    return Config(parts.CPU, (parts.TARGETS[4], SHIPPED[0], parts.TARGETS[parts.UNIGRAM]),
                   ("random", "fvt", "focus", "hypernetwork"))  # fmt: skip
 
 

@@ -20,7 +20,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass, replace
 
-from configs.lexinvariant.parts import CODE, TextConfig
+from configs.lexinvariant.parts import TextConfig
 from configs.tokenizer_transfer import parts
 from configs.tokenizer_transfer.parts import Setting, TokenizerConfig
 
@@ -62,9 +62,9 @@ ALL = TextConfig(
 
 
 def cpu() -> Config:
-    """Documentation, and code in place of another language: the model has hardly seen any."""
+    """Novels, and documentation in place of another language: the model has seen none."""
     target = TokenizerConfig("bpe", 6144, "BPE 6k")
-    return Config(parts.CPU, (parts.DOCUMENTATION, CODE), target)
+    return Config(parts.CPU, (parts.CPU.text, parts.DOCUMENTATION), target)
 
 
 def gpu() -> Config:

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from configs.lexinvariant.parts import ModelConfig
-from configs.tokenizer_transfer.parts import Setting, TextConfig
+from configs.tokenizer_transfer.parts import Setting, TextConfig, TokenizerConfig
+from experiments import weights
 from experiments.compressed_text import second_model
 from experiments.lexinvariant import language_models
 from experiments.tokenizer_transfer import targets
 from research.codecs.protocol import Codec
 from research.codecs.tokenizer import CodecTokenizer
 from research.corpora import Corpus
+from research.models import saved
 from research.models.language_model import LanguageModelConfig
 from research.training import batches, evaluation, token_store
 from research.training.token_store import TokenStore
@@ -24,6 +26,7 @@ from research.vocabularies import learned
 from research.vocabularies.table import Table
 
 Log = Callable[[str], None]
+BEGINNING_BYTES = 40_000
 # Rows of padded tables: a table takes the next number, so that few shapes are compiled.
 ROWS = (512, 4224, 8448, 16_896, 33_792, 50_816, 66_048)
 
@@ -60,21 +63,94 @@ def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
     corpus = language_models.load_corpus(config.text)
     if config.checkpoint:
         return _checkpoint(config, corpus)
-    codec = targets.build(config.tokenizer, corpus, workdir, log)
-    found = language_models.trained(
-        config.model, config.text, seed=seed, workdir=workdir, log=log, codec=codec
-    )
+    name = "base" if seed == config.seeds[0] else f"base-{seed}"
+    found = kept(config, config.model, config.tokenizer, name, seed, workdir, log)
     return Base(
         params=found.params,
         config=found.config,
-        codec=codec,
-        tokenizer=CodecTokenizer(codec),
+        codec=found.codec,
+        tokenizer=CodecTokenizer(found.codec),
         table=real_rows(learned.table(found.params["vocabulary"]), found.config.vocab_size),
         corpus=corpus,
         text=config.text,
         model=config.model,
         seconds=found.seconds,
     )
+
+
+class Kept(NamedTuple):
+    """A language model of a table.
+
+    Attributes:
+      params, config: its own.
+      codec: text to ids.
+      seconds: of training.
+    """
+
+    params: Any
+    config: LanguageModelConfig
+    codec: Codec
+    seconds: float
+
+
+def kept(
+    config: Setting,
+    model: ModelConfig,
+    tokenizer: TokenizerConfig,
+    name: str,
+    seed: int,
+    workdir: Path,
+    log: Log,
+) -> Kept:
+    """A model on the setting's text: from the weights of that name, or trained; see
+    `experiments.weights`.
+
+    Args:
+      tokenizer: whose ids it reads.
+    """
+    corpus = language_models.load_corpus(config.text)
+
+    def train():
+        codec = targets.build(tokenizer, corpus, workdir, log)
+        found = language_models.trained(
+            model, config.text, seed=seed, workdir=workdir, log=log, codec=codec
+        )
+        ids = model.steps * model.batch_size * model.length
+        facts = {"seconds": found.seconds, "ids": ids}
+        return Kept(found.params, found.config, codec, found.seconds), facts
+
+    def save(directory: Path, one: Kept) -> None:
+        saved.save(directory, one.params, one.config, one.codec, dtype="bfloat16")
+
+    def load(directory: Path) -> Kept:
+        params, lm, codec, _ = saved.load(directory)
+        return Kept(params, lm, codec, 0.0)
+
+    def figures(one: Kept) -> dict[str, float]:
+        return beginning(config, model, one, workdir) if config.weights else {}
+
+    settings = {
+        "model": dataclasses.asdict(model),
+        "tokenizer": dataclasses.asdict(tokenizer),
+        "corpus": corpus.digest,
+        "train_bytes": config.text.train_bytes,
+        "seed": seed,
+    }
+    place = weights.Place("tokenizer_transfer", name, "zero_shot", config.weights, workdir)
+    form = weights.Format(save, load)
+    one, record = weights.obtain(place, settings, form, train, figures, log)
+    return one._replace(seconds=record["seconds"])
+
+
+def beginning(config: Setting, model: ModelConfig, one: Kept, workdir: Path) -> dict[str, float]:
+    """Bits/byte of so little validation text that a test can compare it with a record."""
+    corpus = language_models.load_corpus(config.text)
+    store = token_store.build(
+        corpus, "valid", one.codec, workdir / "tokens", max_bytes=BEGINNING_BYTES
+    )
+    stream = batches.evaluation_batches(store, batch_size=16, length=model.length)
+    sums = language_models.evaluator(model, one.config)(one.params, stream, store.num_bytes)
+    return {"bits_per_byte of the beginning": sums.bits_per_byte}
 
 
 def _checkpoint(config: Setting, corpus: Corpus) -> Base:

@@ -1,6 +1,7 @@
 """The hypernetwork of a base model: trained by the first table that needs it, opened after that."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,14 +9,24 @@ from typing import Any, NamedTuple
 import jax
 
 from configs.tokenizer_transfer.parts import HypernetworkTraining, Setting
+from experiments import weights
 from experiments.compressed_text import compressors
-from experiments.tokenizer_transfer import targets
+from experiments.tokenizer_transfer import base_models, targets
 from experiments.tokenizer_transfer.base_models import Base
+from research import files
 from research.codecs.bytes_codec import BytesCodec
-from research.codecs.tokenizer import Tokenizer
+from research.codecs.tokenizer import CodecTokenizer, Tokenizer
+from research.errors import FreevocabError
 from research.training import loop, token_store
 from research.training.config import TrainConfig
-from research.transfer import hypernetwork_file, prediction, sampling, source_model, training
+from research.transfer import (
+    hypernetwork_file,
+    matching,
+    prediction,
+    sampling,
+    source_model,
+    training,
+)
 from research.transfer.matching import Match
 from research.transfer.objective_config import Objective
 from research.transfer.sampling import sampler
@@ -25,6 +36,7 @@ from research.vocabularies.hypernetwork import HypernetworkConfig
 from research.vocabularies.table import Table
 
 Log = Callable[[str], None]
+_NOTED = 100  # steps between two notes of what was seen
 
 
 class Trained(NamedTuple):
@@ -35,6 +47,7 @@ class Trained(NamedTuple):
       initial: the parameters before training.
       seen: % of each target's entries, by its label, that a sampled tokenizer had.
       seconds: of training.
+      falling: nats a token by which the loss still fell, see `_falling`.
     """
 
     params: Any
@@ -42,10 +55,16 @@ class Trained(NamedTuple):
     initial: Any
     seen: dict[str, float]
     seconds: float
+    falling: float | None = None
 
 
-def trained(config: Setting, base: Base, seed: int, workdir: Path, log: Log) -> Trained:
-    """The hypernetwork of a setting.
+def trained(
+    config: Setting, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
+) -> Trained:
+    """The hypernetwork of a setting: from its weights, or trained; see `experiments.weights`.
+
+    Args:
+      keep: off for one of many, whose weights are not kept.
 
     Raises:
       FreevocabError: if the loss is not finite.
@@ -56,14 +75,80 @@ def trained(config: Setting, base: Base, seed: int, workdir: Path, log: Log) -> 
     initial = jax.jit(hypernetwork.init, static_argnums=1)(
         jax.random.key(seed), network, source.table
     )
+    facts: dict[str, Any] = {}
+
+    def train():
+        params, found = _train(config, base, network, seed, workdir, log)
+        facts.update(found)
+        return params, found
+
+    def save(directory: Path, params: Any) -> None:
+        hypernetwork_file.save(directory, params, network, source, facts, dtype="bfloat16")
+
+    def load(directory: Path) -> Any:
+        opened = hypernetwork_file.load(directory)
+        if opened.config != network or not hypernetwork_file.check(
+            opened, source.table, base.tokenizer
+        ):
+            raise FreevocabError(f"{directory} was trained for another model: train it again")
+        return opened.params
+
+    def figures(params: Any) -> dict[str, float]:
+        return beginning(config, base, params, network, workdir, log) if place.source else {}
+
+    name = "hypernetwork" if seed == config.seeds[0] else f"hypernetwork-{seed}"
+    place = weights.Place(
+        "tokenizer_transfer", name, "zero_shot", config.weights if keep else "", workdir
+    )
+    described = {
+        "hypernetwork": dataclasses.asdict(settings),
+        "table": source_model.digest(source.table),
+        "seed": seed,
+    }
+    params, record = weights.obtain(
+        place,
+        described,
+        weights.Format(save, load),
+        train,
+        figures,
+        log,
+    )
+    return Trained(
+        params, network, initial, record["seen"], record["seconds"], record.get("falling")
+    )
+
+
+def beginning(
+    config: Setting, base: Base, params: Any, network: HypernetworkConfig, workdir: Path, log: Log
+) -> dict[str, float]:
+    """Bits/byte of a little text in the first target's tokens, for a record and a test."""
+    codec = targets.build(config.targets[0], base.corpus, workdir, log)
+    tokenizer = CodecTokenizer(codec)
+    found = Trained(params, network, None, {}, 0.0)
+    match = matching.match(base.tokenizer, tokenizer)
+    made = table(found, params, base, tokenizer, match)
+    text = dataclasses.replace(base.text, valid_bytes=base_models.BEGINNING_BYTES)
+    store = base_models.valid_store(base._replace(text=text), codec, workdir)
+    sums = base_models.evaluate(base, base.params, made, store)
+    return {"bits_per_byte of the beginning": sums.bits_per_byte}
+
+
+def _train(
+    config: Setting, base: Base, network: HypernetworkConfig, seed: int, workdir: Path, log: Log
+) -> tuple[Any, dict[str, Any]]:
+    """Parameters, and facts: seconds, steps, seed, seen. Opened if an earlier table trained it."""
+    settings = config.hypernetwork
+    source = SourceModel(base.params, base.config, base.tokenizer)
     digest = source_model.digest(source.table)
     key = compressors.key(settings, *config.targets, digest, seed)
     directory = workdir / "hypernetworks" / key
     if directory.is_dir():
         params, kept, facts = hypernetwork_file.load(directory)
         if kept == network:
-            return Trained(params, network, initial, facts["seen"], facts["seconds"])
-    draws = _Watched(config, base, seed, workdir, log)
+            del facts["source"]
+            return params, facts
+    runs = workdir / "runs" / f"hypernetwork-{key}"
+    draws = _Watched(config, base, seed, workdir, log, runs / "missing.json")
     log(
         f"training a hypernetwork ({settings.form}): {settings.steps} steps, each a tokenizer of"
         f" {settings.vocab_size} entries and {settings.batch_size} x {settings.length} ids"
@@ -72,7 +157,6 @@ def trained(config: Setting, base: Base, seed: int, workdir: Path, log: Log) -> 
     def say(line: str) -> None:
         log(f"hypernetwork: {line}")
 
-    runs = workdir / "runs" / f"hypernetwork-{key}"
     start, seconds = None, 0.0
     if settings.warmup_steps:
         warm = training.warm_up(
@@ -87,14 +171,34 @@ def trained(config: Setting, base: Base, seed: int, workdir: Path, log: Log) -> 
         _train_config(settings, seed),
         runs / "training",
         initial=start,
+        description={"settings": dataclasses.asdict(settings), "corpus": base.corpus.digest},
         log=say,
     )
-    seconds = round(seconds + found.seconds, 1)
-    seen = draws.shares(settings.steps)
-    facts = {"seconds": seconds, "steps": settings.steps, "seed": seed, "seen": seen}
+    facts = {
+        "seconds": round(seconds + found.seconds, 1),
+        "steps": settings.steps,
+        "seed": seed,
+        "seen": draws.shares(settings.steps),
+        "falling": _falling(found.history),
+    }
     hypernetwork_file.save(directory, found.params, network, source, facts)
     loop.remove(runs)
-    return Trained(found.params, network, initial, seen, seconds)
+    return found.params, facts
+
+
+def _falling(history: list[dict[str, Any]]) -> float | None:
+    """How far the mean loss of the last fifth of the steps is below that of the fifth before; None
+    if too little of it was logged here."""
+    lines = [(line["step"], line["loss"]) for line in history if "loss" in line]
+    last = lines[-1][0] if lines else 0
+    fifths = [
+        [loss for step, loss in lines if low * last < step <= high * last]
+        for low, high in ((0.6, 0.8), (0.8, 1.0))
+    ]
+    if min(map(len, fifths)) < 2:
+        return None
+    before, after = (sum(one) / len(one) for one in fifths)
+    return before - after
 
 
 def table(
@@ -136,7 +240,11 @@ def network_of(settings: HypernetworkTraining, source: SourceModel) -> Hypernetw
 
 def objective_of(settings: HypernetworkTraining) -> Objective:
     """What it is trained for."""
-    return Objective(loss=settings.loss, auxiliary=settings.auxiliary)
+    return Objective(
+        loss=settings.loss,
+        auxiliary=settings.auxiliary,
+        sampled_rows=settings.sampled_rows,
+    )
 
 
 def sampling_of(settings: HypernetworkTraining) -> sampling.Sampling:
@@ -168,15 +276,18 @@ def _train_config(settings: HypernetworkTraining, seed: int, warmup: bool = Fals
         seed=seed,
         optimizer=optimizer,
         parallelism=settings.parallelism,
-        log_every=max(1, steps // 4),
+        log_every=max(1, min(100, steps // 4)),
         save_every=settings.save_every,
     )
 
 
 class _Watched:
-    """The draws of a training; notes which entries of the held-out targets they contained."""
+    """The draws of a training; notes which entries of the held-out targets they contained, from
+    time to time in the file `notes`, for a training that goes on."""
 
-    def __init__(self, config: Setting, base: Base, seed: int, workdir: Path, log: Log):
+    def __init__(
+        self, config: Setting, base: Base, seed: int, workdir: Path, log: Log, notes: Path
+    ):
         settings = config.hypernetwork
         store = token_store.build(
             base.corpus, "train", BytesCodec(), workdir / "tokens", max_bytes=base.text.train_bytes
@@ -194,12 +305,20 @@ class _Watched:
         }
         self._seen = sampling.Seen(name for names in self._entries.values() for name in names)
         self._drawn: set[int] = set()
+        self._notes = notes
+        if notes.is_file():
+            noted = json.loads(notes.read_text("utf-8"))
+            self._seen.restore(map(bytes.fromhex, noted["missing"]))
+            self._drawn = set(range(noted["steps"]))
 
     def at(self, step: int) -> sampling.SampledBatch:
         """The draw of a step."""
         drawn = self._draws.at(step)
         self._seen.add(drawn.tokenizer)
         self._drawn.add(step)
+        if step % _NOTED == 0 and len(self._drawn) == step + 1:
+            missing = sorted(name.hex() for name in self._seen.missing)
+            files.write_json(self._notes, {"steps": step + 1, "missing": missing})
         return drawn
 
     def source(self, step: int) -> tuple[int, int]:
@@ -209,7 +328,8 @@ class _Watched:
     def shares(self, steps: int) -> dict[str, float]:
         """% of each target's entries that were there in `steps` steps.
 
-        Those before an interruption are drawn again: a draw is a pure function of its step.
+        Those that were not noted before an interruption are drawn again: a draw is a pure function
+        of its step.
         """
         for step in sorted(set(range(steps)) - self._drawn):
             self.at(step)

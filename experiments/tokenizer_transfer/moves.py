@@ -8,7 +8,6 @@ from typing import Any
 
 from configs.tokenizer_transfer.parts import Setting, TokenizerConfig
 from experiments.compressed_text import setting
-from experiments.lexinvariant import language_models
 from experiments.tokenizer_transfer import base_models, hypernetworks, targets
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.protocol import Codec
@@ -60,10 +59,10 @@ class Target:
     auxiliary: "Auxiliary"
     donor: "Table | None" = None
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Those of METHODS that there is everything for."""
-        return tuple(name for name in METHODS if name != OMP or self.donor is not None)
+    def methods(self, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Those of METHODS that there is everything for, and that are wanted (none named: all)."""
+        there = (name for name in METHODS if name != OMP or self.donor is not None)
+        return tuple(name for name in there if not wanted or name in wanted)
 
     @property
     def entries(self) -> int:
@@ -147,16 +146,15 @@ def target(
     )
 
 
-def donor_table(config: Setting, base: Base, index: int, workdir: Path, log: Log) -> Table | None:
+def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> Table | None:
     """The table of a model trained with the target of this index; None: the config has none."""
     donors = config.donors
     if donors is None or index not in donors.targets:
         return None
-    codec = targets.build(config.targets[index], base.corpus, workdir, log)
+    wanted = config.targets[index]
     model = dataclasses.replace(config.model, size=donors.size, steps=donors.steps)
-    found = language_models.trained(
-        model, config.text, seed=config.seeds[0], workdir=workdir, log=log, codec=codec
-    )
+    name = f"donor-{wanted.label.lower().replace(' ', '-')}"
+    found = base_models.kept(config, model, wanted, name, config.seeds[0], workdir, log)
     table = learned.table(found.params["vocabulary"])
     return base_models.real_rows(table, found.config.vocab_size)
 

@@ -94,10 +94,10 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     log(f"own tokenizer: {_said(rows[0])}, {rows[0]['tokens_per_byte']:.4f} tokens/byte")
     found = {seed: hypernetworks.trained(config, base, seed, workdir, log) for seed in config.seeds}
     for index, wanted in enumerate(config.targets):
-        donor = moves.donor_table(config, base, index, workdir, log)
+        donor = moves.donor_table(config, index, workdir, log)
         target = moves.target(config, base, wanted, workdir, log, donor=donor)
         of_target = []
-        for method in target.methods:
+        for method in target.methods(config.methods):
             clock = Clock()
             seeds = config.seeds if moves.draws(method) else config.seeds[:1]
             tables = [moves.table(method, base, target, found[seed], seed) for seed in seeds]

@@ -74,10 +74,9 @@ def run(options: Reproduce) -> None:
     if options.retrain:
         if scale != "hours":
             raise UsageError("--retrain is for --scale hours: the other scales always train")
-        settings.append("weights=retrain")
     scales = [_scale(table, scale, options) for table in selected]
     jobs = [
-        catalog.Job(table, of, overrides.apply(table.config(of), settings))
+        catalog.Job(table, of, _configured(table.config(of), settings, options))
         for table, of in zip(selected, scales, strict=True)
     ]
     if scale in ("gpu", "paper") and not options.force:
@@ -123,8 +122,17 @@ def _scale(table: catalog.Table, scale: str, options: Reproduce) -> str:
     configuration = table.configuration()
     if not hasattr(configuration, "hours"):
         return "cpu"
-    trained = getattr(table.config("hours"), "weights", None) != "committed"
+    config = table.config("hours")
+    trained = getattr(getattr(config, "setting", config), "weights", None) != "committed"
     return "hours" if trained or results.has_weights(table.paper, table.name) else "cpu"
+
+
+def _configured(config: Any, settings: list[str], options: Reproduce) -> Any:
+    """A table's configuration with what was set on the command line."""
+    if options.retrain:
+        part = "setting." if hasattr(config, "setting") else ""
+        settings = [*settings, f"{part}weights=retrain"]
+    return overrides.apply(config, settings)
 
 
 def _stopped(

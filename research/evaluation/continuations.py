@@ -1,10 +1,13 @@
 """Which of several continuations is the text's own: a task that any tokenizer can be asked.
 
 From a held-out text, a context and the bytes that follow it, and as many bytes from other places
-of the same document; all are cut at word borders and equally long, so that the nats of a whole
-option order them as nats per byte do. An item is bytes: every model and tokenizer is asked the
-same. What is compared is the probability of context and option together, in the ids that the
-tokenizer gives the two as one text, so that no token has to end where the context does.
+of the same document; all are cut at word borders and equally long. An item is bytes: every model
+and tokenizer is asked the same. The option wins that the context makes more probable than it is
+by itself: the most nats saved, -ln p(option) + ln p(context and option), as multiple choice is
+scored where answers differ in how common they are (arXiv 2104.08315). Without the first term the
+plainest words win, whatever the context: a small model is then right in .44 of the questions on
+novels, and in .80 with it. Context and option are given to the tokenizer as one text, so that no
+token has to end where the context does.
 """
 
 import math
@@ -115,16 +118,24 @@ def right(
     *,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """Whether the model finds each item's own continuation the most probable, bool [items].
+    """Whether each item's own continuation gains the most by its context, bool [items].
 
     Args:
       config: of a model whose vocabulary is learned, with BOS.
       codec: whose ids the model's rows are.
     """
-    choices = choices_of(asked, codec, config.bos_id)
-    nats = options.option_nats(params, config, choices, batch_size=batch_size)
+    together, alone = (
+        options.option_nats(
+            params, config, choices_of(each, codec, config.bos_id), batch_size=batch_size
+        )
+        for each in (asked, [item._replace(context=b"") for item in asked])
+    )
+    # What the options of an item begin with alike costs all of them the same.
     return np.array(
-        [np.argmin(nats_O) == item.target for nats_O, item in zip(nats, asked, strict=True)]
+        [
+            np.argmin(nats_O - own_O) == item.target
+            for nats_O, own_O, item in zip(together, alone, asked, strict=True)
+        ]
     )
 
 

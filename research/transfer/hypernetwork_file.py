@@ -2,8 +2,8 @@
 
 hypernetwork.json: {"format": "freevocab-hypernetwork", "version": 1, "config": {...}, "source":
 {what it was trained for}, "params": SHA-256, "trunk": SHA-256 or null, "meta": {...}}. The arrays
-are float32 and named by their path; trunk.safetensors is the source model's trunk after n-shot
-training.
+are float32, or stored as bfloat16, and named by their path; trunk.safetensors is the source model's
+trunk after n-shot training.
 """
 
 import dataclasses
@@ -54,6 +54,7 @@ def save(
     facts: Mapping[str, Any] | None = None,
     *,
     trunk: Any = None,
+    dtype: str | None = None,
 ) -> None:
     """Writes the folder whole or not at all; a hypernetwork that stands there is replaced.
 
@@ -61,6 +62,7 @@ def save(
       source: the model that it was trained for.
       facts: about the training (JSON values).
       trunk: the source model's, if it was trained as well.
+      dtype: 'bfloat16' to store rounded parameters; None: float32.
 
     Raises:
       UsageError: if what stands there is no hypernetwork, or not as this program wrote it.
@@ -82,9 +84,9 @@ def save(
         "meta": dict(facts or {}),
     }
     with atomic_path(directory, directory=True, mark=DESCRIPTION) as temporary:
-        described["params"] = _write(temporary / _PARAMS, params, directory)
+        described["params"] = _write(temporary / _PARAMS, params, directory, dtype)
         if trunk is not None:
-            described["trunk"] = _write(temporary / _TRUNK, trunk, directory)
+            described["trunk"] = _write(temporary / _TRUNK, trunk, directory, dtype)
         write_json(temporary / _KIND.description, described)
 
 
@@ -162,11 +164,11 @@ def check(saved: Saved, table: Table, tokenizer: Tokenizer, model: str = "the mo
     return digest(table) == source["table"]
 
 
-def _write(path: Path, tree: Any, directory: str | os.PathLike) -> str:
+def _write(path: Path, tree: Any, directory: str | os.PathLike, dtype: str | None) -> str:
     arrays = {
         name: np.asarray(leaf, np.float32) for name, leaf in flatten(jax.device_get(tree)).items()
     }
-    return write_arrays(path, arrays, directory)
+    return write_arrays(path, arrays, directory, dtype)
 
 
 def _arrays_of(config: HypernetworkConfig, rows: int) -> dict[str, Any]:

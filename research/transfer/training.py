@@ -29,7 +29,7 @@ from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, Layout
 
 Log = Callable[[str], None]
-_PROBES = 3  # steps whose tokenizers say how large the packed arrays must be
+_PROBES = 16  # steps whose tokenizers say how large the packed arrays must be
 
 
 class Draws(Protocol):
@@ -206,13 +206,15 @@ def find_layout(
 ) -> Layout:
     """Room for tokenizers like those of the first steps."""
     counts = [makes.chosen(draws.at(step), step).pieces.counts_T for step in range(_PROBES)]
-    return hypernetwork.layout_for(
+    layout = hypernetwork.layout_for(
         counts,
         rows=max(map(len, counts)),
         max_slots=network.max_slots,
         groups=groups,
         margin=margin,
     )
+    # A kind of tokenizer that comes seldom may need more than was seen. Tails cost next to nothing.
+    return dataclasses.replace(layout, tails=max(layout.tails, layout.rows // groups // 2))
 
 
 def groups_of(config: ParallelismConfig) -> int:

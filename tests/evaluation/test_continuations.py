@@ -82,6 +82,24 @@ def test_a_model_that_knows_the_text_is_right(texts, asked, monkeypatch):
     assert continuations.right(None, Config, codec, asked).all()
 
 
+def test_how_common_an_option_is_does_not_decide(asked, monkeypatch):
+    """Nats that do not depend on the context leave the first option the winner of a tie."""
+    codec = BytesCodec()
+
+    def unconditional(params, config, choices, batch_size):
+        del params, config, batch_size
+        return [
+            np.array([float(ids.sum()) for ids in choice.options]) for choice in choices
+        ]
+
+    class Config:
+        bos_id = codec.vocab_size
+
+    monkeypatch.setattr(continuations.options, "option_nats", unconditional)
+    found = continuations.right(None, Config, codec, asked)
+    np.testing.assert_array_equal(found, [item.target == 0 for item in asked])
+
+
 def test_too_little_text_is_one_line():
     with pytest.raises(FreevocabError, match="no document with 4 places"):
         items([b"a few words only"], count=3, context=CONTEXT, option=OPTION)

@@ -7,11 +7,15 @@ import pytest
 
 from experiments import weights
 from experiments.compressed_text import compressors, second_model, setting
+from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
 from research.errors import FreevocabError
+from research.models import saved
 from research.reporting import results
+from research.transfer import hypernetwork_file
 
 FOLDERS = sorted(path.parent for path in results.COMMITTED.glob("*/weights/*/record.json"))
+TRANSFERRED = [folder for folder in FOLDERS if folder.parts[-3] == "tokenizer_transfer"]
 COMPRESSED = [folder for folder in FOLDERS if folder.parts[-3] == "compressed_text"]
 
 
@@ -57,6 +61,21 @@ def test_a_few_batches_give_what_the_record_says(folder, tmp_path):
     params = second_model.weights_format(config.m2, codec).load(folder)
     for key, value in setting.beginning(codec, corpus, config, tmp_path, params).items():
         assert value == pytest.approx(record["loaded"][f"{key} of the beginning"], rel=1e-3)
+
+
+@pytest.mark.parametrize("folder", TRANSFERRED, ids=name)
+def test_a_little_text_gives_what_a_transfers_record_says(folder, tmp_path):
+    config = importlib.import_module("configs.tokenizer_transfer.zero_shot").hours()
+    if folder.name.startswith("hypernetwork"):
+        base = base_models.trained(config, config.seeds[0], tmp_path, str)
+        params, network, _ = hypernetwork_file.load(folder)
+        found = hypernetworks.beginning(config, base, params, network, tmp_path, str)
+    else:
+        params, model, codec, _ = saved.load(folder)
+        kept = base_models.Kept(params, model, codec, 0.0)
+        found = base_models.beginning(config, config.model, kept, tmp_path)
+    for key, value in found.items():
+        assert value == pytest.approx(record_of(folder)["loaded"][key], rel=1e-3)
 
 
 class Toy:

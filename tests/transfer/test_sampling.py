@@ -229,6 +229,9 @@ def test_what_training_has_contained():
     seen.add(made)
     assert seen.share([b"a", b"never seen", b""]) == 0.5
     assert seen.share([b""]) == 0
+    later = Seen([b"a", b" the", b"never seen"])
+    later.restore(seen.missing)
+    assert later.share([b"a", b"never seen"]) == 0.5
 
 
 def test_what_cannot_be_sampled_is_refused():

@@ -20,6 +20,15 @@ class Seen:
         """A training's step has used this tokenizer."""
         self._missing.difference_update(tokenizer.token_bytes())
 
+    @property
+    def missing(self) -> frozenset[bytes]:
+        """Watched strings that no tokenizer has had yet."""
+        return frozenset(self._missing)
+
+    def restore(self, missing: Iterable[bytes]) -> None:
+        """Goes on from where `missing` was noted."""
+        self._missing &= set(missing)
+
     def share(self, strings: Iterable[bytes]) -> float:
         """Share of these different strings (watched ones, b"" left out) that have been seen."""
         asked = self._watched.intersection(strings)
