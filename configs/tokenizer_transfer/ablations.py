@@ -21,7 +21,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import dataclass, replace
 
 from configs.tokenizer_transfer import parts
-from configs.tokenizer_transfer.parts import Setting
+from configs.tokenizer_transfer.setting import Setting
 
 Changes = tuple[tuple[str, str | int | float | bool | tuple], ...]
 VARIANTS: tuple[tuple[str, Changes], ...] = (

@@ -15,8 +15,9 @@ paper: Mistral-7B, 132.1 MFLOPs a row and 15.4 GFLOPs a token: 0.9 %. Not run he
 
 from dataclasses import dataclass
 
+from configs.lexinvariant.parts import TextConfig
 from configs.tokenizer_transfer import parts
-from configs.tokenizer_transfer.parts import TextConfig, TokenizerConfig
+from configs.tokenizer_transfer.setting import TokenizerConfig
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import dataclass
 
 from configs.tokenizer_transfer import parts
-from configs.tokenizer_transfer.parts import Setting, TokenizerConfig
+from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 
 SHIPPED = (
     TokenizerConfig("codebook", label="english-b16", path="english-b16"),

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 from configs.lexinvariant.parts import TextConfig
 from configs.tokenizer_transfer import parts
-from configs.tokenizer_transfer.parts import Setting, TokenizerConfig
+from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from configs.lexinvariant.parts import NOVELS, TextConfig
 from configs.tokenizer_transfer import parts
-from configs.tokenizer_transfer.parts import Setting
+from configs.tokenizer_transfer.setting import Setting
 
 
 @dataclass(frozen=True)

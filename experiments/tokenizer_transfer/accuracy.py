@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.tokenizer_transfer.parts import Setting
+from configs.tokenizer_transfer.setting import Setting
 from experiments.tokenizer_transfer import base_models
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.protocol import Codec

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from configs.lexinvariant.parts import ModelConfig
-from configs.tokenizer_transfer.parts import Setting, TextConfig, TokenizerConfig
+from configs.lexinvariant.parts import ModelConfig, TextConfig
+from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 from experiments import weights
 from experiments.compressed_text import second_model
 from experiments.lexinvariant import language_models

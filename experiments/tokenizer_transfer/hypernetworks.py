@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from configs.tokenizer_transfer.parts import HypernetworkTraining, Setting
+from configs.tokenizer_transfer.setting import HypernetworkTraining, Setting
 from experiments import weights
 from experiments.compressed_text import compressors
 from experiments.tokenizer_transfer import base_models, targets

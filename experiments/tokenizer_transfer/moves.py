@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from configs.tokenizer_transfer.parts import Setting, TokenizerConfig
+from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 from experiments.compressed_text import setting
 from experiments.tokenizer_transfer import base_models, hypernetworks, targets
 from experiments.tokenizer_transfer.base_models import Base

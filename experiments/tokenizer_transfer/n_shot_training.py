@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.lexinvariant.parts import ModelConfig
-from configs.tokenizer_transfer.parts import HypernetworkTraining
+from configs.tokenizer_transfer.setting import HypernetworkTraining
 from experiments.lexinvariant import language_models
 from experiments.tokenizer_transfer import continued, hypernetworks
 from experiments.tokenizer_transfer.base_models import Base

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from configs.tokenizer_transfer.parts import TokenizerConfig
+from configs.tokenizer_transfer.setting import TokenizerConfig
 from experiments.compressed_text import compressors, setting
 from research import codecs, files
 from research.codecs import tokenizer as tokenizers_
