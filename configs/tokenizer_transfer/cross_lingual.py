@@ -2,10 +2,8 @@
 
     freevocab reproduce tokenizer_transfer/cross_lingual [--scale gpu|paper]
 
-cpu: documentation and code, each with a BPE of 6,144 entries of its own: 30 s on 2 cores beyond the
-  shared model. Documentation 5 % shorter, 1.89 -> FVT 1.99, FOCUS 1.96, hypernetwork 2.06; code
-  11 % shorter, 2.00 -> 2.15, 2.03, 2.14. Where most entries are old ones copying them wins, and the
-  hypernetwork, which predicts all, is behind.
+cpu: novels, and documentation in place of another language, each with a BPE of 6,144 entries of its
+  own. Not yet run with these texts.
 gpu: a 25m model of English, German, French and Chinese with one BPE of 32k, moved to a Unigram of
   32k for each; deu/, fra/ and zh/ beside enwiki/ in $FREEVOCAB_DATA. Not yet run.
 paper: XLM-R-base, 50k Unigram tokenizers of 15 languages: XNLI 72.6 -> 71.2, 14 % shorter. Not run

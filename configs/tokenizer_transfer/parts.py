@@ -40,7 +40,7 @@ SAMPLED = HypernetworkTraining(
     auxiliary=0.5,
     vocab_size=8192,
     sampled_rows=2048,
-    kinds=(("bpe", 2.0), ("unigram", 2.0), ("wordpiece", 2.0), ("codebook", 0.5),
+    kinds=(("bpe", 2.0), ("unigram", 2.0), ("wordpiece", 2.0), ("codebook", 1.0),
            ("substrings", 1.0)),
 )  # fmt: skip
 CPU = Setting(

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from research import corpora
+from research import codecs, corpora
 from research.errors import UsageError
 from research.transfer.sampling import (
     BPE,
@@ -28,6 +28,8 @@ from research.transfer.sampling import (
     substrings,
 )
 from research.transfer.sampling.counting import Counts
+from research.transfer.sampling.sampled import SampledTokenizer
+from research.transfer.sampling.segmenters import LongestMatch
 
 CUT = Pretokens()
 BYTES = [bytes((byte,)) for byte in range(256)]
@@ -212,6 +214,24 @@ def test_a_codebook_of_all_its_strings():
     config = Sampling(vocab_size=70_000, kinds=((Codebook(), 1.0),))
     made = sample(config, Queue(texts, 3), seed=0, step=0)
     assert made.special_V.sum() == 70_002 - 65_536
+
+
+def test_coarser_windows_make_longer_tokens_than_strings_drawn_one_by_one():
+    config = Sampling(vocab_size=2048, kinds=((Codebook(), 1.0),))
+    made = sample(config, Queue(texts, 3), seed=0, step=0)
+    strings = set(codecs.load("english-b16").token_bytes())
+    prefixes = {string[:end] for string in strings for end in range(1, len(string) + 1)}
+    own = {string for string in made.match_bytes() if string}
+    assert len(own) == 2048 and own <= prefixes
+    assert own != {s for s in sample(config, Queue(texts, 3), seed=0, step=1).match_bytes() if s}
+    text = b" ".join(texts(0))[:2000]
+    longer = sorted(string for string in strings if len(string) > 1)
+    drawn = np.random.default_rng(0).choice(len(longer), 1792, replace=False)
+    tokens = BYTES + [longer[number] for number in drawn.tolist()]
+    whole = Pretokens(whole=True)
+    single = SampledTokenizer(tokens, LongestMatch(tokens), whole, pieces=len(tokens))
+    length, single_length = (len(one.encode([text])[0]) for one in (made, single))
+    assert length < 0.9 * single_length
 
 
 def test_kinds_by_name():

@@ -88,7 +88,7 @@ class WordPiece:
 
 @dataclasses.dataclass(frozen=True)
 class Codebook:
-    """A shipped equal-info codebook, text not cut: V of its strings drawn, or all if V is enough.
+    """A shipped equal-info codebook, text not cut: coarser windows, or all of it if V is enough.
 
     Attributes:
       name: as in `codecs.load`.
