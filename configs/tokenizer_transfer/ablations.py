@@ -4,9 +4,10 @@
 
 cpu: seven variants beside the residual form, 25 steps each, on a Unigram and a WordPiece. Not yet
   run with these targets.
-hours: zero_shot's base model of that scale; the residual form with the auxiliary loss and without,
-  1,500 steps each, and zett's form after 1,000 steps of the identity, three seeds. They are trained
-  whenever the table is run: none is kept. Not yet run.
+hours: zero_shot's base model of that scale; the residual form with the auxiliary loss, without, and
+  by distillation, 1,500 steps each, and zett's form with and without that loss, after 1,000 steps
+  of the identity; three seeds, about three hours. They are trained whenever the table is run: none
+  is kept. Not yet run.
 gpu: the 25m model of zero_shot, 100 steps a variant, three seeds. Not yet run.
 paper: TinyLlama. The ALM paper's averages over three targets: zett's form 42.2, residual with the
   auxiliary loss 42.3, without 41.8, original 44.9. Not run here.
@@ -84,7 +85,12 @@ def hours() -> Config:
     forms = (
         ("residual, auxiliary loss", (("auxiliary", 0.5),)),
         ("residual", (("auxiliary", 0.0),)),
+        ("residual, distillation", (("auxiliary", 0.0), ("loss", "alm"))),
         zett(1_000),
+        (
+            "zett's form without auxiliary loss",
+            (("form", "zett"), ("auxiliary", 0.0), ("warmup_steps", 1_000)),
+        ),
     )
     return Config(setting, forms)
 
