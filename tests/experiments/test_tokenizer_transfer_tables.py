@@ -85,6 +85,12 @@ def test_zero_shot_has_every_method_on_every_target(found):
         lost = row["bits_per_byte"] - rows[0]["bits_per_byte"]
         assert row["lost"] == pytest.approx(lost)
         assert 0 <= row["overlap"] <= 100 and 0 <= row["seen"] <= 100
+        low, high = map(float, row["accuracy_interval"].split(" to "))
+        assert low - 0.05 <= row["accuracy"] <= high + 0.05
+        own = rows[0]["accuracy"] or 100 / config_module("zero_shot").quick().questions.count
+        assert row["kept"] == pytest.approx(100 * row["accuracy"] / own)
+        shorter = 1 - row["tokens_per_byte"] / rows[0]["tokens_per_byte"]
+        assert row["shorter"] == pytest.approx(100 * shorter)
 
 
 def test_remarks_follow_the_rows(found):
