@@ -32,10 +32,12 @@ COLUMNS = (
     "method",
     *AT,
     "best",
+    "spread",
     "seconds",
 )
-"""at x: % of a split's examples whose whole answer is right after x % of the training; best: the
-largest of them. skew: of Zipf's law within a class. seconds: of the whole run, on its first row."""
+"""at x: % of a split's examples whose whole answer is right after x % of the training, mean over
+seeds; best: the largest of them; spread: standard deviation over the seeds at the end. skew: of
+Zipf's law within a class. seconds: of the whole run, on its first row."""
 PAPER_ROWS: list[dict[str, Any]] = []  # its figures are curves that we do not have
 PLOT = {
     "x": "percent of the training",
@@ -53,23 +55,32 @@ _UNSEEN_ROWS = 1  # what the draws are for, beside the run's seed
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each split, skew and method."""
-    kinds = {kind: Model(config, kind) for kind in ("learned", GAUSSIAN)}
+    kinds = {
+        (kind, seed): Model(config, kind, seed)
+        for kind in ("learned", GAUSSIAN)
+        for seed in config.seeds
+    }
     runs = workdir / "runs" / f"dual_process-{compressors.key(config)}"
     rows = []
     for skew in config.skews:
         for method, schedule in _schedules(config).items():
-            model = kinds[GAUSSIAN if method == GAUSSIAN else "learned"]
             name = "uniform" if skew == 0 else f"{skew:g}"
-            where = f"skew {name}, {method}"
-            measure = functools.partial(_measured, model, skew, schedule, where, runs, log)
-            found = kept_rows.kept(workdir, config, where, measure)
-            curves = found["curves"]
-            for split, curve in curves.items():
-                curve = [round(100 * share, 1) for share in curve]
+            found = []
+            for seed in config.seeds:
+                model = kinds[GAUSSIAN if method == GAUSSIAN else "learned", seed]
+                where = f"skew {name}, {method}"
+                where += f", seed {seed}" if len(config.seeds) > 1 else ""
+                measure = functools.partial(_measured, model, skew, schedule, where, runs, log)
+                found.append(kept_rows.kept(workdir, config, where, measure))
+            for split in SPLITS:
+                percent_SxP = 100 * np.array([each["curves"][split] for each in found])
+                curve = percent_SxP.mean(axis=0).round(1).tolist()
                 row = {"split": split, "skew": name, "method": method}
                 row |= dict(zip(AT, curve, strict=True))
+                if len(found) > 1:
+                    row["spread"] = float(percent_SxP[:, -1].std(ddof=1).round(1))
                 rows.append(row | {"best": max(curve), "panel": f"{split}, skew {name}"})
-            rows[-len(curves)]["seconds"] = found["seconds"]
+            rows[-len(SPLITS)]["seconds"] = sum(each["seconds"] for each in found)
     loop.remove(runs)
     return sorted(rows, key=lambda row: SPLITS.index(row["split"]))
 
@@ -102,8 +113,9 @@ def _schedules(config) -> dict[str, ForgettingConfig | None]:
 class Model:
     """A kind of vocabulary's compiled steps, shared by all its runs."""
 
-    def __init__(self, config, kind: str):
+    def __init__(self, config, kind: str, seed: int = 0):
         self.config = config
+        self.seed = seed
         self.task = PartOfSpeech(config.types, config.unseen, skew=0.0)
         # Trained by the bound and evaluated exactly: no table of all ids for every sequence.
         options = {"tied": True} if kind == "learned" else {"dense_limit": 0}
@@ -168,7 +180,7 @@ class Model:
         part = config.steps // POINTS
         return TrainConfig(
             config.steps,
-            seed=config.seed,
+            seed=self.seed,
             optimizer=config.optimizer,
             log_every=part,
             eval_every=part,
@@ -178,12 +190,11 @@ class Model:
     def _batch(self, skew: float, step: int, split: str = "train", size: int = 0):
         size = size or self.config.batch_size
         task = dataclasses.replace(self.task, skew=skew)
-        batch = part_of_speech.batch(task, self.config.seed, step, size, split)
+        batch = part_of_speech.batch(task, self.seed, step, size, split)
         if self.model.vocabulary.draws:
             # Keys apart from those of the training, which are of the steps.
             place = step if split == "train" else self.config.steps + SPLITS.index(split)
-            seed = self.config.seed
-            batch["keys_Bx2"] = vocabularies.sequence_keys(seed, size, step=place)
+            batch["keys_Bx2"] = vocabularies.sequence_keys(self.seed, size, step=place)
         return batch
 
     def _accuracies(self, skew: float, params: Any) -> Mapping[str, float]:
@@ -202,7 +213,7 @@ class Model:
         """
         if self.model.vocabulary.draws:
             return params
-        return self._redraw(jax.random.key(self.config.seed), params)
+        return self._redraw(jax.random.key(self.seed), params)
 
     @functools.cached_property
     def _redraw(self):

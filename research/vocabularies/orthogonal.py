@@ -30,15 +30,19 @@ class Orthogonal(Drawn):
       frames: K: only K frames exist, the same for ever; a sequence has one of them with its rows
         in an order of its own. So a model need learn to copy K V vectors only: a beginner's
         exercise, as lexinvariant as the whole. 0: a fresh frame for each sequence.
+      span: dimensions that frames lie in, the first of D; 0: all. What a trunk has learned in few
+        dimensions still holds in part when they become more, and need only be continued.
     """
 
     kind: str = dataclasses.field(default="orthogonal", init=False)
     frames: int = 0
+    span: int = 0
     dense_limit: ClassVar[int] = 0
 
     def __post_init__(self):
-        if self.frames < 0:
-            raise UsageError(f"frames must be at least 0, not {self.frames}")
+        for name in ("frames", "span"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must be at least 0, not {getattr(self, name)}")
 
     def table(self, params, ids_BxL, keys_Bx2, *, rows, vocab_size) -> DrawnTable:
         """Draws a frame for each sequence.
@@ -49,31 +53,32 @@ class Orthogonal(Drawn):
         keys_B, d_model = typed_keys(keys_Bx2), params["specials_SxD"].shape[1]
         # A traced number of ids is known only to be at most the rows.
         count = rows if isinstance(vocab_size, jax.core.Tracer) else int(vocab_size) - SPECIALS
-        if count > d_model:
+        width = min(d_model, self.span or d_model)
+        if count > width:
             raise UsageError(
-                f"{count} symbols have no orthogonal rows of width {d_model}: use a vocabulary "
+                f"{count} symbols have no orthogonal rows of width {width}: use a vocabulary "
                 "gaussian, fewer symbols or a wider model"
             )
-        frames_BxNxD = jax.vmap(lambda key: self._frame(key, count, d_model))(keys_B)
-        padding = ((0, 0), (0, max(0, rows - count)), (0, 0))
-        rows_BxVxD = jax.lax.stop_gradient(jnp.pad(frames_BxNxD, padding))
+        frames_BxNxW = jax.vmap(lambda key: self._frame(key, count, width))(keys_B)
+        padding = ((0, 0), (0, max(0, rows - count)), (0, d_model - width))
+        rows_BxVxD = jax.lax.stop_gradient(jnp.pad(frames_BxNxW, padding))
         first = jnp.asarray(vocab_size - SPECIALS, jnp.int32)
         return DrawnTable(params, keys_B, rows_BxVxD, first, ids_BxL, rows)
 
-    def _frame(self, key, count, d_model):
-        """[N, D] of a sequence."""
+    def _frame(self, key, count, width):
+        """Rows [N, width] of a sequence."""
         if not self.frames:
-            return frame(key, count, d_model)
+            return frame(key, count, width)
         which, order = jax.random.split(key)
         number = jax.random.randint(which, (), 0, self.frames)
         fixed = jax.random.fold_in(jax.random.key(_FRAMES, impl="threefry2x32"), number)
-        return jax.random.permutation(order, frame(fixed, count, d_model))
+        return jax.random.permutation(order, frame(fixed, count, width))
 
 
 def frame(key: jax.Array, count: int, width: int) -> jax.Array:
     """`count` <= `width` orthonormal rows [N, D], uniform over all such frames, float32.
 
-    Gram-Schmidt on gaussian columns, by QR: row n depends on the first n + 1 draws only.
+    Gram-Schmidt on gaussian columns, by QR.
     """
     draws_NxD = jax.random.normal(key, (count, width), jnp.float32)
     columns_DxN, triangle_NxN = jnp.linalg.qr(draws_NxD.T)

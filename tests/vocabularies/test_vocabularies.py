@@ -206,6 +206,20 @@ def test_few_frames_come_in_many_orders():
     assert len(np.unique(firsts, axis=0)) == 40
 
 
+def test_frames_lie_in_their_span():
+    vocabulary = vocabularies.make("orthogonal", span=34)
+    params = vocabulary.init(jax.random.key(1), ROWS, 48)
+    ids = batch_of()["inputs_BxL"]
+    table = vocabulary.table(params, ids, KEYS, rows=ROWS, vocab_size=VOCAB)
+    rows = np.asarray(table.rows_BxVxD)[:, : VOCAB - 2]
+    assert rows.shape == (2, 32, 48) and not rows[:, :, 34:].any()
+    products = np.einsum("bnd,bmd->bnm", rows, rows)
+    np.testing.assert_allclose(products, np.broadcast_to(np.eye(32), (2, 32, 32)), atol=1e-5)
+    with pytest.raises(UsageError, match="32 symbols have no orthogonal rows of width 31"):
+        narrow = vocabularies.make("orthogonal", span=31)
+        narrow.table(params, ids, KEYS, rows=ROWS, vocab_size=VOCAB)
+
+
 def test_more_symbols_than_dimensions_have_no_frame():
     vocabulary = vocabularies.make("orthogonal")
     params = vocabulary.init(jax.random.key(1), ROWS, 31)
@@ -283,6 +297,8 @@ def test_wrong_kinds_and_options_are_refused():
         vocabularies.make("gausian")
     with pytest.raises(UsageError, match="no option scale; it has slots, tied"):
         vocabularies.make("canonical", scale=2)
+    with pytest.raises(UsageError, match="span must be at least 0"):
+        vocabularies.make("orthogonal", span=-1)
     with pytest.raises(UsageError, match="frames must be at least 0"):
         vocabularies.make("orthogonal", frames=-1)
     with pytest.raises(UsageError, match="probability"):
