@@ -116,7 +116,7 @@ def right(
     codec: Codec,
     asked: Sequence[Item],
     *,
-    batch_size: int = 32,
+    batch_size: int = 100,
 ) -> np.ndarray:
     """Whether each item's own continuation gains the most by its context, bool [items].
 
@@ -124,10 +124,9 @@ def right(
       config: of a model whose vocabulary is learned, with BOS.
       codec: whose ids the model's rows are.
     """
+    rows = min(batch_size, len(asked))
     together, alone = (
-        options.option_nats(
-            params, config, choices_of(each, codec, config.bos_id), batch_size=batch_size
-        )
+        options.option_nats(params, config, choices_of(each, codec, config.bos_id), batch_size=rows)
         for each in (asked, [item._replace(context=b"") for item in asked])
     )
     # What the options of an item begin with alike costs all of them the same.
