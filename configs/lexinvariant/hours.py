@@ -112,6 +112,7 @@ HOURS_CHAIN = (
     replace(
         _CHAIN,
         vocabulary="gaussian",
+        steps=4_500,
         stages=(
             _chain_stage(32, 300, span=6),
             *(_chain_stage(32, 150, span) for span in (9, 14, 20, 30, 44)),

@@ -99,7 +99,9 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """Letters of novels, and the rows with n-gram heads (ours)."""
-    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, weights="committed")
+    return Config(
+        texts=(HOURS_TEXT,), models=HOURS_MODELS, draws=(1, 4), weights="committed"
+    )
 
 
 def gpu() -> Config:

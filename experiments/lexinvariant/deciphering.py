@@ -92,7 +92,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             continue
         clock = Clock()
         try:
-            lm, params = _probed(config, model, found, workdir, log)
+            lm, params = probed(config, model, found, workdir=workdir, log=log)
         except weights.MissingWeights as error:
             log(f"left out: {error}")
             continue
@@ -119,8 +119,10 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return with_corpus(rows, language_models.load_corpus(config.text))
 
 
-def _probed(config, model, found, workdir, log) -> cipher_probe.Reader:
-    """The model with its probe, trained now or opened."""
+def probed(
+    config, model, found, *, workdir: Path, log: Callable[[str], None]
+) -> cipher_probe.Reader:
+    """A model of the config with its probe, trained now or opened."""
     run = workdir / "runs" / f"probe-{compressors.key(model, config.probe, config.seed)}"
 
     def say(line: str) -> None:

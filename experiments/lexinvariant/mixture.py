@@ -82,28 +82,13 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows
 
 
-def _measured(config, chain, name, ids_NxL, p_NxLxA, runs, log) -> dict[str, Any]:
-    """The rows of one trained model, for every number of draws."""
-    clock = Clock()
-    model, params = _trained(config, chain, name, runs / name, log)
-    rows = []
-    for count in config.draws if model.vocabulary.draws else (1,):
-        q_NxLxA = _conditionals(config, model, params, ids_NxL, count)
-        label = name if count == 1 else f"{name}, {count} draws"
-        rows += _rows(config, label, ids_NxL, p_NxLxA, q_NxLxA, clock, log)
-    return {"rows": rows}
-
-
 def _measured(
     config, chain, described, ids_NxL, p_NxLxA, workdir, runs, log
 ) -> dict[str, Any]:
     """The rows of one trained model, for every number of draws."""
     clock = Clock()
     name = described.label
-    place = weights.Place(
-        "lexinvariant", f"chain-{kept_models.slug(name)}", "mixture", config.weights, workdir
-    )
-    model, params = _trained(config, chain, described, place, runs / name, log)
+    model, params = trained(config, chain, described, workdir=workdir, run=runs / name, log=log)
     rows = []
     for count in config.draws if model.vocabulary.draws else (1,):
         q_NxLxA = _conditionals(config, model, params, ids_NxL, count)
@@ -140,9 +125,18 @@ def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str,
     return rows
 
 
-def _trained(config, chain, described, place, run, log) -> tuple[LanguageModelConfig, Any]:
-    """A model after its batches of fresh samples of the chain, or its committed weights."""
+def trained(
+    config, chain, described, *, workdir: Path, run: Path, log: Callable[[str], None]
+) -> tuple[LanguageModelConfig, Any]:
+    """A model after its batches of fresh samples of the chain, or its committed weights.
+
+    Args:
+      described: one of config.models.
+      run: work directory of this training alone.
+    """
     model = language_models.model_config(described, config.alphabet + 2)
+    name = f"chain-{kept_models.slug(described.label)}"
+    place = weights.Place("lexinvariant", name, "mixture", config.weights, workdir)
 
     def say(line: str) -> None:
         log(f"{described.label}: {line}")

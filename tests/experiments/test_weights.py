@@ -7,15 +7,18 @@ import pytest
 
 from experiments import weights
 from experiments.compressed_text import compressors, second_model, setting
+from experiments.lexinvariant import deciphering, kept_models, language_models, mixture
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
 from research.errors import FreevocabError
+from research.lexinvariance import mixtures
 from research.models import saved
 from research.reporting import results
 from research.transfer import hypernetwork_file
 
 FOLDERS = sorted(path.parent for path in results.COMMITTED.glob("*/weights/*/record.json"))
 TRANSFERRED = [folder for folder in FOLDERS if folder.parts[-3] == "tokenizer_transfer"]
+LEXINVARIANT = [folder for folder in FOLDERS if folder.parts[-3] == "lexinvariant"]
 COMPRESSED = [folder for folder in FOLDERS if folder.parts[-3] == "compressed_text"]
 
 
@@ -76,6 +79,39 @@ def test_a_little_text_gives_what_a_transfers_record_says(folder, tmp_path):
         found = base_models.beginning(config, config.model, kept, tmp_path)
     for key, value in found.items():
         assert value == pytest.approx(record_of(folder)["loaded"][key], rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return tmp_path_factory.mktemp("lexinvariant")
+
+
+@pytest.mark.parametrize("folder", LEXINVARIANT, ids=name)
+def test_lexinvariant_weights_give_what_their_record_says(folder, workdir, monkeypatch):
+    records, obtain = {}, weights.obtain
+
+    def noted(place, *arguments):
+        model, records[place.name] = obtain(place, *arguments)
+        return model, records[place.name]
+
+    monkeypatch.setattr(weights, "obtain", noted)
+    quiet = {"workdir": workdir, "log": lambda line: None}
+    table = record_of(folder)["command"].split()[2].split("/")[1]
+    config = importlib.import_module(f"configs.lexinvariant.{table}").hours()
+    kind = {"mixture": "chain-", "deciphering": "probe-"}.get(table, "")
+    (model,) = (m for m in config.models if kind + kept_models.slug(m.label) == folder.name)
+    if table == "mixture":
+        chain = mixtures.random_chain(config.seed, config.alphabet, config.concentration)
+        mixture.trained(config, chain, model, run=workdir, **quiet)
+    else:
+        text = config.text if table == "deciphering" else config.texts[0]
+        found = language_models.trained_or_left_out(model, text, config, **quiet)
+        if table == "deciphering":
+            deciphering.probed(config, model, found, **quiet)
+    record = records[folder.name]
+    assert record["figures"].keys() == record["loaded"].keys()
+    for key, value in record["figures"].items():
+        assert value == pytest.approx(record["loaded"][key], rel=1e-3)
 
 
 class Toy:
