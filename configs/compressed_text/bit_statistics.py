@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
-    HOURS_M1,
+    HOURS_COUNTED_M1,
     LOCAL_TEXT,
     NOVELS,
     PAPER_M1,
@@ -69,7 +69,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The paper's precision, all validation text."""
-    return Config(NOVELS, HOURS_M1, rows(16, 8), 2_100_000)
+    return Config(NOVELS, HOURS_COUNTED_M1, rows(16, 8), 2_100_000)
 
 
 def gpu() -> Config:

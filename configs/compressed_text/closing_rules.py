@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
-    HOURS_M1,
+    HOURS_COUNTED_M1,
     LOCAL_TEXT,
     NOVELS,
     PAPER_M1,
@@ -54,7 +54,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The paper's 16-bit window on novels; no training, seconds."""
-    return Config(corpus=NOVELS, m1=HOURS_M1, window_bits=16, num_windows=10_000)
+    return Config(corpus=NOVELS, m1=HOURS_COUNTED_M1, window_bits=16, num_windows=10_000)
 
 
 def gpu() -> Config:

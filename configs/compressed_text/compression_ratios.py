@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
-    HOURS_M1,
+    HOURS_COUNTED_M1,
     LOCAL_TEXT,
     NOVELS,
     PAPER_M1,
@@ -86,7 +86,7 @@ def hours() -> Config:
     """The paper's widths on novels; counts alone, minutes."""
     return Config(
         corpus=NOVELS,
-        m1=HOURS_M1,
+        m1=HOURS_COUNTED_M1,
         codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
         train_bytes=2_000_000,
         valid_bytes=2_200_000,

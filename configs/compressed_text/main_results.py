@@ -8,7 +8,7 @@ cpu: builtin corpus, M1 = byte 5-gram counted on its train split, M2 of 1.05 M k
   serves every row. 2 cores: 7 to 8 minutes. Expected: text-like ids (BPE, SentencePiece,
   point+delay) 2 to 3 bits/byte, AC at its own rate, StaticAC at the unigram rate; which of the
   learnable rows wins after so few steps is not a statement about the methods.
-hours: `builtin:novels`, 17.9 to 22 MB of training text for each of M1 and M2. M1 = byte 5-gram. M2
+hours: `builtin:novels`, 17.9 to 22 MB of training text for each of M1 and M2. M1 = byte 4-gram. M2
   "small" with rows of 40 numbers (tied, two matrices to and from the trunk's 192), 4,000 steps of
   8 x 512 tokens (16.4 M), Muon. V = 65,536 and W = 16 for BPE, Unigram, point, point+delay and
   `dictionary`; W = 12 and tokens of 12 bits (beta 12) for windows again, AC, StaticAC and GZip (8

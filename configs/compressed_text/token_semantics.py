@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
-    HOURS_M1,
+    HOURS_COUNTED_M1,
     LOCAL_TEXT,
     NOVELS,
     PAPER_M1,
@@ -53,7 +53,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The paper's windows and tokens, on all validation text."""
-    return Config(NOVELS, HOURS_M1, 16, 8, 200_000)
+    return Config(NOVELS, HOURS_COUNTED_M1, 16, 8, 200_000)
 
 
 def gpu() -> Config:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from configs.compressed_text.parts import (
     BUILTIN,
     C4,
-    HOURS_M1,
+    HOURS_COUNTED_M1,
     LOCAL_TEXT,
     NOVELS,
     PAPER_M1,
@@ -72,7 +72,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The paper's window."""
-    return Config(NOVELS, HOURS_M1, rows(16, 32_000))
+    return Config(NOVELS, HOURS_COUNTED_M1, rows(16, 32_000))
 
 
 def gpu() -> Config:
