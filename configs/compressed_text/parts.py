@@ -202,8 +202,8 @@ HOURS_M2 = M2Config(
 CPU_TRAIN_BYTES, CPU_VALID_BYTES = 10_000_000, 2_200_000
 CPU_EXAMPLES = ExampleConfig(stride_bytes=4_096, valid_stride_bytes=4_096, ratio_examples=48)
 HOURS_EXAMPLES = ExampleConfig(stride_bytes=1_280, valid_stride_bytes=4_096)
-# Where models are trained it costs 1.15 times what their Bytes model does (the paper: 1.13); of order
-# 5 it would be 1.10. Tables that only count have that better one.
+# Where models are trained it costs 1.15 times what their Bytes model does (the paper: 1.13), and of
+# order 5 it would be 1.10. Tables that only count have that better one.
 HOURS_M1 = M1Config(order=4, beta=14)
 HOURS_COUNTED_M1 = M1Config(order=5, beta=14)
 HOURS_TRAIN_BYTES, HOURS_VALID_BYTES = 25_000_000, 2_200_000
