@@ -66,6 +66,7 @@ def reader(tmp_path_factory):
     """The folder of somebody who does as the README says, from top to bottom."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "README.md").write_text(TEXT[:6000], encoding="utf-8")  # it is scored twice
+    (folder / "results").symlink_to(ROOT / "results")  # the page is read in a clone
     data = folder / "data"
     data.mkdir()
     for split in ("train", "valid"):

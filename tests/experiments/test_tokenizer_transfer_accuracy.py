@@ -15,13 +15,8 @@ def test_columns_of_known_answers():
     own_N = np.arange(200) < 160
     right_N = own_N & (np.arange(200) % 4 > 0)
     alone = accuracy.columns(own_N)
-<<<<<<< HEAD
     assert alone["accuracy"] == pytest.approx(80)
     assert set(alone) == {"accuracy", "accuracy_interval"}
-=======
-    assert set(alone) == {"accuracy", "accuracy_interval"}
-    assert alone["accuracy"] == pytest.approx(80)
->>>>>>> transfer
     moved = accuracy.columns(right_N, own_N)
     assert (moved["accuracy"], moved["kept"]) == pytest.approx((60, 75))
     low, high = map(float, moved["kept_interval"].split(" to "))
