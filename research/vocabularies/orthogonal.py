@@ -7,6 +7,7 @@ so a model stays lexinvariant in distribution.
 """
 
 import dataclasses
+import functools
 from typing import ClassVar
 
 import jax
@@ -78,10 +79,16 @@ class Orthogonal(Drawn):
 def frame(key: jax.Array, count: int, width: int) -> jax.Array:
     """`count` <= `width` orthonormal rows [N, D], uniform over all such frames, float32.
 
-    Gram-Schmidt on gaussian columns, by QR.
+    Gram-Schmidt on gaussian rows. Not `jnp.linalg.qr`: on a CPU that is a call into LAPACK which
+    waits for threads, and with several devices in one process those may be waiting for it.
     """
     draws_NxD = jax.random.normal(key, (count, width), jnp.float32)
-    columns_DxN, triangle_NxN = jnp.linalg.qr(draws_NxD.T)
-    # QR leaves signs to the library; uniform is the frame whose triangle has a positive diagonal.
-    signs_N = jnp.where(jnp.diagonal(triangle_NxN) < 0, -1.0, 1.0)
-    return (columns_DxN * signs_N[None]).T
+    multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
+    def add(rows_NxD, place):
+        row_D = draws_NxD[place]
+        for _ in range(2):  # once would leave the rounding errors of what was taken away
+            row_D -= multiply(multiply(rows_NxD, row_D), rows_NxD)
+        return rows_NxD.at[place].set(row_D / jnp.linalg.norm(row_D)), None
+
+    return jax.lax.scan(add, jnp.zeros_like(draws_NxD), jnp.arange(count))[0]
