@@ -66,7 +66,9 @@ def test_one_and_eight_devices_train_alike(kind, parallel, bigram):
     for name in parallel:
         others, moved = five_steps(vocabulary, KINDS[name], bigram.batch)
         np.testing.assert_allclose(others, losses, rtol=1e-5)
-        jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-5), moved, params)
+        # Of a wide model's many entries some have hardly a gradient; AdamW magnifies its rounding.
+        near = 1e-4 if kind == "orthogonal" else 1e-5
+        jax.tree.map(functools.partial(np.testing.assert_allclose, atol=near), moved, params)
 
 
 def test_a_bound_trains_as_the_exact_loss_does(bigram):
