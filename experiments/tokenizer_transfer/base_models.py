@@ -12,7 +12,7 @@ from configs.lexinvariant.parts import ModelConfig, TextConfig
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 from experiments import weights
 from experiments.compressed_text import second_model
-from experiments.lexinvariant import language_models
+from experiments.lexinvariant import kept_models, language_models
 from experiments.tokenizer_transfer import targets
 from research.codecs.protocol import Codec
 from research.codecs.tokenizer import CodecTokenizer
@@ -130,7 +130,7 @@ def kept(
         return beginning(config, model, one, workdir) if config.weights else {}
 
     settings = {
-        "model": dataclasses.asdict(model),
+        "model": kept_models.settings(model),
         "tokenizer": dataclasses.asdict(tokenizer),
         "corpus": corpus.digest,
         "train_bytes": config.text.train_bytes,

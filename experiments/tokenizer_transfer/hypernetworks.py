@@ -100,8 +100,11 @@ def trained(
     place = weights.Place(
         "tokenizer_transfer", name, "zero_shot", config.weights if keep else "", workdir
     )
+    fields = dataclasses.asdict(settings)
+    for field in ("parallelism", "save_every"):  # they decide nothing
+        del fields[field]
     described = {
-        "hypernetwork": dataclasses.asdict(settings),
+        "hypernetwork": fields,
         "table": source_model.digest(source.table),
         "seed": seed,
     }
