@@ -32,13 +32,13 @@ TARGETS = (
     TokenizerConfig("codebook", label="equal-info W=14", window_bits=14, **_OTHER_AUTHORS),
 )
 UNIGRAM = 2  # the paper's kind of target
-# Tokenizers like those that a model is moved to. The paper's sampler is made for 32,768 entries:
-# of 2,048 its noise leaves tokens of 1.5 to 2 bytes. Chosen in one trial of 150 steps with one seed, on
-# a small base model and 60 kB of validation text, BPE 5.6k, BPE 8k, Unigram 8k and windows: 2.05,
-# 2.03, 2.27 and 3.62 bits/byte; by the paper's sampler of 2,048 entries, all rows predicted and no
-# auxiliary loss, 2.09, 2.10, 2.27 and 3.69 (which of these differences counts was not tried); FOCUS
-# 2.06, 2.06, 2.36 and 3.82. A step predicts those rows that its text needs and others, 2,048 in
-# all, which costs a quarter of predicting 8,192.
+# Tokenizers like those that a model is moved to. The paper's sampler is made for 32,768 entries: of
+# 2,048 its noise leaves tokens of 1.5 to 2 bytes. Chosen in one trial of 150 steps with one seed,
+# on a small base model and 60 kB of validation text, BPE 5.6k, BPE 8k, Unigram 8k and windows:
+# 2.05, 2.03, 2.27 and 3.62 bits/byte; by the paper's sampler of 2,048 entries, all rows predicted
+# and no auxiliary loss, 2.09, 2.10, 2.27 and 3.69 (which of these differences counts was not
+# tried); FOCUS 2.06, 2.06, 2.36 and 3.82. A step predicts those rows that its text needs and
+# others, 2,048 in all, which costs a quarter of predicting 8,192.
 SAMPLED = HypernetworkTraining(
     auxiliary=0.5,
     vocab_size=8192,
