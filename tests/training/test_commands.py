@@ -1,4 +1,5 @@
 import dataclasses
+import signal
 import sys
 
 import jax
@@ -197,7 +198,8 @@ def test_control_c_comes_out_as_one_line(trained, tmp_path, monkeypatch):
     options, _, _ = trained
 
     def interrupted(*arguments, **options):
-        raise loop.Interrupted("stopped at step 3 and saved; the same command goes on from there")
+        message = "stopped at step 3 and saved; the same command goes on from there"
+        raise loop.Interrupted(signal.SIGINT, message)
 
     monkeypatch.setattr(commands.loop, "train", interrupted)
     with pytest.raises(loop.Interrupted, match="the same command goes on"):
