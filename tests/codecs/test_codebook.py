@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from research import codecs
+from research import codecs, folders
 from research.codecs import codebook, codebook_build, codebook_file
 from research.codecs.byte_models.ngram import NGramModel
 from research.codecs.codebook import CodebookCodec
@@ -230,7 +230,8 @@ def test_saved_and_loaded(tmp_path):
     assert again.token_bytes() == codec.token_bytes()
     assert again.fingerprint() == codec.fingerprint()
     assert (again.name, again.notes) == (codec.name, codec.notes)
-    assert {path.name for path in (tmp_path / "mine").iterdir()} == {"codec.json", "codebook.bin"}
+    names = {path.name for path in (tmp_path / "mine").iterdir()}
+    assert names == {folders.MANIFEST, "codec.json", "codebook.bin"}
     other = table_codebook("steep", 12, 9)[1]
     (tmp_path / "mine" / "codebook.bin").write_bytes(codebook_file.pack(other.token_bytes()))
     with pytest.raises(FreevocabError, match="not the one that codec.json describes"):
