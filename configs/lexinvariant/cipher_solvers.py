@@ -19,7 +19,7 @@ paper: as gpu with the 151m model on the Pile; the paper has no such table. Not 
 
 Shapes of the model on 8 devices, parameters and optimizer (a test):
   gpu: 25,308,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.5 MB a device
-  paper: 151,027,712 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 76.4 MB a device
+  paper: 151,030,784 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 76.4 MB a device
 """
 
 from dataclasses import dataclass, replace

@@ -23,7 +23,7 @@ paper: the Pile, the 151m model, 250,000 steps. No paper has this table. Not run
 
 Shapes of the first row on 8 devices, parameters and optimizer (a test):
   gpu: 25,436,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.2 MB a device
-  paper: 151,547,904 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 78.5 MB a device
+  paper: 151,550,976 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 78.5 MB a device
 """
 
 from dataclasses import dataclass, replace

@@ -18,7 +18,7 @@ gpu: 25,176,064 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a de
   (eight devices, gaussian).
   Novels, the two 25m models of perplexity_by_position, 1,500 probe steps of 64 x 512, 1,000 texts.
   Not yet run.
-paper: 151,027,712 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 76.4 MB a device
+paper: 151,030,784 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 76.4 MB a device
   (likewise). The Pile, 151m, 10,000 probe steps, 1,000 texts. Not run here.
 The paper (Gaussian, majority vote): precision .630 in the window at 0, .933 at 100, .996 at 400.
 Expected at cpu scale: canonical above gaussian, which hardly begins to learn in 600 steps.

@@ -17,7 +17,7 @@ gpu: 25,436,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.2 MB a de
   (eight devices, characters, learned). Novels, encyclopaedia and code, characters and a 32k Unigram
   vocabulary, learned, gaussian and (characters) canonical models of 25m, shared with the other gpu
   tables. Not yet run.
-paper: 151,547,904 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 78.5 MB a device
+paper: 151,550,976 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 78.5 MB a device
   (likewise). The Pile, Wiki-40B and GitHub, the 151m model, 250,000 steps. The paper, characters:
   28.1 at i = 1 and 4.12 at 413 on the Pile (standard 2.86 and 2.20), 19.7 and 3.12 on Wiki-40B,
   23.2 and 2.11 on GitHub. Not run here.

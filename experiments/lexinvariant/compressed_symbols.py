@@ -12,6 +12,7 @@ from experiments.lexinvariant import language_models
 from research.evaluation import bits_per_byte as bpb
 from research.lexinvariance import floors, ngrams
 from research.training import batches
+from research.training.token_store import TokenStore
 
 TITLE = "Do compressed ids carry stable meaning? (ours)"
 COLUMNS = (
@@ -78,7 +79,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 def _without_training(config, model, found) -> dict[str, Any]:
     """What a kind of ids is known for, before any model: sizes, and floors in bits/byte."""
     valid, ordinary = found.valid, found.codec.vocab_size
-    ids_N = setting.text_ids(valid)
+    ids_N = _text_ids(valid)
     parts = list(
         batches.evaluation_batches(valid, batch_size=16, length=model.length)
     )
@@ -95,10 +96,15 @@ def _without_training(config, model, found) -> dict[str, Any]:
         "new_ids_alone": bpb.bits_per_byte(key, valid.num_bytes),
         "uniform": bpb.uniform_bits_per_byte(ordinary, valid.bytes_per_token),
         "unigram": bpb.unigram_bits_per_byte(
-            setting.text_ids(found.train), ids_N, ordinary, valid.num_bytes
+            _text_ids(found.train), ids_N, ordinary, valid.num_bytes
         ),
         "in_context": bpb.bits_per_byte(by_order[-1][counted_NxL].sum(), valid.num_bytes),
     }
+
+
+def _text_ids(tokens: TokenStore) -> np.ndarray:
+    """All ids of a store but the EOS, int32."""
+    return np.delete(tokens.ids, tokens.offsets[1:] - 1)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
