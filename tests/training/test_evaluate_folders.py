@@ -10,6 +10,7 @@ import pytest
 
 from research import codecs, corpora
 from research.codecs.bpe_codec import BPECodec
+from research.corpora import Corpus
 from research.corpora.text import whole as text_of
 from research.errors import UsageError
 from research.models import language_model, pretrained, saved
@@ -126,7 +127,7 @@ def test_a_plain_sum_with_whatever_specials_there_are(setting, roles):
     assert set(roles) == set(tokenizer.roles) & set(names)
     sums, said = evaluate(folder, name)
     marks = foreign_batches.marks(tokenizer, {})
-    texts = list(text_of(Path(folder / "text.txt")).documents("valid"))
+    texts = list(Corpus(text_of(Path(folder / "text.txt"))).documents("valid"))
     assert sums.bytes == sum(map(len, texts)) and len(texts) == 3
     assert ("no BOS or EOS" in said) == (not roles)
     documents = [ids.tolist() for ids in tokenizer.encode(texts)]
