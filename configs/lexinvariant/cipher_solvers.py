@@ -18,7 +18,7 @@ gpu: novels; a 25m model; n-grams counted on 50 MB; 200 texts of each length. No
 paper: as gpu with the 151m model on the Pile; the paper has no such table. Not run here.
 
 Shapes of the model on 8 devices, parameters and optimizer (a test):
-  gpu: 25,308,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.5 MB a device
+  gpu: 25,570,304 parameters (25,427,968 kernels), 50.86 MFLOPs/byte, 39.8 MB a device
   paper: 151,030,784 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 76.4 MB a device
 """
 

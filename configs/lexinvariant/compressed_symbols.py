@@ -22,8 +22,8 @@ gpu: novels, characters, bytes, the shipped 16-bit windows `english-b16` and a 3
 paper: the Pile, the 151m model, 250,000 steps. No paper has this table. Not run here.
 
 Shapes of the first row on 8 devices, parameters and optimizer (a test):
-  gpu: 25,436,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.2 MB a device
-  paper: 151,550,976 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 78.5 MB a device
+  gpu: 25,567,232 parameters (25,427,968 kernels), 50.86 MFLOPs/byte, 38.9 MB a device
+  paper: 151,288,832 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 77.4 MB a device
 """
 
 from dataclasses import dataclass, replace

@@ -14,7 +14,7 @@ cpu: documentation, the gaussian and the canonical model that the main tables sh
   context, and its vote takes every symbol for a space.
 hours: letters of novels, the lexinvariant models of perplexity_by_position, 1,500 probe steps of
   8 x 512, 400 texts. Not yet run.
-gpu: 25,176,064 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a device
+gpu: 25,438,208 parameters (25,427,968 kernels), 50.86 MFLOPs/byte, 38.3 MB a device
   (eight devices, gaussian).
   Novels, the two 25m models of perplexity_by_position, 1,500 probe steps of 64 x 512, 1,000 texts.
   Not yet run.

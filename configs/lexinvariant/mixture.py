@@ -21,8 +21,8 @@ Expected: p' keeps both bounds at every T (theorems); its excess ends at log2(72
   training leaves. The paper's bound is above 2, so empty, below T = 200,000.
 
 Shapes of the first model on 8 devices, parameters and optimizer, a symbol for a byte (a test):
-  gpu: 3,213,440 parameters (3,145,728 kernels), 6.29 MFLOPs/byte, 5.1 MB a device
-  paper: 3,213,440 parameters (3,145,728 kernels), 6.29 MFLOPs/byte, 5.1 MB a device
+  gpu: 3,180,672 parameters (3,145,728 kernels), 6.29 MFLOPs/byte, 4.9 MB a device
+  paper: 3,180,672 parameters (3,145,728 kernels), 6.29 MFLOPs/byte, 4.9 MB a device
 """
 
 from dataclasses import dataclass, replace

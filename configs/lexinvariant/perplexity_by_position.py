@@ -13,11 +13,11 @@ cpu: documentation, three models of half a million kernels for 600 steps of 8 x 
 hours: letters of novels, 27 symbols; learned, gaussian and canonical models of four layers and, for
   comparison and ours, gaussian and orthogonal ones of two layers with n-gram heads, which know
   where the last ids stood before (`configs.lexinvariant.hours`). Not yet run.
-gpu: 25,436,160 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 39.2 MB a device
+gpu: 25,567,232 parameters (25,427,968 kernels), 50.86 MFLOPs/byte, 38.9 MB a device
   (eight devices, characters, learned). Novels, encyclopaedia and code, characters and a 32k Unigram
   vocabulary, learned, gaussian and (characters) canonical models of 25m, shared with the other gpu
   tables. Not yet run.
-paper: 151,550,976 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 78.5 MB a device
+paper: 151,288,832 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 77.4 MB a device
   (likewise). The Pile, Wiki-40B and GitHub, the 151m model, 250,000 steps. The paper, characters:
   28.1 at i = 1 and 4.12 at 413 on the Pile (standard 2.86 and 2.20), 19.7 and 3.12 on Wiki-40B,
   23.2 and 2.11 on GitHub. Not run here.

@@ -28,7 +28,7 @@ paper: the Pile, 151m, 250,000 steps; the paper (BIG-bench, not only its hard pa
   here.
 
 Shapes of the first model on 8 devices, parameters and optimizer (a test):
-  gpu: 41,623,552 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 120.1 MB a device
+  gpu: 41,885,696 parameters (25,427,968 kernels), 50.86 MFLOPs/byte, 120.5 MB a device
   paper: 183,925,760 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 208.1 MB a device
 """
 

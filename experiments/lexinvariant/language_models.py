@@ -242,11 +242,17 @@ def _seconds(folder: Path) -> float:
 
 
 def model_config(model: ModelConfig, vocab_size: int) -> LanguageModelConfig:
-    """The language model of `vocab_size` ids, BOS and EOS among them."""
+    """The language model of `vocab_size` ids, BOS and EOS among them.
+
+    A learned table is tied unless `options` say otherwise, as the drawn ones that it is compared
+    with are.
+    """
     trunk = sizes.size(model.size, dtype=model.dtype, remat=model.remat, **dict(model.trunk))
     options = dict(model.options)
     if model.vocabulary == "canonical":
         options.setdefault("slots", model.length)
+    if model.vocabulary == "learned":
+        options.setdefault("tied", True)
     vocabulary = vocabularies.make(model.vocabulary, **options)
     return LanguageModelConfig(trunk, vocab_size, model.rows, vocabulary)
 
