@@ -63,6 +63,16 @@ class Place:
             return results.COMMITTED / self.paper / "weights" / self.name
         return self.workdir / "weights" / self.name
 
+    @property
+    def has_record(self) -> bool:
+        """Whether there is a model."""
+        return (self.folder / RECORD).is_file()
+
+    @property
+    def missing(self) -> str:
+        """What is to be said where committed weights are not there."""
+        return f"{self.paper} has no committed weights of {self.name} yet: {self.command}"
+
 
 class Format(NamedTuple):
     """How one kind of model is written and opened.
@@ -104,9 +114,7 @@ def obtain(
     settings = results.plain(settings)
     record = _record(place)
     if record is None and place.source == "committed":
-        raise MissingWeights(
-            f"{place.paper} has no committed weights of {place.name} yet: {place.command}"
-        )
+        raise MissingWeights(place.missing)
     if record is not None:
         _check_settings(place, record, settings)
         log(f"{place.name}: weights of {record['date']}, {record['seconds']:,.0f} s of training")

@@ -310,13 +310,23 @@ def train_rows(
 
     Raises:
       UsageError: if config.only names a row that the table has not.
+      MissingWeights: if there are committed weights of no row.
     """
-    corpus = load_corpus(config.corpus)
+    whole, corpus = config, load_corpus(config.corpus)
     known = [compressors.folder(codec_config) for codec_config in config.codecs]
     if unknown := sorted(set(config.only) - set(known)):
         raise UsageError(f"no row {unknown[0]!r}: the table has {', '.join(known)}")
-    chosen = [c for c, name in zip(config.codecs, known, strict=True)
-              if not config.only or name in config.only]  # fmt: skip
+    chosen = []
+    for codec_config, name in zip(config.codecs, known, strict=True):
+        place = _place(codec_config, config, workdir, table)
+        if config.only and name not in config.only:
+            continue
+        if config.weights == "committed" and not place.has_record:
+            log(f"left out: {place.missing}")
+            continue
+        chosen.append(codec_config)
+    if not chosen:
+        raise weights.MissingWeights(_place(config.codecs[0], config, workdir, table).missing)
     config = dataclasses.replace(config, codecs=tuple(chosen))
     codecs = build_codecs(config, corpus, workdir, log)
     rows = []
@@ -335,12 +345,9 @@ def train_rows(
                 model_directory=models / name if models else None,
             )
 
-        try:
-            row = measure() if config.weights else kept_rows.kept(workdir, config, name, measure)
-        except weights.MissingWeights as error:
-            log(f"left out: {error}")
-            continue
-        rows.append(row)
+        rows.append(
+            measure() if config.weights else kept_rows.kept(workdir, whole, name, measure)
+        )
     return with_corpus(rows, corpus)
 
 
