@@ -35,9 +35,9 @@ _SPACE = "\u2581"
 
 
 def english(num_bytes: int = 60_000) -> list[str]:
-    """Text of the Python installation, in documents."""
+    """Text of the Python installation, in documents, in the order of their titles."""
     texts, size = [], 0
-    for document in corpora.load("builtin:topics").documents("train"):
+    for document in corpora.load("builtin:topics").source.documents("train"):
         texts.append(document.decode())
         size += len(document)
         if size >= num_bytes:
