@@ -110,6 +110,17 @@ TRAINING = {
 }
 
 
+# Measured before their tables had all the columns that they have now. Records leave the list as they
+# are measured again.
+OLDER_COLUMNS = {
+    ("lexinvariant", "dual_process", "cpu"),
+    ("tokenizer_transfer", "ablations", "cpu"),
+    ("tokenizer_transfer", "fine_tuned", "cpu"),
+    ("tokenizer_transfer", "n_shot", "cpu"),
+    ("tokenizer_transfer", "zero_shot", "cpu"),
+}
+
+
 def test_committed_results_belong_to_tables():
     known = {(table.paper, table.name): table for table in catalog.tables()}
     for (paper, table, scale), result in COMMITTED.items():
@@ -119,8 +130,10 @@ def test_committed_results_belong_to_tables():
             assert result.rows and result.seconds > 0 and result.commit and result.notes
             continue
         experiment = known[paper, table].experiment()
-        # Columns may be added to a table before it is measured again.
-        assert set(result.columns) <= set(experiment.COLUMNS)
+        if (paper, table, scale) in OLDER_COLUMNS:
+            assert set(result.columns) < set(experiment.COLUMNS)
+        else:
+            assert result.columns == list(experiment.COLUMNS)
         assert result.rows and result.seconds > 0 and result.commit and result.seeds
         assert result.notes and experiment.remarks(result.rows)
         # A row may hold more than is shown (its corpus, a longer series), never less than its name.
