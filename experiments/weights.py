@@ -15,6 +15,7 @@ scale `hours` say where their models come from by the field `weights`:
 import dataclasses
 import datetime
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from typing import Any, Literal, NamedTuple
 from research import files
 from research.errors import FreevocabError, UsageError
 from research.reporting import environment, results
+from research.training import checkpoints
 
 Source = Literal["", "committed", "retrain"]
 RECORD = "record.json"
@@ -148,6 +150,11 @@ def obtain(
     return model, {**record, "figures": loaded}
 
 
+def slug(name: str) -> str:
+    """A row's name as a folder's: 'gaussian + n-gram heads' -> 'gaussian-n-gram-heads'."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 def is_small(save: Callable[[Path], None]) -> bool:
     """Whether what `save` writes into a folder may be kept with a model."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -167,18 +174,8 @@ def _record(place: Place) -> dict[str, Any] | None:
 
 
 def _check_settings(place: Place, record: Mapping[str, Any], settings: Any) -> None:
-    then, now = _flat(record["settings"]), _flat(settings)
-    differ = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
-    if differ:
-        first = differ[0]
+    if different := checkpoints.differences(settings, record["settings"]):
         raise FreevocabError(
-            f"{place.folder} was trained with other settings ({first} was {then.get(first)!r}, is"
-            f" {now.get(first)!r}): undo the change, or train it again: {place.command}"
+            f"{place.folder} was trained with other settings ({different[0]}): undo the change, or"
+            f" train it again: {place.command}"
         )
-
-
-def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {name: value}
-    parts = (_flat(each, f"{name}.{key}" if name else key) for key, each in value.items())
-    return {key: each for part in parts for key, each in part.items()}

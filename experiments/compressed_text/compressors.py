@@ -3,12 +3,12 @@
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from configs.compressed_text.parts import CodecConfig, M1Config
+from experiments import weights
 from research.codecs.byte_models.protocol import ByteModel
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
@@ -113,7 +113,7 @@ def label(config: CodecConfig) -> str:
 
 def folder(config: CodecConfig) -> str:
     """`label` as the name of a folder: `EqualInfo W=16 point+delay` -> equalinfo-w16-point-delay"""
-    return re.sub(r"[^a-z0-9]+", "-", label(config).lower().replace("=", "")).strip("-")
+    return weights.slug(label(config).replace("=", ""))
 
 
 def build_codec(

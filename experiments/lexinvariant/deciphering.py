@@ -141,7 +141,7 @@ def probed(
         few = dataclasses.replace(config, num_sequences=_BATCH)
         return {"per_position": _per_position(list(_read(few, found, lm, params)))}
 
-    name = f"probe-{kept_models.slug(model.label)}"
+    name = f"probe-{weights.slug(model.label)}"
     place = weights.Place("lexinvariant", name, "deciphering", config.weights, workdir)
     settings = {
         "model": kept_models.settings(model),

@@ -1,7 +1,6 @@
 """How the models of scale hours are kept in the repository; see `experiments.weights`."""
 
 import dataclasses
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,6 @@ from research.models.language_model import LanguageModelConfig
 
 _ARRAYS = Kind("arrays", version=1)
 _FILE = "arrays.safetensors"
-
-
-def slug(name: str) -> str:
-    """A row's name as a folder's: 'gaussian + n-gram heads' -> 'gaussian-n-gram-heads'."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def settings(model: ModelConfig) -> dict[str, Any]:

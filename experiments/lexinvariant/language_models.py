@@ -122,7 +122,7 @@ def trained(
 
     if source:
         place = weights.Place(
-            "lexinvariant", kept_models.slug(model.label), "perplexity_by_position", source, workdir
+            "lexinvariant", weights.slug(model.label), "perplexity_by_position", source, workdir
         )
         settings = {
             "model": kept_models.settings(model),
@@ -174,7 +174,7 @@ def trained_or_left_out(
     """
     source = config.weights
     if source and not owner:
-        here = workdir / "weights" / kept_models.slug(model.label) / weights.RECORD
+        here = workdir / "weights" / weights.slug(model.label) / weights.RECORD
         source = "retrain" if here.is_file() else "committed"
     try:
         return trained(model, text, seed=config.seed, workdir=workdir, log=log, source=source)
@@ -358,4 +358,4 @@ def _share(model: ModelConfig) -> dict[str, int]:
 
 def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:
     which = compressors.key(model, text, seed, corpus.digest, codec.fingerprint())
-    return f"{kept_models.slug(f'{text.name} {model.label} {codec.name}')}-{which}"
+    return f"{weights.slug(f'{text.name} {model.label} {codec.name}')}-{which}"

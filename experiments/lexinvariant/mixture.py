@@ -135,7 +135,7 @@ def trained(
       run: work directory of this training alone.
     """
     model = language_models.model_config(described, config.alphabet + 2)
-    name = f"chain-{kept_models.slug(described.label)}"
+    name = f"chain-{weights.slug(described.label)}"
     place = weights.Place("lexinvariant", name, "mixture", config.weights, workdir)
 
     def say(line: str) -> None:

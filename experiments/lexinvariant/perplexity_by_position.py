@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments import weights
 from experiments.compressed_text import wording
 from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import kept_models, language_models, position_picture
+from experiments.lexinvariant import language_models, position_picture
 from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
 from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
 from research.errors import UsageError
@@ -158,7 +159,7 @@ def _chosen(config) -> list:
     Raises:
       UsageError: if it names another.
     """
-    names = [kept_models.slug(model.label) for model in config.models]
+    names = [weights.slug(model.label) for model in config.models]
     if unknown := sorted(set(config.only) - set(names)):
         raise UsageError(f"no model {unknown[0]!r}: the table has {', '.join(names)}")
     return [

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import weights
 from experiments.compressed_text import compressors, second_model, setting
-from experiments.lexinvariant import deciphering, kept_models, language_models, mixture
+from experiments.lexinvariant import deciphering, language_models, mixture
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
 from research.errors import FreevocabError
@@ -99,7 +99,7 @@ def test_lexinvariant_weights_give_what_their_record_says(folder, workdir, monke
     table = record_of(folder)["command"].split()[2].split("/")[1]
     config = importlib.import_module(f"configs.lexinvariant.{table}").hours()
     kind = {"mixture": "chain-", "deciphering": "probe-"}.get(table, "")
-    (model,) = (m for m in config.models if kind + kept_models.slug(m.label) == folder.name)
+    (model,) = (m for m in config.models if kind + weights.slug(m.label) == folder.name)
     if table == "mixture":
         chain = mixtures.random_chain(config.seed, config.alphabet, config.concentration)
         mixture.trained(config, chain, model, run=workdir, **quiet)
@@ -149,7 +149,7 @@ def test_retrained_weights_are_kept_and_opened(tmp_path):
 def test_other_settings_and_missing_weights_are_one_line(tmp_path, monkeypatch):
     toy = Toy(tmp_path)
     toy.obtain("retrain")
-    with pytest.raises(FreevocabError, match=r"\(a was 1, is 2\).*--retrain"):
+    with pytest.raises(FreevocabError, match=r"\(a is 2, was 1\).*--retrain"):
         toy.obtain("retrain", a=2)
     monkeypatch.setattr(results, "COMMITTED", tmp_path / "committed")
     with pytest.raises(weights.MissingWeights, match="freevocab reproduce paper/table --scale"):
