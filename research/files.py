@@ -85,7 +85,6 @@ def check_out(
     try:
         with _temporary(place / target.name, directory=True):
             pass
-        folders.try_renaming(target)
     except OSError as error:
         raise FreevocabError(
             f"{shown(path)} cannot be written ({error.strerror}): choose another folder"

@@ -160,20 +160,20 @@ def write_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def digest(path: Path, *, private: bool = True) -> str:
+def digest(path: Path) -> str:
     """SHA-256 of a file, which is read once as long as nothing writes to it.
 
-    Args:
-      private: nobody else can reach it, it is in a temporary folder, say. Elsewhere a file that
-        changed just now is read again: it may have been changed twice within a clock's tick.
+    A file that changed just now is read again: it may change twice within a tick of the clock.
     """
     with path.open("rb") as file:
         facts = os.fstat(file.fileno())
         key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_ctime_ns)
-        settled = private or time.time_ns() - facts.st_ctime_ns > _COARSE_NS
-        if key not in _digests or not settled:
-            _digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _digests[key]
+        if key in _digests:
+            return _digests[key]
+        value = hashlib.file_digest(file, "sha256").hexdigest()
+    if time.time_ns() - facts.st_ctime_ns > _COARSE_NS:
+        _digests[key] = value
+    return value
 
 
 def replace(temporary: Path, path: Path, names: Collection[str] | None = None) -> None:
@@ -206,22 +206,20 @@ def _recover(path: Path, names: Collection[str] | None) -> None:
 
     Raises:
       UsageError: something is in the old folder's way that this program did not write.
+      FreevocabError: the old folder, which is the only one, cannot be put back.
     """
     aside = hidden(path, "old")
     if not os.path.lexists(aside):
         return
     _put_back(aside, path)
+    if not os.path.lexists(path):
+        raise FreevocabError(
+            f"{aside} is what an earlier run took from {path}, and cannot be renamed back: "
+            "rename it yourself"
+        )
     _discard(aside, names)
     if reason := _foreign(aside, names):
         raise UsageError(f"{aside}, which an earlier run replaced, holds {reason}: move it away")
-
-
-def try_renaming(path: Path) -> None:
-    """Raises OSError if the folder at `path` could not be renamed aside later."""
-    with _alone(path.parent):
-        if path.exists():
-            os.rename(path, hidden(path, "old"))
-            _recover(path, None)
 
 
 def _put_back(aside: Path, path: Path) -> None:
@@ -284,4 +282,4 @@ def _as_written(path: Path, entry: Any) -> bool:
         return True
     if not isinstance(entry, dict) or entry.get("bytes") != path.stat().st_size:
         return False
-    return entry.get("sha256") == digest(path, private=False)
+    return entry.get("sha256") == digest(path)

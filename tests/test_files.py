@@ -90,10 +90,9 @@ def test_checking_changes_nothing_and_finds_what_cannot_be_written(tmp_path, mon
         patch.setattr(files.tempfile, "mkdtemp", read_only)
         with pytest.raises(FreevocabError, match=r"out cannot be written \(Read-only file system"):
             files.check_out(out)
-    # A folder that another is mounted over (and that `ismount` does not know) cannot be renamed.
-    with failing("rename", 1, OSError(16, "Device or resource busy"), monkeypatch):
-        with pytest.raises(FreevocabError, match="out cannot be written .Device or resource busy"):
-            files.check_out(out)
+    # Looking renames nothing: a reader of the folder never misses it.
+    with failing("rename", range(1, 9), OSError(16, "Device or resource busy"), monkeypatch):
+        files.check_out(out)
     assert is_whole(out, "old") and sorted(os.listdir(tmp_path)) == ["file", "out"]
 
 

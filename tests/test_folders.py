@@ -165,6 +165,12 @@ def test_an_old_folder_that_cannot_be_put_back_comes_back_the_next_time(tmp_path
         with pytest.raises(OSError):
             write(out, "new")
     assert os.listdir(tmp_path) == [aside.name] and is_whole(aside, "old")
+    # As long as it cannot be renamed back, the only copy stays, and is named.
+    for use in (files.check_out, lambda path: write(path, "new")):
+        with failing("rename", range(1, 9), OSError(13, "Permission denied"), monkeypatch):
+            with pytest.raises(FreevocabError, match=rf"{aside.name} .* rename it yourself"):
+                use(out)
+        assert is_whole(aside, "old")
     files.check_out(out)
     assert is_whole(out, "old") and os.listdir(tmp_path) == ["out"]
 
