@@ -18,7 +18,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -28,7 +28,7 @@ from research.reporting import environment, results
 from research.training import checkpoints
 
 Source = Literal["", "committed", "retrain"]
-RECORD = "record.json"
+RECORD = results.WEIGHTS_RECORD
 _SMALL_BYTES = 1_500_000  # codecs up to this size are kept with their model
 
 
@@ -45,6 +45,7 @@ class Place:
       table: the table whose command trains it.
       source: see the module's docstring.
       workdir: the table's work directory.
+      only: whether the table's configuration can name the model alone.
     """
 
     paper: str
@@ -52,11 +53,13 @@ class Place:
     table: str
     source: Source
     workdir: Path
+    only: bool = False
 
     @property
     def command(self) -> str:
         """What trains it again."""
-        return f"freevocab reproduce {self.paper}/{self.table} --scale hours --retrain"
+        command = f"freevocab reproduce {self.paper}/{self.table} --scale hours --retrain"
+        return f"{command} --set only={self.name}" if self.only else command
 
     @property
     def folder(self) -> Path:
@@ -121,12 +124,7 @@ def obtain(
         _check_settings(place, record, settings)
         log(f"{place.name}: weights of {record['date']}, {record['seconds']:,.0f} s of training")
         model = form.load(place.folder)
-        figures = dict(evaluate(model))
-        if place.source == "retrain" and figures.keys() != record["loaded"].keys():
-            # Figures that the training did not know of yet.
-            record["loaded"] = figures
-            files.write_json(place.folder / RECORD, results.plain(record))
-        return model, {**record, "figures": figures}
+        return model, {**record, "figures": dict(evaluate(model))}
     started = time.monotonic()
     model, facts = train()
     seconds = time.monotonic() - started
@@ -148,6 +146,17 @@ def obtain(
     }
     files.write_json(place.folder / RECORD, results.plain(record))
     return model, {**record, "figures": loaded}
+
+
+def chosen(items: Sequence[Any], names: Sequence[str], only: Sequence[str]) -> list[Any]:
+    """The items whose names `only` lists; all if it lists none.
+
+    Raises:
+      UsageError: if it lists another name.
+    """
+    if unknown := sorted(set(only) - set(names)):
+        raise UsageError(f"no row {unknown[0]!r}: the table has {', '.join(names)}")
+    return [item for item, name in zip(items, names, strict=True) if not only or name in only]
 
 
 def slug(name: str) -> str:

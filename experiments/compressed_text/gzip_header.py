@@ -21,6 +21,8 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
+weights_of = setting.weights_of
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec of the config."""
     return setting.train_rows(config, workdir, log, table="gzip_header")

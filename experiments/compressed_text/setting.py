@@ -277,7 +277,7 @@ def _place(
     codec: CodecConfig | None, config: Setting, workdir: Path, table: str
 ) -> weights.Place:
     name = compressors.folder(codec) if codec else ""
-    return weights.Place("compressed_text", name, table, config.weights, workdir)
+    return weights.Place("compressed_text", name, table, config.weights, workdir, only=True)
 
 
 def _described(codec: Codec, config: Setting, corpus: Corpus) -> dict[str, Any]:
@@ -294,6 +294,11 @@ def _described(codec: Codec, config: Setting, corpus: Corpus) -> dict[str, Any]:
         "examples": dataclasses.asdict(config.examples),
         "seed": config.seed,
     }
+
+
+def weights_of(config: Setting) -> list[str]:
+    """Folders of the models that a table's rows open."""
+    return [compressors.folder(codec_config) for codec_config in config.codecs]
 
 
 def train_rows(
@@ -313,14 +318,9 @@ def train_rows(
       MissingWeights: if there are committed weights of no row.
     """
     whole, corpus = config, load_corpus(config.corpus)
-    known = [compressors.folder(codec_config) for codec_config in config.codecs]
-    if unknown := sorted(set(config.only) - set(known)):
-        raise UsageError(f"no row {unknown[0]!r}: the table has {', '.join(known)}")
     chosen = []
-    for codec_config, name in zip(config.codecs, known, strict=True):
+    for codec_config in weights.chosen(config.codecs, weights_of(config), config.only):
         place = _place(codec_config, config, workdir, table)
-        if config.only and name not in config.only:
-            continue
         if config.weights == "committed" and not place.has_record:
             log(f"left out: {place.missing}")
             continue

@@ -83,6 +83,12 @@ def summary(
     return list(columns), list(lines.values())
 
 
+def weights_of(config) -> list[str]:
+    """Folders of the models that the table opens."""
+    names = [weights.slug(model.label) for model in config.models]
+    return [*names, *(f"probe-{name}" for name in names)]
+
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """Four rows for each model, one for each reading; key matrices as pictures."""
     rows = []

@@ -121,9 +121,8 @@ def trained(
         return training_batches(lesson, train_store, seed)
 
     if source:
-        place = weights.Place(
-            "lexinvariant", weights.slug(model.label), "perplexity_by_position", source, workdir
-        )
+        name, table = weights.slug(model.label), "perplexity_by_position"
+        place = weights.Place("lexinvariant", name, table, source, workdir, only=True)
         settings = {
             "model": kept_models.settings(model),
             "text": dataclasses.asdict(text),

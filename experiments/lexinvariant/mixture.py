@@ -53,6 +53,11 @@ _EVALUATION, _TRAINING = range(2)
 _DRAWS = 1 << 32  # beyond the seeds that a config may have
 
 
+def weights_of(config) -> list[str]:
+    """Folders of the models that the table opens."""
+    return [f"chain-{weights.slug(model.label)}" for model in config.models]
+
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """Rows of p', of each trained model, and of both bounds, by T."""
     chain = mixtures.random_chain(config.seed, config.alphabet, config.concentration)

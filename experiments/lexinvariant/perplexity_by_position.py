@@ -15,7 +15,6 @@ from experiments.compressed_text.setting import Clock, with_corpus
 from experiments.lexinvariant import language_models, position_picture
 from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
 from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
-from research.errors import UsageError
 from research.lexinvariance import draws, floors
 from research.models import language_model
 from research.training import token_store
@@ -108,6 +107,11 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+def weights_of(config) -> list[str]:
+    """Folders of the models that the table opens."""
+    return [weights.slug(model.label) for model in config.models]
+
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """For each kind of text and ids, rows of its models and of its floors."""
     rows = []
@@ -154,18 +158,8 @@ def _of_text(config, text, ids, workdir, log) -> list[dict[str, Any]]:
 
 
 def _chosen(config) -> list:
-    """The models, or those that `only` names.
-
-    Raises:
-      UsageError: if it names another.
-    """
-    names = [weights.slug(model.label) for model in config.models]
-    if unknown := sorted(set(config.only) - set(names)):
-        raise UsageError(f"no model {unknown[0]!r}: the table has {', '.join(names)}")
-    return [
-        model for model, name in zip(config.models, names, strict=True)
-        if not config.only or name in config.only
-    ]
+    """The models, or those that `only` names."""
+    return weights.chosen(config.models, weights_of(config), config.only)
 
 
 def _rows(found, sequences, standard_NxL, text, ids, clock, log, *, floor=False) -> list:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments import weights
 from experiments.compressed_text import setting, wording
 from experiments.compressed_text.setting import Clock
 from experiments.lexinvariant import comparisons, language_models, symbol_tasks
@@ -133,6 +134,11 @@ def summary(
             line[f"paper, {row['model']}"] = row["accuracy"]
     columns = dict.fromkeys(name for line in lines.values() for name in line)
     return list(columns), list(lines.values())
+
+
+def weights_of(config) -> list[str]:
+    """Folders of the models that the table opens."""
+    return [weights.slug(model.label) for model in config.models]
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:

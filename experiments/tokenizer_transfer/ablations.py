@@ -27,6 +27,11 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
+def weights_of(config) -> tuple[str, ...]:
+    """Folders of the models that the table cannot do without."""
+    return ("base",)
+
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """A row for each variant of the hypernetwork."""
     seeds = config.setting.seeds

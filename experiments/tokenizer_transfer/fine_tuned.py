@@ -75,6 +75,11 @@ class _Measure(NamedTuple):
         return {"method": method, "bits_per_byte": self.bits(params, table)} | scores
 
 
+def weights_of(config) -> tuple[str, ...]:
+    """Folders of the models that the table cannot do without."""
+    return ("base", "hypernetwork")
+
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """The base model goes on with another text, then both are moved."""
     seed = config.setting.seeds[0]

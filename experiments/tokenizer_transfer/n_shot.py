@@ -55,6 +55,11 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+def weights_of(config) -> tuple[str, ...]:
+    """Folders of the models that the table cannot do without."""
+    return ("base", "hypernetwork")
+
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """A row for each start: a curve."""
     seed = config.setting.seeds[0]

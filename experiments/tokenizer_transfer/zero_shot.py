@@ -72,6 +72,11 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
+def weights_of(config) -> tuple[str, ...]:
+    """Folders of the models that the table cannot do without."""
+    return ("base", "hypernetwork")
+
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """The model with its own tokenizer, then every method on every target."""
     clock = Clock()

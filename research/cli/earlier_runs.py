@@ -18,7 +18,7 @@ def finished(jobs: Iterable[Job], workdir: Path) -> dict[str, Result]:
     """Results below `workdir` that would only be measured again, by the table's path.
 
     Those are of the same configuration, commit and versions of packages. Nothing counts as
-    finished where the code differs from its commit.
+    finished where no commit names the code.
 
     Raises:
       FreevocabError: if a result file is damaged.
@@ -37,23 +37,26 @@ def finished(jobs: Iterable[Job], workdir: Path) -> dict[str, Result]:
 def same_code(last: Result) -> bool:
     """Was it measured by the code that runs now?"""
     commit = environment.commit()
-    clean = not environment.is_dirty(commit)
-    return clean and last.commit == commit and last.versions == environment.versions()
+    same = last.commit == commit and last.versions == environment.versions()
+    return environment.is_clean(commit) and same
 
 
 class Clock:
     """Times a table; while entered, an interruption keeps the time for the next run.
 
     The time of an earlier run counts if that was of the same configuration and commit.
+
+    Args:
+      again: the table is measured from the beginning.
     """
 
-    def __init__(self, table: Table, config: Any, scale: str, workdir: Path):
+    def __init__(self, table: Table, config: Any, scale: str, workdir: Path, *, again: bool):
         self._path = workdir / table.paper / f"{table.name}-{scale}-stopped.json"
         self._what = {
             "config": results.plain(dataclasses.asdict(config)),
             "commit": environment.commit(),
         }
-        self._before = self._spent()
+        self._before = 0.0 if again else self._spent()
         self._start = time.monotonic()
 
     def seconds(self) -> float:

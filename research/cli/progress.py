@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from research.cli import weights
 from research.cli.catalog import Job, Table
 from research.reporting import environment
 from research.reporting.results import Result
@@ -57,7 +58,7 @@ def plan(
             continue
         last = measured.get((table.paper, table.name, scale))
         where = f", last measured on {environment.machine(last.hardware)}" if last else ""
-        cost = None if getattr(config, "weights", "") == "committed" else training(config)
+        cost = None if weights.source(config) == "committed" else training(config)
         trains = f"; {cost}" if cost else ""
         name = f"{table.path} ({scale})" if len(scales) > 1 else table.path
         lines.append(f"  {name}: {about(seconds)}{where}{trains}")

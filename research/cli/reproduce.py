@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from research import files, interrupts
-from research.cli import catalog, claims, earlier_runs, overrides, progress
+from research.cli import catalog, claims, earlier_runs, overrides, progress, weights
 from research.errors import FreevocabError, UsageError
 from research.reporting import environment, kept_rows, results, tables
 from research.reporting.results import Result
@@ -71,17 +71,17 @@ def run(options: Reproduce) -> None:
         raise UsageError("there is no such table yet: `freevocab list` names them all")
     scale = "quick" if options.quick else options.scale
     settings = [setting for group in options.set for setting in group]
-    if options.retrain:
-        if scale != "hours":
-            raise UsageError("--retrain is for --scale hours: the other scales always train")
-    scales = [_scale(table, scale, options) for table in selected]
+    if options.retrain and scale != "hours":
+        raise UsageError("--retrain is for --scale hours: the other scales always train")
+    fall_back = scale == "hours" and not options.retrain and len(selected) > 1
+    scales = [_nearest(table) if fall_back else scale for table in selected]
     jobs = [
-        catalog.Job(table, of, _configured(table.config(of), settings, options))
+        catalog.Job(table, of, _configured(table, of, settings, options))
         for table, of in zip(selected, scales, strict=True)
     ]
     if scale in ("gpu", "paper") and not options.force:
         _require_accelerator(scale)
-    if options.record and environment.is_dirty(environment.commit()):
+    if options.record and not environment.is_clean(environment.commit()):
         raise UsageError(
             "--record: a result names the commit that measured it, and code here differs from its "
             f"commit; commit {', '.join(environment.CODE)} first"
@@ -102,46 +102,48 @@ def run(options: Reproduce) -> None:
         except BrokenPipeError:
             raise  # nobody reads on
         except KeyboardInterrupt as stop:
-            raise _stopped(stop, table, number, len(jobs), failed) from stop
+            raise _stopped(stop, table, number, len(jobs), failed, options) from stop
         except Exception as error:
             if signalled := interrupts.noted():  # which may come out as another error
                 stop = interrupts.Interrupted(signalled)
-                raise _stopped(stop, table, number, len(jobs), failed) from error
+                raise _stopped(stop, table, number, len(jobs), failed, options) from error
             failed.append(table.path)
             print(f"{table.path} failed: {_reason(error, table, scale, options)}", file=sys.stderr)
     if failed:
         raise FreevocabError(f"failed: {', '.join(failed)}")
 
 
-def _scale(table: catalog.Table, scale: str, options: Reproduce) -> str:
-    """The scale at which a table is run: where several are selected, one whose models of scale
-    hours are not in the repository is trained from nothing in minutes instead."""
-    several = options.target is None or "/" not in options.target
-    if scale != "hours" or options.retrain or not several:
-        return scale
-    configuration = table.configuration()
-    if not hasattr(configuration, "hours"):
+def _nearest(table: catalog.Table) -> str:
+    """Of a table among others: hours, or cpu, where it is trained from nothing in minutes, if the
+    models of scale hours are not in the repository yet."""
+    if not hasattr(table.configuration(), "hours"):
         return "cpu"
-    config = table.config("hours")
-    trained = getattr(getattr(config, "setting", config), "weights", None) != "committed"
-    return "hours" if trained or results.has_weights(table.paper, table.name) else "cpu"
+    return "hours" if weights.are_there(table, table.config("hours")) else "cpu"
 
 
-def _configured(config: Any, settings: list[str], options: Reproduce) -> Any:
+def _configured(table: catalog.Table, scale: str, settings: list[str], options: Reproduce) -> Any:
     """A table's configuration with what was set on the command line."""
+    config = table.config(scale)
     if options.retrain:
-        part = "setting." if hasattr(config, "setting") else ""
-        settings = [*settings, f"{part}weights=retrain"]
+        config = weights.retrained(table, config)
     return overrides.apply(config, settings)
 
 
 def _stopped(
-    stop: KeyboardInterrupt, table: catalog.Table, before: int, count: int, failed: list[str]
+    stop: KeyboardInterrupt,
+    table: catalog.Table,
+    before: int,
+    count: int,
+    failed: list[str],
+    options: Reproduce,
 ) -> interrupts.Interrupted:
     """What a signal in a table ends the command with."""
     parts = [f"{table.path}: {str(stop) or 'interrupted'}"]
-    go_on = "the same command goes on from there"  # a training says so as well
-    if go_on not in parts[0]:
+    if options.again:
+        parts.append("without --again the same command goes on from there")
+    elif not environment.is_clean(environment.commit()):
+        parts.append("only trainings go on: no commit names the code, so nothing measured is kept")
+    elif (go_on := "the same command goes on from there") not in parts[0]:  # a training says so
         parts.append(go_on)
     if count > 1:
         parts.append(f"{before - len(failed)} of {count} tables are finished")
@@ -160,7 +162,7 @@ def _run_one(
     if options.again:
         kept_rows.forget(directory, config)
     print(f"\n{table.path} at {scale} scale: {experiment.TITLE}", flush=True)
-    clock = earlier_runs.Clock(table, config, scale, options.workdir)
+    clock = earlier_runs.Clock(table, config, scale, options.workdir, again=options.again)
 
     def log(line: str) -> None:
         print(f"  {progress.clock(clock.seconds())} {line}", file=sys.stderr, flush=True)

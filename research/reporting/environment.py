@@ -1,5 +1,6 @@
 """What ran it: versions, hardware, commit."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -71,8 +72,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+@functools.cache
 def commit() -> str | None:
-    """The checkout's commit, with "+dirty" if code differs from it; None outside a checkout."""
+    """The checkout's commit when this process first asked for it, so that what is committed or
+    changed while it runs is not taken for what it runs; "+dirty" is added if code differed from
+    the commit. None outside a checkout.
+    """
     head = _git("rev-parse", "HEAD")
     if head is None:
         return None
@@ -83,6 +88,11 @@ def commit() -> str | None:
 def is_dirty(commit: str | None) -> bool:
     """Does what `commit` returned say that code differs from the commit?"""
     return commit is not None and commit.endswith(DIRTY)
+
+
+def is_clean(commit: str | None) -> bool:
+    """Does what `commit` returned name the code that runs?"""
+    return commit is not None and not is_dirty(commit)
 
 
 def _git(*arguments: str) -> str | None:

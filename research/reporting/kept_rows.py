@@ -17,15 +17,15 @@ def kept(
 ) -> dict[str, Any]:
     """The row that `make` measures, or that it measured before the table was interrupted.
 
-    Rows are kept under `workdir` for the configuration, commit and versions; none are where the
-    code differs from its commit.
+    Rows are kept under `workdir` for the configuration, commit and versions; none are where no
+    commit names the code.
 
     Args:
       config: the table's dataclass.
       facts: what makes the row another than the table's others, as JSON values.
     """
     commit = environment.commit()
-    if environment.is_dirty(commit):
+    if not environment.is_clean(commit):
         return make()
     name = _digest([facts, commit, environment.versions()])
     path = _folder(workdir, config) / f"{name}.json"

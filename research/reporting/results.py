@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from research import files
 from research.errors import FreevocabError
 from research.reporting import environment
 
+WEIGHTS_RECORD = "record.json"  # in each folder of results/<paper>/weights
 COMMITTED = Path(__file__).resolve().parent.parent.parent / "results"
 
 
@@ -209,29 +211,21 @@ def keep_pictures(made: Path, result: Path) -> list[Path]:
 
 
 def keep_weights(made: Path, kept: Path) -> None:
-    """Copies the models that a run trained (folders with a record.json) to the committed ones.
+    """Puts the models that a run trained (folders with a record) in the place of committed ones.
 
     Raises:
       FreevocabError: if a model was trained by changed code, whose commit nobody could look up.
     """
-    for record in sorted(made.glob("*/record.json")):
+    for record in sorted(made.glob(f"*/{WEIGHTS_RECORD}")):
         commit = json.loads(record.read_text(encoding="utf-8"))["commit"]
-        if commit is None or commit.endswith("+dirty"):
+        if not environment.is_clean(commit):
             raise FreevocabError(
                 f"{record.parent} was trained by code that is not committed ({commit}): commit, "
                 "and train it again"
             )
         target = kept / record.parent.name
-        for path in sorted(each for each in record.parent.rglob("*") if each.is_file()):
-            files.write_bytes(target / path.relative_to(record.parent), path.read_bytes())
-
-
-def has_weights(paper: str, table: str, least: int = 3) -> bool:
-    """Whether enough of the models that a table trains at scale hours, to be compared, are
-    among the committed ones."""
-    records = (COMMITTED / paper / "weights").glob("*/record.json")
-    commands = [json.loads(record.read_text(encoding="utf-8"))["command"] for record in records]
-    return sum(f" {paper}/{table} " in command for command in commands) >= least
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(record.parent, target)
 
 
 def pictures(result: Path) -> list[Path]:
