@@ -11,7 +11,7 @@ from research.training.config import (
     check_seed,
 )
 
-# What `--preset laptop` sets: minutes on two cores, a model that has learned something.
+# What `--preset laptop` sets, beside a length of each command's own.
 _LAPTOP: dict[str, Any] = {
     "size": "small",
     "batch_size": 16,
@@ -28,8 +28,8 @@ class TrainM1:
     """Train a byte model (M1) that arithmetic coding and equal-info windows compress with."""
 
     preset: Literal["paper", "laptop"] = "paper"
-    """Where the other defaults come from. paper: its own, for an accelerator. laptop: some minutes
-    on two cores (--size small --steps 2000 --length 256, Muon). Other flags still count."""
+    """Where the other defaults come from. paper: its own, for an accelerator. laptop: a small
+    model and a short training, for two cores. Other flags still count."""
     corpus: str = "builtin"
     """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
     out: str = "runs/m1"
@@ -91,8 +91,8 @@ class TrainM2:
     """Train a language model (M2) over a codec's ids."""
 
     preset: Literal["paper", "laptop"] = "paper"
-    """Where the other defaults come from. paper: its own, for an accelerator. laptop: some minutes
-    on two cores (--size small --steps 2000 --length 128, Muon). Other flags still count."""
+    """Where the other defaults come from. paper: its own, for an accelerator. laptop: a small
+    model and a short training, for two cores. Other flags still count."""
     corpus: str = "builtin"
     """builtin, text:GLOB[;valid=GLOB], tfds:NAME or synthetic."""
     codec: str = "english-b16"

@@ -1,5 +1,6 @@
 """Exit codes, one-line errors, help, and what is imported for it."""
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from research import __version__, cli
 from research.cli import arguments
 from research.errors import FreevocabError, UsageError
-from research.training.command_configs import TrainM2
+from research.training.command_configs import TrainLexinvariant, TrainM1, TrainM2
 
 HEAVY = (
     "jax numba tokenizers sentencepiece tensorflow tensorflow_datasets orbax flax matplotlib"
@@ -197,12 +198,15 @@ def test_the_module_runs_as_a_program():
     assert python("-m", "research.cli", "--version").stdout == f"freevocab {__version__}\n"
 
 
-def test_a_preset_changes_defaults_and_gives_way_to_what_is_given():
-    kind = TrainM2
-    plain = arguments.parse(kind, "freevocab train m2", [])
-    laptop = arguments.parse(kind, "freevocab train m2", ["--preset", "laptop", "--steps", "7"])
+@pytest.mark.parametrize("kind", [TrainM1, TrainM2, TrainLexinvariant])
+def test_a_preset_changes_defaults_and_gives_way_to_what_is_given(kind):
+    plain = arguments.parse(kind, "x", [])
+    laptop = arguments.parse(kind, "x", ["--preset", "laptop", "--steps", "7"])
     assert plain == kind() and plain.optimizer.name == "adafactor"
     assert (laptop.size, laptop.optimizer.name, laptop.steps) == ("small", "muon", 7)
+    preset = dataclasses.asdict(kind(**kind.PRESETS["laptop"]))
+    changed = {name for name, value in dataclasses.asdict(kind()).items() if preset[name] != value}
+    assert changed == kind.PRESETS["laptop"].keys()  # nothing is set to what it is anyway
     assert arguments.parse(kind, "x", ["--preset=paper"]) == plain
     for argv in (["--preset", "desktop"], ["--preset"]):
         with pytest.raises(UsageError, match="--preset"):

@@ -14,11 +14,13 @@ from research.models import language_model, positions, rotary, saved, trunk
 from research.models.attention import capped_attention
 from research.models.language_model import LanguageModelConfig
 from research.models.norms import LayerNorm
+from research.models.pretrained import config_files
 from research.models.projection import RMSNorm
 from research.models.rotary import RotaryScaling
 from research.models.sizes import FAMILY_FIELDS, TrunkConfig
 from research.testing.codecs import TinyCodec
 from research.testing.models import tiny_config, tiny_trunk_config
+from research.training import sharding_rules
 from research.vocabularies.learned import Learned
 
 apply = jax.jit(trunk.apply, static_argnums=1)
@@ -39,7 +41,7 @@ def test_a_model_with_them_is_saved_and_opened(tmp_path):
     scaling = RotaryScaling("llama3", 8.0, 16)
     changes = {"positions": "rotary", "rotary_scaling": scaling, "norm": "layer", "window": 3}
     changes |= {"windowed_layers": (True, False), "qkv_bias": True, "head_transform": True}
-    changes |= {"output_map": True}
+    changes |= {"output_map": True, "embedding_dim": 8}
     codec = TinyCodec()
     trunk_config = tiny_trunk_config(**changes)
     config = LanguageModelConfig(
@@ -183,3 +185,26 @@ def test_a_position_without_a_row_is_noticed():
     assert np.isfinite(out).all()
     out = apply(params, config, np.ones((1, 4, 16), np.float32), None, places_BxL + 1)
     assert np.isnan(out[:, 3]).all()
+
+
+def test_rows_of_another_width_than_the_trunk():
+    config = tiny_config(embedding_dim=8, positions="rotary", mlp="gated_silu")
+    params = language_model.init(jax.random.key(0), config)
+    table_VxE = params["vocabulary"]["input_VxD"]
+    assert table_VxE.shape == (config.rows, 8) and config.trunk.d_model == 16
+    ids_BxL = jax.random.randint(jax.random.key(1), (2, 6), 0, config.vocab_size)
+    logits_BxLxV = language_model.logits(params, config, ids_BxL)
+    assert 0.5 < np.std(logits_BxLxV[..., : config.vocab_size]) < 2  # as rows of width D begin
+    # A step at a time, the same vectors come out.
+    whole_BxLxE = apply(params["trunk"], config.trunk, table_VxE[ids_BxL])
+    cache = trunk.init_cache(config.trunk, 2, 6)
+    for place in range(6):
+        step_BxE, cache = trunk.decode_step(
+            params["trunk"], config.trunk, table_VxE[ids_BxL[:, place]], cache
+        )
+        np.testing.assert_allclose(step_BxE, whole_BxLxE[:, place], rtol=1e-4, atol=1e-5)
+    # Every matrix has a rule: it is decayed, split, and Muon's.
+    rules = sharding_rules.match(params, sharding_rules.LANGUAGE_MODEL_RULES)
+    assert all(rules["trunk"][name]["kernel"].kernel for name in ("rows_in", "rows_out"))
+    with pytest.raises(UsageError, match="rows of another width"):
+        config_files.family_for(config)

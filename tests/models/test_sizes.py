@@ -56,7 +56,9 @@ def test_every_option_changes_the_count_as_it_should():
     assert sizes.kernel_count(plain) == 3 * (2 * 32 * (32 + 8) + 2 * 32 * 64)
     mapped = dataclasses.replace(config, output_map=True)
     assert sizes.kernel_count(mapped) == sizes.kernel_count(config) + 32 * 32
-    for other in (config, plain, mapped):
+    narrow = dataclasses.replace(config, embedding_dim=8)
+    assert sizes.kernel_count(narrow) == sizes.kernel_count(config) + 2 * 32 * 8
+    for other in (config, plain, mapped, narrow):
         shapes = jax.eval_shape(lambda key, c=other: trunk.init(key, c), jax.random.key(0))
         leaves = jax.tree_util.tree_leaves_with_path(shapes)
         kernels = sum(leaf.size for path, leaf in leaves if path[-1].key == "kernel")

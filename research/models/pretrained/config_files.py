@@ -52,6 +52,7 @@ def family_for(config: LanguageModelConfig) -> str:
         (not trunk.windowed_layers or trunk.qk_norm, "windows in some layers only"),
         (not (trunk.head_transform or trunk.input_norm or trunk.token_types), "a masked head"),
         (not trunk.output_map, "a map before the readout"),
+        (trunk.embedding_dim is None, "rows of another width than the trunk"),
         (trunk.score_scale is None and trunk.score_softcap is None, "its own score scale or cap"),
         (getattr(config.vocabulary, "softcap", None) is None, "capped logits"),
         (not getattr(config.vocabulary, "bias", False), "a readout bias"),
