@@ -46,7 +46,7 @@ def source(argument: str) -> "novels.Novels | PythonText":
     """
     argument = argument or ("novels" if novels.installed() else "python")
     if argument == "novels":
-        return novels.source("")
+        return novels.source()
     if argument != "python" and argument not in PARTS:
         known = ", ".join(("novels", "python", *PARTS))
         raise UsageError(f"no part {argument!r} in builtin: it has {known}")

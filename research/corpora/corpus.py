@@ -79,11 +79,11 @@ class Corpus:
         """
         if split not in splits.SPLITS:
             raise UsageError(f"no split {split!r}: a corpus has {', '.join(splits.SPLITS)}")
-        documents = splits.interleaved(self._documents(split))
-        if half is None:
-            return documents
-        group = getattr(self.source, "group", None) or bytes
-        return (each for each in documents if splits.half(group(each)) == half)
+        documents = self._documents(split)
+        if half is not None:
+            group = getattr(self.source, "group", None) or bytes
+            documents = (each for each in documents if splits.half(group(each)) == half)
+        return splits.interleaved(documents)
 
     def _documents(self, split: str) -> Iterator[bytes]:
         others = self.source.overlaps(split)
