@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compressed_text import compressors, learned_picture, setting, wording
+from research.reporting import kept_rows
 
 TITLE = "Wide tokens, matched by bytes and by tokens (Table 6)"
 COLUMNS = ("method", "matched", "length", *setting.M2_COLUMNS[1:])
@@ -36,14 +37,19 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     rows = []
     for codec_config, length in zip(config.codecs, config.lengths, strict=True):
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
-        row = setting.train_and_evaluate(
-            codec,
-            replace(config, m2=replace(config.m2, length=length)),
-            workdir,
-            log,
-            codec_config=codec_config,
-            corpus=corpus,
-        )
+
+        def measure(codec=codec, codec_config=codec_config, length=length) -> dict[str, Any]:
+            return setting.train_and_evaluate(
+                codec,
+                replace(config, m2=replace(config.m2, length=length)),
+                workdir,
+                log,
+                codec_config=codec_config,
+                corpus=corpus,
+            )
+
+        which = [compressors.folder(codec_config), length]
+        row = kept_rows.kept(workdir, config, which, measure)
         same_bits = length * codec_config.bits_per_token == config.lengths[0] * first
         matched = ("bytes" if same_bits else "tokens") if rows else "-"
         rows.append(row | {"matched": matched, "length": length})

@@ -116,6 +116,17 @@ def folder(config: CodecConfig) -> str:
     return weights.slug(label(config).replace("=", ""))
 
 
+def made_from(config: CodecConfig, m1: M1Config) -> dict[str, Any]:
+    """What decides on a codec besides the corpus, as JSON values."""
+    decides: dict[str, Any] = dataclasses.asdict(config)
+    del decides["label"]
+    if config.kind in ("sentencepiece", "bpe", "dictionary"):
+        decides["max_bytes"] = TOKENIZER_BYTES
+    if config.kind in ("ac", "static_ac", "equal_info", "codebook"):
+        decides["m1"] = dataclasses.asdict(m1)
+    return decides | {"half": COMPRESSORS}
+
+
 def build_codec(
     config: CodecConfig, m1: M1Config, corpus: Corpus, workdir: Path, log: Log = print
 ) -> Codec:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compressed_text import compressors, setting, wording
+from research.reporting import kept_rows
 
 TITLE = "Spread over seeds (Table 11)"
 COLUMNS = (
@@ -47,8 +48,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         found = []
         for seed in config.seeds:
             log(f"{compressors.method(codec_config)}, seed {seed}")
-            found.append(
-                setting.train_and_evaluate(
+
+            def measure(codec=codec, codec_config=codec_config, seed=seed) -> dict[str, Any]:
+                return setting.train_and_evaluate(
                     codec,
                     dataclasses.replace(config, seed=seed),
                     workdir,
@@ -56,7 +58,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                     codec_config=codec_config,
                     corpus=corpus,
                 )
-            )
+
+            which = [compressors.folder(codec_config), seed]
+            found.append(kept_rows.kept(workdir, config, which, measure))
         bits = [row["bits_per_byte"] for row in found]
         first = {name: found[0][name] for name in COLUMNS if name in found[0]}
         rows.append(

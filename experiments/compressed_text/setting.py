@@ -188,8 +188,8 @@ def train_and_evaluate(
     corpus = load_corpus(config.corpus) if corpus is None else corpus
     name = compressors.method(codec_config) if codec_config else codec.name
     place = _place(codec_config, config, workdir, table)
-    described = _described(codec, config, corpus)
-    run = workdir / "m2" / compressors.key(described)
+    settings = described(codec, codec_config, config, corpus)
+    run = workdir / "m2" / compressors.key(settings)
 
     def say(line: str) -> None:
         log(f"{name}, V = {codec.vocab_size}: {line}")
@@ -221,7 +221,7 @@ def train_and_evaluate(
         return figures(codec, corpus, config, workdir, params) | kept
 
     form = second_model.weights_format(config.m2, codec)
-    params, record = weights.obtain(place, described, form, train, evaluate, say)
+    params, record = weights.obtain(place, settings, form, train, evaluate, say)
     loop.remove(run)
     measured = record["figures"]
     value, ratio = measured["bits_per_byte"], measured["ratio"]
@@ -280,8 +280,14 @@ def _place(
     return weights.Place("compressed_text", name, table, config.weights, workdir, only=True)
 
 
-def _described(codec: Codec, config: Setting, corpus: Corpus) -> dict[str, Any]:
-    """What decides on a trained M2; how a step is computed does not."""
+def described(
+    codec: Codec, codec_config: CodecConfig | None, config: Setting, corpus: Corpus
+) -> dict[str, Any]:
+    """What decides on a trained M2; how a step is computed does not.
+
+    The codec's making is in it too: where a codec is kept with its weights, nothing else would
+    notice that its configuration has changed.
+    """
     m2 = dataclasses.asdict(config.m2)
     for name in ("parallelism", "chunk_size", "remat", "evaluation_batch_size", "save_every"):
         del m2[name]
@@ -289,6 +295,7 @@ def _described(codec: Codec, config: Setting, corpus: Corpus) -> dict[str, Any]:
         "corpus": corpus.name,
         "corpus_digest": corpus.digest,
         "codec": codec.fingerprint(),
+        "made_from": codec_config and compressors.made_from(codec_config, config.m1),
         "m2": m2,
         "train_bytes": config.train_bytes,
         "examples": dataclasses.asdict(config.examples),

@@ -1,5 +1,6 @@
 """The weights in the repository: small, whole, and as good as their records say."""
 
+import dataclasses
 import importlib
 import json
 
@@ -52,17 +53,25 @@ def test_a_record_says_how_to_train_them_again(folder):
     assert table in {each.path for each in catalog.tables()}
 
 
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """Where what several models share (byte models, tokenizers) is built once."""
+    return tmp_path_factory.mktemp("weights")
+
+
 @pytest.mark.parametrize("folder", COMPRESSED, ids=name)
-def test_a_few_batches_give_what_the_record_says(folder, tmp_path):
+def test_a_few_batches_give_what_the_record_says(folder, workdir):
     record = record_of(folder)
     table = record["command"].split()[2].split("/")[1]
     config = importlib.import_module(f"configs.compressed_text.{table}").hours()
     (codec_config,) = (c for c in config.codecs if compressors.folder(c) == folder.name)
+    config = dataclasses.replace(config, codecs=(codec_config,))
     corpus = setting.load_corpus(config.corpus)
-    codec = compressors.build_codec(codec_config, config.m1, corpus, tmp_path, lambda line: None)
-    assert codec.fingerprint() == record["settings"]["codec"]
+    (codec,) = setting.build_codecs(config, corpus, workdir, lambda line: None).values()
+    described = setting.described(codec, codec_config, config, corpus)
+    assert results.plain(described) == record["settings"]
     params = second_model.weights_format(config.m2, codec).load(folder)
-    for key, value in setting.beginning(codec, corpus, config, tmp_path, params).items():
+    for key, value in setting.beginning(codec, corpus, config, workdir, params).items():
         assert value == pytest.approx(record["loaded"][f"{key} of the beginning"], rel=1e-3)
 
 
@@ -79,11 +88,6 @@ def test_a_little_text_gives_what_a_transfers_record_says(folder, tmp_path):
         found = base_models.beginning(config, config.model, kept, tmp_path)
     for key, value in found.items():
         assert value == pytest.approx(record_of(folder)["loaded"][key], rel=1e-3)
-
-
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
-    return tmp_path_factory.mktemp("lexinvariant")
 
 
 @pytest.mark.parametrize("folder", LEXINVARIANT, ids=name)
