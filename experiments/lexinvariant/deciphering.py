@@ -16,6 +16,7 @@ from experiments.lexinvariant import cipher_probe, kept_models, language_models
 from research.lexinvariance import enciphered, key_pictures, probe, readings
 from research.lexinvariance.probe import Frozen
 from research.training import loop
+from research.transfer import task_vectors
 from research.vocabularies import sequence_keys
 
 TITLE = "Precision of the key that a probe reads, by start of the window (Figure 4c)"
@@ -129,7 +130,9 @@ def probed(
     config, model, found, *, workdir: Path, log: Callable[[str], None]
 ) -> cipher_probe.Reader:
     """A model of the config with its probe, trained now or opened."""
-    run = workdir / "runs" / f"probe-{compressors.key(model, config.probe, config.seed)}"
+    # A probe reads this model and no other, however like it was made.
+    read = task_vectors.fingerprint_of(found.params)
+    run = workdir / "runs" / f"probe-{compressors.key(model, config.probe, config.seed, read)}"
 
     def say(line: str) -> None:
         log(f"{model.label}: {line}")
@@ -151,6 +154,7 @@ def probed(
     place = weights.Place("lexinvariant", name, "deciphering", config.weights, workdir)
     settings = {
         "model": kept_models.settings(model),
+        "model_weights": read,
         "probe": dataclasses.asdict(config.probe),
         "text": dataclasses.asdict(config.text),
         "seed": config.seed,
