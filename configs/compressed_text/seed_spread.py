@@ -7,9 +7,9 @@ equal-info windows and for BPE. A claim about trained models counts where a diff
 the widest of these spreads (`freevocab claims`).
 
 cpu: builtin corpus, M1 = byte 5-gram, M2 "mini", 100 steps of 16 x 128 tokens of 12 bits. Not yet
-  run; about 5 minutes on 2 cores.
-hours: novels, M2 "small", 650 steps of 8 x 512 tokens of 12 bits, the first sixth of a training of
-  the other tables. Not yet run; about 50 minutes on 2 cores.
+  run.
+hours: novels, M2 "small", 650 steps of 8 x 512 tokens of 12 bits, a sixth of those of the other
+  tables, with a whole schedule of their own. Not yet run.
 gpu: text in $FREEVOCAB_DATA, W = 16, M2 25m, 250 steps of 64 x 512. Not yet run.
 paper: C4, 25m, 200,000 steps of 256 x 512. The paper, five seeds: Bytes 1.2899 +- .0020,
   SentencePiece 1.1171 +- .0006, AC 1.4573 +- .0001, StaticAC 4.6936 +- .0005, EqualInfo (8-bit
@@ -86,7 +86,7 @@ def cpu() -> Config:
 
 
 def hours() -> Config:
-    """Ten trainings of five minutes."""
+    """Ten trainings of a sixth of the steps."""
     return Config(
         corpus=NOVELS,
         m1=HOURS_M1,
