@@ -19,8 +19,7 @@ cpu: a tenth of the paper's types (1,000), steps (800) and resets (in 200 of the
   42, 37 and 42 %. Not shown: that vanilla training loses what it had; the way by context is still
   being learned when the runs end. One seed.
 hours: the paper's 10,000 types and 1M examples (7,800 steps), two layers, three seeds. Ten times
-  the paper's learning rate, as at cpu scale: at its own rate the weights would come no farther
-  than there, where the way by context is still being learned. Not yet run.
+  the paper's learning rate, as at cpu scale. Not yet run.
 gpu: the paper's numbers as far as we have them: 10,000 types and 1,000 unseen, 6 layers of width
   64 with one head, batches of 128, 1M examples (7,800 steps), learning rate 5e-5, a reset every 10
   steps, in the first 2,000 of them (temporary; the paper has 500 to 2,000). Not yet run.

@@ -56,10 +56,10 @@ HOURS_CANONICAL = replace(
         for stage in (_stage(64, 1_000, twice=0.1), _stage(128, 1_000), _stage(256, 1_000))
     ),
 )
-# To copy and to compare what it cannot know, a trunk has to multiply by the identity. It learns to
-# on the whole sphere very slowly, in as many dimensions as there are symbols within a million ids
-# (a text said twice then costs 1.7 nats a letter the second time); and what it does there still
-# works in part when the dimensions become more. At last the paper's gaussian rows.
+# To copy and to compare what it cannot know, a trunk has to multiply by the identity. In short
+# trials, which no record holds, it learned to on the whole sphere very slowly, soon in as many
+# dimensions as there are symbols, and what it did there still worked in part when the dimensions
+# became more. At last the paper's gaussian rows.
 HOURS_GAUSSIAN = replace(
     HOURS_MODEL,
     vocabulary="gaussian",
