@@ -32,11 +32,12 @@ TARGETS = (
     TokenizerConfig("codebook", label="equal-info W=14", window_bits=14, **_OTHER_AUTHORS),
 )
 UNIGRAM = 2  # the paper's kind of target
-# Tokenizers like those that a model is moved to. The paper's sampler is made for 32,768 entries: of
-# few, its noise leaves very short tokens. Chosen in one short trial with one seed on validation text
-# of a small base model, which no record holds: ahead of FOCUS and of the paper's sampler of 2,048
-# entries on four targets; which of their differences (kinds, size, sampled rows, auxiliary loss)
-# counts was not tried. A step predicts those rows that its text needs and others, 2,048 in all.
+# Tokenizers like those that a model is moved to. The paper's sampler is made for 32,768 entries;
+# of few, its noise leaves very short tokens. Chosen in one short trial with one seed on validation
+# text of a small base model, which no record holds: ahead of FOCUS and of the paper's sampler of
+# 2,048 entries on four targets; which of their differences (kinds, size, sampled rows, auxiliary
+# loss) counts was not tried. A step predicts those rows that its text needs and others, 2,048 in
+# all.
 SAMPLED = HypernetworkTraining(
     auxiliary=0.5,
     vocab_size=8192,
