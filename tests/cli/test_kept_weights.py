@@ -7,7 +7,7 @@ import pytest
 
 from research.cli import catalog, weights
 from research.errors import UsageError
-from research.reporting import environment, results
+from research.reporting import results
 
 CONFIG = """
     import dataclasses
@@ -104,13 +104,3 @@ def test_the_tables_that_open_models_name_them():
             if weights.source(config) == "committed":
                 names = list(table.experiment().weights_of(config))
                 assert names and len(set(names)) == len(names), table.path
-
-
-def test_the_commit_is_that_of_the_start(monkeypatch):
-    environment.commit.cache_clear()
-    answers = iter(["a" * 40, "", "b" * 40, ""])
-    monkeypatch.setattr(environment, "_git", lambda *words: next(answers))
-    assert environment.commit() == environment.commit() == "a" * 40
-    environment.commit.cache_clear()
-    assert not environment.is_clean(None) and not environment.is_clean("a+dirty")
-    assert environment.is_clean("a" * 40)

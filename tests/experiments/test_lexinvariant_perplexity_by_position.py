@@ -142,7 +142,7 @@ def test_only_the_models_that_are_named(tmp_path):
     config = dataclasses.replace(configs.quick(), only=("canonical",), floor_texts=())
     rows = table.run(config, workdir=tmp_path, log=lambda line: None)
     assert [row["model"] for row in rows if not row["floor"]] == ["canonical"]
-    with pytest.raises(UsageError, match="no model 'gausian': the table has learned, gaussian"):
+    with pytest.raises(UsageError, match="no row 'gausian': the table has learned, gaussian"):
         table.run(dataclasses.replace(config, only=("gausian",)), workdir=tmp_path, log=print)
 
 

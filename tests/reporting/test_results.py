@@ -57,14 +57,34 @@ def test_a_result_says_what_made_it(tmp_path):
     assert loaded.hardware["platform"] == "cpu" and loaded.hardware["cpu"]
 
 
-def test_the_commit_says_whether_code_was_changed(monkeypatch):
-    answers = {"rev-parse": "abc", "status": ""}
-    monkeypatch.setattr(environment, "_git", lambda *words: answers[words[0]])
+@pytest.fixture
+def answers(monkeypatch):
+    """What git answers, and a process that has not asked for its commit yet."""
+    environment.commit.cache_clear()
+    given = {"rev-parse": "abc", "status": ""}
+    monkeypatch.setattr(environment, "_git", lambda *words: given[words[0]])
+    yield given
+    environment.commit.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "commit", "clean"),
+    [
+        ("abc", "", "abc", True),
+        ("abc", " M research/x.py", "abc+dirty", False),
+        (None, "", None, False),
+    ],
+)
+def test_the_commit_says_whether_code_was_changed(answers, head, status, commit, clean):
+    answers |= {"rev-parse": head, "status": status}
+    assert environment.commit() == commit
+    assert environment.is_clean(commit) == clean
+
+
+def test_the_commit_is_that_of_the_start(answers):
     assert environment.commit() == "abc"
-    answers["status"] = " M research/x.py"
-    assert environment.commit() == "abc+dirty"
-    answers["rev-parse"] = None
-    assert environment.commit() is None
+    answers |= {"rev-parse": "def", "status": " M research/x.py"}
+    assert environment.commit() == "abc"
 
 
 def test_a_later_directory_is_laid_over_an_earlier_one(tmp_path):
