@@ -1,6 +1,7 @@
 """The 33 claims of "Training LLMs over Neurally Compressed Text" (arXiv 2404.03626)."""
 
 from experiments.compressed_text import verdicts_on_codes, verdicts_on_models
+from experiments.compressed_text.verdict_parts import of_the_new_protocol
 from research.reporting.claims import Claim
 
 NAMES = {
@@ -17,9 +18,12 @@ NAMES = {
     "semantics": "compressed_text/token_semantics",
     "positions": "compressed_text/position_accuracy",
 }
+MODELS = {"main", "sizes", "reset", "matched", "header", "coder", "positions"}
+"""Tables that train models: their records are older or newer than the mended protocol."""
 
 
 def _claim(id_, statement, place, paper, table, decide, **others) -> Claim:
+    decide = of_the_new_protocol(decide) if table in MODELS else decide
     return Claim(id_, statement, place, paper, NAMES[table], decide, **others)
 
 

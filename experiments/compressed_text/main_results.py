@@ -18,6 +18,7 @@ COLUMNS = (
     "bits_per_byte",
     "mflops_per_byte",
     "bits_per_token",
+    "by_position",
     "train_bytes",
     "lost_share",
     "bits_per_byte_all",

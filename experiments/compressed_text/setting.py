@@ -16,7 +16,7 @@ import numpy as np
 
 from configs.compressed_text.parts import CodecConfig, ExampleConfig, M1Config, M2Config
 from experiments import weights
-from experiments.compressed_text import compressors, encoding
+from experiments.compressed_text import compressors, encoding, position_counts
 from experiments.compressed_text.compressors import Log
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
@@ -141,6 +141,7 @@ M2_COLUMNS = (
     "bits_per_byte",
     "mflops_per_byte",
     "bits_per_token",
+    "by_position",
     "accuracy",
     "train_bytes",
     "lost_share",
@@ -148,6 +149,7 @@ M2_COLUMNS = (
     "seconds",
 )
 """ratio: bytes of text a token, over whole examples. bits_per_byte: bits_per_token / ratio.
+by_position: bits a token of what only counts, ids or ids by their place (`position_counts`).
 train_bytes: text that went through M2, repeats counted. lost_share: bytes that the codec cannot
 give back; bits_per_byte_all adds 8 bits for each. seconds: training and evaluation; where weights
 are opened, what their training took."""
@@ -239,6 +241,7 @@ def train_and_evaluate(
         "bits_per_byte": value,
         "mflops_per_byte": flops.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,
         "bits_per_token": measured["bits_per_token"],
+        "by_position": _by_position(codec, corpus, config, workdir),
         "accuracy": measured["accuracy"],
         "train_bytes": record["bytes"],
         "lost_share": lost,
@@ -262,6 +265,15 @@ def figures(
         "bits_per_token": sums.nats / np.log(2) / sums.tokens,
         "accuracy": sums.others["correct"] / sums.tokens,
     }
+
+
+def _by_position(codec: Codec, corpus: Corpus, config: Setting, workdir: Path) -> float:
+    """Bits a token of counts, on the validation text. A part of the training text is counted, the
+    same whether M2 is trained or opened."""
+    most = position_counts.EXAMPLES * config.examples.stride_bytes
+    part = dataclasses.replace(config, train_bytes=min(config.train_bytes, most))
+    train, valid = (store(codec, corpus, of, part, workdir) for of in ("train", "valid"))
+    return position_counts.bits_per_token(train, valid, codec.vocab_size)
 
 
 def beginning(

@@ -1,16 +1,21 @@
 """What verdicts on the first paper's claims are made of: shares learned, and rows by their names.
 
 A row that knows only how often each id occurs leaves .91 of a token's bits (a whole window of 12
-bits, `compression_ratios`), so nothing counts as learned above .9; and "nothing is learned" is said
-of a codec only where a model beside it did learn.
+bits, `compression_ratios`), so nothing counts as learned above .9, and nothing that counts of ids
+by their place give as well (column `by_position`); and "nothing is learned" is said of a codec only
+where a model of another did learn.
 """
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from research.evaluation import bits_per_byte as bpb
+from research.reporting.claims import NOT_RUN, Evidence, Ruling
+
 Row = dict[str, Any]
+Decide = Callable[[Evidence], Ruling | None]
 LEARNED = 0.1  # of a token's bits: more than frequencies alone give
 NOTHING = 0.01  # of a token's bits: as good as uniform
 SAME_RATIO = 1.01  # ratios of one text within 1 % are no order
@@ -25,7 +30,51 @@ def learned(row: Row) -> float:
 
 def uniform(row: Row) -> float:
     """Bits/byte of the uniform distribution over the row's ids."""
-    return math.log2(row["vocabulary"]) / row["ratio"]
+    return bpb.uniform_bits_per_byte(row["vocabulary"], row["ratio"])
+
+
+def beyond_counts(row: Row) -> float | None:
+    """Share of a token's bits that M2 saves over counts; None where nobody has counted."""
+    if row.get("by_position") is None:
+        return None
+    counted = row["by_position"] - row["bits_per_byte"] * row["ratio"]
+    return counted / math.log2(row["vocabulary"])
+
+
+def passes_counts(row: Row, margin: float) -> bool:
+    """Is M2 better than counts by more than seeds scatter (`margin`, bits/byte)?"""
+    beyond = beyond_counts(row)
+    return beyond is not None and beyond > max(NOTHING, margin / uniform(row))
+
+
+def has_learned(row: Row, margin: float) -> bool:
+    """Has M2 learned part of its ids, and that beyond counts?"""
+    return learned(row) > LEARNED and passes_counts(row, margin)
+
+
+def of_the_new_protocol(decide: Decide) -> Decide:
+    """`decide`, but records that were measured before the protocol was mended count as not run.
+
+    Until then sequences began anywhere, M1 was counted on M2's own text, and documents came in the
+    order of their kinds. Configurations of that time cut no examples; those of tables that never
+    do so (`learn_the_coder`, each text a message) have codecs without a `beta`.
+    """
+
+    def decide_new(found: Evidence) -> Ruling | None:
+        if found.rows and not _is_new(found.config):
+            return Ruling(NOT_RUN, "measured under the old protocol")
+        return decide(found)
+
+    return decide_new
+
+
+def _is_new(config: Any) -> bool:
+    """Does a configuration say, anywhere, how examples are cut, or have codecs with a `beta`?"""
+    if isinstance(config, Mapping):
+        if config.get("example_bytes") or ("window_bits" in config and "beta" in config):
+            return True
+        return any(map(_is_new, config.values()))
+    return isinstance(config, list | tuple) and any(map(_is_new, config))
 
 
 def widths(rows: Iterable[Row]) -> list[int]:

@@ -1,8 +1,7 @@
 """What models trained on ids say of the first paper's claims."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from experiments.compressed_text.verdict_parts import (
     ACCURACY,
@@ -11,10 +10,13 @@ from experiments.compressed_text.verdict_parts import (
     SAME_BITS,
     SAME_RATIO,
     Row,
+    beyond_counts,
     by_window,
     figures,
+    has_learned,
     learned,
     one_size,
+    passes_counts,
     uniform,
     widest,
     widths,
@@ -42,7 +44,7 @@ def wide_tokens(found: Evidence) -> Ruling | None:
         return None
     narrow, wide = rows["-"], rows["tokens"]
     text = f"{narrow['bits_per_byte']:.2f} -> {wide['bits_per_byte']:.2f}"
-    if learned(wide) < LEARNED:
+    if not has_learned(wide, found.margin):
         return Ruling(NOT_SHOWN, text)
     effect = narrow["bits_per_byte"] - wide["bits_per_byte"]
     return Ruling(graded(effect, found.margin, 1.472 - 1.251), text)
@@ -55,7 +57,7 @@ def structural_gain(found: Evidence) -> Ruling | None:
         return None
     bits = {name: row["bits_per_byte"] for name, row in rows.items()}
     gain, same = bits["-"] - bits["tokens"], bits["-"] - bits["bytes"]
-    if learned(rows["tokens"]) < LEARNED or gain <= found.margin:
+    if not has_learned(rows["tokens"], found.margin) or gain <= found.margin:
         return Ruling(NOT_SHOWN, f"the gain is {gain:.3f} bits/byte")
     verdict = graded(same, found.margin, 0.84 * gain)
     return Ruling(verdict, f"{100 * (same / gain):.0f} % of {gain:.2f} bits/byte")
@@ -88,7 +90,7 @@ def memory_hides(found: Evidence) -> Ruling | None:
         return None
     left = [1 - learned(row) for row in order]
     text = " < ".join(f"{share:.2f}" for share in left) + " of a token's bits left"
-    if learned(order[0]) < LEARNED:
+    if not has_learned(order[0], found.margin):
         return Ruling(NOT_SHOWN, text)
     margin = max(found.margin / uniform(row) for row in order)
     # Nothing is left to lose above 1.
@@ -103,13 +105,14 @@ def reset_best(found: Evidence) -> Ruling | None:
         return None
     bits = [row["bits_per_byte"] for row in order]
     text = "every {:.2f}, every other {:.2f}, never {:.2f}".format(*bits)
-    if learned(order[0]) < LEARNED:
+    if not has_learned(order[0], found.margin):
         return Ruling(NOT_SHOWN, text)
     return Ruling(graded(min(bits[1:]) - bits[0], found.margin, 1.501 - 1.015), text)
 
 
 def shorter_learnable(found: Evidence) -> Ruling | None:
-    """Shorter windows leave a smaller share of a token's bits; rows without learning aside."""
+    """Shorter windows leave a smaller share of a token's bits; rows aside that are not below what
+    counting gives: frequencies alone are in this order too."""
     order = by_window([row for row in found.rows if row["vocabulary"] == max(widths(found.rows))])
     if len(order) < 3:
         return None
@@ -118,8 +121,9 @@ def shorter_learnable(found: Evidence) -> Ruling | None:
         f"W={row['method'].partition('=')[2]} {share:.2f}"
         for row, share in zip(order, left, strict=True)
     )
-    kept = [share for share in left if share < 1 - NOTHING]
-    if learned(order[0]) < LEARNED or len(kept) < 2 or kept != left[: len(kept)]:
+    passed = [passes_counts(row, found.margin) for row in order]
+    kept = left[: passed.index(False)] if False in passed else left
+    if not has_learned(order[0], found.margin) or len(kept) < 2 or any(passed[len(kept) :]):
         return Ruling(NOT_SHOWN, text)
     margin = max(found.margin / uniform(row) for row in order)
     verdict = graded(smallest_step(kept), margin)
@@ -133,7 +137,7 @@ def shortest_best(found: Evidence) -> Ruling | None:
         return None
     best = min(order[1:], key=lambda row: row["bits_per_byte"])
     text = figures([order[0], best])
-    if learned(order[0]) < LEARNED:
+    if not has_learned(order[0], found.margin):
         return Ruling(NOT_SHOWN, text)
     effect = best["bits_per_byte"] - order[0]["bits_per_byte"]
     return Ruling(graded(effect, found.margin, 1.70 - 1.25), text)
@@ -147,7 +151,7 @@ def windows_before_ac(found: Evidence) -> Ruling | None:
         return None
     m1 = min(ac["bits_per_byte"], uniform(ac))
     text = f"{own['method']} {own['bits_per_byte']:.2f}, AC {m1:.2f}"
-    if learned(own) < LEARNED:
+    if not has_learned(own, found.margin):
         return Ruling(NOT_SHOWN, text)
     return Ruling(graded(m1 - own["bits_per_byte"], found.margin, 1.46 - 1.25), text)
 
@@ -159,7 +163,7 @@ def windows_before_bytes(found: Evidence) -> Ruling | None:
     if None in (own, raw, ac):
         return None
     text = f"{own['bits_per_byte']:.2f} / {raw['bits_per_byte']:.2f} bits/byte"
-    if learned(own) < LEARNED:
+    if not has_learned(own, found.margin):
         return Ruling(NOT_SHOWN, text)
     verdict = graded(raw["bits_per_byte"] - own["bits_per_byte"], found.margin, 1.29 - 1.25)
     if verdict == SHOWN and not own["mflops_per_byte"] < raw["mflops_per_byte"]:
@@ -183,7 +187,7 @@ def subwords_best(found: Evidence) -> Ruling | None:
     others = [own, *(widest(rows, name) for name in ("Bytes", "GZip"))]
     next_best = min(filter(None, others), key=lambda row: row["bits_per_byte"])
     text = f"{figures([subwords, next_best])}, AC {ac['bits_per_byte']:.3f}"
-    if learned(own) < LEARNED:
+    if not has_learned(own, found.margin):
         return Ruling(NOT_SHOWN, text)
     effect = next_best["bits_per_byte"] - subwords["bits_per_byte"]
     verdict = graded(effect, found.margin, 1.25 - 1.12)
@@ -201,32 +205,18 @@ def decodable_free(found: Evidence) -> Ruling | None:
     if own is None or ours is None:
         return None
     text = f"{ours['bits_per_byte']:.2f} / {own['bits_per_byte']:.2f}"
-    if min(learned(own), learned(ours)) < LEARNED:
+    if not (has_learned(own, found.margin) and has_learned(ours, found.margin)):
         return Ruling(NOT_SHOWN, text)
     cost = ours["bits_per_byte"] - own["bits_per_byte"]
     return Ruling(null(cost, SAME_BITS, found.margin), text)
 
 
 def _control(found: Evidence) -> bool:
-    """Did M2 learn anything of coded ids whose sequences begin as AC's do?
-
-    Where the store cuts examples, all begin with their message. Where it does not (older records),
-    a row of windows that are one token each is no control, and GZip is.
-    """
-    names = ["GZip"]
-    if _cuts_examples(found.config):
-        own = windows(one_size(found.rows))
-        names += [own["method"]] if own else []
-    return any(
-        learned(row) > LEARNED for row in one_size(found.rows) if row["method"] in names
-    )
-
-
-def _cuts_examples(config: Any) -> bool:
-    """Does a record's configuration say, anywhere, how many bytes an example has?"""
-    if isinstance(config, Mapping):
-        return bool(config.get("example_bytes")) or any(map(_cuts_examples, config.values()))
-    return isinstance(config, list | tuple) and any(map(_cuts_examples, config))
+    """Did M2 learn anything of coded ids whose sequences begin as AC's do?"""
+    rows = one_size(found.rows)
+    own = windows(rows)
+    others = [row for row in rows if row["method"] == "GZip"] + ([own] if own else [])
+    return any(has_learned(row, found.margin) for row in others)
 
 
 def unlearnable(method: str):
@@ -246,14 +236,23 @@ def unlearnable(method: str):
 
 
 def gzip_learnable(found: Evidence) -> Ruling | None:
-    """Part of GZip's ids is learned: .35 of 8 bits, .19 of 16 in the paper."""
+    """Part of GZip's ids is learned: .35 of 8 bits, .19 of 16 in the paper.
+
+    Its examples begin with a header and a Huffman table, of which counts by place know something.
+    """
     rows = [row for row in one_size(found.rows) if row["method"] == "GZip"]
     if not rows:
         return None
-    best = max(rows, key=learned)
-    margin = max(NOTHING, found.margin / uniform(best))
-    verdict = graded(max(learned(best), 0.0), margin, 0.186)
-    return Ruling(verdict, f"{100 * max(learned(best), 0.0):.1f} % of a token's bits learned")
+    counted = [row for row in rows if beyond_counts(row) is not None]
+    best = max(counted, key=beyond_counts) if counted else max(rows, key=learned)
+    share = learned(best)
+    text = f"{100 * max(share, 0.0):.1f} % of a token's bits learned"
+    if not counted:
+        return Ruling(NOT_SHOWN, f"{text}, and nobody has counted what ids tell by their place")
+    text += f" (counts by place: {100 * (share - beyond_counts(best)):.1f} %)"
+    if not passes_counts(best, found.margin):
+        return Ruling(NOT_SHOWN, text)
+    return Ruling(SHOWN if share >= 0.186 / 2 else DIRECTION, text)
 
 
 def wide_hurts_gzip(found: Evidence) -> Ruling | None:
@@ -265,26 +264,26 @@ def wide_hurts_gzip(found: Evidence) -> Ruling | None:
         return None
     narrow, wide = rows[0], rows[-1]
     text = f"{narrow['bits_per_byte']:.2f} -> {wide['bits_per_byte']:.2f}"
-    if learned(narrow) < LEARNED:
-        return Ruling(NOT_SHOWN, f"{text}, nothing learned")
+    if not has_learned(narrow, found.margin):
+        return Ruling(NOT_SHOWN, f"{text}, nothing learned that counts do not give")
     effect = wide["bits_per_byte"] - narrow["bits_per_byte"]
     return Ruling(graded(effect, found.margin, 2.92 - 2.34), text)
 
 
 def header_immaterial(found: Evidence) -> Ruling | None:
     """GZip without header costs as much, where some of it is learned."""
-    gaps, best = [], 0.0
+    gaps, moved = [], False
     for vocabulary in widths(found.rows):
         kept = pick(found.rows, method="GZip", vocabulary=vocabulary)
         bare = pick(found.rows, method="GZip no header", vocabulary=vocabulary)
         if kept and bare:
             gaps.append(bare["bits_per_byte"] - kept["bits_per_byte"])
-            best = max(best, learned(kept), learned(bare))
+            moved |= has_learned(kept, found.margin)
     if not gaps:
         return None
     text = ", ".join(f"{gap:+.3f}" for gap in gaps) + " bits/byte"
-    if best < LEARNED:
-        return Ruling(NOT_SHOWN, f"{text}, but nothing is learned")
+    if not moved:
+        return Ruling(NOT_SHOWN, f"{text}, but nothing is learned that counts do not give")
     return Ruling(null(max(map(abs, gaps)), SAME_BITS, found.margin), text)
 
 
@@ -318,13 +317,14 @@ def window_decoder_learned(found: Evidence) -> Ruling | None:
 
 
 def ac_coder_in_part(found: Evidence) -> Ruling | None:
-    """Hardly a token of AC is right, but half of its nats are learned."""
+    """Hardly a token of AC is right, but half of its nats are learned; a message's first tokens
+    can be told in part from their place."""
     row = pick(found.rows, method="AC", task="compress")
     if row is None:
         return None
     saved = 1 - row["nats"] / row["uniform_nats"]
     text = f"{100 * row['accuracy']:.1f} % right, {round(100 * saved)} % of the nats"
-    verdict = graded(max(saved, 0.0), ACCURACY, 1 - 2.489 / 5.545)
+    verdict = graded(max(saved, 0.0), LEARNED, 1 - 2.489 / 5.545)
     return Ruling(worst((verdict, DIRECTION)) if row["accuracy"] > 0.05 else verdict, text)
 
 
@@ -343,15 +343,16 @@ def unlocks(found: Evidence) -> Ruling | None:
 
 def gap_narrows(found: Evidence) -> Ruling | None:
     """Larger M2s on windows come nearer to SentencePiece."""
-    gaps = []
+    gaps, moved = [], True
     for size in dict.fromkeys(row["size"] for row in found.rows):
         rows = [row for row in found.rows if row["size"] == size]
         own, subwords = windows(rows), _subwords(rows)
         if own and subwords:
+            moved &= has_learned(own, found.margin)
             gaps.append((size, own["bits_per_byte"] - subwords["bits_per_byte"]))
     if len(gaps) < 2:
         return None
     text = ", ".join(f"{size} {gap:.2f}" for size, gap in gaps)
-    if min(gap for _, gap in gaps) <= 0:
+    if not moved or min(gap for _, gap in gaps) <= 0:
         return Ruling(NOT_SHOWN, text)
     return Ruling(graded(gaps[0][1] - gaps[-1][1], found.margin, 0.13 - 0.07), text)
