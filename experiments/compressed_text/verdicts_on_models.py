@@ -121,7 +121,7 @@ def shorter_learnable(found: Evidence) -> Ruling | None:
         f"W={row['method'].partition('=')[2]} {share:.2f}"
         for row, share in zip(order, left, strict=True)
     )
-    passed = [passes_counts(row, found.margin) for row in order]
+    passed = [(beyond_counts(row) or 0.0) > NOTHING for row in order]
     kept = left[: passed.index(False)] if False in passed else left
     if not has_learned(order[0], found.margin) or len(kept) < 2 or any(passed[len(kept) :]):
         return Ruling(NOT_SHOWN, text)

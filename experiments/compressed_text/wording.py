@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 Row = dict[str, Any]
+DIFFERENCE = 0.1
+"""bits/byte between two trained models that a statement of ours needs: more than twice the widest
+spread of seeds that has been measured (a test compares it with the records)."""
 
 
 def pick(rows: Sequence[Row], **where: Any) -> Row | None:

@@ -12,9 +12,10 @@ import numpy as np
 from experiments import weights
 from experiments.compressed_text import wording
 from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import language_models, position_picture
+from experiments.lexinvariant import language_models, position_figures, position_picture
+from experiments.lexinvariant.position_figures import STARTS, kind
 from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
-from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
+from experiments.lexinvariant.position_windows import Sequences, row_of
 from research.lexinvariance import draws, floors
 from research.models import language_model
 from research.training import token_store
@@ -45,66 +46,10 @@ spread_*: its standard deviation over them in the first and in the last window. 
 of a position, in the last window, over all positions, and over those whose id has (seen) or has not
 (new) occurred before in the sequence. excess_bits: what a sequence loses over the learned model.
 floor: no trained model."""
+PAPER_ROWS = position_figures.PAPER_ROWS
 STANDARD = "learned"
 summary, picture = position_picture.summary, position_picture.draw
 _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
-KINDS = {  # of the texts that rows name
-    "novels": "general English",
-    "the Pile": "general English",
-    "Wiki-40B": "encyclopaedia",
-    "GitHub": "code",
-}
-
-
-def _paper(model: str, text: str, ids: str, values: tuple, **others) -> dict[str, Any]:
-    starts = dict(zip((f"start {start}" for start in STARTS), values, strict=True))
-    return {
-        "model": model, "kind": kind(text, ids), "text": text, **starts, "sequences": 100,
-        **others,
-    }  # fmt: skip
-
-
-def kind(text: str, ids: str) -> str:
-    """The kind of a text and of its ids: a panel of the plot."""
-    return f"{KINDS.get(text, text)}, {ids}"
-
-
-# Read off Figures 3 and 7; errors are below half a percent of the axis.
-PAPER_ROWS: list[dict[str, Any]] = [
-    _paper(
-        "learned", "the Pile", "characters",
-        (2.86, 2.59, 2.54, 2.39, 2.30, 2.26, 2.27, 2.31, 2.32, 2.25, 2.20), spread_last=0.64,
-    ),
-    _paper(
-        "gaussian", "the Pile", "characters",
-        (28.1, 16.7, 12.1, 7.71, 5.99, 5.05, 4.56, 4.51, 4.48, 4.26, 4.12),
-        spread_first=14.05, spread_last=2.62,
-    ),
-    _paper(
-        "gaussian", "Wiki-40B", "characters",
-        (19.7, 11.2, 8.05, 5.62, 4.13, 3.62, 3.34, 3.23, 3.23, 3.13, 3.12),
-    ),
-    _paper(
-        "gaussian", "GitHub", "characters",
-        (23.2, 13.4, 8.39, 4.55, 3.23, 2.68, 2.42, 2.32, 2.17, 2.19, 2.11),
-    ),
-    _paper(
-        "learned", "the Pile", "unigram",
-        (26.0, 23.5, 22.7, 21.1, 20.0, 19.5, 19.4, 19.8, 20.2, 19.3, 18.9),
-    ),
-    _paper(
-        "gaussian", "the Pile", "unigram",
-        (9840, 6694, 5384, 3830, 3486, 2981, 2589, 2545, 2592, 2516, 2288),
-    ),
-    _paper(
-        "gaussian", "Wiki-40B", "unigram",
-        (8400, 6718, 5823, 4053, 3170, 2768, 2539, 2352, 2323, 2320, 2101),
-    ),
-    _paper(
-        "gaussian", "GitHub", "unigram",
-        (2293, 1273, 689, 416, 318, 237, 300, 383, 274, 301, 237),
-    ),
-]  # fmt: skip
 
 
 def weights_of(config) -> list[str]:

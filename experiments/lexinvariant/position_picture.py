@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.lexinvariant.verdicts_on_texts import PAPERS, STANDARD, curve
+from experiments.lexinvariant.verdicts_on_texts import PAPERS, STANDARD, curve, is_floor
 from research.reporting import plots
 
 Row = dict[str, Any]
@@ -32,10 +32,7 @@ def _models(rows: Sequence[Row]) -> list[Row]:
 
 def floor(rows: Sequence[Row]) -> Row | None:
     """What n-grams that know the sequence alone, gzip and xz come to: the least at each start."""
-    found = [
-        row for row in rows
-        if row["model"].startswith("n-gram, order") or row["model"] in ("gzip", "xz")
-    ]
+    found = [row for row in rows if is_floor(row["model"])]
     if not found:
         return None
     curves = [curve(row) for row in found]

@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.lexinvariant.position_figures import STARTS
 from research.codecs.protocol import Codec
 from research.errors import UsageError
 from research.lexinvariance import floors
 from research.training.token_store import TokenStore
-
-STARTS = (1, 25, 50, 100, 150, 200, 250, 300, 350, 400, 413)
 
 
 class Sequences(NamedTuple):

@@ -8,9 +8,10 @@ keys the ranks of frequencies.
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.compressed_text.wording import pick
+from experiments.lexinvariant.position_figures import PAPER_ROWS
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -25,9 +26,6 @@ Row = dict[str, Any]
 PAPERS = "gaussian"
 STANDARD = "learned"
 FREQUENCY_RANKS = 0.25  # precision of a key by frequencies alone: .24 at 512 (`cipher_solvers`)
-# Figure 3, the Pile, characters: perplexities by the start of the window.
-PAPER_GAUSSIAN = {1: 28.1, 50: 12.1, 100: 7.71, 150: 5.99, 200: 5.05, 300: 4.51, 413: 4.12}
-PAPER_STANDARD = {1: 2.86, 50: 2.54, 100: 2.39, 150: 2.30, 200: 2.26, 300: 2.31, 413: 2.20}
 
 
 def curve(row: Row) -> dict[int, float]:
@@ -40,18 +38,24 @@ def curve(row: Row) -> dict[int, float]:
     return dict(sorted(found.items()))
 
 
-def _kinds(rows: Sequence[Row]) -> dict[str, tuple[Row, Row | None, float]]:
-    """Kind of text and ids -> the paper's model, the standard one, and the best floor at the end.
+PAPER = {
+    row["model"]: curve(row) for row in PAPER_ROWS
+    if (row["text"], row["kind"]) == ("the Pile", "general English, characters")
+}  # fmt: skip
 
-    Floors: n-grams that know the sequence alone, gzip and xz.
-    """
+
+def is_floor(model: str) -> bool:
+    """Is a row of n-grams that know the sequence alone, or of a compressor?"""
+    return model.startswith("n-gram, order") or model in ("gzip", "xz")
+
+
+def _kinds(rows: Sequence[Row]) -> dict[str, tuple[Row, Row | None, float]]:
+    """Kind of text and ids -> the paper's model, the standard one, the best floor at the end."""
     found = {}
     for kind in dict.fromkeys(row["kind"] for row in rows):
         here = {row["model"]: row for row in rows if row["kind"] == kind}
         floors = [
-            list(curve(row).values())[-1]
-            for name, row in here.items()
-            if name.startswith("n-gram, order") or name in ("gzip", "xz")
+            list(curve(row).values())[-1] for name, row in here.items() if is_floor(name)
         ]
         if PAPERS in here and floors:
             found[kind] = here[PAPERS], here.get(STANDARD), min(floors)
@@ -92,7 +96,7 @@ def falls(found: Evidence) -> Ruling | None:
     verdict = graded(
         _fall(row),
         found.margin,
-        math.log2(_at(PAPER_GAUSSIAN, places[0]) / _at(PAPER_GAUSSIAN, places[-1])),
+        math.log2(_at(PAPER[PAPERS], places[0]) / _at(PAPER[PAPERS], places[-1])),
     )
     if verdict != OPPOSITE and not _below_floor(row, floor, found):
         verdict = NOT_SHOWN
@@ -111,21 +115,48 @@ def _excess(row: Row, standard: Row) -> dict[int, float]:
     return {start: ours[start] / theirs[start] - 1 for start in ours if start in theirs}
 
 
-def gap_closes(found: Evidence) -> Ruling | None:
-    """The gap to the standard model shrinks with context."""
+class _Gap(NamedTuple):
+    """The paper's model and the standard one on prose, in the first and in the last window.
+
+    Attributes:
+      first, last: starts of the windows.
+      above: how many times the standard perplexity the model is above it, there and there.
+      perplexities: of both at the end, in words.
+      passes: is the model below what counts in the context give?
+    """
+
+    first: int
+    last: int
+    above: tuple[float, float]
+    perplexities: str
+    passes: bool
+
+
+def _gap(found: Evidence) -> _Gap | None:
     made = _prose(found.rows)
     if made is None or made[1] is None:
         return None
     row, standard, floor = made
     above = _excess(row, standard)
     first, last = list(above)[0], list(above)[-1]
-    text = f"{above[first]:.1f} -> {above[last]:.1f} times at {last}"
-    if not _below_floor(row, floor, found):
+    perplexities = f"{curve(row)[last]:.1f} / {curve(standard)[last]:.1f}"
+    passes = _below_floor(row, floor, found)
+    return _Gap(first, last, (above[first], above[last]), perplexities, passes)
+
+
+def gap_closes(found: Evidence) -> Ruling | None:
+    """The gap to the standard model shrinks with context, by half of the paper's factor."""
+    gap = _gap(found)
+    if gap is None:
+        return None
+    text = f"{gap.above[0]:.1f} -> {gap.above[1]:.1f} times at {gap.last}"
+    if not gap.passes:
         return Ruling(NOT_SHOWN, f"{text}; above counts in the context")
     paper = [
-        _at(PAPER_GAUSSIAN, start) / _at(PAPER_STANDARD, start) - 1 for start in (first, last)
+        _at(PAPER[PAPERS], start) / _at(PAPER[STANDARD], start) - 1
+        for start in (gap.first, gap.last)
     ]
-    shrinks = max(above[first], 1e-9) / max(above[last], 1e-9)
+    shrinks = max(gap.above[0], 1e-9) / max(gap.above[1], 1e-9)
     if shrinks >= paper[0] / paper[1] / 2:
         return Ruling(SHOWN, text)
     return Ruling(graded(math.log2(shrinks), found.margin, math.inf), text)
@@ -133,18 +164,15 @@ def gap_closes(found: Evidence) -> Ruling | None:
 
 def nearly_standard(found: Evidence) -> Ruling | None:
     """Late in a long context the model is nearly as good as a standard one (3.38 / 2.00)."""
-    made = _prose(found.rows)
-    if made is None or made[1] is None:
+    gap = _gap(found)
+    if gap is None:
         return None
-    row, standard, floor = made
-    above = _excess(row, standard)
-    first, last = list(above)[0], list(above)[-1]
-    text = f"{curve(row)[last]:.1f} / {curve(standard)[last]:.1f} at {last}"
-    if not _below_floor(row, floor, found):
+    text = f"{gap.perplexities} at {gap.last}"
+    if not gap.passes:
         return Ruling(NOT_SHOWN, f"{text}; above counts in the context")
-    if last >= 400 and above[last] <= 2 * (3.38 / 2.00 - 1):
+    if gap.last >= 400 and gap.above[1] <= 2 * (3.38 / 2.00 - 1):
         return Ruling(SHOWN, text)
-    return Ruling(DIRECTION if above[last] < above[first] / 2 else NOT_SHOWN, text)
+    return Ruling(DIRECTION if gap.above[1] < gap.above[0] / 2 else NOT_SHOWN, text)
 
 
 def code_fastest(found: Evidence) -> Ruling | None:

@@ -146,6 +146,9 @@ CLAIMS = (
         "without the auxiliary loss zett's form is ruined",
         "arXiv 2503.20083",
         "catastrophic",
+        ABLATIONS,
+        verdicts.auxiliary_needed,
+        scale="hours",
     ),
     Claim(
         "residual_ahead",

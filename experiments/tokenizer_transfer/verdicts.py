@@ -6,8 +6,9 @@ text's own), it decides what a move keeps, above chance; bits/byte alone give a 
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from experiments.compressed_text.verdict_parts import SAME_BITS
 from experiments.compressed_text.wording import pick
 from research.reporting.claims import (
     DIRECTION,
@@ -16,6 +17,7 @@ from research.reporting.claims import (
     SHOWN,
     Evidence,
     Ruling,
+    ends,
     graded,
     null,
     worst,
@@ -24,9 +26,9 @@ from research.reporting.claims import (
 Row = dict[str, Any]
 HYPERNETWORK, TOGETHER = "hypernetwork", "hypernetwork, itself trained on"
 ORIGINAL = "original"
+ZETT, UNTRAINED = "zett's form, identity first", "fvt (no training)"
 CHANCE = 25.0  # % right, of four continuations
-MOVED = 10.0  # points above chance that a model needs before anything can be kept
-SAME_BITS = 0.03  # bits/byte that count as no difference
+MOVED = 10.0  # points above chance that a model surely has before anything can be kept
 
 
 def _by_target(rows: Sequence[Row], *methods: str) -> dict[str, dict[str, Row]]:
@@ -37,25 +39,49 @@ def _by_target(rows: Sequence[Row], *methods: str) -> dict[str, dict[str, Row]]:
     return {target: of for target, of in found.items() if set(methods) <= of.keys()}
 
 
-def _lost(row: Row, original: Row) -> tuple[float, str, str] | None:
-    """(share of the original's quality that is lost, in words, the best verdict it can give).
+class _Lost(NamedTuple):
+    """What a move loses of a model's quality.
 
-    None: the original's accuracy is near chance, so that there is nothing to keep.
+    Attributes:
+      share: of the accuracy above chance; where it was not measured, of bits/byte.
+      at_most: the same at the worse end of the interval of what is kept; None where there is none,
+        as of bits/byte, which give a direction at most.
+      text: in words.
     """
-    bits = f"{original['bits_per_byte']:.2f} -> {row['bits_per_byte']:.2f} bits/byte"
+
+    share: float
+    at_most: float | None
+    text: str
+
+    def verdict(self, limit: float) -> str:
+        """Shown where surely no more than `limit` is lost; up to twice that is the direction."""
+        if self.at_most is not None and self.at_most <= limit:
+            return SHOWN
+        most = limit if self.at_most is None else 2 * limit
+        return DIRECTION if self.share <= most else NOT_SHOWN
+
+
+def _lost(row: Row, original: Row) -> _Lost | None:
+    """What is lost from one row to another.
+
+    None: the original's accuracy is not surely above chance by MOVED, so that there is nothing to
+    keep.
+    """
+    text = f"{original['bits_per_byte']:.2f} -> {row['bits_per_byte']:.2f} bits/byte"
     if row.get("accuracy") is None or original.get("accuracy") is None:
-        return row["bits_per_byte"] / original["bits_per_byte"] - 1, bits, DIRECTION
-    if original["accuracy"] < CHANCE + MOVED:
+        return _Lost(row["bits_per_byte"] / original["bits_per_byte"] - 1, None, text)
+    own, sure = original["accuracy"], ends(original, "accuracy_interval")
+    if (sure[0] if sure else own) < CHANCE + MOVED:
         return None
-    share = 1 - (row["accuracy"] - CHANCE) / (original["accuracy"] - CHANCE)
-    return share, f"{original['accuracy']:.1f} -> {row['accuracy']:.1f} % right, {bits}", SHOWN
 
+    def share(accuracy: float) -> float:
+        return 1 - (accuracy - CHANCE) / (own - CHANCE)
 
-def _little(lost: float, paper: float, most: str) -> str:
-    """At most twice what the paper loses; up to four times, or of bits/byte, is the direction."""
-    if lost <= 2 * paper:
-        return most
-    return DIRECTION if lost <= 4 * paper and most == SHOWN else NOT_SHOWN
+    kept = ends(row, "kept_interval")  # in % of the original's accuracy
+    at_most = share(kept[0] / 100 * own) if kept else None
+    return _Lost(
+        share(row["accuracy"]), at_most, f"{own:.1f} -> {row['accuracy']:.1f} % right, {text}"
+    )
 
 
 def order(found: Evidence) -> Ruling | None:
@@ -119,10 +145,9 @@ def quality_kept(found: Evidence) -> Ruling | None:
     measured = [_lost(row, own) for row in rows]
     if None in measured:
         return Ruling(NOT_SHOWN, f"the model itself has {own['accuracy']:.0f} % right, chance 25")
-    middle = sorted(measured)[len(measured) // 2]
-    lost, text, most = middle
+    middle = sorted(measured, key=lambda lost: lost.share)[len(measured) // 2]
     paper = (76.9 - 73.0) / (76.9 - CHANCE)
-    return Ruling(_little(lost, paper, most), f"{text} (median target)")
+    return Ruling(middle.verdict(2 * paper), f"{middle.text} (median target)")
 
 
 def heuristics_of_donors(found: Evidence) -> Ruling | None:
@@ -197,14 +222,13 @@ def n_shot_near(found: Evidence) -> Ruling | None:
     rows = _ends(found.rows)
     if not {TOGETHER, ORIGINAL} <= rows.keys():
         return None
-    measured = _lost(rows[TOGETHER], rows[ORIGINAL])
-    if measured is None:
+    lost = _lost(rows[TOGETHER], rows[ORIGINAL])
+    if lost is None:
         return Ruling(NOT_SHOWN, "the original is near chance")
-    lost, text, most = measured
     if not _trains(rows, 0.0):
-        return Ruling(NOT_SHOWN, text)
+        return Ruling(NOT_SHOWN, lost.text)
     paper = (76.8 - 74.9) / (76.8 - CHANCE)
-    return Ruling(_little(lost, paper, most), text)
+    return Ruling(lost.verdict(2 * paper), lost.text)
 
 
 # Fine-tuned variants.
@@ -234,11 +258,10 @@ def tuned_kept(found: Evidence) -> Ruling | None:
     rows = _methods(found.rows)
     if not {HYPERNETWORK, ORIGINAL} <= rows.keys():
         return None
-    measured = _lost(rows[HYPERNETWORK], rows[ORIGINAL])
-    if measured is None:
+    lost = _lost(rows[HYPERNETWORK], rows[ORIGINAL])
+    if lost is None:
         return Ruling(NOT_SHOWN, "the variant itself is near chance")
-    lost, text, most = measured
-    return Ruling(_little(lost, 1 - 6.56 / 7.33, most), text)
+    return Ruling(lost.verdict(2 * (1 - 6.56 / 7.33)), lost.text)
 
 
 def task_vector(found: Evidence) -> Ruling | None:
@@ -289,7 +312,7 @@ def alm_ahead(found: Evidence) -> Ruling | None:
 def residual_ahead(found: Evidence) -> Ruling | None:
     """The residual form with the auxiliary loss before zett's, once that has learned something."""
     rows = {row["variant"]: row["bits_per_byte"] for row in found.rows}
-    names = "residual, auxiliary loss", "zett's form, identity first", "fvt (no training)"
+    names = "residual, auxiliary loss", ZETT, UNTRAINED
     if not set(names) <= rows.keys():
         return None
     ours, zetts, untrained = (rows[name] for name in names)
@@ -297,6 +320,22 @@ def residual_ahead(found: Evidence) -> Ruling | None:
     if zetts >= untrained - found.margin:
         return Ruling(NOT_SHOWN, f"{text}; zett's form is not past no training, {untrained:.2f}")
     return Ruling(graded(zetts - ours, found.margin), text)
+
+
+def auxiliary_needed(found: Evidence) -> Ruling | None:
+    """Zett's form learns with the auxiliary loss, and without it stays behind no training."""
+    rows = {row["variant"]: row["bits_per_byte"] for row in found.rows}
+    names = ZETT, "zett's form without auxiliary loss", UNTRAINED
+    if not set(names) <= rows.keys():
+        return None
+    kept, without, untrained = (rows[name] for name in names)
+    text = f"{kept:.2f} with, {without:.2f} without, untrained {untrained:.2f} bits/byte"
+    if kept >= untrained - found.margin:
+        return Ruling(NOT_SHOWN, f"{text}; zett's form is not past no training")
+    verdict = graded(without - kept, found.margin)
+    if verdict == SHOWN and without <= untrained + found.margin:
+        verdict = DIRECTION
+    return Ruling(verdict, text)
 
 
 def shorter_hardly_worse(found: Evidence) -> Ruling | None:
@@ -307,13 +346,13 @@ def shorter_hardly_worse(found: Evidence) -> Ruling | None:
         row = pick(found.rows, language=language, method=HYPERNETWORK)
         if own is None or row is None:
             continue
-        measured = _lost(row, own)
-        kept = measured[1] if measured else "near chance"
+        lost = _lost(row, own)
+        kept = lost.text if lost else "near chance"
         parts.append(f"{language} {row['shorter']:.0f} % shorter, {kept}")
-        if measured is None or row["shorter"] <= 0:
+        if lost is None or row["shorter"] <= 0:
             verdicts.append(NOT_SHOWN)
             continue
-        verdict = _little(measured[0], 1.4 / (72.6 - 100 / 3), measured[2])
+        verdict = lost.verdict(2 * 1.4 / (72.6 - 100 / 3))
         verdicts.append(worst((verdict, DIRECTION)) if row["shorter"] < 7 else verdict)
     return Ruling(worst(verdicts), "; ".join(parts)) if verdicts else None
 
@@ -334,11 +373,13 @@ def far_languages(found: Evidence) -> Ruling | None:
         if None in (own, hyper, focus):
             continue
         verdict = graded(focus["bits_per_byte"] - hyper["bits_per_byte"], found.margin)
-        measured = _lost(hyper, own)
-        if measured is None:
+        lost = _lost(hyper, own)
+        if lost is None:
             verdict = worst((verdict, NOT_SHOWN))
         elif verdict == SHOWN:  # that is, before FOCUS
-            verdict = worst((measured[2], SHOWN if measured[0] <= 0.3 else DIRECTION))
+            fallen = focus.get("accuracy") is not None and focus["accuracy"] <= CHANCE + MOVED
+            kept = lost.verdict(0.3) == SHOWN
+            verdict = SHOWN if kept and fallen else DIRECTION
         verdicts.append(verdict)
         parts.append(f"{language} {hyper['bits_per_byte']:.2f} / {focus['bits_per_byte']:.2f}")
     return Ruling(worst(verdicts), "; ".join(parts) + " bits/byte") if verdicts else None

@@ -4,13 +4,14 @@ import importlib
 import importlib.util
 import pkgutil
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from research.cli.arguments import unknown
 from research.errors import UsageError
-from research.reporting.claims import Claim
+from research.reporting.scales import SCALES as SCALES
 
-SCALES = ("cpu", "hours", "gpu", "paper")
+if TYPE_CHECKING:
+    from research.reporting.claims import Claim
 
 
 class Table(NamedTuple):
@@ -98,7 +99,7 @@ def select(target: str | None) -> list[Table]:
     return [table for table in main if table.paper == paper]
 
 
-def claims(paper: str) -> tuple[Claim, ...]:
+def claims(paper: str) -> tuple["Claim", ...]:
     """What a paper claims, as experiments/<paper>/claims.py lists it; nothing without the file."""
     name = f"experiments.{paper}.claims"
     return importlib.import_module(name).CLAIMS if _exists(name) else ()

@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from research.reporting.scales import SCALES
+
 Row = Mapping[str, Any]
 SHOWN, DIRECTION, NOT_SHOWN, OPPOSITE, NOT_RUN = VERDICTS = (
     "shown", "direction", "not shown", "opposite", "not run",
 )  # fmt: skip
-SCALES = ("paper", "hours", "gpu", "cpu")
-"""Where a claim's rows are looked for, the best record first."""
+BEST_FIRST = SCALES[::-1]
+"""Where a claim's rows are looked for."""
 SEED_SPREAD = ("compressed_text", "seed_spread")
 TWO_SEEDS = ("lexinvariant", "regularization")
 
@@ -81,7 +83,8 @@ class Claim:
       place: section, table or figure.
       paper: its figures there.
       table: "paper/table" of ours that decides, or "benchmarks/NAME"; None: no experiment.
-      decide: what a record says of it, or None where it lacks the rows that decide.
+      decide: what a record says of it, or None where it lacks the rows that decide. "Not run" is
+        said of a record that does not count, and why.
       headline: one of the twelve that README begins with.
       most: the best verdict that rows can give (a picture that no column measures: direction).
       scale: where the rows that decide come from, if no record has them yet.
@@ -162,6 +165,15 @@ def null(cost: float, allowed: float, margin: float) -> str:
     return SHOWN if cost <= allowed and margin <= 2 * allowed else NOT_SHOWN
 
 
+def ends(row: Row, column: str) -> tuple[float, float] | None:
+    """The ends of an interval, of a column with text as "12.5 to 14.0"; None without text."""
+    text = row.get(column)
+    if not text:
+        return None
+    low, high = map(float, text.split(" to "))
+    return low, high
+
+
 def smallest_step(values: Sequence[float]) -> float:
     """Of values that a claim says rise, the smallest step; below zero where one falls."""
     return min(after - before for before, after in zip(values, values[1:], strict=False))
@@ -176,15 +188,17 @@ def judge(paper: str, claim: Claim, records: Records) -> Judged:
     """The verdict by the best record that has the rows for it."""
     if claim.table is None:
         return Judged(paper, claim, NOT_RUN, "no experiment", None)
-    for scale in SCALES:
+    reason = "no record has the rows that decide"
+    for scale in BEST_FIRST:
         record = records.get((*claim.table.split("/"), scale))
         if record is None:
             continue
         spread = spread_of(records, scale)
         ruling = rule(claim, Evidence(record.rows, spread, record.config))
-        if ruling is not None:
+        if ruling is not None and ruling.verdict != NOT_RUN:
             return Judged(paper, claim, *ruling, scale, spread)
-    return Judged(paper, claim, NOT_RUN, "no record has the rows that decide", None)
+        reason = ruling.ours if ruling is not None else reason
+    return Judged(paper, claim, NOT_RUN, reason, None)
 
 
 def rule(claim: Claim, found: Evidence) -> Ruling | None:
@@ -199,10 +213,10 @@ def spread_of(records: Records, scale: str) -> Spread:
     """The widest scatter that was measured: at this scale, else at another, else of two seeds.
 
     Until `seed_spread` has a record, two seeds of one small model (`regularization`, p = 0) stand
-    for it. They saw far less text than a longer run, and short trainings scatter more than long
-    ones, so that this errs against a claim.
+    for it. It is another model on another text, and saw less of it than models of scale hours;
+    whether those scatter as far is not known.
     """
-    every = [scale, *(other for other in SCALES if other != scale)]
+    every = [scale, *(other for other in BEST_FIRST if other != scale)]
     for at in every:
         record = records.get((*SEED_SPREAD, at))
         found = [row["spread"] for row in record.rows if row.get("spread")] if record else []

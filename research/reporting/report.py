@@ -58,7 +58,7 @@ class Section:
     def best(self) -> str | None:
         """The scale of the best record that has rows."""
         measured = {scale for scale, result in self.results.items() if result.rows}
-        return next((scale for scale in claims.SCALES if scale in measured), None)
+        return next((scale for scale in claims.BEST_FIRST if scale in measured), None)
 
 
 def write(directory: Path, sections: Sequence[Section], judged: Sequence[Judged]) -> list[Path]:

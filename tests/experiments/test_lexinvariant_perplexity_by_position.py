@@ -10,7 +10,8 @@ import pytest
 from configs.lexinvariant import perplexity_by_position as configs
 from experiments.lexinvariant import language_models, position_floors
 from experiments.lexinvariant import perplexity_by_position as table
-from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
+from experiments.lexinvariant.position_figures import STARTS
+from experiments.lexinvariant.position_windows import Sequences, row_of
 from research import codecs
 from research.errors import UsageError
 from research.lexinvariance import floors
