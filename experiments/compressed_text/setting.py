@@ -268,8 +268,7 @@ def figures(
 
 
 def _by_position(codec: Codec, corpus: Corpus, config: Setting, workdir: Path) -> float:
-    """Bits a token of counts, on the validation text. A part of the training text is counted, the
-    same whether M2 is trained or opened."""
+    """Of counts of a part of the training text, the same whether M2 is trained or opened."""
     most = position_counts.EXAMPLES * config.examples.stride_bytes
     part = dataclasses.replace(config, train_bytes=min(config.train_bytes, most))
     train, valid = (store(codec, corpus, of, part, workdir) for of in ("train", "valid"))

@@ -1,6 +1,6 @@
 """The 20 claims of "Zero-Shot Tokenizer Transfer" (arXiv 2405.07883), with those of ALM and OMP."""
 
-from experiments.tokenizer_transfer import verdicts
+from experiments.tokenizer_transfer import verdicts_on_moves, verdicts_on_training
 from research.reporting.claims import Claim
 
 ZERO_SHOT = "tokenizer_transfer/zero_shot"
@@ -16,7 +16,7 @@ CLAIMS = (
         "main tables",
         "73.0 / 55.6 of 76.9 %",
         ZERO_SHOT,
-        verdicts.order,
+        verdicts_on_moves.order,
         headline=True,
     ),
     Claim(
@@ -25,7 +25,7 @@ CLAIMS = (
         "main tables",
         "76.9 -> 73.0 %",
         ZERO_SHOT,
-        verdicts.quality_kept,
+        verdicts_on_moves.quality_kept,
         headline=True,
     ),
     Claim(
@@ -34,7 +34,7 @@ CLAIMS = (
         "text",
         "BPE, Unigram, WordPiece",
         ZERO_SHOT,
-        verdicts.any_kind,
+        verdicts_on_moves.any_kind,
     ),
     Claim(
         "n_shot_before_focus",
@@ -42,7 +42,7 @@ CLAIMS = (
         "n-shot table",
         "74.9 / 68.7 %",
         N_SHOT,
-        verdicts.n_shot_before_focus,
+        verdicts_on_training.n_shot_before_focus,
     ),
     Claim(
         "n_shot_near",
@@ -50,7 +50,7 @@ CLAIMS = (
         "n-shot table",
         "76.8 -> 74.9 %",
         N_SHOT,
-        verdicts.n_shot_near,
+        verdicts_on_training.n_shot_near,
         headline=True,
     ),
     Claim(
@@ -59,7 +59,7 @@ CLAIMS = (
         "n-shot table",
         "76.9 -> 76.8 %",
         N_SHOT,
-        verdicts.original_no_better,
+        verdicts_on_training.original_no_better,
     ),
     Claim(
         "original_ahead",
@@ -67,7 +67,7 @@ CLAIMS = (
         "n-shot table",
         "76.8 / 74.9 %",
         N_SHOT,
-        verdicts.original_ahead,
+        verdicts_on_training.original_ahead,
     ),
     Claim(
         "tuned_kept",
@@ -75,7 +75,7 @@ CLAIMS = (
         "MT-Bench table",
         "7.33 -> 6.56",
         TUNED,
-        verdicts.tuned_kept,
+        verdicts_on_training.tuned_kept,
         headline=True,
     ),
     Claim(
@@ -84,7 +84,7 @@ CLAIMS = (
         "MT-Bench table",
         "6.56 / 5.03",
         TUNED,
-        verdicts.tuned_before_focus,
+        verdicts_on_training.tuned_before_focus,
     ),
     Claim(
         "task_vector",
@@ -92,7 +92,7 @@ CLAIMS = (
         "MT-Bench table",
         "6.59 -> 6.82",
         TUNED,
-        verdicts.task_vector,
+        verdicts_on_training.task_vector,
     ),
     Claim(
         "base_rows",
@@ -100,7 +100,7 @@ CLAIMS = (
         "MT-Bench table",
         "7.48 / 7.33",
         TUNED,
-        verdicts.base_rows,
+        verdicts_on_training.base_rows,
     ),
     Claim(
         "shorter_hardly_worse",
@@ -108,7 +108,7 @@ CLAIMS = (
         "XNLI table",
         "14 % shorter, 72.6 -> 71.2 %",
         LANGUAGES,
-        verdicts.shorter_hardly_worse,
+        verdicts_on_moves.shorter_hardly_worse,
     ),
     Claim(
         "far_languages",
@@ -116,7 +116,7 @@ CLAIMS = (
         "XCOPA and MMLU tables",
         "57.1 / 52.2 of 54.6 %",
         LANGUAGES,
-        verdicts.far_languages,
+        verdicts_on_moves.far_languages,
         scale="gpu",
     ),
     Claim(
@@ -125,7 +125,7 @@ CLAIMS = (
         "text",
         "0.9 %",
         "tokenizer_transfer/amortization",
-        verdicts.flops_share,
+        verdicts_on_moves.flops_share,
     ),
     Claim(
         "unigramify",
@@ -133,7 +133,7 @@ CLAIMS = (
         "section 5",
         "99.0 %",
         "benchmarks/unigramify",
-        verdicts.unigramify,
+        verdicts_on_moves.unigramify,
     ),
     Claim(
         "code_tokenizer",
@@ -147,7 +147,7 @@ CLAIMS = (
         "arXiv 2503.20083",
         "catastrophic",
         ABLATIONS,
-        verdicts.auxiliary_needed,
+        verdicts_on_training.auxiliary_needed,
         scale="hours",
     ),
     Claim(
@@ -156,7 +156,7 @@ CLAIMS = (
         "arXiv 2503.20083, Table 10",
         "42.30 / 42.17 %",
         ABLATIONS,
-        verdicts.residual_ahead,
+        verdicts_on_training.residual_ahead,
     ),
     Claim(
         "alm_ahead",
@@ -164,7 +164,7 @@ CLAIMS = (
         "arXiv 2503.20083, Table 4",
         "53.0 / 51.9 %",
         ABLATIONS,
-        verdicts.alm_ahead,
+        verdicts_on_training.alm_ahead,
     ),
     Claim(
         "omp_before_focus",
@@ -172,6 +172,6 @@ CLAIMS = (
         "arXiv 2506.06607",
         "99.1 / 73.4 % kept",
         ZERO_SHOT,
-        verdicts.heuristics_of_donors,
+        verdicts_on_moves.heuristics_of_donors,
     ),
 )

@@ -1,0 +1,59 @@
+"""What a move keeps of a model's quality.
+
+The paper measures accuracy on tasks. Where ours have one too (which of four continuations is the
+text's own), it decides, above chance; bits/byte alone give a direction at most.
+"""
+
+from typing import Any, NamedTuple
+
+from research.reporting.claims import DIRECTION, NOT_SHOWN, SHOWN, ends
+
+Row = dict[str, Any]
+ORIGINAL = "original"
+CHANCE = 25.0  # % right, of four continuations
+MOVED = 10.0  # points above chance that a model surely has before anything can be kept
+
+
+class Lost(NamedTuple):
+    """What a move loses of a model's quality.
+
+    Attributes:
+      share: of the accuracy above chance; where it was not measured, of bits/byte.
+      at_most: the same at the worse end of the interval of what is kept; None where there is none,
+        as of bits/byte, which give a direction at most.
+      text: in words.
+    """
+
+    share: float
+    at_most: float | None
+    text: str
+
+    def verdict(self, limit: float) -> str:
+        """Shown where surely no more than `limit` is lost; up to twice that is the direction."""
+        if self.at_most is not None and self.at_most <= limit:
+            return SHOWN
+        most = limit if self.at_most is None else 2 * limit
+        return DIRECTION if self.share <= most else NOT_SHOWN
+
+
+def lost_of(row: Row, original: Row) -> Lost | None:
+    """What is lost from one row to another.
+
+    None: the original's accuracy is not surely above chance by MOVED, so that there is nothing to
+    keep.
+    """
+    text = f"{original['bits_per_byte']:.2f} -> {row['bits_per_byte']:.2f} bits/byte"
+    if row.get("accuracy") is None or original.get("accuracy") is None:
+        return Lost(row["bits_per_byte"] / original["bits_per_byte"] - 1, None, text)
+    own, sure = original["accuracy"], ends(original, "accuracy_interval")
+    if (sure[0] if sure else own) < CHANCE + MOVED:
+        return None
+
+    def share(accuracy: float) -> float:
+        return 1 - (accuracy - CHANCE) / (own - CHANCE)
+
+    kept = ends(row, "kept_interval")  # in % of the original's accuracy
+    at_most = share(kept[0] / 100 * own) if kept else None
+    return Lost(
+        share(row["accuracy"]), at_most, f"{own:.1f} -> {row['accuracy']:.1f} % right, {text}"
+    )
