@@ -1,6 +1,6 @@
 """What predicting rows costs beside the model that uses them, in FLOPs (the paper's amortization).
 
-    freevocab reproduce tokenizer_transfer/amortization [--scale gpu|paper]
+    freevocab reproduce tokenizer_transfer/amortization [--scale hours|gpu|paper]
 
 Shapes alone are traced, so every scale runs anywhere; the scales differ in the text whose tokens
 are decomposed.
@@ -9,6 +9,7 @@ cpu: 32,768 strings of english-b16 in pieces of the shared model's BPE, 2.57 eac
   row costs 102, 66 and 39 % of a token of llama-25m, tinyllama-1.1b and mistral-7b if padded to 7
   slots, 43, 28 and 17 % packed; a training step 3.1, 2.0 and 1.2 times the model's, packed 1.3, .84
   and .50. The paper's .9 % counts something else.
+hours: all 65,536 strings in pieces of a BPE of 32,000 entries, as many as Mistral-7B has.
 gpu: as cpu, with GPT-2's tokens in those of a BPE of English Wikipedia. Not yet run.
 paper: Mistral-7B, 132.1 MFLOPs a row and 15.4 GFLOPs a token: 0.9 %. Not run here.
 """
@@ -47,10 +48,18 @@ class Config:
     seed: int = 0
 
 
+ENGLISH_B16 = TokenizerConfig("codebook", label="english-b16", path="english-b16")
+
+
 def cpu() -> Config:
     """english-b16's strings in pieces of the shared model's tokenizer."""
-    target = TokenizerConfig("codebook", label="english-b16", path="english-b16")
-    return Config(parts.CPU.text, parts.CPU.tokenizer, target)
+    return Config(parts.CPU.text, parts.CPU.tokenizer, ENGLISH_B16)
+
+
+def hours() -> Config:
+    """All of its strings, in pieces of a tokenizer as large as Mistral-7B's."""
+    tokenizer = TokenizerConfig("bpe", 32_000, "BPE 32k")
+    return Config(parts.HOURS.text, tokenizer, ENGLISH_B16, entries=65_536)
 
 
 def gpu() -> Config:
