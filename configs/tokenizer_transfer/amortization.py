@@ -5,11 +5,13 @@
 Shapes alone are traced, so every scale runs anywhere; the scales differ in the text whose tokens
 are decomposed.
 
-cpu: 32,768 strings of english-b16 in pieces of the shared model's BPE, 2.57 each: 9 s on 2 cores. A
-  row costs 102, 66 and 39 % of a token of llama-25m, tinyllama-1.1b and mistral-7b if padded to 7
-  slots, 43, 28 and 17 % packed; a training step 3.1, 2.0 and 1.2 times the model's, packed 1.3, .84
-  and .50. The paper's .9 % counts something else.
-hours: all 65,536 strings in pieces of a BPE of 32,000 entries, as many as Mistral-7B has.
+cpu: 32,768 strings of english-b16 in pieces of the shared model's BPE of 4,096 entries, 2.46 each:
+  7 s on 2 cores. A row costs 102, 66 and 39 % of a token of llama-25m, tinyllama-1.1b and
+  mistral-7b if padded to 7 slots, 42, 27 and 16 % packed; a training step 3.1, 2.0 and 1.2 times
+  the model's, packed 1.2, .82 and .48. The paper's .9 % counts something else.
+hours: all 65,536 strings in pieces of a BPE of 32,000 entries, as many as Mistral-7B has, 2.25
+  each: 12 s. A row costs 39, 25 and 15 % of a token packed; a training step, of twice as many rows,
+  2.3, 1.5 and .89 times the model's.
 gpu: as cpu, with GPT-2's tokens in those of a BPE of English Wikipedia. Not yet run.
 paper: Mistral-7B, 132.1 MFLOPs a row and 15.4 GFLOPs a token: 0.9 %. Not run here.
 """
