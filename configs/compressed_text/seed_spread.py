@@ -6,8 +6,8 @@ The same training five times, with other initial weights and another order of th
 equal-info windows and for BPE. A claim about trained models counts where a difference exceeds twice
 the widest of these spreads (`freevocab claims`).
 
-cpu: builtin corpus, M1 = byte 5-gram, M2 "mini", 100 steps of 16 x 128 tokens of 12 bits. Not yet
-  run.
+cpu: novels, M1 = byte 5-gram, M2 "mini", 100 steps of 16 x 128 tokens of 12 bits, 20 s each. Five
+  seeds: EqualInfo 2.772 +- .015, BPE 2.309 +- .008 bits/byte.
 hours: novels, M2 "small", 650 steps of 8 x 512 tokens of 12 bits, a sixth of those of the other
   tables, with a whole schedule of their own. Not yet run.
 gpu: text in $FREEVOCAB_DATA, W = 16, M2 25m, 250 steps of 64 x 512. Not yet run.
