@@ -12,12 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What a package may import of ours, besides errors, files, folders and itself.
 # Training uses the standing-alone parts, evaluation uses training, experiments use everything.
-STANDING_ALONE = ("corpora", "codecs", "vocabularies", "models")
+STANDING_ALONE = ("corpora", "tokenizers", "vocabularies", "models", "codecs")
 ALLOWED = {
     "corpora": (),
-    "codecs": ("corpora", "models", "vocabularies"),
+    "tokenizers": (),
     "vocabularies": (),
-    "models": ("vocabularies", "codecs"),
+    "models": ("tokenizers", "vocabularies", "codecs"),
+    "codecs": ("corpora", "tokenizers", "models", "vocabularies"),
     "training": (*STANDING_ALONE, "evaluation", "reporting"),
     "evaluation": (*STANDING_ALONE,),
     "reporting": (),
@@ -26,7 +27,7 @@ ALLOWED = {
     "testing": (*STANDING_ALONE, "training"),
     "cli": (*STANDING_ALONE, "training", "evaluation", "reporting", "lexinvariance", "transfer"),
 }
-BELOW_ALL = ("errors", "files", "folders", "interrupts")
+BELOW_ALL = ("errors", "files", "folders", "interrupts", "numba_jit")
 
 
 def imported(path):

@@ -33,7 +33,7 @@ from configs.compressed_text.parts import (
 
 @dataclass(frozen=True)
 class Config:
-    """Fields: see `experiments.compressed_text.setting`; training_tokens is what a run sees,
+    """Fields: see `experiments.shared.m2_pipeline`; training_tokens is what a run sees,
     example_bytes what is encoded at a time."""
 
     corpus: str

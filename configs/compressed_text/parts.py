@@ -156,7 +156,7 @@ class TrainedTable:
       valid_bytes: text that every row is evaluated on.
       examples: how it is cut.
       seed: initial weights and the order of the data.
-      weights: where trained models come from, see `experiments.weights`.
+      weights: where trained models come from, see `experiments.shared.weights`.
       only: rows to run, by the names of their folders (bytes, equalinfo-w12-n12); empty: all.
     """
 

@@ -52,7 +52,7 @@ class Config:
       model: the lexinvariant model, over the ids of letters.
       probe: on the model.
       lengths: enciphered symbols of a text.
-      conditions: of `research.lexinvariance.ciphers`.
+      conditions: of `research.lexinvariance.ciphers.ciphers`.
       texts: of each length and condition; all solvers get the same ones.
       orders: of the n-grams that climbing is done with.
       beam: hypotheses of the beam search.

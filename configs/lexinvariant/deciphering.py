@@ -75,7 +75,7 @@ class Config:
       window: positions of a window.
       picture_starts, picture_window: of the matrices that are drawn.
       seed: keys, initial weights of the probes and the order of their text.
-      weights: where trained models come from; see `experiments.weights`.
+      weights: where trained models come from; see `experiments.shared.weights`.
     """
 
     text: TextConfig

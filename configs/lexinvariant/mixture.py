@@ -72,7 +72,7 @@ class Config:
       batch_size: samples that are evaluated together.
       delta: the paper's bound holds with probability 1 - delta.
       seed: the chain, its samples, initial weights and draws.
-      weights: where trained models come from; see `experiments.weights`.
+      weights: where trained models come from; see `experiments.shared.weights`.
     """
 
     alphabet: int

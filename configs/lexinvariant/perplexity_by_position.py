@@ -62,7 +62,7 @@ class Config:
       draws: for vocabularies that are drawn, the numbers of draws whose predictions are averaged.
       batch_size: sequences that are evaluated together.
       seed: training and draws.
-      weights: where trained models come from; see `experiments.weights`.
+      weights: where trained models come from; see `experiments.shared.weights`.
       only: folder names of the models that are trained and evaluated ('gaussian-n-gram-heads');
         empty: all.
     """

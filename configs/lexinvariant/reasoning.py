@@ -58,7 +58,7 @@ class Config:
       batch_size: prompts that run together.
       resamples: of the bootstrap.
       seed: training, prompts, draws and resamples.
-      weights: where trained models come from; see `experiments.weights`.
+      weights: where trained models come from; see `experiments.shared.weights`.
     """
 
     texts: tuple[TextConfig, ...]

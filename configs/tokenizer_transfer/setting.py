@@ -128,7 +128,7 @@ class Setting:
       seeds: each repeats everything; tables show means and the widest difference.
       checkpoint: a Hugging Face folder in place of a base model trained here; it brings its own
         tokenizer.
-      weights: where trained models come from, see `experiments.weights`.
+      weights: where trained models come from, see `experiments.shared.weights`.
     """
 
     text: TextConfig

@@ -19,9 +19,9 @@ import numpy as np
 
 from experiments.benchmarks.report import finish
 from research import corpora
-from research.lexinvariance import ciphers, letters
-from research.lexinvariance.ciphers import Cipher
-from research.lexinvariance.solvers import climb
+from research.lexinvariance.ciphers import ciphers, letters
+from research.lexinvariance.ciphers.ciphers import Cipher
+from research.lexinvariance.ciphers.solvers import climb
 
 Row = dict[str, Any]
 ROUNDS = 200

@@ -52,7 +52,7 @@ def run(lanes: int = 2048, length: int = 64, repeats: int = 5, cores: int = 1) -
 
 def _data(lanes: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies [B, T, A] and symbols drawn from them, [B, T]."""
-    from research.codecs.frequencies import integer_frequencies
+    from research.codecs.coder.frequencies import integer_frequencies
 
     random = np.random.default_rng(0)
     drawn = random.dirichlet(np.full(ALPHABET, 0.05), size=4096).astype(np.float32)
@@ -65,7 +65,7 @@ def _ours(frequencies: np.ndarray, symbols: np.ndarray) -> dict[tuple[str, str],
     import jax
     import jax.numpy as jnp
 
-    from research.codecs import coder
+    from research.codecs.coder import coder
 
     upper = np.cumsum(frequencies, axis=2, dtype=np.uint32)
     below = jnp.asarray(upper - frequencies, jnp.uint16)

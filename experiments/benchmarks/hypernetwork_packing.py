@@ -22,7 +22,8 @@ import numpy as np
 from experiments.benchmarks import report
 from research import corpora
 from research.codecs.bpe_codec import BPECodec
-from research.codecs.tokenizer import CodecTokenizer, Pieces
+from research.codecs.codec_tokenizer import CodecTokenizer
+from research.tokenizers import Pieces
 from research.transfer.sampling import Queue, Sampling, TextWindows, byte_store, sample
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, Layout

@@ -30,13 +30,13 @@ import tokenizers  # noqa: E402
 
 from experiments.benchmarks.report import finish  # noqa: E402
 from research import corpora  # noqa: E402
-from research.codecs import tokenizer as tokenizer_files  # noqa: E402
+from research import tokenizers as tokenizer_files  # noqa: E402
 from research.codecs.bpe_codec import BPECodec  # noqa: E402
-from research.codecs.tokenizer_json import byte_alphabet  # noqa: E402
+from research.tokenizers.tokenizer_json import byte_alphabet  # noqa: E402
 from research.transfer import sampling  # noqa: E402
 from research.transfer.sampling import pretokens, substrings  # noqa: E402
 from research.transfer.sampling.batches import encoded  # noqa: E402
-from research.transfer.sampling.sampled import SampledTokenizer  # noqa: E402
+from research.transfer.sampling.sampled_tokenizer import SampledTokenizer  # noqa: E402
 
 GPT2 = "tokenizers/llm/gpt-2/tokenizer.json"
 PARTS = ("count", "sample", "encode", "decompose")

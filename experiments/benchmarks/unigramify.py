@@ -18,9 +18,9 @@ from typing import Any
 
 from experiments.benchmarks import report
 from research import corpora
-from research.codecs.tokenizer import FileTokenizer, load
-from research.codecs.tokenizer.load import of_json
 from research.testing.tokenizers import tokenizer_json
+from research.tokenizers import FileTokenizer, load
+from research.tokenizers.load import of_json
 from research.transfer.unigramify import unigramify
 
 GPT2 = "tokenizers/llm/gpt-2"

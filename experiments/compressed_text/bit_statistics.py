@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import compressors, encoding, setting, wording
-from research.codecs.bits import ids_to_bits
+from experiments.shared import compressors, encoding, m2_pipeline, wording
+from research.codecs.coder.bits import ids_to_bits
 from research.evaluation import statistics
 from research.reporting import plots
 
@@ -45,7 +45,7 @@ def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """Four rows for each stream: n-grams and tokens, plug-in and Miller-Madow. Windows have four
     more: where in them the bits are not uniform."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     examples = _examples(corpus, config.text_bytes, config.example_bytes)
     streams, windows = {}, {}
     for codec_config in config.codecs:
@@ -69,7 +69,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             rows += _rows(name, unit, len(bits), found)
     for name, bits_NxW in windows.items():
         rows += _rows_of_windows(name, bits_NxW, config.longest)
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def _examples(corpus, text_bytes: int, example_bytes: int) -> list[bytes]:

@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import compressors, learned_picture, setting, wording
+from experiments.compressed_text import learned_picture
+from experiments.shared import compressors, m2_pipeline, wording
 from research.reporting import kept_rows
 
 TITLE = "Wide tokens, matched by bytes and by tokens (Table 6)"
-COLUMNS = ("method", "matched", "length", *setting.M2_COLUMNS[1:])
+COLUMNS = ("method", "matched", "length", *m2_pipeline.M2_COLUMNS[1:])
 """length: tokens of a sequence. matched: what the row shares with the first one's sequences."""
 picture = learned_picture.draw
 PAPER_ROWS: list[dict[str, Any]] = [
@@ -32,14 +33,14 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec and length."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     first = config.codecs[0].bits_per_token
     rows = []
     for codec_config, length in zip(config.codecs, config.lengths, strict=True):
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
 
         def measure(codec=codec, codec_config=codec_config, length=length) -> dict[str, Any]:
-            return setting.train_and_evaluate(
+            return m2_pipeline.train_and_evaluate(
                 codec,
                 replace(config, m2=replace(config.m2, length=length)),
                 workdir,
@@ -53,7 +54,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         same_bits = length * codec_config.bits_per_token == config.lengths[0] * first
         matched = ("bytes" if same_bits else "tokens") if rows else "-"
         rows.append(row | {"matched": matched, "length": length})
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import compressors, setting, windows, wording
+from experiments.compressed_text import windows
 from experiments.compressed_text.windows import Intervals
+from experiments.shared import compressors, m2_pipeline, wording
 
 TITLE = "How a window closes, and what can be read back (ours; Table 17)"
 COLUMNS = (
@@ -30,12 +31,12 @@ RULES = ("point", "dyadic", "point+delay")
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each closing rule."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     model = compressors.build_m1(config.m1, corpus, workdir, log)
     intervals = Intervals(model, config.window_bits)
     rows = []
     for rule in RULES:
-        clock = setting.Clock()
+        clock = m2_pipeline.Clock()
         cut = _windows(corpus, intervals, rule, config.num_windows)
         codes = [window.code for window in cut]
         described = windows.decode_as_described(codes, intervals, rule)
@@ -57,7 +58,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         )
     greedy = rows[0]["ratio"]
     rows = [row | {"ratio_to_greedy": row["ratio"] / greedy} for row in rows]
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def _windows(corpus, intervals, rule, count) -> list[windows.Window]:

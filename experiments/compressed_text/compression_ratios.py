@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import compressors, encoding, setting, wording
+from experiments.shared import compressors, encoding, m2_pipeline, wording
 from research.evaluation import bits_per_byte as bpb
-from research.training import example_store, token_store
+from research.training.data import example_store, token_store
 
 FLOOR_BYTES = 50_000  # of validation text on which the floor's cost is measured
 TITLE = "Compression ratios (Tables 1-3 and 12)"
@@ -60,17 +60,17 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec: counted on the validation text, unigram from the train text."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     rows = []
     for codec_config in config.codecs:
         row = _row(codec_config, config, corpus, workdir, log)
         log(f"{row['method']}, V = {row['vocabulary']}: {row['ratio']:.3f} bytes a token")
         rows.append(row)
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
-    clock = setting.Clock()
+    clock = m2_pipeline.Clock()
     codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
     train_ids, _ = _examples(codec, corpus, "train", config.train_bytes, config.example_bytes)
     valid_ids, num_bytes = _examples(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import compressors, encoding, second_model, setting, wording
+from experiments.shared import compressors, encoding, m2_pipeline, second_model, wording
 from research.reporting import kept_rows
 
 TITLE = "Learning the coder: sequence to sequence (Table 5)"
@@ -53,7 +53,7 @@ class Pairs:
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """The byte model alone, then each codec at each task."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     texts = {
         split: draw(
             compressors.documents(corpus, split, config.train_bytes, half), count, config, salt
@@ -81,7 +81,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             coded = {split: quick.encode(of) for split, of in texts.items()}
         name = compressors.method(codec_config)
         rows += [row(name, task, coded) for task in config.tasks]
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def draw(documents: list[bytes], count: int, config, salt: int) -> list[bytes]:
@@ -118,7 +118,7 @@ def pairs(prompts: list[np.ndarray], targets: list[np.ndarray], sep: int, length
 
 
 def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> dict[str, Any]:
-    clock = setting.Clock()
+    clock = m2_pipeline.Clock()
     made = {
         split: _pairs(task, of, coded[split], vocabulary, config.m2.length)
         for split, of in texts.items()

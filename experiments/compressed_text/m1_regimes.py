@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from configs.compressed_text.parts import M1Config
-from experiments.compressed_text import compressors, setting, wording
+from experiments.shared import compressors, m2_pipeline, wording
 from research.codecs.byte_models.protocol import ByteModel
-from research.codecs.codebook import CodebookCodec
-from research.codecs.codebook_build import compile_codebook
+from research.codecs.codebook.build import compile_codebook
+from research.codecs.codebook.codebook import CodebookCodec
 
 TITLE = "M1 for windows: counts or a Transformer, trained everywhere or where windows begin"
 COLUMNS = (
@@ -43,14 +43,14 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """Four rows: two models, two places to learn."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     train = compressors.documents(
         corpus, "train", config.train_bytes, compressors.COMPRESSORS
     )
     valid = compressors.documents(corpus, "valid", config.valid_bytes)
     num_bytes = sum(map(len, train))
 
-    clock = setting.Clock()
+    clock = m2_pipeline.Clock()
     counted = {}
     for regime, rounds in (("everywhere", 0), ("where windows begin", config.rounds)):
         log(f"counting {regime}")
@@ -79,7 +79,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     codec.save(folder / "codec")
     for regime, name in (("everywhere", "text"), ("where windows begin", "window")):
         log(f"training a Transformer {regime}")
-        clock = setting.Clock()
+        clock = m2_pipeline.Clock()
         model, sums = _transformer(config, name, folder, log)
         rows.append(
             {
@@ -96,7 +96,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         )
     for row in rows:
         log(f"{row['method']} {row['learned']}: {row['bytes_per_window']:.3f} bytes a window")
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def bytes_per_window(codec: CodebookCodec, texts: Sequence[bytes]) -> float:
@@ -141,7 +141,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _count(config, train: Sequence[bytes], rounds: int) -> tuple[CodebookCodec, ByteModel]:
-    from research.codecs.codebook_training import train_codebook
+    from research.codecs.codebook.training import train_codebook
 
     return train_codebook(
         train, config.window_bits, beta=config.beta, order=config.order, rounds=rounds

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import learned_picture, setting, wording
+from experiments.compressed_text import learned_picture
 from experiments.compressed_text.verdict_parts import learned_of
+from experiments.shared import m2_pipeline, wording
 
 TITLE = "Resetting M1's context (Table 9, Fig 12)"
-COLUMNS = setting.M2_COLUMNS
+COLUMNS = m2_pipeline.M2_COLUMNS
 picture = learned_picture.draw
 PAPER_ROWS: list[dict[str, Any]] = [
     {
@@ -29,11 +30,11 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-weights_of = setting.weights_of
+weights_of = m2_pipeline.weights_of
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec of the config."""
-    return setting.train_rows(config, workdir, log, table="m1_reset")
+    return m2_pipeline.train_rows(config, workdir, log, table="m1_reset")
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

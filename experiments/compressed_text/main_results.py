@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import main_picture, setting, wording
+from experiments.compressed_text import main_picture
 from experiments.compressed_text.verdict_parts import learned_of
+from experiments.shared import m2_pipeline, wording
 
 TITLE = "Bits/byte against FLOPs/byte (Tables 15 and 17, Figures 3 and 4)"
 COLUMNS = (
@@ -81,7 +82,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-weights_of = setting.weights_of
+weights_of = m2_pipeline.weights_of
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec and size of M2; each M2 is a folder that `generate` opens."""
@@ -89,7 +90,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     for size in config.sizes:
         sized = dataclasses.replace(config, m2=dataclasses.replace(config.m2, size=size))
         models = None if config.weights else workdir / "models" / size
-        trained = setting.train_rows(sized, workdir, log, table="main_results", models=models)
+        trained = m2_pipeline.train_rows(sized, workdir, log, table="main_results", models=models)
         for row in trained:
             rows.append({"group": _group(row["method"]), "size": size} | row)
     return rows

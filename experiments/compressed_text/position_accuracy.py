@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.compressed_text import compressors, second_model, setting, wording
+from experiments.shared import compressors, m2_pipeline, second_model, wording
 from research.models import language_model
 from research.reporting import plots
 from research.training import evaluation, parallelism
@@ -48,10 +48,10 @@ def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each look: steps done, and the accuracy at each position."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     codec = compressors.build_codec(config.codec, config.m1, corpus, workdir, log)
-    train = setting.store(codec, corpus, "train", config, workdir)
-    valid = setting.store(codec, corpus, "valid", config, workdir)
+    train = m2_pipeline.store(codec, corpus, "train", config, workdir)
+    valid = m2_pipeline.store(codec, corpus, "valid", config, workdir)
     per_window = config.codec.window_bits // config.codec.bits_per_token
     positions = window_positions(valid.num_tokens, config.m2.length, per_window)
     evaluate = _evaluator(config.m2, valid.vocab_size, per_window)
@@ -78,7 +78,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         for line in result.history
         if "position 1" in line
     ]
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def window_positions(num_tokens: int, length: int, per_window: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import compressors, setting, wording
+from experiments.shared import compressors, m2_pipeline, wording
 from research.reporting import kept_rows
 
 TITLE = "Spread over seeds (Table 11)"
@@ -41,8 +41,8 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec, of all its seeds."""
-    corpus = setting.load_corpus(config.corpus)
-    codecs = setting.build_codecs(config, corpus, workdir, log)
+    corpus = m2_pipeline.load_corpus(config.corpus)
+    codecs = m2_pipeline.build_codecs(config, corpus, workdir, log)
     rows = []
     for codec_config, codec in zip(config.codecs, codecs.values(), strict=True):
         found = []
@@ -50,7 +50,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             log(f"{compressors.method(codec_config)}, seed {seed}")
 
             def measure(codec=codec, codec_config=codec_config, seed=seed) -> dict[str, Any]:
-                return setting.train_and_evaluate(
+                return m2_pipeline.train_and_evaluate(
                     codec,
                     dataclasses.replace(config, seed=seed),
                     workdir,
@@ -73,7 +73,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 "most": max(bits),
             }
         )
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import compressors, setting, windows, wording
+from experiments.compressed_text import windows
 from experiments.compressed_text.windows import Intervals, Window
+from experiments.shared import compressors, m2_pipeline, wording
 
 TITLE = "What a compressed token means (Tables 7, 8, 14)"
 COLUMNS = ("part", "item", "text", "code", "share")
@@ -37,7 +38,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """Rows of the four parts that COLUMNS describes."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     model = compressors.build_m1(config.m1, corpus, workdir, log)
     intervals = Intervals(model, config.window_bits)
     sentence = list(windows.windows(config.sentence.encode(), intervals, "point"))
@@ -59,7 +60,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     rows += [
         {"part": "code", "item": rule, "share": _fixed_share(found)} for rule, found in cut.items()
     ]
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def shown(cut: list[Window]) -> str:

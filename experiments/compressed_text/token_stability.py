@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import compressors, setting, wording
+from experiments.shared import compressors, m2_pipeline, wording
 from research.evaluation.edit_distance import pairwise_levenshtein
 from research.reporting import plots
 
@@ -45,11 +45,11 @@ def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec."""
-    corpus = setting.load_corpus(config.corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
     texts = [word + b" " + config.sentence.encode() for word in drawn_words(corpus, config)]
     rows = []
     for codec_config in config.codecs:
-        clock = setting.Clock()
+        clock = m2_pipeline.Clock()
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         sequences = codec.encode(texts)
         distances = pairwise_levenshtein(sequences)
@@ -65,7 +65,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             "seconds": clock.seconds(),
         })
         log(f"{rows[-1]['method']}: {rows[-1]['mean_distance']:.2f} of {length:.1f} tokens change")
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def drawn_words(corpus, config) -> list[bytes]:

@@ -23,10 +23,10 @@ from pathlib import Path
 from research import corpora, files
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram import SMOOTHINGS, NGramModel
-from research.codecs.codebook import CodebookCodec
-from research.codecs.codebook_build import compile_codebook
-from research.codecs.codebook_training import train_codebook
-from research.codecs.dictionary import build_dictionary, train_dictionary
+from research.codecs.codebook.build import compile_codebook
+from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook.dictionary import build_dictionary, train_dictionary
+from research.codecs.codebook.training import train_codebook
 from research.codecs.saved import DESCRIPTION
 from research.reporting import results
 

@@ -22,7 +22,7 @@ from experiments.compressed_text.verdict_parts import (
     widths,
     windows,
 )
-from experiments.compressed_text.wording import pick
+from experiments.shared.wording import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import learned_picture, setting, wording
+from experiments.compressed_text import learned_picture
 from experiments.compressed_text.verdict_parts import learned_of
+from experiments.shared import m2_pipeline, wording
 
 TITLE = "Window size (Table 16, Figs 5 and 6)"
-COLUMNS = setting.M2_COLUMNS
+COLUMNS = m2_pipeline.M2_COLUMNS
 picture = learned_picture.draw
 SIZES = ("25m", "113m", "403m", "2b")
 
@@ -32,11 +33,11 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-weights_of = setting.weights_of
+weights_of = m2_pipeline.weights_of
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec of the config."""
-    return setting.train_rows(config, workdir, log, table="window_size")
+    return m2_pipeline.train_rows(config, workdir, log, table="window_size")
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

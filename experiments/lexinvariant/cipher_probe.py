@@ -8,10 +8,11 @@ import jax
 import numpy as np
 
 from configs.lexinvariant.deciphering import ProbeConfig
-from experiments.lexinvariant import language_models
-from experiments.lexinvariant.language_models import Trained
-from research.lexinvariance import enciphered, probe
-from research.lexinvariance.ciphers import Cipher
+from experiments.shared import language_models
+from experiments.shared.language_models import Trained
+from research.lexinvariance import probe
+from research.lexinvariance.ciphers import enciphered
+from research.lexinvariance.ciphers.ciphers import Cipher
 from research.lexinvariance.probe import Frozen
 from research.training.config import TrainConfig
 from research.vocabularies import sequence_keys

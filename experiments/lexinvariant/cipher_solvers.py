@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.compressed_text import wording
-from experiments.compressed_text.setting import with_corpus
-from experiments.lexinvariant import cipher_probe, language_models
-from research.lexinvariance import ciphers, letters, readings
-from research.lexinvariance.ciphers import Cipher
-from research.lexinvariance.solvers import beam, climb, confidence, simple
+from experiments.lexinvariant import cipher_probe
+from experiments.shared import language_models, wording
+from experiments.shared.m2_pipeline import with_corpus
+from research.lexinvariance.ciphers import ciphers, key_decoding, letters
+from research.lexinvariance.ciphers.ciphers import Cipher
+from research.lexinvariance.ciphers.solvers import beam, climb, confidence, simple
 
 TITLE = "Solving ciphers: symbol error rate by length"
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -99,7 +99,7 @@ def _best(rows: list[dict[str, Any]], length: int) -> dict[str, Any]:
 
 
 def _text(corpus, split: str, max_bytes: int) -> list[str]:
-    from experiments.compressed_text import compressors
+    from experiments.shared import compressors
 
     texts = compressors.documents(corpus, split, max_bytes)
     return [text.decode("utf-8", "replace") for text in texts]
@@ -140,11 +140,11 @@ def _solvers(config, model, logs, length) -> Iterator[tuple[str, str, Solver, in
         return beam.solve(c.symbols_L, model, width=config.beam).key_S
 
     yield f"{max(config.orders)}-gram beam of {config.beam:,}", "n-grams", beamed, every
-    for reading in readings.READINGS:
+    for reading in key_decoding.READINGS:
 
         def read(c, n, reading=reading):
             inside_L = c.symbols_L >= 0
-            return readings.key(reading, logs[n][inside_L], c.symbols_L[inside_L], c.occurring)
+            return key_decoding.key(reading, logs[n][inside_L], c.symbols_L[inside_L], c.occurring)
 
         yield f"probe, {reading}", "model", read, every
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import compressors, setting, wording
-from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import language_models
+from experiments.shared import compressors, language_models, m2_pipeline, wording
+from experiments.shared.m2_pipeline import Clock
 from research.evaluation import bits_per_byte as bpb
-from research.lexinvariance import floors, ngrams
-from research.training import batches
-from research.training.token_store import TokenStore
+from research.lexinvariance import baselines, ngrams
+from research.training.data import batches
+from research.training.data.token_store import TokenStore
 
 TITLE = "Do compressed ids carry stable meaning? (ours)"
 COLUMNS = (
@@ -73,7 +72,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             | known[model.ids]
         )
         log(f"{name}, {model.vocabulary}: {bits:.4f} bits/byte")
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def _without_training(config, model, found) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def _without_training(config, model, found) -> dict[str, Any]:
     counted_NxL = np.concatenate([part["weights_BxL"] for part in parts]) > 0
     # EOS is told apart from the text's ids by every vocabulary here, and costs no key; that it is
     # among the ids seen before others makes the floor a little lower, so it stays one.
-    key_NxL = floors.key_nats(targets_NxL, vocab_size=ordinary)
+    key_NxL = baselines.key_nats(targets_NxL, vocab_size=ordinary)
     key = key_NxL[counted_NxL & (targets_NxL < ordinary)].sum()
     by_order = ngrams.nats(targets_NxL, vocab_size=ordinary + 2, order=config.order)
     return {

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments import weights
-from experiments.compressed_text import compressors, wording
-from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import cipher_probe, kept_models, language_models
-from research.lexinvariance import enciphered, key_pictures, probe, readings
+from experiments.lexinvariant import cipher_probe, kept_models
+from experiments.shared import compressors, language_models, weights, wording
+from experiments.shared.m2_pipeline import Clock, with_corpus
+from research.lexinvariance import probe
+from research.lexinvariance.ciphers import enciphered, key_decoding, key_pictures
 from research.lexinvariance.probe import Frozen
 from research.training import loop
-from research.transfer import task_vectors
+from research.transfer.hypernet import task_vectors
 from research.vocabularies import sequence_keys
 
 TITLE = "Precision of the key that a probe reads, by start of the window (Figure 4c)"
@@ -114,7 +114,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             "sequences": len(read),
         }
         seconds = clock.seconds()
-        for reading in readings.READINGS:
+        for reading in key_decoding.READINGS:
             by_start = _precisions(read, reading, letters, config.starts, config.window)
             means = {f"start {start}": float(np.mean(v)) for start, v in by_start.items()}
             spread = float(np.std(by_start[config.starts[-1]]))
@@ -234,7 +234,7 @@ def precision(read: Read, reading: str, letters: np.ndarray, window: slice) -> f
     """Share of a window's cipher symbols that stand for a letter and are read right."""
     plain_L, cipher_L = read.plain_L[window], read.cipher_L[window]
     symbols_S, first_S = np.unique(cipher_L, return_index=True)
-    key_S = readings.key(reading, read.logs_LxA[window], cipher_L, symbols_S)
+    key_S = key_decoding.key(reading, read.logs_LxA[window], cipher_L, symbols_S)
     counted_S = np.isin(plain_L[first_S], letters)
     if not counted_S.any():
         return None

@@ -9,19 +9,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.compressed_text import compressors
-from experiments.compressed_text.setting import Clock
 from experiments.lexinvariant import masked_answers
+from experiments.shared import compressors
+from experiments.shared.m2_pipeline import Clock
 from research import vocabularies
 from research.errors import UsageError
-from research.lexinvariance import part_of_speech
-from research.lexinvariance.part_of_speech import SPLITS, PartOfSpeech
+from research.lexinvariance.tasks import part_of_speech
+from research.lexinvariance.tasks.part_of_speech import SPLITS, PartOfSpeech
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.reporting import kept_rows
-from research.training import evaluation, forgetting, loop
+from research.training import evaluation, loop
 from research.training.config import ForgettingConfig, TrainConfig
+from research.training.optim import forgetting
 
 TITLE = "Context or memory: forgetting schedules on a grammar (arXiv 2406.00053)"
 POINTS = 10

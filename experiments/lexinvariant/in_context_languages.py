@@ -9,15 +9,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.compressed_text import compressors, wording
-from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import language_models
-from research.lexinvariance import automata, baum_welch, ngrams
-from research.lexinvariance.automata import Problems
+from experiments.shared import compressors, language_models, wording
+from experiments.shared.m2_pipeline import Clock
+from research.lexinvariance import baum_welch, ngrams
+from research.lexinvariance.tasks import automata
+from research.lexinvariance.tasks.automata import Problems
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.reporting import kept_rows
-from research.training import batches, loop
+from research.training import loop
+from research.training.data import batches
 
 TITLE = "Languages of random automata, learned in context (ours; ICLL)"
 EXAMPLES = (0, 1, 2, 4, 8, 16)

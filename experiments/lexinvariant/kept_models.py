@@ -1,4 +1,4 @@
-"""How the models of scale hours are kept in the repository; see `experiments.weights`."""
+"""How the models of scale hours are kept in the repository; see `experiments.shared.weights`."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from configs.lexinvariant.parts import ModelConfig
-from experiments.weights import Format
+from experiments.shared.weights import Format
 from research.codecs.protocol import Codec
 from research.files import atomic_path, write_json
 from research.models import saved

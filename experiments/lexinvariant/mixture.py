@@ -8,16 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import weights
-from experiments.compressed_text import compressors, wording
-from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import kept_models, language_models
+from experiments.lexinvariant import kept_models
+from experiments.shared import compressors, language_models, weights, wording
+from experiments.shared.m2_pipeline import Clock
 from research import vocabularies
-from research.lexinvariance import floors, mixtures
+from research.lexinvariance import baselines
+from research.lexinvariance.tasks import mixtures
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.reporting import kept_rows
-from research.training import batches, loop
+from research.training import loop
+from research.training.data import batches
 
 TITLE = "The theorem made visible: distance to the source (ours; Theorem 2.1)"
 COLUMNS = (
@@ -107,7 +108,7 @@ def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str,
     gaps_NxL = mixtures.gaps(p_NxLxA, q_NxLxA)
     nats_NxL = mixtures.nats(q_NxLxA, ids_NxL) - mixtures.nats(p_NxLxA, ids_NxL)
     bits_NxL = np.cumsum(nats_NxL, axis=1) / np.log(2)
-    key_NxL = floors.key_nats(ids_NxL, vocab_size=config.alphabet)
+    key_NxL = baselines.key_nats(ids_NxL, vocab_size=config.alphabet)
     keys_NxL = np.cumsum(key_NxL, axis=1) / np.log(2)
     rows = []
     for length in config.lengths:

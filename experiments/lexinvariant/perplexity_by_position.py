@@ -9,16 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import weights
-from experiments.compressed_text import wording
-from experiments.compressed_text.setting import Clock, with_corpus
-from experiments.lexinvariant import language_models, position_figures, position_picture
+from experiments.lexinvariant import position_figures, position_picture
 from experiments.lexinvariant.position_figures import STARTS, kind
 from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
 from experiments.lexinvariant.position_windows import Sequences, row_of
-from research.lexinvariance import draws, floors
+from experiments.shared import language_models, weights, wording
+from experiments.shared.m2_pipeline import Clock, with_corpus
+from research.lexinvariance import baselines, draws
 from research.models import language_model
-from research.training import token_store
+from research.training.data import token_store
 from research.vocabularies import sequence_keys
 
 TITLE = "Perplexity by position, standard and lexinvariant (Figures 3 and 7)"
@@ -96,7 +95,7 @@ def _of_text(config, text, ids, workdir, log) -> list[dict[str, Any]]:
     clock = Clock()
     found = floors_of(config, sequences)
     if standard_NxL is not None:
-        key_NxL = floors.key_nats(sequences.ids_NxL, vocab_size=sequences.vocab_size)
+        key_NxL = baselines.key_nats(sequences.ids_NxL, vocab_size=sequences.vocab_size)
         found[KEY] = standard_NxL + key_NxL
     rows += _rows(found, sequences, standard_NxL, text, ids, clock, log, floor=True)
     return with_corpus(rows, language_models.load_corpus(text))

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from experiments.lexinvariant.position_windows import Sequences
-from research.lexinvariance import floors, ngrams
+from research.lexinvariance import baselines, ngrams
 
 ORDER = "n-gram, order "
 UNIFORM = "uniform"
@@ -27,10 +27,10 @@ def floors_of(config, sequences: Sequences) -> dict[str, np.ndarray]:
     ids_NxL, vocab_size = sequences.ids_NxL, sequences.vocab_size
     by_order = ngrams.nats(ids_NxL, vocab_size=vocab_size, order=config.order)
     found = {f"{ORDER}{order}": nats_NxL for order, nats_NxL in enumerate(by_order)}
-    for method in floors.COMPRESSORS:
+    for method in baselines.COMPRESSORS:
         found[method] = _compressed(sequences, method)
     found[UNIFORM] = np.full(ids_NxL.shape, math.log(vocab_size))
-    found[NEW_ALONE] = floors.key_nats(ids_NxL, vocab_size=vocab_size)
+    found[NEW_ALONE] = baselines.key_nats(ids_NxL, vocab_size=vocab_size)
     return found
 
 
@@ -39,7 +39,7 @@ def _compressed(sequences: Sequences, method: str) -> np.ndarray:
     ends = [start - 1 + sequences.window for start in sequences.starts]
     lengths = sorted({0, *ends, *(start - 1 for start in sequences.starts)})
     prefixes = [ids_L[:length] for ids_L in sequences.ids_NxL for length in lengths]
-    bits = floors.compressed_bits(sequences.codec.decode(prefixes), method)
+    bits = baselines.compressed_bits(sequences.codec.decode(prefixes), method)
     bits_NxP = bits.reshape(-1, len(lengths))
     column = {length: index for index, length in enumerate(lengths)}
     grown = [

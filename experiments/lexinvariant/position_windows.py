@@ -8,8 +8,8 @@ import numpy as np
 from experiments.lexinvariant.position_figures import STARTS
 from research.codecs.protocol import Codec
 from research.errors import UsageError
-from research.lexinvariance import floors
-from research.training.token_store import TokenStore
+from research.lexinvariance import baselines
+from research.training.data.token_store import TokenStore
 
 
 class Sequences(NamedTuple):
@@ -79,7 +79,7 @@ def row_of(
     row["sequences"] = len(nats)
     if not by_position:
         return row
-    new_NxL = floors.novel(sequences.ids_NxL)
+    new_NxL = baselines.novel(sequences.ids_NxL)
     row["nats"] = float(nats.mean())
     row["nats_seen"] = float(nats[~new_NxL].mean())
     row["nats_new"] = float(nats[new_NxL].mean())

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments import weights
-from experiments.compressed_text import setting, wording
-from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import comparisons, language_models, symbol_tasks
+from experiments.lexinvariant import comparisons, symbol_tasks
 from experiments.lexinvariant.comparisons import MEAN_OF_RATIOS, RATIO_OF_MEANS
 from experiments.lexinvariant.symbol_tasks import SAMPLINGS
+from experiments.shared import language_models, m2_pipeline, weights, wording
+from experiments.shared.m2_pipeline import Clock
 from research.evaluation import bootstrap
-from research.lexinvariance import tasks
+from research.lexinvariance.tasks import tasks
 
 TITLE = "Tasks that only the context can solve: LookUp and Permutation (Tables 1 and 2)"
 COLUMNS = (
@@ -189,7 +188,7 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
                     rows += _chances(where, task, sets[symbols], trained.codec.vocab_size + 2)
     # Models in the config's order, chance last.
     rows.sort(key=lambda row: row["model"] in (CHANCE, COPYING))
-    return setting.with_corpus(rows, language_models.load_corpus(text))
+    return m2_pipeline.with_corpus(rows, language_models.load_corpus(text))
 
 
 def _scores(config, trained, task, symbols, marks, n) -> np.ndarray:

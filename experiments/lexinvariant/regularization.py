@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import setting, wording
-from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import choices, comparisons, language_models, symbol_tasks
-from experiments.lexinvariant.choices import PER_BYTE, SUMMED
-from research.lexinvariance import tasks
+from experiments.lexinvariant import bbh_answers, comparisons, symbol_tasks
+from experiments.lexinvariant.bbh_answers import PER_BYTE, SUMMED
+from experiments.shared import language_models, m2_pipeline, wording
+from experiments.shared.m2_pipeline import Clock
+from research.lexinvariance.tasks import tasks
 
 TITLE = "Lexinvariance as regularization (section 3.6, Figure 8)"
 COLUMNS = (
@@ -67,7 +67,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     """A row of each model as a language model, then its rows on BIG-Bench Hard by shots."""
     of_models: list[dict[str, Any]] = []
     of_choices: list[dict[str, Any]] = []
-    directory = choices.folder(config.bbh)
+    directory = bbh_answers.folder(config.bbh)
     asked, first = None, None
     for variant in config.variants:
         trained = language_models.trained(
@@ -94,7 +94,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         if directory is None:
             continue
         if asked is None:
-            asked = choices.questions(
+            asked = bbh_answers.questions(
                 directory,
                 trained.codec,
                 shots=config.shots,
@@ -104,7 +104,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             )
             of_choices += _guesses(asked)
         clock = Clock()
-        found = choices.accuracies(
+        found = bbh_answers.accuracies(
             trained.params, clean, asked, batch_size=config.bbh_batch_size
         )
         first = found if first is None else first
@@ -113,7 +113,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         shown = ", ".join(f"{row['accuracy']:.1f}" for row in rows)
         log(f"p = {variant.p}, {per}: BIG-Bench Hard {shown} %")
     corpus = language_models.load_corpus(config.text)
-    return setting.with_corpus(of_models + of_choices, corpus)
+    return m2_pipeline.with_corpus(of_models + of_choices, corpus)
 
 
 def _as_model(config, trained, clean) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from research.codecs.protocol import Codec
-from research.lexinvariance import answers, tasks
-from research.lexinvariance.tasks import Prompts, Separators, Symbols
+from research.lexinvariance.tasks import greedy_answers, tasks
+from research.lexinvariance.tasks.tasks import Prompts, Separators, Symbols
 from research.models.language_model import LanguageModelConfig
 
 SAMPLINGS = ("uniform", "by frequency")
@@ -31,6 +31,8 @@ def scores(
     batch_size: int,
     seed: int,
 ) -> np.ndarray:
-    """The share of each prompt's answers that are right, float64 [N]; see `answers.predictor`."""
-    predict = answers.predictor(params, model, length=length, batch_size=batch_size, seed=seed)
+    """The share of each prompt's answers that are right, float64 [N], of `greedy_answers`."""
+    predict = greedy_answers.predictor(
+        params, model, length=length, batch_size=batch_size, seed=seed
+    )
     return tasks.right(predict, prompts, marks).mean(axis=1)

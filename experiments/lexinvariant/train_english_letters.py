@@ -24,8 +24,8 @@ import numpy as np
 
 from research import corpora
 from research.corpora import Corpus
-from research.lexinvariance import ciphers, letters, letters_file
-from research.lexinvariance.letters import LetterNGrams
+from research.lexinvariance.ciphers import ciphers, letters, letters_file
+from research.lexinvariance.ciphers.letters import LetterNGrams
 from research.reporting import results
 
 COLUMNS = (

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from experiments.compressed_text.wording import pick
+from experiments.shared.wording import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from experiments.compressed_text.wording import pick
 from experiments.lexinvariant.position_figures import PAPER_ROWS
+from experiments.shared.wording import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,

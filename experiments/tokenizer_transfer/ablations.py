@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
-from experiments.compressed_text.setting import Clock
-from experiments.tokenizer_transfer import base_models, hypernetworks, moves
+from experiments.shared import m2_pipeline, wording
+from experiments.shared.m2_pipeline import Clock
+from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
 
 TITLE = "Ablations of the hypernetwork: bits/byte with one part changed"
 COLUMNS = (
@@ -37,7 +37,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     seeds = config.setting.seeds
     base = base_models.trained(config.setting, seeds[0], workdir, log)
     targets = [
-        moves.target(config.setting, base, wanted, workdir, log)
+        transfer_methods.target(config.setting, base, wanted, workdir, log)
         for wanted in config.setting.targets
     ]
     rows = [_row(FVT, [_bits("fvt", base, targets, None, seeds[0])], targets)]
@@ -48,7 +48,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         bits, falling = [], []
         for seed in seeds:
             found = hypernetworks.trained(changed, base, seed, workdir, log, keep=False)
-            bits.append(_bits(moves.HYPERNETWORK, base, targets, found, seed))
+            bits.append(_bits(transfer_methods.HYPERNETWORK, base, targets, found, seed))
             falling.append(found.falling)
         row = _row(name, bits, targets) | {"seconds": clock.seconds()}
         if None not in falling:
@@ -57,13 +57,15 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         log(f"{name}: {rows[-1]['bits_per_byte']:.4f} bits/byte")
     first = rows[1]["bits_per_byte"]
     rows = [rows[0], *(row | {"worse": row["bits_per_byte"] - first} for row in rows[1:])]
-    return setting.with_corpus(rows, base.corpus)
+    return m2_pipeline.with_corpus(rows, base.corpus)
 
 
 def _bits(method, base, targets, found, seed) -> list[float]:
     """Bits/byte of each target."""
     return [
-        moves.evaluate(base, moves.table(method, base, to, found, seed), to).bits_per_byte
+        transfer_methods.evaluate(
+            base, transfer_methods.table(method, base, to, found, seed), to
+        ).bits_per_byte
         for to in targets
     ]
 

@@ -9,10 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.compressed_text import setting, wording
-from experiments.lexinvariant import language_models
-from experiments.tokenizer_transfer import targets
-from research.codecs.tokenizer import CodecTokenizer
+from experiments.shared import language_models, m2_pipeline, wording
+from experiments.tokenizer_transfer import target_tokenizers
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
 from research.training import estimate
@@ -36,8 +35,8 @@ PAPER_ROWS: list[dict[str, Any]] = [
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """A row for each model and layout; nothing is computed but shapes."""
     corpus = language_models.load_corpus(config.text)
-    source = CodecTokenizer(targets.build(config.tokenizer, corpus, workdir, log))
-    target = targets.build(config.target, corpus, workdir, log)
+    source = CodecTokenizer(target_tokenizers.build(config.tokenizer, corpus, workdir, log))
+    target = target_tokenizers.build(config.target, corpus, workdir, log)
     counts_T = source.decompose([token for token in target.token_bytes() if token]).counts_T
     counts_T = counts_T[: config.entries]
     rows = []
@@ -65,7 +64,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 }
             )
             log(f"{name}, {label}: a step of the network is {3 * forward / step:.2f} of the model")
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def _layouts(config, counts_T) -> list[tuple[str, Layout]]:

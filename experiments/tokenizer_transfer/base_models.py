@@ -10,17 +10,17 @@ import numpy as np
 
 from configs.lexinvariant.parts import ModelConfig, TextConfig
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
-from experiments import weights
-from experiments.compressed_text import second_model
-from experiments.lexinvariant import kept_models, language_models
-from experiments.tokenizer_transfer import targets
+from experiments.lexinvariant import kept_models
+from experiments.shared import language_models, second_model, weights
+from experiments.tokenizer_transfer import target_tokenizers
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.protocol import Codec
-from research.codecs.tokenizer import CodecTokenizer
 from research.corpora import Corpus
 from research.models import saved
 from research.models.language_model import LanguageModelConfig
-from research.training import batches, evaluation, token_store
-from research.training.token_store import TokenStore
+from research.training import evaluation
+from research.training.data import batches, token_store
+from research.training.data.token_store import TokenStore
 from research.transfer import source_model
 from research.vocabularies import learned
 from research.vocabularies.table import Table
@@ -103,7 +103,7 @@ def kept(
     log: Log,
 ) -> Kept:
     """A model on the setting's text: from the weights of that name, or trained; see
-    `experiments.weights`.
+    `experiments.shared.weights`.
 
     Args:
       tokenizer: whose ids it reads.
@@ -111,7 +111,7 @@ def kept(
     corpus = language_models.load_corpus(config.text)
 
     def train():
-        codec = targets.build(tokenizer, corpus, workdir, log)
+        codec = target_tokenizers.build(tokenizer, corpus, workdir, log)
         found = language_models.trained(
             model, config.text, seed=seed, workdir=workdir, log=log, codec=codec
         )

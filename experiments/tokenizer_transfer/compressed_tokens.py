@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
-from experiments.compressed_text.setting import Clock
-from experiments.tokenizer_transfer import base_models, hypernetworks, moves
-from research.codecs.tokenizer import CodecTokenizer
+from experiments.shared import m2_pipeline, wording
+from experiments.shared.m2_pipeline import Clock
+from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.transfer import matching
-from research.transfer.heuristics import subwords
+from research.transfer.methods import subwords
 from research.vocabularies.table import Table
 
 TITLE = "From BPE to compressed ids and back, without training (ours)"
@@ -38,11 +38,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         }
     ]
     for wanted in config.targets:
-        to = moves.target(config.setting, base, wanted, workdir, log)
+        to = transfer_methods.target(config.setting, base, wanted, workdir, log)
         for method in config.methods:
             clock = Clock()
-            there = moves.table(method, base, to, found, seed)
-            sums = moves.evaluate(base, there, to)
+            there = transfer_methods.table(method, base, to, found, seed)
+            sums = transfer_methods.evaluate(base, there, to)
             back = base_models.evaluate(base, base.params, _back(base, to, there, seed), own_store)
             facts = {name: value for name, value in to.facts().items() if name in COLUMNS}
             rows.append(
@@ -57,7 +57,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             )
             there_and_back = f"{sums.bits_per_byte:.3f} there, {back.bits_per_byte:.3f} back"
             log(f"{to.label}, {method}: {there_and_back}")
-    return setting.with_corpus(rows, base.corpus)
+    return m2_pipeline.with_corpus(rows, base.corpus)
 
 
 def _back(base, to, there: Table, seed: int) -> Table:
@@ -69,7 +69,7 @@ def _back(base, to, there: Table, seed: int) -> Table:
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
     """How much a move to compressed ids costs beside one to ordinary tokens."""
     lines: list[str | None] = []
-    hyper = [row for row in rows if row["method"] == moves.HYPERNETWORK]
+    hyper = [row for row in rows if row["method"] == transfer_methods.HYPERNETWORK]
     if hyper:
         shown = ", ".join(f"{row['target']} {row['lost']:.3f}" for row in hyper)
         lines.append(f"bits/byte lost by the hypernetwork's table: {shown}")

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import setting, wording
-from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import language_models
-from experiments.tokenizer_transfer import base_models, hypernetworks, moves
+from experiments.shared import language_models, m2_pipeline, wording
+from experiments.shared.m2_pipeline import Clock
+from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
 
 TITLE = "A tokenizer for each language: length and quality (the paper's XNLI and XCOPA tables)"
 COLUMNS = ("language", "method", "bits_per_byte", "lost", "tokens_per_byte", "shorter", "overlap",
@@ -21,7 +20,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
     {
         "group": "paper",
         "language": "15 of XNLI, mean",
-        "method": moves.HYPERNETWORK,
+        "method": transfer_methods.HYPERNETWORK,
         "accuracy": 71.2,
         "shorter": 14.0,
     },
@@ -48,10 +47,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             }
         )
         wanted = dataclasses.replace(config.target, label=f"{config.target.label}, {text.name}")
-        to = moves.target(config.setting, there, wanted, workdir, log)
+        to = transfer_methods.target(config.setting, there, wanted, workdir, log)
         for method in config.methods:
             clock = Clock()
-            sums = moves.evaluate(base, moves.table(method, there, to, found, seed), to)
+            table = transfer_methods.table(method, there, to, found, seed)
+            sums = transfer_methods.evaluate(base, table, to)
             facts = {name: value for name, value in to.facts().items() if name in COLUMNS}
             rows.append(
                 facts
@@ -65,14 +65,14 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 }
             )
             log(f"{text.name}, {method}: {sums.bits_per_byte:.4f} bits/byte")
-    return setting.with_corpus(rows, base.corpus)
+    return m2_pipeline.with_corpus(rows, base.corpus)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:
     """How much shorter each language becomes, and how much worse."""
     lines = []
     for row in rows:
-        if row["method"] == moves.HYPERNETWORK:
+        if row["method"] == transfer_methods.HYPERNETWORK:
             focus = wording.pick(rows, language=row["language"], method="focus")
             beside = f", FOCUS {focus['bits_per_byte']:.3f}" if focus else ""
             lines.append(

@@ -6,23 +6,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.compressed_text import compressors, setting, wording
-from experiments.compressed_text.setting import Clock
-from experiments.lexinvariant import language_models
+from experiments.shared import compressors, language_models, m2_pipeline, wording
+from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import (
     accuracy,
     base_models,
-    continued,
+    finetune,
     hypernetworks,
-    moves,
     n_shot_training,
+    transfer_methods,
 )
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.protocol import Codec
 from research.evaluation.continuations import Item
 from research.training import loop
-from research.training.token_store import TokenStore
-from research.transfer import task_vectors
+from research.training.data.token_store import TokenStore
+from research.transfer.hypernet import task_vectors
 from research.vocabularies.table import Table
 
 TITLE = "A fine-tuned model moved with its base model's hypernetwork (the paper's MT-Bench table)"
@@ -48,7 +47,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
         "kept": 100 * score / 7.33,
     }
     for method, score in (
-        (ORIGINAL, 7.33), (BASE_ROWS, 7.48), ("focus", 5.03), (moves.HYPERNETWORK, 6.56),
+        (ORIGINAL, 7.33), (BASE_ROWS, 7.48), ("focus", 5.03), (transfer_methods.HYPERNETWORK, 6.56),
         ("n-shot, lambda 0", 6.59), ("n-shot, lambda 0.3", 6.75), ("n-shot, lambda 0.5", 6.82),
         ("n-shot, lambda 0.7", 6.77),
     )
@@ -86,18 +85,18 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     base = base_models.trained(config.setting, seed, workdir, log)
     found = hypernetworks.trained(config.setting, base, seed, workdir, log)
     corpus = language_models.load_corpus(config.text)
-    model = continued.model_of(base, config.steps, config.learning_rate)
+    model = finetune.model_of(base, config.steps, config.learning_rate)
     log(f"fine-tuning on {config.text.name}")
-    store = continued.train_store(corpus, base.codec, config.text.train_bytes, workdir)
+    store = finetune.train_store(corpus, base.codec, config.text.train_bytes, workdir)
     runs = workdir / "runs" / f"fine_tuned-{compressors.key(config)}"
-    tuned = continued.train(
+    tuned = finetune.train(
         base, base.table, store, model, seed=seed, workdir=runs / "tuned", log=log
     )
     tuned_base = base._replace(
         params=tuned.params, table=tuned.table, corpus=corpus, text=config.text
     )
     wanted = config.setting.targets[config.target]
-    to = moves.target(config.setting, tuned_base, wanted, workdir, log)
+    to = transfer_methods.target(config.setting, tuned_base, wanted, workdir, log)
     asked = accuracy.asked(config.setting, corpus)
     own = base_models.valid_store(tuned_base, base.codec, workdir)
     own_N = accuracy.right(base, tuned.params, tuned.table, base.codec, asked)
@@ -110,9 +109,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     measure = _Measure(base, to.codec, to.store, asked, own_N)
     for method in config.methods:
         clock = Clock()
-        of_tuned = moves.table(method, tuned_base, to, found, seed)
-        of_base = moves.table(method, base, to, found, seed)
-        if method == moves.HYPERNETWORK:
+        of_tuned = transfer_methods.table(method, tuned_base, to, found, seed)
+        of_base = transfer_methods.table(method, base, to, found, seed)
+        if method == transfer_methods.HYPERNETWORK:
             rows.append(measure.row(OWN_ROWS, tuned.params, of_tuned))
             of_tuned = of_base  # the paper: the base model's rows, predicted, in the tuned model
         row = measure.row(method, tuned.params, of_tuned)
@@ -124,7 +123,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     first = rows[0]["bits_per_byte"]
     name = {"model": f"{config.setting.model.size}, {config.text.name}"}
     rows = [name | row | {"lost": row["bits_per_byte"] - first} for row in rows]
-    return setting.with_corpus(rows, corpus)
+    return m2_pipeline.with_corpus(rows, corpus)
 
 
 def _n_shot(
@@ -133,7 +132,7 @@ def _n_shot(
     """The base model and its hypernetwork trained on with the new tokenizer: the rows predicted
     then in the tuned model, with lambda times what happened to the trunk."""
     log("n-shot: the base model and its hypernetwork go on in the target's tokens")
-    model = continued.model_of(base, config.n_shot_steps, config.learning_rate)
+    model = finetune.model_of(base, config.n_shot_steps, config.learning_rate)
     settings = config.setting.hypernetwork
     done = n_shot_training.train(
         base, found, settings, to, model, seed=seed, workdir=workdir, run=run, log=log

@@ -9,26 +9,21 @@ from typing import Any, NamedTuple
 import jax
 
 from configs.tokenizer_transfer.setting import HypernetworkTraining, Setting
-from experiments import weights
-from experiments.compressed_text import compressors
-from experiments.tokenizer_transfer import base_models, targets
+from experiments.shared import compressors, weights
+from experiments.tokenizer_transfer import base_models, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
 from research import files
 from research.codecs.bytes_codec import BytesCodec
-from research.codecs.tokenizer import CodecTokenizer, Tokenizer
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError
-from research.training import loop, token_store
+from research.tokenizers import Tokenizer
+from research.training import loop
 from research.training.config import TrainConfig
-from research.transfer import (
-    hypernetwork_file,
-    matching,
-    prediction,
-    sampling,
-    source_model,
-    training,
-)
+from research.training.data import token_store
+from research.transfer import matching, sampling, source_model
+from research.transfer.hypernet import hypernetwork_file, prediction, training
+from research.transfer.hypernet.objective_config import Objective
 from research.transfer.matching import Match
-from research.transfer.objective_config import Objective
 from research.transfer.sampling import sampler
 from research.transfer.source_model import SourceModel
 from research.vocabularies import hypernetwork
@@ -61,7 +56,7 @@ class Trained(NamedTuple):
 def trained(
     config: Setting, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
 ) -> Trained:
-    """The hypernetwork of a setting: from its weights, or trained; see `experiments.weights`.
+    """The hypernetwork of a setting: from its weights, or trained (`experiments.shared.weights`).
 
     Args:
       keep: off for one of many, whose weights are not kept.
@@ -125,7 +120,7 @@ def beginning(
     config: Setting, base: Base, params: Any, network: HypernetworkConfig, workdir: Path, log: Log
 ) -> dict[str, float]:
     """Bits/byte of a little text in the first target's tokens, for a record and a test."""
-    codec = targets.build(config.targets[0], base.corpus, workdir, log)
+    codec = target_tokenizers.build(config.targets[0], base.corpus, workdir, log)
     tokenizer = CodecTokenizer(codec)
     found = Trained(params, network, None, {}, 0.0)
     match = matching.match(base.tokenizer, tokenizer)
@@ -301,7 +296,7 @@ class _Watched:
         self._draws = sampling.SampledBatches(
             sampling_of(settings), [(windows, 1.0)], length=settings.length, seed=seed
         )
-        codecs = [targets.build(one, base.corpus, workdir, log) for one in config.targets]
+        codecs = [target_tokenizers.build(one, base.corpus, workdir, log) for one in config.targets]
         self._entries = {
             one.label: getattr(codec, "match_bytes", codec.token_bytes)()
             for one, codec in zip(config.targets, codecs, strict=True)

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import compressors, setting, wording
-from experiments.compressed_text.setting import Clock
+from experiments.shared import compressors, m2_pipeline, wording
+from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import (
     accuracy,
     base_models,
-    continued,
+    finetune,
     hypernetworks,
-    moves,
     n_shot_training,
+    transfer_methods,
 )
-from experiments.tokenizer_transfer.continued import Continued
+from experiments.tokenizer_transfer.finetune import Continued
 from research.reporting import kept_rows
 from research.training import loop
 from research.transfer import source_model
@@ -65,8 +65,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
     found = hypernetworks.trained(config.setting, base, seed, workdir, log)
-    to = moves.target(config.setting, base, config.setting.targets[config.target], workdir, log)
-    model = continued.model_of(base, config.steps, config.learning_rate)
+    wanted = config.setting.targets[config.target]
+    to = transfer_methods.target(config.setting, base, wanted, workdir, log)
+    model = finetune.model_of(base, config.steps, config.learning_rate)
     asked = accuracy.asked(config.setting, base.corpus)
     own_N = accuracy.right(base, base.params, base.table, base.codec, asked)
     rows = []
@@ -78,7 +79,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         facts = [start, source_model.digest(base.table)]
         rows.append(kept_rows.kept(workdir, config, facts, measure))
         loop.remove(run)
-    return setting.with_corpus(_with_saved(rows), base.corpus)
+    return m2_pipeline.with_corpus(_with_saved(rows), base.corpus)
 
 
 def _row(
@@ -89,7 +90,7 @@ def _row(
     done = _trained(start, config, base, found, to, model, seed, workdir, run, log)
     points = done.points
     row = {"target": to.label, "start": start, "bits_per_byte": points[-1].bits_per_byte}
-    row |= dict(continued.names_of(points, model.batch_size * model.length))
+    row |= dict(finetune.names_of(points, model.batch_size * model.length))
     codec = base.codec if start == ORIGINAL else to.codec
     right_N = accuracy.right(base, done.params, done.table, codec, asked)
     row |= accuracy.columns(right_N, own_N)
@@ -112,9 +113,9 @@ def _trained(start, config, base, found, to, model, seed, workdir, run, log) -> 
         return n_shot_training.train(
             base, found, settings, to, model, workdir=workdir, run=run, **watched
         )
-    table = base.table if original else moves.table(start, base, to, found, seed)
-    store = continued.train_store(base.corpus, codec, base.text.train_bytes, workdir)
-    return continued.train(base, table, store, model, workdir=run, **watched)
+    table = base.table if original else transfer_methods.table(start, base, to, found, seed)
+    store = finetune.train_store(base.corpus, codec, base.text.train_bytes, workdir)
+    return finetune.train(base, table, store, model, workdir=run, **watched)
 
 
 def _say(log, start, line):

@@ -7,15 +7,16 @@ from typing import Any
 
 from configs.lexinvariant.parts import ModelConfig
 from configs.tokenizer_transfer.setting import HypernetworkTraining
-from experiments.lexinvariant import language_models
-from experiments.tokenizer_transfer import continued, hypernetworks
+from experiments.shared import language_models
+from experiments.tokenizer_transfer import finetune, hypernetworks
 from experiments.tokenizer_transfer.base_models import Base
-from experiments.tokenizer_transfer.continued import Continued, Log, Point
-from experiments.tokenizer_transfer.moves import Target
+from experiments.tokenizer_transfer.finetune import Continued, Log, Point
+from experiments.tokenizer_transfer.transfer_methods import Target
 from research.codecs.bytes_codec import BytesCodec
-from research.training import token_store
-from research.transfer import sampling, training
-from research.transfer.fixed_tokenizer import FixedBatches
+from research.training.data import token_store
+from research.transfer import sampling
+from research.transfer.hypernet import training
+from research.transfer.hypernet.fixed_tokenizer import FixedBatches
 from research.transfer.source_model import SourceModel
 from research.vocabularies.table import Table
 
@@ -77,4 +78,4 @@ def train(
         log=log,
     )
     params = {**base.params, "trunk": done.trunk}
-    return Continued(params, table(done.params), continued.curve(first, done.history))
+    return Continued(params, table(done.params), finetune.curve(first, done.history))

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compressed_text import setting, wording
-from experiments.compressed_text.setting import Clock
+from experiments.shared import m2_pipeline, wording
+from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import (
     accuracy,
     base_models,
     hypernetworks,
-    moves,
+    transfer_methods,
     zero_shot_picture,
 )
 from research.evaluation import bits_per_byte as bpb
@@ -56,7 +56,7 @@ ORIGINAL = "original"
 
 
 def _paper(target: str, group: str, **figures: float) -> list[dict[str, Any]]:
-    names = {"hypernetwork": moves.HYPERNETWORK, "focus": "focus", "original": ORIGINAL}
+    names = {"hypernetwork": transfer_methods.HYPERNETWORK, "focus": "focus", "original": ORIGINAL}
     rows = []
     for name, value in figures.items():
         row = {"group": group, "target": target, "method": names[name], "accuracy": value}
@@ -99,14 +99,16 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     log(f"own tokenizer: {_said(rows[0])}, {rows[0]['tokens_per_byte']:.4f} tokens/byte")
     found = {seed: hypernetworks.trained(config, base, seed, workdir, log) for seed in config.seeds}
     for index, wanted in enumerate(config.targets):
-        donor = moves.donor_table(config, index, workdir, log)
-        target = moves.target(config, base, wanted, workdir, log, donor=donor)
+        donor = transfer_methods.donor_table(config, index, workdir, log)
+        target = transfer_methods.target(config, base, wanted, workdir, log, donor=donor)
         of_target = []
         for method in target.methods(config.methods):
             clock = Clock()
-            seeds = config.seeds if moves.draws(method) else config.seeds[:1]
-            tables = [moves.table(method, base, target, found[seed], seed) for seed in seeds]
-            sums = [moves.evaluate(base, made, target) for made in tables]
+            seeds = config.seeds if transfer_methods.draws(method) else config.seeds[:1]
+            tables = [
+                transfer_methods.table(method, base, target, found[seed], seed) for seed in seeds
+            ]
+            sums = [transfer_methods.evaluate(base, made, target) for made in tables]
             right_SxN = np.stack(
                 [accuracy.right(base, base.params, made, target.codec, asked) for made in tables]
             )
@@ -117,7 +119,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             of_target.append(row | {"seconds": clock.seconds()})
             log(f"{target.label}, {method}: {_said(row)}")
         rows += _with_recovered(of_target)
-    return setting.with_corpus(rows, base.corpus)
+    return m2_pipeline.with_corpus(rows, base.corpus)
 
 
 def _said(row: dict[str, Any]) -> str:
@@ -147,8 +149,10 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         figures = {
             row["method"]: row["bits_per_byte"] for row in rows if row["target"] == target
         }
-        hyper = min(moves.HYPERNETWORKS, key=lambda name: figures.get(name, np.inf))
-        rivals = {name: figures[name] for name in figures if name not in moves.HYPERNETWORKS}
+        hyper = min(transfer_methods.HYPERNETWORKS, key=lambda name: figures.get(name, np.inf))
+        rivals = {
+            name: figures[name] for name in figures if name not in transfer_methods.HYPERNETWORKS
+        }
         rival = min(rivals, key=rivals.__getitem__)
         lines.append(
             f"{target}: {hyper} {figures[hyper]:.3f} bits/byte, the best method that is not trained"

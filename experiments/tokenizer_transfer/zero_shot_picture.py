@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text.wording import pick
+from experiments.shared.wording import pick
 from research.reporting import plots
 
 Row = dict[str, Any]

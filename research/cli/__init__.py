@@ -84,8 +84,8 @@ COMMANDS = {
         "train a language model whose ids mean nothing",
     ),
     "train hypernetwork": Command(
-        "research.transfer.command_config:TrainHypernetwork",
-        "research.transfer.commands:train_hypernetwork",
+        "research.transfer.hypernet.command_config:TrainHypernetwork",
+        "research.transfer.hypernet.commands:train_hypernetwork",
         "train a network that predicts a model's table for any tokenizer",
     ),
     "transfer": Command(

@@ -50,7 +50,7 @@ def run(options: Decipher) -> None:
     """
     if options.seconds <= 0 or (options.restarts is not None and options.restarts < 1):
         raise UsageError("--seconds must be above 0 and --restarts at least 1")
-    from research.lexinvariance import cipher_text, decipher, solving
+    from research.lexinvariance.ciphers import cipher_text, decipher, solving
 
     solve = solving.make(
         seconds=min(options.seconds, 1.0) if options.follow else options.seconds,

@@ -37,7 +37,7 @@ def run(options: Export) -> None:
       FreevocabError: a damaged folder.
     """
     from research.models import pretrained, saved
-    from research.transfer.rewriting import target_files
+    from research.transfer.convert import target_files
 
     check_out(options.out, [("--model", options.model)], mark=pretrained.CONFIG)
     params, config, _, _ = saved.load(options.model)

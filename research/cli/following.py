@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from research.cli.decipher import page
 from research.errors import FreevocabError
-from research.lexinvariance import cipher_text
+from research.lexinvariance.ciphers import cipher_text
 
 _PAUSE = 0.05  # seconds without input after which what has arrived is solved
 _END, _CLEAR_LINE, _BACKSPACE = "\x04", "\x15", "\x7f\b"

@@ -70,10 +70,10 @@ def run(options: Transfer) -> None:
     """Transfers, or says what would be done.
 
     Raises:
-      UsageError: for a wrong request; see `research.transfer.rewriting.request.check`.
+      UsageError: for a wrong request; see `research.transfer.convert.request.check`.
       FreevocabError: for damaged files.
     """
-    from research.transfer.rewriting import command, request
+    from research.transfer.convert import command, request
 
     given = dataclasses.asdict(options)
     dry_run = given.pop("dry_run")

@@ -43,8 +43,8 @@ def run(options: Unigramify) -> None:
       FreevocabError: damaged.
     """
     from research import corpora, files
-    from research.codecs.tokenizer import load
-    from research.training.token_store import first_bytes
+    from research.tokenizers import load
+    from research.training.data.token_store import first_bytes
     from research.transfer.unigramify import unigram_json, unigramify
 
     out = Path(options.out)

@@ -20,10 +20,10 @@ KINDS = {
     "gzip": "research.codecs.gzip_codec:GZipCodec",
     "sentencepiece": "research.codecs.sentencepiece_codec:SentencePieceCodec",
     "bpe": "research.codecs.bpe_codec:BPECodec",
-    "arithmetic": "research.codecs.arithmetic:ArithmeticCodec",
-    "equal-info": "research.codecs.equal_info:EqualInfoCodec",
+    "arithmetic": "research.codecs.arithmetic.arithmetic:ArithmeticCodec",
+    "equal-info": "research.codecs.windows.equal_info:EqualInfoCodec",
     "letters": "research.codecs.letters_codec:LettersCodec",
-    "codebook": "research.codecs.codebook:CodebookCodec",
+    "codebook": "research.codecs.codebook.codebook:CodebookCodec",
 }
 
 _WITHOUT_FILES = ("bytes", "characters", "gzip", "letters")

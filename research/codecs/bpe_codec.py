@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from research.codecs import saved, tokenizer_json
-from research.codecs.protocol import each_as_bytes
-from research.codecs.static_vocabulary import StaticVocabulary
-from research.codecs.text_spans import cut, encode_spans, training_pieces
+from research.codecs import saved
 from research.codecs.unrecoverable import unrecoverable_share
 from research.errors import FreevocabError, UsageError
+from research.tokenizers import tokenizer_json
+from research.tokenizers.static_vocabulary import StaticVocabulary
+from research.tokenizers.text_spans import cut, each_as_bytes, encode_spans, training_pieces
 
 TOKENIZER_FILE = "tokenizer.json"
 # Without pre-tokenization a text is one word. Lines and parts of lines bound the trainer's work.

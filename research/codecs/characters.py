@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from research.codecs import saved
-from research.codecs.protocol import each_as_bytes
-from research.codecs.static_vocabulary import StaticVocabulary
+from research.tokenizers.static_vocabulary import StaticVocabulary
+from research.tokenizers.text_spans import each_as_bytes
 
 SUBSTITUTE = 26  # ASCII's own sign for "a character that could not be represented"
 

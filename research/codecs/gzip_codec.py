@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from research.codecs import saved
-from research.codecs.bits import bits_to_ids, bytes_to_bits, check_bits_per_token, ids_to_bits
-from research.codecs.protocol import each_as_bytes
-from research.codecs.static_vocabulary import checked
+from research.codecs.coder.bits import bits_to_ids, bytes_to_bits, check_bits_per_token, ids_to_bits
 from research.errors import UsageError
+from research.tokenizers.static_vocabulary import checked
+from research.tokenizers.text_spans import each_as_bytes
 
 RAW_DEFLATE = -zlib.MAX_WBITS
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from research.codecs import saved
-from research.codecs.protocol import each_as_bytes
-from research.codecs.static_vocabulary import StaticVocabulary
+from research.tokenizers.static_vocabulary import StaticVocabulary
+from research.tokenizers.text_spans import each_as_bytes
 
 LETTERS = b"abcdefghijklmnopqrstuvwxyz "
 _OTHERS = re.compile(rb"[^a-z]+")

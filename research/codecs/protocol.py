@@ -1,12 +1,10 @@
 """What every codec offers: text to ids and back."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-
-from research.errors import FreevocabError, UsageError
 
 
 @runtime_checkable
@@ -53,34 +51,3 @@ class Codec(Protocol):
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes a folder that `codecs.load` opens: codec.json and what it names."""
-
-
-def each_as_bytes(texts: Iterable[bytes | str]) -> Iterator[bytes]:
-    """`as_bytes` of every text.
-
-    Raises:
-      UsageError: if `texts` is a single text, which would be taken apart letter by letter.
-    """
-    if isinstance(texts, str | bytes | bytearray | memoryview):
-        raise UsageError("a list of texts is wanted, not one text: write [text]")
-    return map(as_bytes, texts)
-
-
-def as_bytes(text: bytes | str) -> bytes:
-    """`str` as UTF-8 (escaped bytes of undecodable input come back), bytes as they are.
-
-    Raises:
-      UsageError: if it is neither.
-      FreevocabError: if the text holds a lone surrogate, which has no UTF-8.
-    """
-    if isinstance(text, bytes | bytearray | memoryview):
-        return bytes(text)
-    if not isinstance(text, str):
-        raise UsageError(f"a text is bytes or str, not {type(text).__name__}")
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise FreevocabError(
-            f"character {error.start} of the text is a lone surrogate, which UTF-8 cannot hold:"
-            " give the text as bytes"
-        ) from error

@@ -10,21 +10,19 @@ import io
 import itertools
 import os
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from research.codecs import saved, sentencepiece_model
-from research.codecs.protocol import each_as_bytes
-from research.codecs.static_vocabulary import StaticVocabulary
-from research.codecs.text_spans import cut, encode_spans, training_pieces
+from research.codecs import saved
 from research.codecs.unrecoverable import unrecoverable_share
 from research.errors import FreevocabError, UsageError
+from research.tokenizers import sentencepiece_model
+from research.tokenizers.static_vocabulary import StaticVocabulary
+from research.tokenizers.text_spans import cut, each_as_bytes, encode_spans, training_pieces
 
-SPACE = "\u2581"
 # The trainer passes over a sentence that holds its mark for unknown characters.
 UNKNOWN = "\u2585"
 MODEL_FILE = "sentencepiece.model"
@@ -51,9 +49,9 @@ class SentencePieceCodec(StaticVocabulary):
         self._model = model
         self._piece = piece
         rules = sentencepiece_model.normalization(model)
-        self._processor = processor(model)
+        self._processor = sentencepiece_model.processor(model)
         pieces = range(self._processor.vocab_size())
-        super().__init__([token_bytes(self._processor, id_) for id_ in pieces])
+        super().__init__([sentencepiece_model.token_bytes(self._processor, id_) for id_ in pieces])
         byte_ids = {self._tokens[id_]: id_ for id_ in pieces if self._processor.is_byte(id_)}
         self.lossless = rules.is_identity and len(byte_ids) == 256
         self._prefix = rules.add_dummy_prefix
@@ -89,13 +87,13 @@ class SentencePieceCodec(StaticVocabulary):
             raise UsageError(f"a lossless sentencepiece needs vocab_size >= 300, not {vocab_size}")
         model = io.BytesIO()
         pieces = training_pieces(
-            texts, size=PIECE, max_bytes=max_bytes, reserved=SPACE + UNKNOWN
+            texts, size=PIECE, max_bytes=max_bytes, reserved=sentencepiece_model.SPACE + UNKNOWN
         )
         first = next(pieces, None)
         if first is None:
             raise FreevocabError("sentencepiece cannot train: the texts are empty")
         try:
-            _library().SentencePieceTrainer.train(
+            sentencepiece_model.library().SentencePieceTrainer.train(
                 sentence_iterator=itertools.chain([first], pieces),
                 model_writer=model,
                 model_type="unigram",
@@ -170,44 +168,11 @@ class SentencePieceCodec(StaticVocabulary):
         if not self.lossless:
             ids = self._processor.encode(data.decode("utf-8", "replace"))
             return np.array(ids, np.int32)
-        return encode_spans(data, SPACE, self._encode_text, self._byte_ids)
+        return encode_spans(data, sentencepiece_model.SPACE, self._encode_text, self._byte_ids)
 
     def _encode_text(self, text: str) -> list[np.ndarray]:
         pieces = [text] if self._piece is None else cut(text, self._piece)
         return [np.array(self._processor.encode(piece), np.int32) for piece in pieces]
-
-
-def _library():
-    with warnings.catch_warnings():
-        # Its SWIG types have no __module__, which Python 3.12 remarks upon.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import sentencepiece
-    return sentencepiece
-
-
-def processor(model: bytes):
-    """sentencepiece's own object for a serialised model.
-
-    Raises:
-      FreevocabError: not a sentencepiece model.
-    """
-    try:
-        opened = _library().SentencePieceProcessor(model_proto=model)
-    except RuntimeError as error:
-        raise sentencepiece_model.damaged() from error
-    if not model or not opened.vocab_size():
-        raise sentencepiece_model.damaged()
-    return opened
-
-
-def token_bytes(processor, id_: int) -> bytes:
-    """What a piece stands for; nothing if it is a control piece or the unknown one."""
-    piece = processor.id_to_piece(id_)
-    if processor.is_control(id_) or processor.is_unknown(id_):
-        return b""
-    if processor.is_byte(id_):
-        return bytes([int(piece[1:-1], 16)])
-    return piece.replace(SPACE, " ").encode()
 
 
 def _reason(error: Exception) -> str:

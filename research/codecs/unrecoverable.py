@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from research.codecs.protocol import Codec, as_bytes
+from research.codecs.protocol import Codec
+from research.tokenizers.text_spans import as_bytes
 
 PART = 1 << 14
 

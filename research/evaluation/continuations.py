@@ -18,7 +18,7 @@ import numpy as np
 
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError
-from research.evaluation import options
+from research.evaluation import multiple_choice as options
 from research.models.language_model import LanguageModelConfig
 
 _BORDERS = np.frombuffer(b" \n", np.uint8)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.codecs import compiled
+from research import numba_jit
 from research.errors import UsageError
 from research.lexinvariance import ngrams
 
@@ -70,7 +70,7 @@ def fit(
     edges_AxNxN = np.array(edges_AxNxN, np.float64)
     objective_N = np.zeros(iterations)
     arrays = (np.asarray(symbols_T, np.int64), np.asarray(ends_N, np.int64))
-    compiled.compiled(_em)(edges_AxNxN, *arrays, pseudo_count, objective_N)
+    numba_jit.compiled(_em)(edges_AxNxN, *arrays, pseudo_count, objective_N)
     return Fit(edges_AxNxN, objective_N)
 
 

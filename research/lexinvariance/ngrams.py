@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.codecs import compiled
+from research import numba_jit
 from research.errors import UsageError
 
 MAX_ORDER = 5
@@ -100,8 +100,8 @@ def context_counts(ids_BxL: np.ndarray, order: int) -> Counts:
     ranks_BxL, num_seen = first_occurrence(ids_BxL)
     shape = (order + 1, *ranks_BxL.shape)
     counts = Counts(*(np.zeros(shape, np.int32) for _ in range(3)))
-    if compiled.available():
-        compiled.compiled(_count)(ranks_BxL, num_seen, *counts)
+    if numba_jit.available():
+        numba_jit.compiled(_count)(ranks_BxL, num_seen, *counts)
         return counts
     for position, counts_NxBxA in enumerate(_scan(ranks_BxL, order, num_seen)):
         here_1xBx1 = ranks_BxL[None, :, position, None]

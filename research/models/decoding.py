@@ -11,9 +11,9 @@ import numpy as np
 
 from research.errors import UsageError
 from research.models import trunk
+from research.models.batch_invariant import one_by_one
 from research.models.cache import Cache
 from research.models.language_model import LanguageModelConfig
-from research.models.rows import one_by_one
 from research.models.sampling import sample
 from research.vocabularies import learned
 from research.vocabularies.cross_entropy import masked_logits

@@ -4,7 +4,7 @@
     X.safetensors    arrays named by their path, e.g. trunk/layers/mlp/up/kernel; stored as
                      float32, or as bfloat16 to save room, which is read as float32
 
-Shared by `research.models.saved` and `research.transfer.hypernetwork_file`.
+Shared by `research.models.saved` and `research.transfer.hypernet.hypernetwork_file`.
 """
 
 import dataclasses

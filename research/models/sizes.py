@@ -62,7 +62,7 @@ class TrunkConfig:
       scan_layers: one compiled block run `num_layers` times; False unrolls (slower to compile,
         a little faster to run). The parameters are the same either way: stacked, layer first.
       row_invariant: decode rows one after another, so that a row's numbers depend on nothing but
-        that row, whatever the batch and its size; slow, see `research.models.rows`.
+        that row, whatever the batch and its size; slow, see `research.models.batch_invariant`.
       ngram_heads: orders of the n-gram heads of every block, see `research.models.ngram_heads`;
         whole sequences only, no decoding.
       norm: 'rms'; 'rms_plus_one', which multiplies by 1 + scale (Gemma); or 'layer', with a bias.

@@ -34,13 +34,13 @@ import jax
 import jax.numpy as jnp
 
 from research.models.attention import Attention, Surroundings
+from research.models.batch_invariant import one_by_one
 from research.models.cache import Cache, from_prompt, init_cache, reset_rows, slot_distances
 from research.models.mlp import MLP
 from research.models.ngram_heads import NGramHeads
 from research.models.norms import norm
 from research.models.placement import split_batch
 from research.models.projection import Projection
-from research.models.rows import one_by_one
 from research.models.sizes import TrunkConfig
 
 __all__ = ["Trunk", "apply", "decode_step", "init", "init_cache", "prefill", "reset_rows"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from research.corpora import Corpus, load, splits
-from research.training.token_store import TokenStore
+from research.training.data.token_store import TokenStore
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from research import corpora
-from research.codecs.tokenizer import sentencepiece_json
+from research.tokenizers import sentencepiece_json
 
 KINDS = ("byte-level", "byte-fallback", "prefixed", "wordpiece", "unigram", "words")
 # Options of sentencepiece's trainer.

@@ -16,12 +16,13 @@ from research.errors import UsageError
 from research.files import shown
 from research.models import language_model, saved
 from research.models.language_model import LanguageModelConfig
-from research.training import batches, distributed, evaluation, parallelism, token_store
+from research.training import distributed, evaluation, parallelism
 from research.training.command_configs import TrainLexinvariant, TrainM1, TrainM2
 from research.training.config import ParallelismConfig, TrainConfig
+from research.training.data import batches, token_store
+from research.training.data.token_store import TokenStore
 from research.training.evaluation import Sums
 from research.training.metrics import quantity
-from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]

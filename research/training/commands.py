@@ -11,14 +11,16 @@ from typing import Any
 import jax
 
 from research import codecs, corpora
-from research.codecs import bytes_codec, frequencies
+from research.codecs import bytes_codec
+from research.codecs.coder import frequencies
 from research.errors import UsageError
 from research.files import check_apart
 from research.models import decoding, language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
-from research.training import byte_windows, distributed, loop, parallelism, streaming
 from research.training import command_parts as parts
+from research.training import distributed, loop, parallelism
 from research.training.command_configs import Generate, TrainM1, TrainM2
+from research.training.data import byte_windows, streaming
 from research.training.evaluate_command import evaluate
 from research.training.evaluation import Sums
 

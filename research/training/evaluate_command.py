@@ -5,20 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from research import corpora
-from research.codecs import tokenizer as tokenizers
+from research import corpora, tokenizers
 from research.codecs.protocol import Codec
-from research.codecs.tokenizer import Tokenizer
 from research.corpora import Corpus, text
 from research.errors import UsageError
 from research.evaluation.bits_per_byte import with_lost_bytes
 from research.models import pretrained, saved
 from research.models.pretrained import PretrainedLM
+from research.tokenizers import Tokenizer
 from research.training import command_parts as parts
-from research.training import distributed, foreign_batches, parallelism, token_store
+from research.training import distributed, parallelism
 from research.training.command_configs import Evaluate
+from research.training.data import hf_eval_batches, token_store
+from research.training.data.token_store import TokenStore
 from research.training.evaluation import Sums
-from research.training.token_store import TokenStore
 
 Log = Callable[[str], None]
 _LONGEST = 2048  # tokens of a window where the model would take more
@@ -72,7 +72,7 @@ def _foreign(options: Evaluate, log: Log) -> Sums:
     if lm.config.trunk.positions == "learned" and length > lm.context:
         raise UsageError(f"--length {length}: this model has {lm.context} positions")
     store = _store(options, tokenizer, log)
-    marks = foreign_batches.marks(tokenizer, lm.raw)
+    marks = hf_eval_batches.marks(tokenizer, lm.raw)
     sums = _foreign_sums(options, lm, store, marks, length)
     ids = f"{tokenizer.vocab_size:,} ids, {lm.config.rows:,} rows; {lm.family}"
     for line in _report(options, tokenizer, ids, store, sums, marks.words(_names(tokenizer))):
@@ -85,17 +85,17 @@ def _foreign_sums(
     options: Evaluate,
     lm: PretrainedLM,
     store: TokenStore,
-    marks: foreign_batches.Marks,
+    marks: hf_eval_batches.Marks,
     length: int,
 ) -> Sums:
     mesh = parallelism.make_mesh(options.parallelism)
     rows = parts.evaluation_rows(mesh, options.batch_size)
-    stream = foreign_batches.evaluation_batches(
+    stream = hf_eval_batches.evaluation_batches(
         store, marks, batch_size=rows, length=length, **parts.share(mesh)
     )
     sums = parts.evaluator(lm.config, options.parallelism)(lm.params, stream, store.num_bytes)
     # What has nothing before it is charged as if all ids were as likely.
-    charged = foreign_batches.tokens(store, marks) - sums.tokens
+    charged = hf_eval_batches.tokens(store, marks) - sums.tokens
     nats = sums.nats + charged * float(np.log(lm.config.rows))
     return sums._replace(nats=nats, tokens=sums.tokens + charged)
 

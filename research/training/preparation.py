@@ -11,10 +11,11 @@ from jax.sharding import Mesh
 
 from research.errors import FreevocabError
 from research.training import estimate as estimates
-from research.training import forgetting, parallelism, sharding_rules
+from research.training import parallelism, sharding_rules
 from research.training import step as steps
 from research.training.config import ForgettingConfig, TrainConfig
-from research.training.optimizers import make_optimizer
+from research.training.optim import forgetting
+from research.training.optim.optimizers import make_optimizer
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import TrainState
 
@@ -31,7 +32,7 @@ class Prepared:
       step: (state, batch) -> (state, metrics), compiled; see `research.training.step`.
       estimate: memory and FLOPs of a step.
       config: what it was made for.
-      forget: (state, forgetting config, seed) -> state; see `research.training.forgetting`. None
+      forget: (state, forgetting config, seed) -> state; see `training.optim.forgetting`. None
         without forgetting.
     """
 

@@ -183,7 +183,7 @@ def state_shardings(
     """NamedSharding of each array of an optimizer's state: its parameter's, by name.
 
     A state array belongs to the parameter whose name is the end of its own; below such a name,
-    'row' and 'col' are Adafactor's factors (`research.training.adafactor`), which keep the
+    'row' and 'col' are Adafactor's factors (`research.training.optim.adafactor`), which keep the
     splits of the axes that they keep. Scalars and arrays of no parameter are whole everywhere.
 
     Raises:

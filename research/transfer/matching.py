@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.codecs.tokenizer import ROLES, Tokenizer
 from research.errors import FreevocabError, UsageError
+from research.tokenizers import ROLES, Tokenizer
 from research.vocabularies.table import Table
 
 

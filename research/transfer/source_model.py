@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from research.codecs.tokenizer import CodecTokenizer, Tokenizer
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.models.language_model import LanguageModelConfig
+from research.tokenizers import Tokenizer
 from research.vocabularies import learned
 from research.vocabularies.hypernetwork import HypernetworkConfig
 from research.vocabularies.table import Table

@@ -26,11 +26,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.codecs import tokenizer_json
-from research.codecs.tokenizer.file_tokenizer import FileTokenizer
-from research.codecs.tokenizer.protocol import Pieces
 from research.errors import UsageError
-from research.transfer.unigramify_program import Rows
+from research.tokenizers import tokenizer_json
+from research.tokenizers.file_tokenizer import FileTokenizer
+from research.tokenizers.protocol import Pieces
+from research.transfer.unigramify_lp import Rows
 from research.transfer.unigramify_words import Entries, Pretokens, differing
 
 _GRID = 2.0**-20

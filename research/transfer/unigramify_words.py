@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.codecs import trie as tries
-from research.codecs.compiled import compiled
-from research.codecs.tokenizer.file_tokenizer import FileTokenizer
-from research.codecs.tokenizer.protocol import Pieces
+from research.numba_jit import compiled
+from research.tokenizers import trie as tries
+from research.tokenizers.file_tokenizer import FileTokenizer
+from research.tokenizers.protocol import Pieces
 from research.transfer.sampling.pretokens import Words
 from research.transfer.sampling.segmenters import Unigram
 

@@ -15,7 +15,7 @@ import pytest
 from research import corpora
 from research.cli import decipher as command
 from research.cli import following
-from research.lexinvariance import cipher_text, ciphers, decipher, letters
+from research.lexinvariance.ciphers import cipher_text, ciphers, decipher, letters
 
 ASCII = [chr(code) for code in range(33, 127)]
 GREEK = [chr(code) for code in range(0x391, 0x3A2)] + [chr(code) for code in range(0x3B1, 0x3CA)]

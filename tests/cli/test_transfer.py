@@ -10,8 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from research import codecs
-from research.codecs import tokenizer as tokenizers
+from research import codecs, tokenizers
 from research.models import language_model, pretrained, saved, sizes
 from research.models.pretrained import shards
 from research.testing.codecs import TinyCodec

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs import bits
+from research.codecs.coder import bits
 from research.errors import FreevocabError, UsageError
 
 cases = settings(max_examples=40, deadline=None, derandomize=True)

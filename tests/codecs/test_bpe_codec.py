@@ -6,8 +6,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from research.codecs.bpe_codec import BPECodec
-from research.codecs.tokenizer_json import byte_alphabet
 from research.errors import FreevocabError, UsageError
+from research.tokenizers.tokenizer_json import byte_alphabet
 
 TOPICS = "".join(text for _, text in sorted(pydoc_data.topics.topics.items()))[:60_000]
 HOSTILE = b"  a\tb  \xff\xe2\x96\x81\xc2\xbd\n\0\xf0\x9f\xa6\x8a \xed\xa0\x80"

@@ -3,8 +3,8 @@ import pytest
 
 from research.codecs.bytes_codec import BytesCodec
 from research.codecs.protocol import Codec
-from research.codecs.static_vocabulary import StaticVocabulary
 from research.errors import FreevocabError
+from research.tokenizers.static_vocabulary import StaticVocabulary
 
 CODEC = BytesCodec()
 

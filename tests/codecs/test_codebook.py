@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from research import codecs, folders
-from research.codecs import codebook, codebook_build, codebook_file
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.codebook import CodebookCodec
-from research.codecs.codebook_build import compile_codebook
-from research.codecs.codebook_training import train_codebook
+from research.codecs.codebook import build, codebook, codebook_file
+from research.codecs.codebook.build import compile_codebook
+from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook.training import train_codebook
 from research.errors import FreevocabError, UsageError
 from tests.codecs import bigint_reference as reference
 
@@ -183,7 +183,7 @@ def test_a_wrong_model_is_refused():
 
 def test_batches_do_not_change_the_codebook(monkeypatch):
     codec, model = ngram_codebook()
-    monkeypatch.setattr(codebook_build, "_BATCH", 7)
+    monkeypatch.setattr(build, "_BATCH", 7)
     assert compile_codebook(model, 12).fingerprint() == codec.fingerprint()
 
 
@@ -201,7 +201,7 @@ def test_without_a_compiler(monkeypatch):
     texts = [TEXT[:500], b"", b"\xff\x00"]
     ids = codec.encode(texts)
     monkeypatch.setattr(codebook, "available", lambda: False)
-    monkeypatch.setattr("research.codecs.trie.available", lambda: False)
+    monkeypatch.setattr("research.tokenizers.trie.available", lambda: False)
     for compiled, plain in zip(ids, codec.encode(texts), strict=True):
         np.testing.assert_array_equal(compiled, plain)
     assert codec.decode(ids) == texts

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research import codecs
-from research.codecs import codebook_export
-from research.codecs.codebook import CodebookCodec
+from research.codecs.codebook import codebook_export
+from research.codecs.codebook.codebook import CodebookCodec
 
 tokenizers = pytest.importorskip("tokenizers")
 

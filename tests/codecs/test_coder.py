@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs import coder, host_coder
-from research.codecs.frequencies import integer_frequencies
+from research.codecs.coder import coder, host_coder
+from research.codecs.coder.frequencies import integer_frequencies
 
 _spec = importlib.util.spec_from_file_location(
     "bigint_reference", Path(__file__).with_name("bigint_reference.py")

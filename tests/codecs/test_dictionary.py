@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research import codecs, corpora
-from research.codecs import dictionary, lookahead
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.codebook import CodebookCodec
-from research.codecs.dictionary import build_dictionary, probable_strings, train_dictionary
+from research.codecs.codebook import dictionary, lookahead
+from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook.dictionary import build_dictionary, probable_strings, train_dictionary
 from research.errors import UsageError
 
 BYTES = {bytes([byte]) for byte in range(256)}

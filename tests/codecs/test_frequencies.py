@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs.frequencies import frequencies_from_counts, integer_frequencies
+from research.codecs.coder.frequencies import frequencies_from_counts, integer_frequencies
 from research.errors import UsageError
 
 _spec = importlib.util.spec_from_file_location(

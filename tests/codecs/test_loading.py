@@ -165,7 +165,7 @@ import hashlib
 import numpy as np
 
 from research.codecs import saved
-from research.codecs.static_vocabulary import StaticVocabulary
+from research.tokenizers.static_vocabulary import StaticVocabulary
 
 
 class CharacterPairs(StaticVocabulary):
@@ -221,7 +221,7 @@ def test_importing_and_the_plain_codecs_bring_nothing_heavy():
     program = (
         "import sys\n"
         "from research import codecs\n"
-        "from research.codecs import container\n"
+        "from research.codecs.container import container\n"
         "codecs.names(); codecs.load('bytes'); codecs.load('gzip')\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
     )

@@ -2,8 +2,8 @@
 
 import pytest
 
-from research.codecs.protocol import as_bytes
 from research.errors import FreevocabError
+from research.tokenizers.text_spans import as_bytes
 
 
 def test_text_becomes_utf8_and_undecodable_bytes_come_back():

@@ -7,11 +7,11 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs import sentencepiece_model
 from research.codecs.sentencepiece_codec import PIECE, SentencePieceCodec
-from research.codecs.text_spans import cut, spans, training_pieces
 from research.codecs.unrecoverable import common_subsequence_length, unrecoverable_share
 from research.errors import FreevocabError, UsageError
+from research.tokenizers import sentencepiece_model
+from research.tokenizers.text_spans import cut, spans, training_pieces
 
 TOPICS = "".join(text for _, text in sorted(pydoc_data.topics.topics.items()))[:60_000]
 ANY = settings(max_examples=60, deadline=None, derandomize=True)

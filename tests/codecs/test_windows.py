@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs import limbs, windows
-from research.codecs.frequencies import integer_frequencies
-from research.codecs.host_windows import HostWindows
-from research.codecs.window_rules import WindowRules
+from research.codecs.coder import multiword
+from research.codecs.coder.frequencies import integer_frequencies
+from research.codecs.windows import windows
+from research.codecs.windows.host_windows import HostWindows
+from research.codecs.windows.window_rules import WindowRules
 from research.errors import UsageError
 
 _spec = importlib.util.spec_from_file_location(
@@ -51,7 +52,7 @@ class RandomModel:
         return np.array([self.row(context) for context in contexts], np.uint32)
 
 
-def _value(digits: limbs.Digits, row: int) -> int:
+def _value(digits: multiword.Digits, row: int) -> int:
     return sum(int(d[row]) << 16 * g for g, d in enumerate(digits))
 
 
@@ -94,7 +95,7 @@ def test_locate_finds_the_child_that_holds_the_point():
     sums = np.concatenate([np.zeros((batch, 1), int), np.cumsum(frequencies, 1)], 1)
     table = jnp.asarray(sums, jnp.uint32)
     codes = random.integers(0, 2**32, batch)
-    target = limbs.unstack(
+    target = multiword.unstack(
         jnp.asarray([[c & 0xFFFF, c >> 16, 0] for c in codes.tolist()], jnp.uint32)
     )
     whole = windows.whole(32, jnp.zeros(batch))

@@ -9,7 +9,7 @@ import pytest
 
 from research.codecs.bytes_codec import BytesCodec
 from research.errors import FreevocabError, UsageError
-from research.evaluation import bbh, options
+from research.evaluation import bbh, multiple_choice
 from research.models import language_model
 from research.testing.models import tiny_model
 
@@ -113,11 +113,11 @@ def test_option_likelihoods_are_those_of_whole_sequences():
         return rng.integers(0, 32, size).astype(np.int32)
 
     choices = [
-        options.Choice(ids(5), (ids(1), ids(3))),
-        options.Choice(ids(40), (ids(2),)),
-        options.Choice(ids(17), (ids(2), ids(4), ids(1))),
+        multiple_choice.Choice(ids(5), (ids(1), ids(3))),
+        multiple_choice.Choice(ids(40), (ids(2),)),
+        multiple_choice.Choice(ids(17), (ids(2), ids(4), ids(1))),
     ]
-    found = options.option_nats(params, config, choices, batch_size=2)
+    found = multiple_choice.option_nats(params, config, choices, batch_size=2)
     assert [len(nats) for nats in found] == [2, 1, 3]
     whole = jax.jit(language_model.logits, static_argnums=1)
     for choice, nats in zip(choices, found, strict=True):

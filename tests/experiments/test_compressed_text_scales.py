@@ -16,12 +16,13 @@ import pytest
 
 from configs import compressed_text
 from configs.compressed_text.parts import M2Config
-from experiments.compressed_text import second_model, setting
+from experiments.shared import m2_pipeline, second_model
 from research.evaluation import flops
 from research.models import sizes
 from research.models.language_model import LanguageModelConfig
-from research.training import estimate, optimizers, parallelism, sharding_rules, step
+from research.training import estimate, parallelism, sharding_rules, step
 from research.training.config import ParallelismConfig
+from research.training.optim import optimizers
 
 EIGHT = ParallelismConfig(kind="mesh")
 TRAINED = [
@@ -102,7 +103,7 @@ def test_the_record_is_what_is_lowered(name, scale):
     kernels = sizes.kernel_count(second_model.trunk_config(m2))
     codec = first_codec(config)
     cost = flops.flops_per_byte(
-        setting.parameters(m2), papers_ratio(codec), setting.m1_flops(codec, config.m1)
+        m2_pipeline.parameters(m2), papers_ratio(codec), m2_pipeline.m1_flops(codec, config.m1)
     )
     line = (
         f"{scale}: {found['parameters']:,} parameters ({kernels:,} kernels),"

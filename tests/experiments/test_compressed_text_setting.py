@@ -16,7 +16,7 @@ from configs.compressed_text.parts import (
     M1Config,
     TrainedTable,
 )
-from experiments.compressed_text import compressors, encoding, second_model, setting, wording
+from experiments.shared import compressors, encoding, m2_pipeline, second_model, wording
 from research.cli import overrides
 from research.errors import UsageError
 from research.training.config import ParallelismConfig
@@ -24,7 +24,7 @@ from research.training.config import ParallelismConfig
 
 @pytest.fixture(scope="module")
 def corpus():
-    return setting.load_corpus(QUICK_CORPUS)
+    return m2_pipeline.load_corpus(QUICK_CORPUS)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_rows_of_different_vocabularies_share_one_compiled_step(workdir):
         CodecConfig("gzip", bits_per_token=12),
         CodecConfig("codebook", window_bits=12),
     )
-    rows = setting.train_rows(config, workdir, quiet)
+    rows = m2_pipeline.train_rows(config, workdir, quiet)
     assert [row["vocabulary"] for row in rows] == [256, 4096, 4096]
     assert second_model.prepared.cache_info().misses == 1
     assert second_model.evaluator.cache_info().misses == 1
@@ -68,9 +68,9 @@ def test_rows_of_different_vocabularies_share_one_compiled_step(workdir):
 def test_a_row_is_measured_on_all_tokens_of_the_validation_text(corpus, workdir):
     """Two steps of training leave a model near uniform: nats a token near ln of all real ids."""
     config = table(CodecConfig("bytes"))
-    row = setting.train_rows(config, workdir, quiet)[0]
+    row = m2_pipeline.train_rows(config, workdir, quiet)[0]
     codec = compressors.build_codec(config.codecs[0], config.m1, corpus, workdir, quiet)
-    valid = setting.store(codec, corpus, "valid", config, workdir)
+    valid = m2_pipeline.store(codec, corpus, "valid", config, workdir)
     assert row["ratio"] == 1.0 and valid.num_tokens == valid.num_bytes == 5 * config.m2.length
     assert row["bits_per_byte"] == pytest.approx(row["bits_per_token"], rel=1e-6)
     assert row["bits_per_token"] == pytest.approx(math.log2(258), rel=0.1)
@@ -78,7 +78,7 @@ def test_a_row_is_measured_on_all_tokens_of_the_validation_text(corpus, workdir)
 
 
 def test_an_encode_only_codec_says_so(workdir):
-    row = setting.train_rows(
+    row = m2_pipeline.train_rows(
         table(CodecConfig("equal_info", window_bits=12, bits_per_token=12, closing="point")),
         workdir,
         quiet,
@@ -107,24 +107,24 @@ def test_the_ac_ratio_is_eight_over_the_bits_per_byte_of_the_integers(corpus, wo
 def test_codecs_are_built_once(corpus, workdir):
     config = table(CodecConfig("codebook", window_bits=12), CodecConfig("bpe", vocab_size=300))
     lines: list[str] = []
-    first = setting.build_codecs(config, corpus, workdir / "once", lines.append)
+    first = m2_pipeline.build_codecs(config, corpus, workdir / "once", lines.append)
     assert any("building" in line for line in lines)
     lines.clear()
-    again = setting.build_codecs(config, corpus, workdir / "once", lines.append)
+    again = m2_pipeline.build_codecs(config, corpus, workdir / "once", lines.append)
     assert lines == []
     assert [c.fingerprint() for c in first.values()] == [c.fingerprint() for c in again.values()]
 
 
 def test_two_rows_of_one_name_are_refused(corpus, workdir):
     with pytest.raises(UsageError, match="two rows are called 'Bytes'"):
-        setting.build_codecs(
+        m2_pipeline.build_codecs(
             table(CodecConfig("bytes"), CodecConfig("bytes")), corpus, workdir, quiet
         )
 
 
 def test_a_missing_data_folder_and_a_missing_m1_are_one_line(corpus, workdir):
     with pytest.raises(UsageError, match="FREEVOCAB_DATA, which is not set"):
-        setting.load_corpus(gzip_header.gpu().corpus)
+        m2_pipeline.load_corpus(gzip_header.gpu().corpus)
     with pytest.raises(UsageError, match="freevocab train m1"):
         compressors.build_m1(M1Config(kind="saved", directory="nowhere"), corpus, workdir, quiet)
 
@@ -159,7 +159,7 @@ def test_a_row_is_the_same_on_eight_devices(workdir):
     mesh = dataclasses.replace(
         single, m2=dataclasses.replace(QUICK_M2, parallelism=ParallelismConfig(kind="mesh"))
     )
-    one, eight = (setting.train_rows(config, workdir, quiet)[0] for config in (single, mesh))
+    one, eight = (m2_pipeline.train_rows(config, workdir, quiet)[0] for config in (single, mesh))
     assert eight["bits_per_byte"] == pytest.approx(one["bits_per_byte"], rel=1e-5)
 
 

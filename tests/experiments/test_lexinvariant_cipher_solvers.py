@@ -7,7 +7,7 @@ import pytest
 
 from configs.lexinvariant import cipher_solvers as configuration
 from experiments.lexinvariant import cipher_probe, cipher_solvers
-from research.lexinvariance import ciphers
+from research.lexinvariance.ciphers import ciphers
 from research.reporting import tables
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from configs.lexinvariant import deciphering as configs
 from experiments.lexinvariant import deciphering
-from research.lexinvariance import enciphered, readings
+from research.lexinvariance.ciphers import enciphered, key_decoding
 from research.reporting import results, tables
 
 
@@ -24,7 +24,7 @@ def rows(workdir):
 def test_the_quick_configuration_runs(rows, workdir):
     config = configs.quick()
     assert [(row["model"], row["reading"]) for row in rows] == [
-        (model.vocabulary, reading) for model in config.models for reading in readings.READINGS
+        (model.vocabulary, reading) for model in config.models for reading in key_decoding.READINGS
     ]
     for row in rows:
         assert set(row) <= {*deciphering.COLUMNS, "corpus"}

@@ -12,11 +12,12 @@ from configs.lexinvariant import dual_process as configs
 from experiments.lexinvariant import dual_process, masked_answers
 from experiments.lexinvariant.dual_process import AT, Model
 from research.errors import UsageError
-from research.lexinvariance.part_of_speech import SPLITS
+from research.lexinvariance.tasks.part_of_speech import SPLITS
 from research.models import sizes
 from research.reporting import plots, results, tables
-from research.training import estimate, optimizers, parallelism, sharding_rules, step
+from research.training import estimate, parallelism, sharding_rules, step
 from research.training.config import ParallelismConfig
+from research.training.optim import optimizers
 
 QUICK = configs.quick()
 

@@ -5,7 +5,7 @@ import pytest
 
 from experiments.lexinvariant import train_english_letters as training
 from research import corpora
-from research.lexinvariance import ciphers, letters, letters_file
+from research.lexinvariance.ciphers import ciphers, letters, letters_file
 
 
 @pytest.fixture(scope="module")

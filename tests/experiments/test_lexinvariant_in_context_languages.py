@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from configs.lexinvariant import in_context_languages as configs
-from experiments.compressed_text.setting import Clock
 from experiments.lexinvariant import in_context_languages as table
-from research.lexinvariance.automata import Problems
+from experiments.shared.m2_pipeline import Clock
+from research.lexinvariance.tasks.automata import Problems
 from research.reporting import results, tables
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from configs.lexinvariant import hours
 from configs.lexinvariant.parts import QUICK_MODEL, StageConfig
-from experiments.lexinvariant import language_models
+from experiments.shared import language_models
 from research import codecs, vocabularies
 from research.models import language_model, sizes
 from research.testing.models import tiny_trunk_config

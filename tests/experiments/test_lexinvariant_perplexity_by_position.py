@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from configs.lexinvariant import perplexity_by_position as configs
-from experiments.lexinvariant import language_models, position_floors
 from experiments.lexinvariant import perplexity_by_position as table
+from experiments.lexinvariant import position_floors
 from experiments.lexinvariant.position_figures import STARTS
 from experiments.lexinvariant.position_windows import Sequences, row_of
+from experiments.shared import language_models
 from research import codecs
 from research.errors import UsageError
-from research.lexinvariance import floors
+from research.lexinvariance import baselines
 from research.reporting import tables
 
 
@@ -93,8 +94,8 @@ def test_compressors_grow_by_the_window():
     text = b"one rose is a rose is a rose is a rose, and so on. "
     sequences = made([list(text[:48])], window=16, starts=(1, 25))
     found = position_floors.floors_of(SimpleNamespace(order=1), sequences)
-    for method in floors.COMPRESSORS:
-        bits = floors.compressed_bits([text[:n] for n in (0, 16, 24, 40)], method)
+    for method in baselines.COMPRESSORS:
+        bits = baselines.compressed_bits([text[:n] for n in (0, 16, 24, 40)], method)
         expected = [[bits[1] - bits[0], bits[3] - bits[2]]]
         np.testing.assert_allclose(found[method] / math.log(2), expected)
 

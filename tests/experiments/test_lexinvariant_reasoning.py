@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from configs.lexinvariant import reasoning as configs
-from experiments.compressed_text import wording
 from experiments.lexinvariant import comparisons, reasoning
+from experiments.shared import wording
 from research.reporting import results, tables
 
 

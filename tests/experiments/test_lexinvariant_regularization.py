@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from configs.lexinvariant import regularization as configs
-from experiments.lexinvariant import choices, regularization
+from experiments.lexinvariant import bbh_answers, regularization
 from research.codecs.bytes_codec import BytesCodec
-from research.evaluation import options
+from research.evaluation import multiple_choice
 from research.reporting import results, tables
 
 QUESTIONS = {
@@ -89,17 +89,17 @@ def test_without_the_tasks_a_remark_says_where_they_are(rows, workdir):
 
 
 def test_the_folder_of_the_environment(folder, monkeypatch, tmp_path):
-    assert choices.folder("") is None and choices.folder("given") is not None
+    assert bbh_answers.folder("") is None and bbh_answers.folder("given") is not None
     monkeypatch.setenv("FREEVOCAB_DATA", str(tmp_path))
-    assert choices.folder("") is None
+    assert bbh_answers.folder("") is None
     (tmp_path / "bbh" / "bbh").mkdir(parents=True)
     (tmp_path / "bbh" / "bbh" / "snarks.json").write_bytes((folder / "snarks.json").read_bytes())
-    assert choices.folder("") == tmp_path / "bbh"
+    assert bbh_answers.folder("") == tmp_path / "bbh"
 
 
 def test_the_likeliest_option_is_chosen(folder, monkeypatch):
     """Given nats: by their sum the short option wins, by the byte the long one."""
-    asked = choices.questions(
+    asked = bbh_answers.questions(
         folder, BytesCodec(), shots=(0, 2), count=0, context=200, seed=0
     )
     runs = []
@@ -109,8 +109,8 @@ def test_the_likeliest_option_is_chosen(folder, monkeypatch):
         return [np.array([3.0 if bytes(ids.astype("u1")) in (b" Yes", b" True", b" (A)") else 3.1
                           for ids in choice.options]) for choice in found]
 
-    monkeypatch.setattr(options, "option_nats", nats)
-    found = choices.accuracies(None, None, asked, batch_size=1)
+    monkeypatch.setattr(multiple_choice, "option_nats", nats)
+    found = bbh_answers.accuracies(None, None, asked, batch_size=1)
     names = [task.name for task in asked.tasks]
     assert names == ["boolean_expressions", "navigate", "snarks"]
     assert found[0, "summed"] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
@@ -119,9 +119,9 @@ def test_the_likeliest_option_is_chosen(folder, monkeypatch):
     assert asked.majority() == pytest.approx((2 / 3 + 1 / 2 + 2 / 3) / 3)
     assert asked.chance() == pytest.approx(1 / 2)
     assert len(runs) == 20
-    short = choices.questions(folder, BytesCodec(), shots=(0, 2), count=0, context=60, seed=0)
+    short = bbh_answers.questions(folder, BytesCodec(), shots=(0, 2), count=0, context=60, seed=0)
     runs.clear()
-    choices.accuracies(None, None, short, batch_size=1)
+    bbh_answers.accuracies(None, None, short, batch_size=1)
     assert len(runs) == 10  # no shot fits: the prompts are those without
 
 

@@ -16,11 +16,12 @@ import pytest
 
 from configs import lexinvariant
 from configs.lexinvariant.parts import ModelConfig
-from experiments.lexinvariant import language_models
+from experiments.shared import language_models
 from research.evaluation import flops
 from research.models import sizes
-from research.training import estimate, optimizers, parallelism, sharding_rules, step
+from research.training import estimate, parallelism, sharding_rules, step
 from research.training.config import ParallelismConfig
+from research.training.optim import optimizers
 
 EIGHT = ParallelismConfig(kind="mesh")
 IDS = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs.tokenizer_transfer import zero_shot as config
-from experiments import weights
+from experiments.shared import weights
 from experiments.tokenizer_transfer import accuracy, base_models, hypernetworks, zero_shot
 from research.reporting import results
 

@@ -16,13 +16,14 @@ import pytest
 
 from configs import tokenizer_transfer
 from configs.tokenizer_transfer import parts
-from experiments.lexinvariant import language_models
+from experiments.shared import language_models
 from experiments.tokenizer_transfer import hypernetworks
 from research.models import language_model, sizes
-from research.training import estimate, optimizers, parallelism, step
+from research.training import estimate, parallelism, step
 from research.training.config import ParallelismConfig
-from research.transfer.hypernetwork_rules import TRANSFER_RULES
-from research.transfer.objective import make_loss_fn
+from research.training.optim import optimizers
+from research.transfer.hypernet.objective import make_loss_fn
+from research.transfer.hypernet.sharding_rules import TRANSFER_RULES
 from research.transfer.source_model import SourceModel
 from research.vocabularies import hypernetwork
 from research.vocabularies.table import Table

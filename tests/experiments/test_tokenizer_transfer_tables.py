@@ -11,11 +11,17 @@ import numpy as np
 import pytest
 
 from configs import tokenizer_transfer
-from experiments.tokenizer_transfer import base_models, hypernetworks, moves, n_shot, zero_shot
+from experiments.tokenizer_transfer import (
+    base_models,
+    hypernetworks,
+    n_shot,
+    transfer_methods,
+    zero_shot,
+)
 from research import interrupts
 from research.models import pretrained
 from research.reporting import environment, results, tables
-from research.transfer.rewriting import target_files
+from research.transfer.convert import target_files
 
 NAMES = tokenizer_transfer.TABLES
 
@@ -74,13 +80,13 @@ def test_zero_shot_has_every_method_on_every_target(found):
     (target,) = (one.label for one in config_module("zero_shot").quick().targets)
     assert rows[0]["method"] == zero_shot.ORIGINAL
     assert [(row["target"], row["method"]) for row in rows[1:]] == [
-        (target, method) for method in moves.METHODS
+        (target, method) for method in transfer_methods.METHODS
     ]
     by_method = {row["method"]: row for row in rows[1:]}
     # Untrained, the residual form is the mean of the pieces.
-    fvt, step_0 = by_method["fvt"], by_method[moves.STEP_0]
+    fvt, step_0 = by_method["fvt"], by_method[transfer_methods.STEP_0]
     assert step_0["bits_per_byte"] == pytest.approx(fvt["bits_per_byte"], rel=1e-5)
-    assert by_method[moves.HYPERNETWORK]["bits_per_byte"] != fvt["bits_per_byte"]
+    assert by_method[transfer_methods.HYPERNETWORK]["bits_per_byte"] != fvt["bits_per_byte"]
     for row in rows[1:]:
         lost = row["bits_per_byte"] - rows[0]["bits_per_byte"]
         assert row["lost"] == pytest.approx(lost)
@@ -97,18 +103,19 @@ def test_remarks_follow_the_rows(found):
     rows = found("zero_shot")
     target = rows[1]["target"]
     changed = [
-        row | {"bits_per_byte": 0.5 if row["method"] == moves.HYPERNETWORK else 2.0}
+        row | {"bits_per_byte": 0.5 if row["method"] == transfer_methods.HYPERNETWORK else 2.0}
         for row in rows
     ]
     (line,) = (line for line in zero_shot.remarks(changed) if line.startswith(f"{target}: "))
-    assert f"{moves.HYPERNETWORK} 0.500 bits/byte" in line and "not trained 2.000" in line
+    assert f"{transfer_methods.HYPERNETWORK} 0.500 bits/byte" in line
+    assert "not trained 2.000" in line
 
 
 def test_curves_begin_where_the_table_begins(found):
     rows = {row["start"]: row for row in found("n_shot")}
     zero = {row["method"]: row for row in found("zero_shot")}
-    same = {one: one for one in ("random", moves.HYPERNETWORK)}
-    for start, method in (same | {n_shot.TOGETHER: moves.HYPERNETWORK}).items():
+    same = {one: one for one in ("random", transfer_methods.HYPERNETWORK)}
+    for start, method in (same | {n_shot.TOGETHER: transfer_methods.HYPERNETWORK}).items():
         points = n_shot.curve(rows[start])
         assert len(points) == 3 and points[0][0] == 0
         assert points[0][1] == pytest.approx(zero[method]["bits_per_byte"], rel=1e-5)
@@ -171,8 +178,8 @@ def test_a_checkpoint_may_stand_in_for_the_base_model(tmp_path):
     assert theirs.tokens == mine.tokens
     # Two more ids take a little of the probability.
     assert mine.bits_per_byte < theirs.bits_per_byte < 1.01 * mine.bits_per_byte
-    to = moves.target(other, opened, other.targets[0], tmp_path, lambda line: None)
-    made = moves.table("fvt", opened, to, None, seed=0)
+    to = transfer_methods.target(other, opened, other.targets[0], tmp_path, lambda line: None)
+    made = transfer_methods.table("fvt", opened, to, None, seed=0)
     assert made.input_VxD.shape[0] == to.tokenizer.vocab_size
     np.testing.assert_array_equal(made.output_VxD[-1], opened.table.output_VxD[-1])
 

@@ -6,16 +6,15 @@ import json
 
 import pytest
 
-from experiments import weights
-from experiments.compressed_text import compressors, second_model, setting
-from experiments.lexinvariant import deciphering, language_models, mixture
+from experiments.lexinvariant import deciphering, mixture
+from experiments.shared import compressors, language_models, m2_pipeline, second_model, weights
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
 from research.errors import FreevocabError
-from research.lexinvariance import mixtures
+from research.lexinvariance.tasks import mixtures
 from research.models import saved
 from research.reporting import results
-from research.transfer import hypernetwork_file
+from research.transfer.hypernet import hypernetwork_file
 
 FOLDERS = sorted(path.parent for path in results.COMMITTED.glob("*/weights/*/record.json"))
 TRANSFERRED = [folder for folder in FOLDERS if folder.parts[-3] == "tokenizer_transfer"]
@@ -66,12 +65,12 @@ def test_a_few_batches_give_what_the_record_says(folder, workdir):
     config = importlib.import_module(f"configs.compressed_text.{table}").hours()
     (codec_config,) = (c for c in config.codecs if compressors.folder(c) == folder.name)
     config = dataclasses.replace(config, codecs=(codec_config,))
-    corpus = setting.load_corpus(config.corpus)
-    (codec,) = setting.build_codecs(config, corpus, workdir, lambda line: None).values()
-    described = setting.described(codec, codec_config, config, corpus)
+    corpus = m2_pipeline.load_corpus(config.corpus)
+    (codec,) = m2_pipeline.build_codecs(config, corpus, workdir, lambda line: None).values()
+    described = m2_pipeline.described(codec, codec_config, config, corpus)
     assert results.plain(described) == record["settings"]
     params = second_model.weights_format(config.m2, codec).load(folder)
-    for key, value in setting.beginning(codec, corpus, config, workdir, params).items():
+    for key, value in m2_pipeline.beginning(codec, corpus, config, workdir, params).items():
         assert value == pytest.approx(record["loaded"][f"{key} of the beginning"], rel=1e-3)
 
 

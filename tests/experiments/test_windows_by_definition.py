@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from experiments.compressed_text import windows
 from experiments.compressed_text.windows import Intervals
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.codebook_build import compile_codebook
-from research.codecs.equal_info import EqualInfoCodec
+from research.codecs.codebook.build import compile_codebook
+from research.codecs.windows.equal_info import EqualInfoCodec
 
 TEXT = b"the cat sat on the mat; the dog sat on the log, and the cat on the dog. " * 40
 RULES = ("point", "dyadic", "point+delay")

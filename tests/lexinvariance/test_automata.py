@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from research.errors import UsageError
-from research.lexinvariance import automata
-from research.lexinvariance.automata import HELD_OUT, TRAINING, Settings
+from research.lexinvariance.tasks import automata
+from research.lexinvariance.tasks.automata import HELD_OUT, TRAINING, Settings
 
 LENGTH = 256
 

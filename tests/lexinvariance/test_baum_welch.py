@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from research.errors import UsageError
-from research.lexinvariance import automata, baum_welch
+from research.lexinvariance import baum_welch
+from research.lexinvariance.tasks import automata
 
 ALPHABET, STATES = 3, 2
 QUICK = baum_welch.Settings(states=3, iterations=3, starts=2)

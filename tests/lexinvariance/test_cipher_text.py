@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from research.errors import FreevocabError, UsageError
-from research.lexinvariance import cipher_text
+from research.lexinvariance.ciphers import cipher_text
 
 
 def kinds(text, **options):

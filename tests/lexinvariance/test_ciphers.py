@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from research.errors import UsageError
-from research.lexinvariance import ciphers
+from research.lexinvariance.ciphers import ciphers
 
 TEXT = "It's a café --\n\nin 1902, said the OLD man; nobody's there. " * 4
 

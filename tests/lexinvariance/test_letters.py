@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from research.errors import FreevocabError, UsageError
-from research.lexinvariance import ciphers, letters, letters_file
+from research.lexinvariance.ciphers import ciphers, letters, letters_file
 
 TEXTS = ["the cat sat on the mat", "A rat! That's it.", "", "at", "the hat and the cat " * 3]
 SPACED = ciphers.LETTERS + " "

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs import compiled
+from research import numba_jit
 from research.errors import UsageError
 from research.lexinvariance import ngrams
 
@@ -83,7 +83,7 @@ def test_the_past_alone_decides():
 def test_without_numba_the_numbers_are_the_same(monkeypatch):
     ids_BxL = np.random.default_rng(1).integers(0, 5, (3, 90)) * 7
     fast = ngrams.nats(ids_BxL, vocab_size=40)
-    monkeypatch.setattr(compiled, "available", lambda: False)
+    monkeypatch.setattr(numba_jit, "available", lambda: False)
     np.testing.assert_array_equal(fast, ngrams.nats(ids_BxL, vocab_size=40))
 
 

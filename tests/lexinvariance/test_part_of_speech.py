@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from research.errors import UsageError
-from research.lexinvariance import part_of_speech
-from research.lexinvariance.part_of_speech import SPLITS, PartOfSpeech
+from research.lexinvariance.tasks import part_of_speech
+from research.lexinvariance.tasks.part_of_speech import SPLITS, PartOfSpeech
 
 TASK = PartOfSpeech(types=100, unseen=10, skew=1.2)
 MANY = 4_000

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from research import vocabularies
-from research.lexinvariance import enciphered, probe
+from research.lexinvariance import probe
+from research.lexinvariance.ciphers import enciphered
 from research.models import language_model
 from research.testing.models import tiny_config
 

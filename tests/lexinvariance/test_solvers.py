@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 from research.errors import UsageError
-from research.lexinvariance.solvers import beam, climb, confidence, problem, simple
+from research.lexinvariance.ciphers.solvers import beam, climb, confidence, problem, simple
 
 
 class Model(NamedTuple):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from research.lexinvariance import cipher_text, solving
-from research.lexinvariance.solvers import climb
+from research.lexinvariance.ciphers import cipher_text, solving
+from research.lexinvariance.ciphers.solvers import climb
 
 
 def test_a_short_text_is_searched_whole():

@@ -10,8 +10,8 @@ from research import codecs
 from research.codecs.bytes_codec import BytesCodec
 from research.codecs.sentencepiece_codec import SentencePieceCodec
 from research.errors import UsageError
-from research.lexinvariance import tasks
-from research.lexinvariance.tasks import Separators, Symbols
+from research.lexinvariance.tasks import tasks
+from research.lexinvariance.tasks.tasks import Separators, Symbols
 
 MARKS = Separators(bos=60, arrow=(50, 51), space=(52,))
 SKEWED = Symbols(np.array([3, 7, 8, 20, 41], np.int32), np.array([0.5, 0.2, 0.15, 0.1, 0.05]))

@@ -5,12 +5,12 @@ import pytest
 from gensim.models import fasttext
 
 from research.codecs.bpe_codec import BPECodec
-from research.codecs.tokenizer import CodecTokenizer
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError
 from research.testing.text import tiny_corpus
-from research.transfer import heuristics
-from research.transfer.rewriting import methods
-from research.transfer.rewriting.request import Request
+from research.transfer import methods as heuristics
+from research.transfer.convert import methods
+from research.transfer.convert.request import Request
 from research.transfer.vectors import alignment, fasttext_file
 from research.transfer.vectors import words as word_vectors
 from research.vocabularies.table import Table

@@ -6,9 +6,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from research.codecs.bpe_codec import BPECodec
-from research.codecs.tokenizer import load
-from research.codecs.tokenizer.load import of_json, of_sentencepiece
 from research.testing.tokenizers import KINDS, english, sentencepiece_model, tokenizer_json
+from research.tokenizers import load
+from research.tokenizers.load import of_json, of_sentencepiece
 
 TEXTS = [*english(20_000), "  two spaces,\ttabs\n\n\nlines\r\n and ends ", "naïve 大象 🦊"]
 LLAMA = {

@@ -5,7 +5,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from research import codecs
-from research.codecs import codebook_export
+from research.codecs.codebook import codebook_export
 from research.testing.text import tiny_corpus
 
 TEXTS = [

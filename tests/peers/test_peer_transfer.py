@@ -7,12 +7,12 @@ import pytest
 import torch
 import transformers
 
-from research.codecs import tokenizer as tokenizers
+from research import tokenizers
 from research.models import pretrained
 from research.models.pretrained import shards
 from research.transfer import matching
-from research.transfer.rewriting import command
-from research.transfer.rewriting.request import Request
+from research.transfer.convert import command
+from research.transfer.convert.request import Request
 from tests.transfer import hf_folders
 
 SHARED = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from research.errors import UsageError
 from research.testing.text import tiny_store
-from research.training import batches
+from research.training.data import batches
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -11,14 +11,15 @@ import optax
 import pytest
 
 from research.errors import FreevocabError, UsageError
-from research.training import forgetting, loop, optimizers
-from research.training.adam_by_row import AdamByRowState
+from research.training import loop
 from research.training.config import (
     ForgettingConfig,
     OptimizerConfig,
     ParallelismConfig,
     TrainConfig,
 )
+from research.training.optim import forgetting, optimizers
+from research.training.optim.per_row_adam import AdamByRowState
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 
 ROWS, KEEP = 64, (62, 63)

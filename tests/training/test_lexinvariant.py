@@ -10,9 +10,10 @@ from research import vocabularies
 from research.errors import UsageError
 from research.models import language_model, saved, sizes
 from research.testing import models
-from research.training import batches, commands, parallelism
+from research.training import commands, parallelism
 from research.training.command_configs import Evaluate, Generate, TrainLexinvariant
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+from research.training.data import batches
 from research.training.loop import prepare
 
 KINDS = {

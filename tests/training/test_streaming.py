@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from research import codecs
 from research.codecs.byte_models.unigram import UnigramModel
-from research.codecs.equal_info import EqualInfoCodec
+from research.codecs.windows.equal_info import EqualInfoCodec
 from research.errors import UsageError
 from research.testing.codecs import TinyCodec
-from research.training import streaming
+from research.training.data import streaming
 
 TEXT = "The naïve café, and the rest of it.".encode()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from research.errors import EncodeOnlyError, FreevocabError, UsageError
 from research.testing.text import corpus_of, tiny_corpus, tiny_store
-from research.training import token_store
+from research.training.data import token_store
 
 
 class Pairs:

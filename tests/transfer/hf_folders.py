@@ -9,8 +9,8 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from research.corpora import load
 from research.models.pretrained import shards
-from research.transfer.rewriting import command, families
-from research.transfer.rewriting.request import Request
+from research.transfer.convert import command, families
+from research.transfer.convert.request import Request
 
 D = 16
 # The family's table names; everything else in the files stands for the trunk.

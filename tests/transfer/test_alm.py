@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.transfer import alm
+from research.transfer.hypernet import alm
 
 
 def by_hand(log_t, log_s, tau):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from research.codecs.tokenizer import CodecTokenizer
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 from research.transfer.vectors import WordVectors, alignment, fasttext_bin, fasttext_file

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from research.codecs.bpe_codec import BPECodec
-from research.codecs.tokenizer import CodecTokenizer, Pieces
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.testing.codecs import TinyCodec
 from research.testing.text import tiny_corpus
-from research.transfer import heuristics, matching
-from research.transfer.heuristics import Auxiliary, Donor, similarity
+from research.tokenizers import Pieces
+from research.transfer import matching, methods
+from research.transfer.methods import Auxiliary, Donor, similarity
 from research.transfer.vectors import SVDConfig, TokenVectors, WordVectors
 from research.transfer.vectors import words as word_vectors
 from research.vocabularies.table import Table
@@ -90,7 +91,7 @@ def words_of(texts):
 
 
 def auxiliary(name, texts, target):
-    needs = heuristics.METHODS[name].needs
+    needs = methods.METHODS[name].needs
     if "donor" in needs:
         return Auxiliary(donor=Donor(table_of(target, seed=5), target), svd=SVD)
     if "aux_text" in needs:
@@ -99,7 +100,7 @@ def auxiliary(name, texts, target):
 
 
 def made(name, texts, source, target, *, table=None, seed=3, **options):
-    method = heuristics.make(name, auxiliary(name, texts, target), **options)
+    method = methods.make(name, auxiliary(name, texts, target), **options)
     return method(table or table_of(source), source, target, seed=seed)
 
 
@@ -107,7 +108,7 @@ def same(one, other):
     return all(a is b or np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("name", heuristics.METHODS)
+@pytest.mark.parametrize("name", methods.METHODS)
 def test_every_method(name, texts, source, target):
     """Shapes, finiteness, special rows, overlap to the bit or not, seeds, input left alone."""
     table = table_of(source)
@@ -116,7 +117,7 @@ def test_every_method(name, texts, source, target):
     assert same(before, table)
     match = matching.match(source, target)
     assert len(match.new_target_M) > 50 and len(match.overlap_target_N) > 300
-    copied = heuristics.METHODS[name].copies
+    copied = methods.METHODS[name].copies
     for one, of in zip(out, table, strict=True):
         assert one.dtype == np.float32 and one.shape == (target.vocab_size, *of.shape[1:])
         assert np.isfinite(one).all() and np.all(one.reshape(len(one), -1).any(1))
@@ -128,14 +129,14 @@ def test_every_method(name, texts, source, target):
     assert not drawn or name in ("random", "overlap", "wechsel", "focus", "ofa", "ofa-aux")
 
 
-@pytest.mark.parametrize("name", heuristics.METHODS)
+@pytest.mark.parametrize("name", methods.METHODS)
 def test_identical_tokenizers_return_the_source_table(name, texts, source):
     table = table_of(source)
     out = made(name, texts, source, source, table=table)
-    assert same(out, table) == heuristics.METHODS[name].copies
+    assert same(out, table) == methods.METHODS[name].copies
 
 
-@pytest.mark.parametrize("name", heuristics.METHODS)
+@pytest.mark.parametrize("name", methods.METHODS)
 def test_permuting_ids_permutes_rows(name, texts, source, target):
     rng = np.random.default_rng(1)
     mixed_target = Renumbered(target, rng.permutation(target.vocab_size))
@@ -147,14 +148,14 @@ def test_permuting_ids_permutes_rows(name, texts, source, target):
         assert given.donor.tokenizer is target
     elif name in ("focus", "omp-aux"):  # the solver's sums depend on the order of ids
         given = Auxiliary(vectors=words_of(texts))
-    method = heuristics.make(name, given)
+    method = methods.make(name, given)
     plain = method(table, source, target, seed=3)
     other = method(moved, mixed_source, mixed_target, seed=3)
     for one, of in zip(other, plain, strict=True):
         np.testing.assert_allclose(one, of[mixed_target.order_V], rtol=2e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", heuristics.METHODS)
+@pytest.mark.parametrize("name", methods.METHODS)
 def test_tied_tables_stay_tied(name, texts, source, target):
     table = table_of(source, tied=True, bias=False)
     out = made(name, texts, source, target, table=table)
@@ -175,16 +176,16 @@ def test_what_is_missing_or_useless_is_named():
     ]
     for name, given_, message in cases:
         with pytest.raises(UsageError, match=message):
-            heuristics.make(name, Auxiliary(**given_))
+            methods.make(name, Auxiliary(**given_))
     with pytest.raises(UsageError, match="unknown method 'lexical'"):
-        heuristics.make("lexical")
+        methods.make("lexical")
     with pytest.raises(UsageError, match="omp-aux has no option atoms; it has k"):
-        heuristics.make("omp-aux", Auxiliary(aux_text=["a"]), atoms=3)
+        methods.make("omp-aux", Auxiliary(aux_text=["a"]), atoms=3)
 
 
 def test_random_rows_have_the_source_rows_mean_and_variance(source, target):
     table = Table(np.tile(np.array([[3.0], [5.0]], np.float32), (211, 40)))
-    out = heuristics.make("random")(table, source, target).input_VxD
+    out = methods.make("random")(table, source, target).input_VxD
     ordinary = out[~target.special_V]
     assert abs(ordinary.mean() - 4) < 0.05 and abs(ordinary.std() - 1) < 0.05
 
@@ -193,14 +194,14 @@ def test_fvt_is_the_mean_of_the_pieces():
     source = CodecTokenizer(TinyCodec())
     target = CodecTokenizer(TinyCodec((b"the sea", b"ing")))
     table = table_of(source)
-    out = heuristics.make("fvt")(table, source, target)
+    out = methods.make("fvt")(table, source, target)
     tokens = source.match_bytes()
     pieces = [tokens.index(piece) for piece in (b"the ", b"s", b"e", b"a")]
     for one, of in zip(out, table, strict=True):
         expected = of[pieces].mean(0, dtype=np.float64)
         np.testing.assert_allclose(one[256], expected, rtol=1e-6)
         assert np.array_equal(one[257], of[tokens.index(b"ing")])
-    by_bytes = heuristics.make("byte-fvt")(table, source, target).input_VxD
+    by_bytes = methods.make("byte-fvt")(table, source, target).input_VxD
     expected = table.input_VxD[list(b"the sea")].mean(0, dtype=np.float64)
     np.testing.assert_allclose(by_bytes[256], expected, rtol=1e-6)
     assert np.array_equal(by_bytes[97], table.input_VxD[97])
@@ -266,7 +267,7 @@ def test_focus_of_a_token_whose_vector_is_an_anchors(source, target):
     vectors_VxK[new] = vectors_VxK[match.overlap_target_N[anchor]]
     known_V = np.ones(size, bool)
     known_V[match.new_target_M[1:]] = False
-    from research.transfer.heuristics.focus import focus
+    from research.transfer.methods.focus import focus
 
     out = focus(table_of(source), source, target, match=match, seed=0,
                 vectors=TokenVectors(vectors_VxK, known_V))  # fmt: skip
@@ -279,7 +280,7 @@ def test_without_an_anchor_there_is_nothing_to_mix(source, target):
                            np.zeros(target.vocab_size, bool))  # fmt: skip
     match = matching.match(source, target)
     unknown.known_V[match.new_target_M] = True
-    from research.transfer.heuristics.focus import focus
+    from research.transfer.methods.focus import focus
 
     with pytest.raises(UsageError, match="no entry that both tokenizers have"):
         focus(table_of(source), source, target, match=match, seed=0, vectors=unknown)

@@ -6,9 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from research import vocabularies
-from research.codecs import tokenizer as tokenizers
-from research.codecs.tokenizer import CodecTokenizer
+from research import tokenizers, vocabularies
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
 from research.models import language_model, pretrained, saved, sizes
 from research.models.language_model import LanguageModelConfig
@@ -16,8 +15,9 @@ from research.models.pretrained import shards
 from research.testing import models
 from research.testing.codecs import TinyCodec
 from research.training.config import OptimizerConfig
-from research.transfer import commands, hypernetwork_file, prediction, source_model
-from research.transfer.command_config import TrainHypernetwork
+from research.transfer import source_model
+from research.transfer.hypernet import commands, hypernetwork_file, prediction
+from research.transfer.hypernet.command_config import TrainHypernetwork
 from tests.transfer import hf_folders
 
 TINY = {

@@ -4,11 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from research.codecs.tokenizer import CodecTokenizer
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
 from research.testing import models
 from research.testing.codecs import TinyCodec
-from research.transfer import hypernetwork_file, task_vectors
+from research.transfer.hypernet import hypernetwork_file, task_vectors
 from research.transfer.source_model import SourceModel, network_for
 from research.vocabularies import hypernetwork
 from research.vocabularies.table import Table

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from research.codecs.tokenizer import CodecTokenizer
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.models import language_model
 from research.testing import models
@@ -15,13 +15,13 @@ from research.testing.codecs import TinyCodec
 from research.testing.text import tiny_corpus
 from research.training import loop
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
-from research.transfer import prediction, training
-from research.transfer.fixed_tokenizer import FixedBatches
-from research.transfer.objective import make_loss_fn
-from research.transfer.objective_config import Objective
+from research.transfer.hypernet import prediction, training
+from research.transfer.hypernet.batches import StepBatches
+from research.transfer.hypernet.fixed_tokenizer import FixedBatches
+from research.transfer.hypernet.objective import make_loss_fn
+from research.transfer.hypernet.objective_config import Objective
 from research.transfer.sampling import SampledBatches, Sampling, TextWindows, byte_store
 from research.transfer.source_model import SourceModel, network_for
-from research.transfer.step_batches import StepBatches
 
 LENGTH, ROWS = 16, 8
 LM = Objective()

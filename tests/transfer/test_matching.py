@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs.tokenizer import CodecTokenizer, Pieces
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
+from research.tokenizers import Pieces
 from research.transfer import matching
 from research.vocabularies.table import Table
 

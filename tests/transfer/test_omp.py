@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from research.codecs import compiled as compiled_loops
-from research.codecs.tokenizer import CodecTokenizer
+from research import numba_jit as compiled_loops
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.testing.codecs import TinyCodec
-from research.transfer import heuristics, matching
-from research.transfer.heuristics import Auxiliary, Donor, pursuit
+from research.transfer import matching, methods
+from research.transfer.methods import Auxiliary, Donor, pursuit
 from research.vocabularies.table import Table
 
 
@@ -135,7 +135,7 @@ def tables(*, tied, seed=0):
 @pytest.mark.parametrize("tied", [True, False])
 def test_new_rows_are_written_as_the_donors_are(tied):
     donor, ours, true, match = tables(tied=tied)
-    method = heuristics.make("omp", Auxiliary(donor=Donor(donor, TARGET)))
+    method = methods.make("omp", Auxiliary(donor=Donor(donor, TARGET)))
     out = method(ours, SOURCE, TARGET)
     assert (out.output_VxD is None) == tied
     for one, expected in zip(out[: len(true)], true, strict=True):
@@ -146,7 +146,7 @@ def test_new_rows_are_written_as_the_donors_are(tied):
 def test_a_tied_side_lends_its_weights_to_both_tables():
     donor, ours, _, match = tables(tied=False)
     tied_donor = Table(donor.input_VxD)
-    method = heuristics.make("omp", Auxiliary(donor=Donor(tied_donor, TARGET)))
+    method = methods.make("omp", Auxiliary(donor=Donor(tied_donor, TARGET)))
     out = method(ours._replace(output_VxD=2 * ours.input_VxD), SOURCE, TARGET)
     np.testing.assert_allclose(out.output_VxD, 2 * out.input_VxD, rtol=1e-6)
 
@@ -155,8 +155,8 @@ def test_what_the_donor_lacks_is_the_mean_of_its_pieces():
     donor, ours, _, match = tables(tied=True)
     smaller = CodecTokenizer(TinyCodec((b"ing", b"qu")))
     rows = Table(donor.input_VxD[: smaller.vocab_size])
-    out = heuristics.make("omp", Auxiliary(donor=Donor(rows, smaller)))(ours, SOURCE, TARGET)
-    fvt = heuristics.make("fvt")(ours, SOURCE, TARGET)
+    out = methods.make("omp", Auxiliary(donor=Donor(rows, smaller)))(ours, SOURCE, TARGET)
+    fvt = methods.make("fvt")(ours, SOURCE, TARGET)
     tokens = TARGET.match_bytes()
     missing, known = tokens.index(b"the sea"), tokens.index(b"qu")
     assert np.array_equal(out.input_VxD[missing], fvt.input_VxD[missing])
@@ -167,6 +167,6 @@ def test_a_donor_of_other_entries_is_one_line(monkeypatch):
     donor, ours, _, match = tables(tied=True)
     nothing = match._replace(overlap_target_N=match.overlap_target_N[:0],
                              overlap_source_N=match.overlap_source_N[:0])  # fmt: skip
-    method = heuristics.make("omp", Auxiliary(donor=Donor(donor, TARGET)))
+    method = methods.make("omp", Auxiliary(donor=Donor(donor, TARGET)))
     with pytest.raises(UsageError, match="no entry is shared by the source, the target and the"):
         method(ours, SOURCE, TARGET, match=nothing)

@@ -6,14 +6,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from research.codecs import tokenizer as tokenizers
+from research import tokenizers
 from research.codecs.bpe_codec import BPECodec
-from research.codecs.codebook import CodebookCodec
+from research.codecs.codebook.codebook import CodebookCodec
 from research.errors import FreevocabError, UsageError
 from research.models.pretrained import shards
 from research.transfer import matching
-from research.transfer.rewriting import folder, target_files
-from research.transfer.rewriting.request import Request
+from research.transfer.convert import folder, target_files
+from research.transfer.convert.request import Request
 from tests.transfer import hf_folders
 from tests.transfer.hf_folders import edit, message, opened, rewrite, transfer
 

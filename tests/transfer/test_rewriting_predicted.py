@@ -4,11 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from research.codecs import tokenizer as tokenizers
+from research import tokenizers
 from research.errors import FreevocabError, UsageError
 from research.models.pretrained import shards
-from research.transfer import hypernetwork_file, matching
-from research.transfer.rewriting import families
+from research.transfer import matching
+from research.transfer.convert import families
+from research.transfer.hypernet import hypernetwork_file
 from research.transfer.source_model import SourceModel
 from research.vocabularies import hypernetwork
 from tests.transfer import hf_folders

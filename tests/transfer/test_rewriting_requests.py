@@ -6,7 +6,7 @@ import pytest
 
 from research.errors import FreevocabError, UsageError
 from research.models.pretrained import shards
-from research.transfer.rewriting import command, folder, progress
+from research.transfer.convert import command, folder, progress
 from tests.transfer import hf_folders
 from tests.transfer.hf_folders import edit, message, rewrite, transfer
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from research.codecs import tokenizer as tokenizers
+from research import tokenizers
 from research.errors import FreevocabError, UsageError
 from research.models.pretrained import shards
-from research.transfer.rewriting import positions, special_ids
+from research.transfer.convert import positions, special_ids
 from tests.transfer import hf_folders
 from tests.transfer.hf_folders import edit, message, opened, rewrite, transfer
 

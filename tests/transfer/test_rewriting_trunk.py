@@ -16,7 +16,8 @@ from research.models.pretrained import shards
 from research.models.pretrained.names import names
 from research.testing import models
 from research.testing.codecs import TinyCodec
-from research.transfer import hypernetwork_file, matching, source_model, task_vectors
+from research.transfer import matching, source_model
+from research.transfer.hypernet import hypernetwork_file, task_vectors
 from research.vocabularies import hypernetwork
 from tests.transfer.hf_folders import config_of, message, rewrite, transfer
 

@@ -19,8 +19,8 @@ from research.transfer.sampling import (
     Substrings,
     UnigramEM,
     WordPiece,
-    edges,
     em,
+    hash_trie,
     lattice,
     mixture,
     pretokens,
@@ -28,7 +28,7 @@ from research.transfer.sampling import (
     substrings,
 )
 from research.transfer.sampling.counting import Counts
-from research.transfer.sampling.sampled import SampledTokenizer
+from research.transfer.sampling.sampled_tokenizer import SampledTokenizer
 from research.transfer.sampling.segmenters import LongestMatch
 
 CUT = Pretokens()
@@ -137,7 +137,7 @@ def test_expected_counts_are_those_of_all_segmentations():
         share = np.exp([score_V[path].sum() for path in paths])
         for path, p in zip(paths, share / share.sum(), strict=True):
             np.add.at(wanted, path, count * p)
-    got = lattice.expected_counts(found, count_P, edges.build(tokens), score_V, 3)
+    got = lattice.expected_counts(found, count_P, hash_trie.build(tokens), score_V, 3)
     np.testing.assert_allclose(got, wanted, atol=1e-12)
 
 
@@ -269,7 +269,7 @@ def test_compiled_and_not_are_the_same(monkeypatch):
     seeds, weight_N = em.seeds(counts, 60)
     count_P = np.arange(1, len(words.start_W))
     fast = em.train(UnigramEM(), words, count_P, seeds, weight_N, 270)
-    for module in (edges, lattice):
+    for module in (hash_trie, lattice):
         monkeypatch.setattr(module, "compiled", lambda function: function)
     slow = em.train(UnigramEM(), words, count_P, seeds, weight_N, 270)
     assert fast[0] == slow[0]

@@ -9,7 +9,7 @@ from research import corpora
 from research.codecs.bytes_codec import BytesCodec
 from research.errors import UsageError
 from research.testing.text import corpus_of, tiny_store
-from research.training import token_store
+from research.training.data import token_store
 from research.transfer.sampling import (
     SampledBatches,
     Sampling,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from research.codecs.tokenizer import Pieces
-from research.codecs.tokenizer.load import of_json, of_sentencepiece
 from research.errors import UsageError
 from research.testing.tokenizers import english, sentencepiece_model, tokenizer_json
+from research.tokenizers import Pieces
+from research.tokenizers.load import of_json, of_sentencepiece
 from research.transfer import unigramify_words as words
 from research.transfer.unigramify import unigram_json, unigramify
-from research.transfer.unigramify_program import Rows
+from research.transfer.unigramify_lp import Rows
 
 # By kind of tokenizer, the least share of pretokens, seen and held out.
 EXPECTED = {"byte-level": (0.995, 0.98), "prefixed": (0.995, 0.98), "wordpiece": (0.999, 0.98)}

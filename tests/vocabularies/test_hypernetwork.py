@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs.tokenizer import Pieces
 from research.errors import UsageError
+from research.tokenizers import Pieces
 from research.training import estimate
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, network, packing

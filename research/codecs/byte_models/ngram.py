@@ -26,12 +26,13 @@ from typing import Any
 
 import numpy as np
 
-from research.codecs import byte_models, frequencies
+from research.codecs import byte_models
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram_counts import CountTrie
-from research.codecs.compiled import compiled
+from research.codecs.coder import frequencies
 from research.errors import FreevocabError, UsageError
 from research.files import atomic_path, write_json
+from research.numba_jit import compiled
 
 SMOOTHINGS = ("witten-bell", "discount", "kneser-ney")
 _FILE = "counts.npz"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from research.codecs.compiled import compiled
+from research.numba_jit import compiled
 
 _MAX_ROWS = 1 << 18  # strings of one length that are extended: 256 MB of counters
 

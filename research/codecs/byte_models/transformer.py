@@ -19,7 +19,7 @@ import numpy as np
 
 from research.codecs.byte_models import transformer_step
 from research.codecs.bytes_codec import BytesCodec
-from research.codecs.frequencies import check, integer_frequencies
+from research.codecs.coder.frequencies import check, integer_frequencies
 from research.errors import UsageError
 from research.models import language_model, saved
 from research.models.language_model import LanguageModelConfig

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from research.codecs import byte_models
-from research.codecs.frequencies import frequencies_from_counts
-from research.codecs.protocol import each_as_bytes
+from research.codecs.coder.frequencies import frequencies_from_counts
 from research.errors import UsageError
 from research.files import atomic_path, write_json
+from research.tokenizers.text_spans import each_as_bytes
 
 
 class UnigramModel:

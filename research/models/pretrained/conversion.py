@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from research.codecs.tokenizer import Tokenizer
 from research.errors import UsageError
 from research.models.language_model import LanguageModelConfig
 from research.models.pretrained import config_files
 from research.models.pretrained.model import PretrainedLM
+from research.tokenizers import Tokenizer
 
 
 def from_language_model(

@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research import files
-from research.codecs import tokenizer as tokenizers
+from research import files, tokenizers
 from research.errors import FreevocabError, UsageError
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig

@@ -11,9 +11,9 @@ from research.transfer.sampling.config import (
     UnigramEM,
     WordPiece,
 )
-from research.transfer.sampling.sampled import SampledTokenizer
+from research.transfer.sampling.coverage import Seen
+from research.transfer.sampling.sampled_tokenizer import SampledTokenizer
 from research.transfer.sampling.sampler import mixture, sample
-from research.transfer.sampling.seen import Seen
 from research.transfer.sampling.text_queue import Queue
 from research.transfer.sampling.texts import TextWindows, byte_store
 

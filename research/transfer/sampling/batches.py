@@ -7,7 +7,7 @@ import numpy as np
 
 from research.errors import UsageError
 from research.transfer.sampling.config import Sampling
-from research.transfer.sampling.sampled import SampledTokenizer
+from research.transfer.sampling.sampled_tokenizer import SampledTokenizer
 from research.transfer.sampling.sampler import sample
 from research.transfer.sampling.text_queue import Queue
 from research.transfer.sampling.texts import Row, TextWindows
@@ -21,7 +21,7 @@ class SampledBatch(NamedTuple):
     Attributes:
       tokenizer: sampled from the queue.
       batch: "inputs_BxL" and "targets_BxL" int32, "weights_BxL" float32 (1 = counted), as of
-        `research.training.batches.sequence_batch`: inputs are BOS and the targets but the last,
+        `training.data.batches.sequence_batch`: inputs are BOS and the targets but the last,
         documents are joined by EOS.
       rows: the texts of the rows, longer than what the ids cover: each in parts, EOS between them.
     """

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from research.codecs.compiled import compiled
+from research.numba_jit import compiled
 from research.transfer.sampling.config import Candidates
-from research.transfer.sampling.interning import Strings, grown
 from research.transfer.sampling.pretokens import Words
+from research.transfer.sampling.string_pool import Strings, grown
 
 
 @dataclasses.dataclass(frozen=True)

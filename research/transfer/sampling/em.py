@@ -9,7 +9,7 @@ by its best segmentation without itself, until V are left.
 
 import numpy as np
 
-from research.transfer.sampling import edges, lattice, pretokens
+from research.transfer.sampling import hash_trie, lattice, pretokens
 from research.transfer.sampling.config import Pretokens, UnigramEM
 from research.transfer.sampling.counting import Counts
 from research.transfer.sampling.pretokens import Words
@@ -69,7 +69,7 @@ def train(
 
 def _expected(tokens: list[bytes], score_V, words: Words, count_P) -> np.ndarray:
     longest = max(map(len, tokens))
-    return lattice.expected_counts(words, count_P, edges.build(tokens), score_V, longest)
+    return lattice.expected_counts(words, count_P, hash_trie.build(tokens), score_V, longest)
 
 
 def _log_probabilities(expected_V: np.ndarray) -> np.ndarray:
@@ -91,5 +91,5 @@ def _losses(tokens: list[bytes], score_V: np.ndarray, expected_V: np.ndarray) ->
     words = pretokens.split(Pretokens(whole=True), tokens)
     without_V = np.arange(len(tokens))
     without_V[:256] = -1
-    other_V = lattice.best_scores(words, edges.build(tokens), score_V, without_V)
+    other_V = lattice.best_scores(words, hash_trie.build(tokens), score_V, without_V)
     return expected_V * (score_V - other_V)

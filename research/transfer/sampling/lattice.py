@@ -7,8 +7,8 @@ in this order, so that they have one value to the last bit.
 
 import numpy as np
 
-from research.codecs.compiled import compiled
-from research.transfer.sampling.edges import Edges
+from research.numba_jit import compiled
+from research.transfer.sampling.hash_trie import Edges
 from research.transfer.sampling.pretokens import Words
 
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.codecs.compiled import compiled
 from research.errors import UsageError
+from research.numba_jit import compiled
 from research.transfer.sampling.config import Pretokens
 
 _NUMBERS = {

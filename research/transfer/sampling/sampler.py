@@ -3,7 +3,7 @@
 import numpy as np
 
 from research.errors import UsageError
-from research.transfer.sampling import codebooks, em, substrings, trained
+from research.transfer.sampling import codebooks, em, substrings, train_bpe
 from research.transfer.sampling.config import (
     BPE,
     Codebook,
@@ -14,7 +14,7 @@ from research.transfer.sampling.config import (
     UnigramEM,
     WordPiece,
 )
-from research.transfer.sampling.sampled import SampledTokenizer
+from research.transfer.sampling.sampled_tokenizer import SampledTokenizer
 from research.transfer.sampling.segmenters import Segmenter
 from research.transfer.sampling.text_queue import Queue, draw_batches
 
@@ -94,7 +94,7 @@ def _entries(
         seeds, weight_N = em.seeds(counts.compacted(batches)[0], kind.seeds * pieces)
         return em.train(kind, *counts.words_of(batches), seeds, weight_N, pieces)
     texts = (text for number in chosen for text in queue.texts(first + number))
-    ways = {BPE: trained.bpe, WordPiece: trained.wordpiece}
+    ways = {BPE: train_bpe.bpe, WordPiece: train_bpe.wordpiece}
     return ways[type(kind)](texts, cut, pieces)
 
 

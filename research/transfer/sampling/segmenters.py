@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
-from research.codecs import trie as tries
-from research.codecs.compiled import compiled
-from research.transfer.sampling import edges, lattice
-from research.transfer.sampling.edges import Edges
+from research.numba_jit import compiled
+from research.tokenizers import trie as tries
+from research.transfer.sampling import hash_trie, lattice
+from research.transfer.sampling.hash_trie import Edges
 from research.transfer.sampling.pretokens import Words
 
 NO_LIMIT = 1 << 40  # tokens of a text
@@ -45,7 +45,7 @@ class Unigram:
 
     @functools.cached_property
     def _edges(self) -> Edges:
-        return edges.build(self._tokens)
+        return hash_trie.build(self._tokens)
 
     def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
         """See the top of this module."""

@@ -13,8 +13,8 @@ import numpy as np
 from research.errors import UsageError
 from research.transfer.sampling.config import Substrings
 from research.transfer.sampling.counting import Counts
-from research.transfer.sampling.interning import mixed
 from research.transfer.sampling.segmenters import BYTES, Unigram
+from research.transfer.sampling.string_pool import mixed
 
 _HALF = 2.0**-54  # half a step of the uniform numbers: they are never 0 or 1
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from research.errors import UsageError
-from research.training.batches import permuted
-from research.training.token_store import TokenStore
+from research.training.data.batches import permuted
+from research.training.data.token_store import TokenStore
 
 Row = list[bytes]  # a window's parts; between two of them a document ends
 _BYTE_IDS = 258  # a byte store's vocab_size: bytes, BOS, EOS

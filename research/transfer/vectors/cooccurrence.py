@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import scipy.sparse
 
-from research.codecs.tokenizer import Tokenizer
 from research.errors import UsageError
+from research.tokenizers import Tokenizer
 from research.transfer.vectors.token_vectors import TokenVectors
 
 BATCH = 1 << 20  # bytes of text, about, that are encoded and counted at a time

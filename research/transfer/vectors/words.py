@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from research.codecs.tokenizer import Tokenizer
 from research.errors import UsageError
+from research.tokenizers import Tokenizer
 from research.transfer.vectors import cooccurrence
 from research.transfer.vectors.cooccurrence import SVDConfig
 from research.transfer.vectors.token_vectors import TokenVectors

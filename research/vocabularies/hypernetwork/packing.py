@@ -149,7 +149,7 @@ def pack(pieces: Any, layout: Layout) -> tuple[Packed, np.ndarray]:
     """Packs tokens, and says where they are.
 
     Args:
-      pieces: ids_N int32 and start_T int [T + 1], as `research.codecs.tokenizer.Pieces`.
+      pieces: ids_N int32 and start_T int [T + 1], as `research.tokenizers.Pieces`.
 
     Returns:
       The arrays, and the row of each token, int64 [T].

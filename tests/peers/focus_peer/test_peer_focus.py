@@ -8,11 +8,11 @@ import pytest
 import torch
 from deepfocus.focus import focus_additional_token_initialization
 
-from research.codecs.tokenizer import CodecTokenizer
+from research.codecs.codec_tokenizer import CodecTokenizer
 from research.testing.codecs import TinyCodec
 from research.transfer import matching
-from research.transfer.heuristics import similarity
-from research.transfer.heuristics.focus import focus
+from research.transfer.methods import similarity
+from research.transfer.methods.focus import focus
 from research.transfer.vectors import TokenVectors
 from research.vocabularies.table import Table
 

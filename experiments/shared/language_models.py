@@ -1,0 +1,351 @@
+"""The language models of the tables: trained once for each work directory, opened after that."""
+
+import dataclasses
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from configs.lexinvariant.parts import ModelConfig, TextConfig
+from experiments.lexinvariant import kept_models
+from experiments.shared import compressors, weights
+from research import codecs, corpora, vocabularies
+from research.codecs.protocol import Codec
+from research.corpora import Corpus
+from research.errors import UsageError
+from research.models import language_model, saved, sizes
+from research.models.language_model import LanguageModelConfig
+from research.training import checkpoints, command_parts, evaluation, loop, parallelism, preparation
+from research.training.config import TrainConfig
+from research.training.data import batches, token_store
+from research.training.data.token_store import TokenStore
+
+Log = Callable[[str], None]
+Batch = dict[str, np.ndarray]
+_BATCHES_OF_FIGURES = 4  # of 16 sequences: what the records of weights are compared by
+
+
+class Trained(NamedTuple):
+    """A model and its text.
+
+    Attributes:
+      params, config: of the language model.
+      codec: text to ids.
+      train, valid: the ids.
+      seconds: the training took, when it was done.
+    """
+
+    params: Any
+    config: LanguageModelConfig
+    codec: Codec
+    train: TokenStore
+    valid: TokenStore
+    seconds: float
+
+
+def load_corpus(text: TextConfig) -> Corpus:
+    """The corpus of a text.
+
+    Raises:
+      UsageError: if it lies in $FREEVOCAB_DATA and that is not set, or the spec is wrong.
+    """
+    spec = os.path.expandvars(text.corpus)
+    if "$FREEVOCAB_DATA" in spec:
+        raise UsageError(
+            "this scale reads novels/, enwiki/ and code/ in the folder $FREEVOCAB_DATA, which is "
+            "not set: set it (see the README), or run --scale cpu"
+        )
+    return corpora.load(spec)
+
+
+def codec_of(
+    model: ModelConfig, text: TextConfig, corpus: Corpus, workdir: Path, log: Log = print
+) -> Codec:
+    """The codec that `model.ids` names; a unigram vocabulary is trained on the train split."""
+    if model.ids != "unigram":
+        return codecs.load(model.ids)
+    from configs.compressed_text.parts import CodecConfig, M1Config
+    config = CodecConfig("sentencepiece", vocab_size=model.vocab_size, label="Unigram")
+    return compressors.build_codec(config, M1Config(), corpus, workdir, log)
+
+
+def trained(
+    model: ModelConfig,
+    text: TextConfig,
+    *,
+    seed: int,
+    workdir: Path,
+    log: Log,
+    codec: Codec | None = None,
+    source: weights.Source = "",
+) -> Trained:
+    """Trains a model on a text, or opens it if an earlier table has.
+
+    Args:
+      codec: ids of another kind than `model.ids` names.
+      source: where the weights come from, see `experiments.shared.weights`; if not from a training
+        for this run alone, they belong to perplexity_by_position.
+
+    Raises:
+      FreevocabError: if the loss is not finite.
+      MissingWeights: if they are to be committed and are not.
+    """
+    corpus = load_corpus(text)
+    codec = codec_of(model, text, corpus, workdir, log) if codec is None else codec
+    build = functools.partial(token_store.build, corpus, codec=codec, directory=workdir / "tokens")
+    train_store = build("train", max_bytes=text.train_bytes)
+    valid = build("valid", max_bytes=text.valid_bytes)
+    config = model_config(model, train_store.vocab_size)
+    directory = workdir / "models" / _folder(model, text, seed, corpus, codec)
+    run = workdir / "runs" / directory.name
+    what = f"{text.name}, {model.label}, {codec.name}"
+
+    def say(line: str) -> None:
+        log(f"{what}: {line}")
+
+    def batches_of(lesson: ModelConfig, seed: int) -> Callable[[int], Batch]:
+        return training_batches(lesson, train_store, seed)
+
+    if source:
+        name, table = weights.slug(model.label), "perplexity_by_position"
+        place = weights.Place("lexinvariant", name, table, source, workdir, only=True)
+        settings = {
+            "model": kept_models.settings(model),
+            "text": dataclasses.asdict(text),
+            "corpus_digest": corpus.digest,
+            "codec": codec.fingerprint(),
+            "seed": seed,
+        }
+
+        def train_it() -> tuple[Any, dict[str, Any]]:
+            params, seconds = train(
+                model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
+            )
+            return params, {"ids": model.ids_seen, "seconds": seconds, "seed": seed}
+
+        def figures(params: Any) -> dict[str, float]:
+            found = Trained(params, config, codec, train_store, valid, 0.0)
+            sums = evaluate(model, found, _BATCHES_OF_FIGURES)
+            return {
+                "nats": sums.nats / sums.tokens,
+                "accuracy": sums.others["correct"] / sums.tokens,
+            }
+
+        form = kept_models.language_model(config, codec)
+        params, record = weights.obtain(place, settings, form, train_it, figures, say)
+        return Trained(params, config, codec, train_store, valid, record["seconds"])
+    if (directory / "model.json").is_file():
+        params, kept, _, meta = saved.load(directory)
+        if kept == config:
+            return Trained(params, config, codec, train_store, valid, meta["seconds"])
+    params, seconds = train(
+        model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
+    )
+    facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name}
+    saved.save(directory, params, config, codec, {**facts, "seconds": seconds})
+    loop.remove(run)
+    return Trained(params, config, codec, train_store, valid, seconds)
+
+
+def trained_or_left_out(
+    model: ModelConfig, text: TextConfig, config, workdir: Path, log: Log, *, owner: bool = False
+) -> Trained | None:
+    """`trained` for a table with seed and weights; None, and the log says so, where weights should
+    be committed and are not.
+
+    Args:
+      owner: the table is the one that trains the weights again; others open what it has trained
+        in this work directory, or the committed ones.
+    """
+    source = config.weights
+    if source and not owner:
+        here = workdir / "weights" / weights.slug(model.label) / weights.RECORD
+        source = "retrain" if here.is_file() else "committed"
+    try:
+        return trained(model, text, seed=config.seed, workdir=workdir, log=log, source=source)
+    except weights.MissingWeights as error:
+        log(f"left out: {error}")
+        return None
+
+
+def train(
+    model: ModelConfig,
+    vocab_size: int,
+    batches_of: Callable[[ModelConfig, int], Callable[[int], Batch]],
+    *,
+    seed: int,
+    workdir: Path,
+    log: Log,
+) -> tuple[Any, float]:
+    """All lessons of a model, each from the weights of the one before: (parameters, seconds).
+
+    An interrupted training goes on in the lesson where it stopped.
+
+    Args:
+      batches_of: (lesson, seed) -> (step -> batch); every lesson has a seed of its own.
+      workdir: of this training alone.
+
+    Raises:
+      FreevocabError: if the loss is not finite.
+    """
+    lessons = model.lessons
+    folders = [workdir / f"lesson-{number}" for number in range(1, len(lessons) + 1)]
+    # A lesson begins when those before it are over.
+    begun = [number for number, folder in enumerate(folders) if (folder / "checkpoints").is_dir()]
+    first = max(begun, default=0)
+    seconds = sum(map(_seconds, folders[:first]))
+    params = None
+    for number in range(first, len(lessons)):
+        lesson = lessons[number]
+        config = model_config(lesson, vocab_size)
+        part = f"lesson {number + 1} of {len(lessons)}: " * (len(lessons) > 1)
+        log(
+            f"{part}training {lesson.steps} steps of {lesson.batch_size} x {lesson.length},"
+            f" vocabulary {lesson.vocabulary}"
+        )
+        before = params
+        result = loop.train(
+            loss_fn(lesson, config),
+            init_fn(config),
+            batches_of(lesson, seed + number),
+            train_config(lesson, seed),
+            folders[number],
+            initial_params=None if before is None else lambda before=before: before,
+            prepared=prepared(lesson, config),
+            log=lambda line, part=part: log(f"{part}{line}"),
+        )
+        params = jax.device_get(result.params)
+        seconds += _seconds(folders[number])
+    return params, round(seconds, 1)
+
+
+def _seconds(folder: Path) -> float:
+    """What the training in a work directory has taken so far."""
+    given, step = checkpoints.open_given(folder)
+    with given:
+        return float(given.meta(step)["seconds"])
+
+
+def model_config(model: ModelConfig, vocab_size: int) -> LanguageModelConfig:
+    """The language model of `vocab_size` ids, BOS and EOS among them.
+
+    A learned table is tied unless `options` say otherwise, as the drawn ones that it is compared
+    with are.
+    """
+    trunk = sizes.size(model.size, dtype=model.dtype, remat=model.remat, **dict(model.trunk))
+    options = dict(model.options)
+    if model.vocabulary == "canonical":
+        options.setdefault("slots", model.length)
+    if model.vocabulary == "learned":
+        options.setdefault("tied", True)
+    vocabulary = vocabularies.make(model.vocabulary, **options)
+    return LanguageModelConfig(trunk, vocab_size, model.rows, vocabulary)
+
+
+def loss_fn(model: ModelConfig, config: LanguageModelConfig):
+    """What a training step minimises."""
+    return functools.partial(_loss, config=config, z_loss=model.z_loss)
+
+
+def _loss(params, batch, *, config, z_loss):
+    return language_model.loss(params, config, batch, z_loss=z_loss)
+
+
+def init_fn(config: LanguageModelConfig) -> Callable[[jax.Array], Any]:
+    """Typed key -> fresh parameters."""
+    return functools.partial(language_model.init, config=config)
+
+
+def train_config(model: ModelConfig, seed: int = 0) -> TrainConfig:
+    """The loop's settings."""
+    return TrainConfig(
+        steps=model.steps,
+        seed=seed,
+        optimizer=model.optimizer,
+        parallelism=model.parallelism,
+        # A long training is watched, a short one only followed.
+        log_every=50 if model.save_every else max(1, model.steps // 4),
+        save_every=model.save_every,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def prepared(model: ModelConfig, config: LanguageModelConfig) -> preparation.Prepared:
+    """The compiled training step; made once for all texts and seeds."""
+    shape = (model.batch_size // _share(model)["process_count"], model.length)
+    batch = {
+        "inputs_BxL": np.zeros(shape, np.int32),
+        "targets_BxL": np.zeros(shape, np.int32),
+        "weights_BxL": np.zeros(shape, np.float32),
+        "keys_Bx2": np.zeros((shape[0], 2), np.uint32),
+    }
+    return preparation.prepare(loss_fn(model, config), init_fn(config), batch, train_config(model))
+
+
+def training_batches(model: ModelConfig, store: TokenStore, seed: int) -> Callable[[int], Batch]:
+    """step -> this process's share of a batch, with the keys of its draws."""
+    share = _share(model)
+
+    def batch_fn(step: int) -> Batch:
+        batch = batches.sequence_batch(
+            store,
+            seed=seed,
+            step=step,
+            batch_size=model.batch_size,
+            length=model.length,
+            **share,
+        )
+        batch = batches.said_twice(batch, model.twice, seed, step, **share)
+        return batches.with_keys(batch, seed, step, **share)
+
+    return batch_fn
+
+
+def evaluation_batches(
+    model: ModelConfig, store: TokenStore, batch_size: int = 16
+) -> Iterator[Batch]:
+    """Every token of a store as a target once, with one draw for each sequence."""
+    share = _share(model)
+    stream = batches.evaluation_batches(
+        store, batch_size=batch_size, length=model.length, **share
+    )
+    for step, batch in enumerate(stream):
+        yield batches.with_keys(batch, batches.EVALUATION_SEED, step, **share)
+
+
+@functools.lru_cache(maxsize=4)
+def evaluator(model: ModelConfig, config: LanguageModelConfig) -> evaluation.Evaluator:
+    """(params, batches, bytes) -> sums; compiled once."""
+    params = jax.eval_shape(init_fn(config), jax.random.key(0))
+    mesh = parallelism.make_mesh(model.parallelism)
+
+    def exact(params, batch):
+        return language_model.exact_loss(params, config, batch)
+
+    return evaluation.make_evaluator(exact, model.parallelism, mesh, params)
+
+
+def evaluate(
+    model: ModelConfig, found: Trained, count: int | None = None
+) -> evaluation.Sums:
+    """Exact sums over the validation text: bits per byte, accuracy.
+
+    Args:
+      count: of batches that are looked at; None: all, and only then are the bytes theirs.
+    """
+    stream = itertools.islice(evaluation_batches(model, found.valid), count)
+    return evaluator(model, found.config)(found.params, stream, found.valid.num_bytes)
+
+
+def _share(model: ModelConfig) -> dict[str, int]:
+    return command_parts.share(parallelism.make_mesh(model.parallelism))
+
+
+def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:
+    which = compressors.key(model, text, seed, corpus.digest, codec.fingerprint())
+    return f"{weights.slug(f'{text.name} {model.label} {codec.name}')}-{which}"

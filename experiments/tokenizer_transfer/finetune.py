@@ -1,0 +1,129 @@
+"""Training goes on, trunk and table together, in one tokenizer's ids (n-shot, fine-tuning)."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from configs.lexinvariant.parts import ModelConfig
+from experiments.shared import language_models
+from experiments.tokenizer_transfer import base_models
+from experiments.tokenizer_transfer.base_models import Base
+from research.corpora import Corpus
+from research.models.language_model import LanguageModelConfig
+from research.training import loop
+from research.training.data import token_store
+from research.training.data.token_store import TokenStore
+from research.transfer import source_model
+from research.transfer.hypernet import task_vectors
+from research.vocabularies import learned
+from research.vocabularies.table import Table
+
+Log = Callable[[str], None]
+
+
+class Point(NamedTuple):
+    """A model on its way: after `steps` of continued training, its bits/byte on the valid text."""
+
+    steps: int
+    bits_per_byte: float
+
+
+class Continued(NamedTuple):
+    """What continued training leaves.
+
+    Attributes:
+      params: with padded tables.
+      table: its rows of real ids.
+      points: from step 0 on, if it was evaluated on the way.
+    """
+
+    params: Any
+    table: Table
+    points: tuple[Point, ...]
+
+
+def model_of(base: Base, steps: int, learning_rate: float) -> ModelConfig:
+    """The base model's settings for `steps` more of AdamW, whatever it was trained with."""
+    optimizer = dataclasses.replace(
+        base.model.optimizer,
+        name="adamw",
+        learning_rate=learning_rate,
+        schedule="cosine",
+        warmup_steps=max(1, steps // 20),
+    )
+    return dataclasses.replace(base.model, steps=steps, optimizer=optimizer)
+
+
+def train(
+    base: Base,
+    table: Table,
+    store: TokenStore,
+    model: ModelConfig,
+    *,
+    seed: int,
+    workdir: Path,
+    log: Log,
+    evaluate: Callable[[Any, Table], float] | None = None,
+    points: int = 0,
+) -> Continued:
+    """Trains the base model's trunk and a table for `model.steps` steps on a store's ids.
+
+    Args:
+      table: where the rows start.
+      workdir: of this training alone; an interrupted one goes on from there.
+      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
+    """
+    config = base_models.config_for(base, store.vocab_size)
+    start = base_models.with_table(base.params, table, config.rows)
+    every = model.steps // points if points else 0
+    train_config = dataclasses.replace(
+        language_models.train_config(model, seed), eval_every=every
+    )
+    first = Point(0, evaluate(start, _table(start, config))) if points else None
+
+    def measure(params: Any) -> dict[str, float]:
+        params = jax.device_get(params)
+        return {"bits_per_byte": evaluate(params, _table(params, config))}
+
+    result = loop.train(
+        language_models.loss_fn(model, config),
+        language_models.init_fn(config),
+        language_models.training_batches(model, store, seed),
+        train_config,
+        workdir,
+        eval_fn=measure if points else None,
+        initial_params=lambda: start,
+        description={
+            "trunk": task_vectors.fingerprint_of(base.params["trunk"]),
+            "table": source_model.digest(table),
+        },
+        prepared=language_models.prepared(model, config),
+        log=log,
+    )
+    trained = jax.device_get(result.params)
+    return Continued(trained, _table(trained, config), curve(first, result.history))
+
+
+def curve(first: Point | None, history: Iterable[Mapping[str, Any]]) -> tuple[Point, ...]:
+    """The first point and those that a training has logged; none without a first."""
+    measured = [Point(line["step"], line["bits_per_byte"]) for line in history
+                if "bits_per_byte" in line]  # fmt: skip
+    return () if first is None else (first, *measured)
+
+
+def _table(params: Any, config: LanguageModelConfig) -> Table:
+    return base_models.real_rows(learned.table(params["vocabulary"]), config.vocab_size)
+
+
+def train_store(corpus: Corpus, codec, max_bytes: int, workdir: Path) -> TokenStore:
+    """The train text in a codec's ids."""
+    return token_store.build(corpus, "train", codec, workdir / "tokens", max_bytes=max_bytes)
+
+
+def names_of(points: tuple[Point, ...], tokens_per_step: int) -> Iterator[tuple[str, float]]:
+    """Columns `at N` (thousands of tokens) of a row that holds a whole curve."""
+    for point in points:
+        yield f"at {point.steps * tokens_per_step / 1000:g}", point.bits_per_byte

@@ -1,0 +1,165 @@
+"""Documents through the compiled window loop: which row does what, and putting results together."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from research.codecs.byte_models.transformer import TransformerModel
+from research.codecs.coder import batched_jobs
+from research.codecs.windows import windows_xla
+from research.codecs.windows.window_rules import WindowRules, Windows
+from research.codecs.windows.windows_xla import Work
+
+TURNS = 32  # of the loop in one call; a row that ends its document waits for the rest of them
+_PIECE = 4 * TURNS  # bytes of text at hand in a call, of which up to 2 TURNS are taken
+_CHUNK = 64  # windows that a row decodes on its own where windows are independent
+
+
+class LiveWindows:
+    """Encoder and decoder over documents, B rows at a time, at one fixed shape.
+
+    A row that is done with a document takes the next one while the others go on: what is in the
+    other rows, and which row it is, does not change a document's ids (held by a test).
+    """
+
+    def __init__(self, model: TransformerModel, rules: WindowRules, batch_size: int, context: int):
+        self._rules = rules
+        self._batch = batch_size
+        self._stepper = model.stepper(batch_size, context, 256)
+        loop = functools.partial(
+            windows_xla.run, step=self._stepper.step, rules=rules, context=context, turns=TURNS
+        )
+        self._run = jax.jit(loop, donate_argnums=1)
+        self._compiled = None
+        first = functools.partial(
+            windows_xla.initial_rows, start=self._stepper.start, rules=rules, batch=batch_size
+        )
+        self._first_rows = jax.jit(first)
+
+    def encode(self, texts: Sequence[bytes]) -> list[Windows]:
+        """The windows of each text."""
+        jobs = [_Encoding(text, self._rules) for text in texts]
+        self._work([job for job in jobs if job.text])
+        return [job.result() for job in jobs]
+
+    def decode(self, codes: Sequence[np.ndarray]) -> list[tuple[bytes, np.ndarray]]:
+        """Text and window lengths (int32) for each array of codes [N, G]. point+delay only."""
+        chunks, pieces = [], []
+        for codes_NxG in codes:
+            size = _CHUNK if self._rules.reset == "every" else max(1, len(codes_NxG))
+            starts = range(0, len(codes_NxG), size)
+            pieces.append([_Decoding(codes_NxG[start : start + size]) for start in starts])
+            chunks += pieces[-1]
+        self._work(chunks)
+        return [
+            (
+                b"".join(bytes(job.text) for job in jobs),
+                np.array([n for job in jobs for n in job.lengths], np.int32),
+            )
+            for jobs in pieces
+        ]
+
+    def _work(self, jobs: list) -> None:
+        batched_jobs.run(jobs, self._batch, self._open_lane)
+
+    def _open_lane(self) -> batched_jobs.Advance:
+        params = self._stepper.params
+        rows = self._first_rows(params)
+        if self._compiled is None:  # once, before lanes go their own ways
+            self._compiled = self._run.lower(params, rows, self._empty_work()).compile()
+
+        def advance(busy, fresh):
+            nonlocal rows
+            work = self._empty_work()
+            work.fresh[fresh] = True
+            for row, job in busy.items():
+                job.fill(work, row)
+            rows, output = self._compiled(params, rows, work)
+            output, counts = jax.device_get((output, rows.count))
+            return [row for row, job in busy.items() if job.collect(output, row, int(counts[row]))]
+
+        return advance
+
+    def _empty_work(self) -> Work:
+        batch = self._batch
+        return Work(
+            decode=np.zeros(batch, bool),
+            fresh=np.zeros(batch, bool),
+            text=np.zeros((batch, _PIECE), np.uint8),
+            start=np.zeros(batch, np.int32),
+            available=np.zeros(batch, np.int32),
+            ends=np.zeros(batch, bool),
+            codes=np.zeros((batch, TURNS, self._rules.stored_digits), np.uint32),
+            num_codes=np.zeros(batch, np.int32),
+        )
+
+
+@dataclasses.dataclass
+class _Encoding:
+    """A text on its way: where its current window starts, and the windows so far."""
+
+    text: bytes
+    rules: WindowRules
+    start: int = 0
+    count: int = 0
+    base: int = 0
+    codes: list[np.ndarray] = dataclasses.field(default_factory=list)
+    lengths: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        return len(self.text)
+
+    def fill(self, work: Work, row: int) -> None:
+        # A piece from the window's start, or close behind the position in a very long window.
+        self.base = max(self.start, self.start + self.count - TURNS)
+        piece = self.text[self.base : self.base + _PIECE]
+        work.text[row, : len(piece)] = np.frombuffer(piece, np.uint8)
+        work.available[row] = len(piece)
+        work.ends[row] = self.base + len(piece) == len(self.text)
+        work.start[row] = self.start - self.base
+
+    def collect(self, output: windows_xla.Output, row: int, count: int) -> bool:
+        """Takes one call's windows; True if the text is at its end."""
+        made = int(output.num_windows[row])
+        self.codes.append(output.codes[row, :made])
+        self.lengths.append(output.lengths[row, :made])
+        self.start = self.base + int(output.start[row])
+        self.count = count
+        return self.start == len(self.text)
+
+    def result(self) -> Windows:
+        empty = np.zeros((0, self.rules.stored_digits), np.uint32)
+        lengths = np.concatenate([np.zeros(0, np.int32), *self.lengths])
+        return Windows(np.concatenate([empty, *self.codes]), lengths)
+
+
+@dataclasses.dataclass
+class _Decoding:
+    """Codes on their way to text."""
+
+    codes: np.ndarray
+    done: int = 0
+    text: bytearray = dataclasses.field(default_factory=bytearray)
+    lengths: list[int] = dataclasses.field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        return len(self.codes)
+
+    def fill(self, work: Work, row: int) -> None:
+        part = self.codes[self.done : self.done + TURNS]
+        work.decode[row] = True
+        work.codes[row, : len(part)] = part
+        work.num_codes[row] = len(part)
+
+    def collect(self, output: windows_xla.Output, row: int, count: int) -> bool:
+        """Takes one call's bytes; True if all codes are done."""
+        made = int(output.num_windows[row])
+        self.text += output.text[row, : int(output.num_bytes[row])].tobytes()
+        self.lengths += output.lengths[row, :made].tolist()
+        self.done += made
+        return self.done == len(self.codes)

@@ -1,0 +1,75 @@
+"""Beam search over partial keys (Nuhn, Schamper and Ney 2013, section 4).
+
+Symbols are decided one after the other, in an order that completes as many n-grams as early as it
+can. All hypotheses of a step have decided the same symbols, so exactly the same n-grams are whole
+in each, and scores of whole n-grams compare as they are.
+"""
+
+import numpy as np
+
+from research.lexinvariance.ciphers.solvers import loops
+from research.lexinvariance.ciphers.solvers.problem import Letters, Problem, Solution, make
+from research.numba_jit import compiled
+
+
+def solve(
+    symbols_L: np.ndarray, letters: Letters, *, width: int = 1_000, order: int | None = None
+) -> Solution:
+    """The best whole key of a beam of `width` hypotheses.
+
+    Raises:
+      UsageError: if the text and the model do not fit together.
+    """
+    problem = make(symbols_L, letters, order=order)
+    size, base = len(problem.letters_P), problem.base
+    assigned = np.full((1, size), -1, np.int64)
+    used, scores = np.zeros((1, base), bool), np.zeros(1)
+    for symbol, done in extension_order(problem):
+        out = np.empty((len(scores), size))
+        compiled(loops.extend)(
+            assigned, scores, used, symbol, problem.symbols_L, problem.space, done,
+            problem.tables, problem.starts_N, problem.order, base, problem.letters_P, out,
+        )  # fmt: skip
+        flat = out.reshape(-1)
+        keep = min(width, int(np.isfinite(flat).sum()))
+        # Stable among equals, so that the same text always gives the same key.
+        chosen = np.argsort(-flat, kind="stable")[:keep]
+        rows, places = np.divmod(chosen, size)
+        scores = flat[chosen]
+        assigned, used = assigned[rows].copy(), used[rows].copy()
+        assigned[:, symbol] = problem.letters_P[places]
+        used[np.arange(keep), problem.letters_P[places]] = True
+    slots = assigned[int(np.argmax(scores))]
+    rest = [letter for letter in problem.letters_P if letter not in set(slots.tolist())]
+    slots = slots.copy()
+    slots[slots < 0] = rest
+    return problem.solution(slots)
+
+
+def extension_order(problem: Problem) -> list[tuple[int, np.ndarray]]:
+    """(symbol, last positions of the n-grams that it completes), as they are to be decided.
+
+    Greedy: the symbol that completes the most n-grams; among equals the more frequent one.
+    """
+    length, order = len(problem.symbols_L), problem.order
+    size = len(problem.letters_P)
+    missing = []
+    for t in range(length):
+        inside = set(problem.symbols_L[max(0, t - order + 1) : t + 1].tolist()) - {size}
+        missing.append(inside)
+    counts = np.bincount(problem.symbols_L, minlength=size + 1)
+    left, order_of = set(range(problem.num_symbols)), []
+    # n-grams of clear spaces alone are whole from the start, and the same for every key.
+    while left:
+        gains = dict.fromkeys(left, 0)
+        for inside in missing:
+            if len(inside) == 1:
+                (only,) = inside
+                gains[only] += 1
+        symbol = max(left, key=lambda s: (gains[s], counts[s], -s))
+        done = [t for t, inside in enumerate(missing) if inside == {symbol}]
+        for inside in missing:
+            inside.discard(symbol)
+        left.remove(symbol)
+        order_of.append((symbol, np.asarray(done, np.int64)))
+    return order_of

@@ -1,0 +1,175 @@
+"""A cipher to be solved: which n-grams each symbol is part of, and what a key costs."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from research.errors import UsageError
+from research.lexinvariance.ciphers.solvers import loops
+from research.numba_jit import compiled
+
+
+class Letters(Protocol):
+    """What is needed of a letter model.
+
+    Attributes:
+      alphabet: its letters; a space among them if texts have spaces.
+      order: n of its n-grams.
+      log_p: float32, A^n entries: ln p(last letter | the n - 1 before).
+      lower: the same for orders 1 to n - 1, for the beginning of a text.
+    """
+
+    alphabet: str
+    order: int
+    log_p: np.ndarray
+    lower: tuple[np.ndarray, ...]
+
+
+class Solution(NamedTuple):
+    """A key and what it gives.
+
+    Attributes:
+      key_S: int64, the letter (index into the alphabet) of each cipher symbol; distinct.
+      nats: -ln p(plain text) under the letter model.
+      plain_L: int64, the plain text.
+      found: times that the search ended in its best score, 0 where nothing is repeated.
+    """
+
+    key_S: np.ndarray
+    nats: float
+    plain_L: np.ndarray
+    found: int = 0
+
+
+class Problem(NamedTuple):
+    """A cipher text ready for the loops of `loops.py`.
+
+    A state is slots int64 [P]: the letter of slot s. Slots 0 to S - 1 are the cipher symbols, the
+    rest are letters that nothing stands for; so every state is a permutation, every move a swap.
+
+    Attributes:
+      symbols_L: int64, the slot at each position; P where a clear space stands.
+      num_symbols: S.
+      letters_P: int64, letters that can be assigned, in the order of the alphabet.
+      space: the letter of a clear space.
+      tables: float32, all orders one after the other, flat.
+      starts_N: int64, where each order's table begins.
+      order, base: n and A.
+      first_S1: int64 [P + 1], `ends` of slot s are ends[first[s]:first[s + 1]].
+      ends: int64, the last positions of the n-grams that a slot is part of.
+      prior_PxA: float64, what is added to the score for each pair of slot and letter.
+    """
+
+    symbols_L: np.ndarray
+    num_symbols: int
+    letters_P: np.ndarray
+    space: int
+    tables: np.ndarray
+    starts_N: np.ndarray
+    order: int
+    base: int
+    first_S1: np.ndarray
+    ends: np.ndarray
+    prior_PxA: np.ndarray
+
+    def score(self, slots_P: np.ndarray) -> float:
+        """ln p(plain text) + prior of a state, summed anew."""
+        text_L = self.plain(slots_P)
+        total = compiled(loops.score)(
+            text_L, self.tables, self.starts_N, self.order, self.base
+        )
+        return float(total) + float(self.prior_PxA[np.arange(len(slots_P)), slots_P].sum())
+
+    def shorter(self, order: int) -> "Problem":
+        """The same with n-grams of a lower order, whose tables are there already."""
+        if order == self.order:
+            return self
+        first_S1, ends = _ends(self.symbols_L, len(self.letters_P), order)
+        return self._replace(order=order, first_S1=first_S1, ends=ends)
+
+    def plain(self, slots_P: np.ndarray) -> np.ndarray:
+        """The text of a state, int64 [L]."""
+        return np.append(np.asarray(slots_P, np.int64), self.space)[self.symbols_L]
+
+    def solution(self, slots_P: np.ndarray, found: int = 0) -> Solution:
+        """The state as a solution; the prior is no part of its nats."""
+        without = self._replace(prior_PxA=np.zeros_like(self.prior_PxA))
+        key_S = np.asarray(slots_P[: self.num_symbols], np.int64).copy()
+        return Solution(key_S, -without.score(slots_P), self.plain(slots_P), found)
+
+
+def make(
+    symbols_L: np.ndarray,
+    letters: Letters,
+    *,
+    order: int | None = None,
+    start_SxA: np.ndarray | None = None,
+    weight: float = 0.0,
+) -> Problem:
+    """Prepares a text.
+
+    Args:
+      symbols_L: int, cipher symbols 0 to S - 1, -1 where a clear space stands.
+      order: uses shorter n-grams than the model has; None: all.
+      start_SxA: log-probabilities of letters, one row for each symbol; weight times them is added
+        to a key's score.
+
+    Raises:
+      UsageError: if there are more symbols than letters, or clear spaces and a model without.
+    """
+    symbols_L = np.asarray(symbols_L, np.int64).reshape(-1)
+    num_symbols = int(symbols_L.max(initial=-1)) + 1
+    order = letters.order if order is None else order
+    if not 1 <= order <= letters.order:
+        raise UsageError(f"order must lie in 1..{letters.order}, not {order}")
+    base, space = len(letters.alphabet), letters.alphabet.find(" ")
+    clear = bool((symbols_L < 0).any())
+    if clear and space < 0:
+        raise UsageError("the text has clear spaces, and this letter model knows no spaces")
+    letters_P = np.asarray([a for a in range(base) if not (clear and a == space)], np.int64)
+    if num_symbols > len(letters_P):
+        raise UsageError(
+            f"the text has {num_symbols} cipher symbols, the letter model {len(letters_P)} letters"
+        )
+    slots = np.where(symbols_L < 0, len(letters_P), symbols_L)
+    every = [*letters.lower, letters.log_p][:order]
+    tables = np.concatenate([np.ravel(table) for table in every]).astype(np.float32, copy=False)
+    starts_N = np.cumsum([0, *(base**n for n in range(1, order))]).astype(np.int64)
+    first_S1, ends = _ends(slots, len(letters_P), order)
+    prior_PxA = np.zeros((len(letters_P), base))
+    if start_SxA is not None and weight:
+        prior_PxA[:num_symbols] = weight * np.asarray(start_SxA, np.float64)
+    return Problem(
+        slots, num_symbols, letters_P, max(space, 0), tables, starts_N, order, base, first_S1,
+        ends, prior_PxA,
+    )  # fmt: skip
+
+
+def _ends(slots_L, num_slots, order):
+    """For each slot the last positions of the n-grams that hold it, as one array with borders."""
+    length, lists = len(slots_L), []
+    for slot in range(num_slots):
+        marked = np.zeros(length + order, bool)
+        for place in np.flatnonzero(slots_L == slot):
+            marked[place : place + order] = True
+        lists.append(np.flatnonzero(marked[:length]))
+    first = np.cumsum([0, *map(len, lists)]).astype(np.int64)
+    return first, np.concatenate([*lists, np.zeros(0, np.int64)]).astype(np.int64)
+
+
+def frequency_slots(problem: Problem, noise: np.ndarray | None = None) -> np.ndarray:
+    """The most frequent symbol gets the most frequent letter, and so on, int64 [P].
+
+    Args:
+      noise: float [P], added to the logarithm of the symbols' frequencies before ranking.
+    """
+    size = len(problem.letters_P)
+    counts_P = np.bincount(problem.symbols_L, minlength=size + 1)[:size].astype(np.float64)
+    rank_by = np.log(counts_P + 0.5)
+    if noise is not None:
+        rank_by += noise
+    unigram_A = problem.tables[: problem.base]
+    letters = problem.letters_P[np.argsort(-unigram_A[problem.letters_P], kind="stable")]
+    slots_P = np.empty(size, np.int64)
+    slots_P[np.argsort(-rank_by, kind="stable")] = letters
+    return slots_P

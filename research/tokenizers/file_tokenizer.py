@@ -1,0 +1,162 @@
+"""A tokenizer read from a file."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from research.tokenizers.decomposition import Decomposer
+from research.tokenizers.protocol import Pieces
+from research.tokenizers.static_vocabulary import StaticVocabulary, checked_row
+from research.tokenizers.text_spans import cut, each_as_bytes, spans
+from research.tokenizers.tokenizer_json import Strings
+
+# Characters of a text that are cut into pretokens at once.
+_PART = 1 << 14
+
+
+class Engine(Protocol):
+    """The library that knows a file's format."""
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text; special tokens are never among them."""
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """The library's own text of ids."""
+
+    def split(self, words: Sequence[str], continued: bool = False) -> list[list[int]]:
+        """What the model alone makes of each string."""
+
+    def words(self, text: str) -> list[str]:
+        """The strings that the model is given for a text."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """A parsed tokenizer.json with the same ids."""
+
+
+class FileTokenizer(StaticVocabulary):
+    """The `Tokenizer` of a file; `research.tokenizers.load` makes it.
+
+    Beyond the protocol:
+
+    Attributes:
+      exact: wherever no unknown id occurs, `token_bytes` of a text's ids, joined, are the text
+        (after one space where the tokenizer puts one in front). Else they are the entries as
+        decoded, and normalisation or spaces are lost.
+      starts_word_V: bool [V], words start with the entry.
+      special_names: how special tokens are written, by id.
+
+    `encode` gives the ids of the file's own library for every valid text without special tokens,
+    whose names are text here. Only a lossless tokenizer differs, on what it could not give back:
+    bytes that are not UTF-8, and U+2581 where that means a space, go by byte ids.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        entries: Strings,
+        *,
+        name: str,
+        roles: Mapping[str, int],
+        special_names: Mapping[int, str],
+        spaced: bool,
+        files: Callable[[], dict[str, bytes]],
+        digest: str,
+    ):
+        super().__init__(entries.tokens)
+        self.name = name
+        self.lossless, self.exact = entries.lossless, entries.exact
+        self.special_V = np.array(entries.special, bool)
+        self.starts_word_V = np.array(entries.starts_word, bool)
+        self.roles = dict(roles)
+        self.special_names = dict(special_names)
+        self._engine, self._entries = engine, entries
+        self._digest, self._files = digest, files
+        byte_ids = [-1 if id_ is None else id_ for id_ in entries.byte_ids]
+        self._byte_ids = np.array(byte_ids, np.int32)
+        spare = [*self.roles.values(), 0]
+        unknown = self.roles.get("unk", spare[0])
+        self._decompose = Decomposer(engine.split, entries, unknown, spaced=spaced)
+
+    def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
+        """One int32 array of ids per text."""
+        plans = [self._spans(text) for text in each_as_bytes(texts)]
+        strings = [span for plan in plans for span in plan if isinstance(span, str)]
+        encoded = iter(self._engine.encode(strings))
+        out = []
+        for plan in plans:
+            parts = [
+                np.array(next(encoded), np.int32)
+                if isinstance(span, str)
+                else self._byte_ids[np.frombuffer(span, np.uint8)]
+                for span in plan
+            ]
+            out.append(np.concatenate(parts) if parts else np.zeros(0, np.int32))
+        return out
+
+    def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
+        """One byte string per id array; a space that the tokenizer puts in front is removed."""
+        if self._entries.drops_spaces:
+            rows = [checked_row(one, self.vocab_size).tolist() for one in ids]
+            return [text.encode() for text in self._engine.decode(rows)]
+        texts = super().decode(ids)
+        return [text.removeprefix(b" ") for text in texts] if self._entries.prefix else texts
+
+    def match_bytes(self) -> list[bytes]:
+        """`token_bytes`; where the tokenizer drops spaces, with one before what starts a word."""
+        if not self._entries.drops_spaces:
+            return self.token_bytes()
+        pairs = zip(self._tokens, self.starts_word_V.tolist(), strict=True)
+        return [b" " + token if starts else token for token, starts in pairs]
+
+    def decompose(self, tokens: Sequence[bytes]) -> Pieces:
+        """Pieces by the model alone; see the protocol. Strings met before are remembered.
+
+        A BPE's entry is its own piece if its merges lead to it, a WordPiece's always, a
+        Unigram's unless others cover it with a better score. For an exact tokenizer with all
+        byte ids the pieces' bytes, joined, are the string; elsewhere what no entry covers is the
+        unknown token. WordLevel models match the longest entry from the left.
+        """
+        return self._decompose(tokens)
+
+    def pretokens(self, texts: Iterable[bytes | str]) -> tuple[Pieces, np.ndarray]:
+        """The different strings that the model is given for texts, as its pieces.
+
+        Returns:
+          (pieces of each string, its count int64 [N]), the most frequent first.
+        """
+        count = Counter(
+            word
+            for text in each_as_bytes(texts)
+            for part in cut(text.decode("utf-8", "replace"), _PART)
+            for word in self._engine.words(part)
+        )
+        words = sorted(count, key=lambda word: (-count[word], word))
+        pieces = Pieces.of(self._engine.split(words))
+        return pieces, np.array([count[word] for word in words], np.int64)
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """A parsed tokenizer.json with the same ids."""
+        return self._engine.spec
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """What to write beside a checkpoint so that other tools open the same tokenizer.
+
+        Raises:
+          FreevocabError: the file has no exact counterpart in the format they read.
+        """
+        return self._files()
+
+    def fingerprint(self) -> str:
+        """Hex digest of the file's content."""
+        return self._digest
+
+    def _spans(self, data: bytes) -> list[str | bytes]:
+        if self.lossless:
+            return list(spans(data, self._entries.reserved))
+        return [data.decode("utf-8", "replace")] if data else []

@@ -1,0 +1,105 @@
+"""Forgetting: rows of a learned vocabulary are drawn anew while the rest of the model trains on.
+
+Active forgetting (Chen et al. 2023, arXiv 2307.01163) resets all rows every k steps; temporary
+forgetting (Anand et al. 2025, arXiv 2406.00053) does so in the first N steps only; probabilistic
+forgetting resets a random share of the ids each time. What is reset, and when, is a
+`research.training.config.ForgettingConfig`.
+
+A reset comes before an update, so after a run, and at every checkpoint and evaluation, the rows
+have been trained. It is a function of (seed, step): an interrupted run goes on with the same draws.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research.errors import UsageError
+from research.training.config import ForgettingConfig
+from research.training.optim import per_row_adam
+from research.training.optim.per_row_adam import AdamByRowState, is_table
+from research.training.sharding_rules import name_of
+from research.training.step import TrainState
+
+_STREAM = 0x666F7267  # keeps these draws apart from the initial weights'
+
+
+def forget(
+    state: TrainState,
+    init_fn: Callable[[jax.Array], Any],
+    seed: jax.Array | int,
+    share: jax.Array | float,
+    keep: Sequence[int] = (),
+) -> TrainState:
+    """The state with the chosen ids' rows as `init_fn` draws them, and their optimizer at step 0.
+
+    Everything else keeps its bits. Can be compiled; `seed` (uint32) and `share` may be traced.
+
+    Args:
+      state: of the AdamW that counts by row.
+      init_fn: typed key -> fresh parameters; only its tables' rows are used.
+      seed: with state.step, decides the choice and the rows.
+      share: each id is chosen with this probability; 1: all.
+      keep: ids that are never chosen.
+
+    Raises:
+      UsageError: if there is no table with a row for each id.
+    """
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAM), state.step)
+    choice_key, rows_key = jax.random.split(key)
+    rows = _num_rows(state.params)
+    chosen_V = jax.random.bernoulli(choice_key, share, (rows,))
+    if keep:
+        chosen_V &= ~jnp.isin(jnp.arange(rows), jnp.asarray(keep))
+
+    def reset(node):
+        return per_row_adam.forget(node, chosen_V) if _is_adam(node) else node
+
+    return TrainState(
+        state.step,
+        redraw(rows_key, state.params, init_fn, chosen_V),
+        jax.tree.map(reset, state.opt_state, is_leaf=_is_adam),
+    )
+
+
+def redraw(
+    key: jax.Array, params: Any, init_fn: Callable[[jax.Array], Any], chosen_V: jax.Array
+) -> Any:
+    """The parameters with the chosen rows (bool [V]) of every table from init_fn(key)."""
+
+    def one(path, old, new):
+        if not is_table(name_of(path)):
+            return old
+        return jnp.where(chosen_V[:, None], new, old)
+
+    return jax.tree_util.tree_map_with_path(one, params, init_fn(key))
+
+
+def compiled(
+    init_fn: Callable[[jax.Array], Any], config: ForgettingConfig, shardings: TrainState
+) -> Callable[[TrainState, ForgettingConfig, int], TrainState]:
+    """forget(state, config, seed) -> state, for states that live in `shardings`; one compilation.
+
+    It is a program of its own, run only where a reset is due: the training step is the same for
+    every schedule. The state's memory is reused. Of the config given later only `share` is read.
+    """
+
+    def run(state, seed, share):
+        return forget(state, init_fn, seed, share, config.keep)
+
+    program = jax.jit(run, out_shardings=shardings, donate_argnums=0)
+    return lambda state, config, seed: program(state, np.uint32(seed), np.float32(config.share))
+
+
+def _is_adam(node: Any) -> bool:
+    return isinstance(node, AdamByRowState)
+
+
+def _num_rows(params: Any) -> int:
+    flat, _ = jax.tree_util.tree_flatten_with_path(params)
+    rows = [leaf.shape[0] for path, leaf in flat if is_table(name_of(path))]
+    if not rows:
+        raise UsageError("forgetting needs a learned vocabulary; this one has no row for each id")
+    return rows[0]

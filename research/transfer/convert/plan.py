@@ -1,0 +1,174 @@
+"""What a transfer will do and cost, found out before any table is read."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from research.files import shown
+from research.tokenizers import Tokenizer
+from research.training.metrics import quantity
+from research.transfer.convert import special_ids
+from research.transfer.matching import Match
+
+# Rough, of two cores: what a program can copy, and rows that a method finds in a second, at
+# width 768. Only an order of magnitude is promised.
+COPIED_PER_SECOND = 3e8
+ROWS_PER_SECOND = {
+    "random": 1e6, "mean": 1e6, "overlap": 1e6, "fvt": 3e5, "byte-fvt": 3e5,
+    "wechsel": 2e3, "focus": 3e3, "ofa": 2e3, "ofa-aux": 2e3, "omp": 3e2, "omp-aux": 3e2,
+    "hypernetwork": 5e2,
+}  # fmt: skip
+PLAIN = ("random", "mean", "overlap", "fvt", "byte-fvt", "hypernetwork")
+PROGRAM_BYTES = 400e6  # Python, numpy and JAX themselves
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Facts about a transfer; see `lines`.
+
+    Attributes:
+      model: folder, family and architecture, for people.
+      parameters, new_parameters: numbers in all tensors.
+      nbytes, new_nbytes: of all tensors.
+      rows: of the old table, padding included.
+      pieces: share of the new entries that the old tokenizer takes 1, 2, 3, 4, 5 to 7, 8 or more
+        pieces for.
+      notes: what a reader should know, one line each.
+      trunk: how much of n-shot training's change of the trunk is added.
+      trained_on: the tokenizer of that training, where it is not the new one.
+    """
+
+    model: str
+    method: str
+    out: str
+    dtype: str
+    d_model: int
+    tied: bool
+    bias: bool
+    rows: int
+    parameters: int
+    new_parameters: int
+    nbytes: int
+    new_nbytes: int
+    files: int
+    source: dict[str, Any]
+    target: dict[str, Any]
+    overlap: int
+    new: int
+    pieces: dict[str, float]
+    copied: list[str]
+    unmatched: list[str]
+    notes: list[str]
+    trunk: float = 0.0
+    trained_on: str = ""
+
+    @property
+    def overlap_share(self) -> float:
+        """Of the new tokenizer's ordinary entries, those that the old one has too."""
+        return self.overlap / max(1, self.overlap + self.new)
+
+    @property
+    def memory(self) -> float:
+        """Bytes, roughly: both tables in float32, the method's copies of each, a changed trunk."""
+        tables = 1 if self.tied else 2
+        sizes = self.source["size"] + self.target["size"]
+        copies = 2 if self.method in PLAIN else 4
+        trunk = 4.0 * self.parameters if self.trunk else 0.0
+        return PROGRAM_BYTES + copies * 4.0 * tables * self.d_model * sizes + trunk
+
+    @property
+    def seconds(self) -> float:
+        """Very roughly."""
+        rate = ROWS_PER_SECOND[self.method] * 768 / self.d_model
+        return 5 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
+
+
+def described(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What the plan and the card say of a tokenizer."""
+    return {
+        "name": shown(tokenizer.name),
+        "size": tokenizer.vocab_size,
+        "special": int(np.sum(tokenizer.special_V)),
+        "lossless": bool(tokenizer.lossless),
+        "fingerprint": tokenizer.fingerprint(),
+    }
+
+
+def piece_shares(source: Tokenizer, target: Tokenizer, match: Match) -> dict[str, float]:
+    """How many old pieces make a new entry that the old tokenizer lacks, as shares."""
+    tokens = target.match_bytes()
+    counts = source.decompose([tokens[id_] for id_ in match.new_target_M.tolist()]).counts_T
+    edges = {"1": (0, 1), "2": (2, 2), "3": (3, 3), "4": (4, 4), "5-7": (5, 7), "8+": (8, 1 << 40)}
+    return {
+        name: round(float(np.mean((counts >= low) & (counts <= high))), 4) if len(counts) else 0.0
+        for name, (low, high) in edges.items()
+    }
+
+
+def special_lists(
+    source: Tokenizer, target: Tokenizer, match: Match
+) -> tuple[list[str], list[str]]:
+    """Special tokens of the target: those that take over a row, and those without a partner.
+
+    Ids that no token has are special too; they are counted, not listed.
+    """
+    pairs = zip(match.special_source_S.tolist(), match.special_target_S.tolist(), strict=True)
+    copied = [
+        f"{special_ids.written(source, old)} -> {special_ids.written(target, new)}"
+        for old, new in pairs
+    ]
+    named, nameless = [], 0
+    for id_ in match.unmatched_S.tolist():
+        shown = special_ids.written(target, id_)
+        named, nameless = ([*named, shown], nameless) if "(" in shown else (named, nameless + 1)
+    if nameless:
+        named.append(f"{nameless} ids that no token has")
+    return copied, named
+
+
+def lines(plan: Plan) -> list[str]:
+    """The plan for people, before anything is written."""
+    where = "tied" if plan.tied else "apart"
+    bias = ", with a bias" if plan.bias else ""
+    pieces = ", ".join(f"{name}: {share:.0%}" for name, share in plan.pieces.items() if share)
+    padding = plan.rows - plan.source["size"]
+    padded = f" ({padding:,} of padding)" if padding > 0 else ""
+    several = "" if plan.files == 1 else f" in {plan.files} files"
+    out = [
+        f"model      {plan.model}",
+        f"           {quantity(plan.parameters)} parameters, {plan.dtype},"
+        f" {quantity(plan.nbytes, 'B')}{several}",
+        f"tables     {plan.rows:,} x {plan.d_model:,}{padded}, input and readout {where}{bias}",
+        f"tokenizer  {_tokenizer(plan.source)}",
+        f"        -> {_tokenizer(plan.target)}",
+        f"overlap    {plan.overlap:,} of the new entries are old ones too"
+        f" ({plan.overlap_share:.1%}); {plan.new:,} are new",
+    ]
+    if pieces:
+        out.append(f"pieces     of a new entry under the old tokenizer: {pieces}")
+    out.append(f"special    {'; '.join(plan.copied) or 'none has a partner'}")
+    if plan.unmatched:
+        out.append(f"           mean row, nothing known: {_some(plan.unmatched)}")
+    out += [f"note       {note}" for note in plan.notes]
+    out += [
+        f"writes     {quantity(plan.new_nbytes, 'B')}, {quantity(plan.new_parameters)} parameters,"
+        f" to {plan.out}",
+        f"costs      about {quantity(plan.memory, 'B')} of memory and, very roughly,"
+        f" {_duration(plan.seconds)}",
+    ]
+    return out
+
+
+def _tokenizer(facts: dict[str, Any]) -> str:
+    lossy = "" if facts["lossless"] else ", lossy"
+    return f"{facts['name']}: {facts['size']:,} ids, {facts['special']} of them special{lossy}"
+
+
+def _some(names: list[str], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,265 @@
+"""Trains a hypernetwork around a frozen language model: parameters, batches, stages.
+
+    source = source_model.load("model")
+    draws = SampledBatches(...)                    # or FixedBatches: n-shot
+    found = training.train(source, draws, network, Objective(), TrainConfig(steps), workdir)
+    table = prediction.table_for(found.params, network, source.table, source.tokenizer, target)
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from research.errors import UsageError
+from research.models.saved import config_as_dict
+from research.training import loop, parallelism
+from research.training.config import ParallelismConfig, TrainConfig
+from research.training.data.prefetch import ahead
+from research.transfer.hypernet import identity, task_vectors
+from research.transfer.hypernet.batches import Batch, StepBatches
+from research.transfer.hypernet.objective import make_loss_fn
+from research.transfer.hypernet.objective_config import Objective
+from research.transfer.hypernet.sharding_rules import TRANSFER_RULES
+from research.transfer.source_model import SourceModel, digest
+from research.vocabularies import hypernetwork
+from research.vocabularies.hypernetwork import HypernetworkConfig, Layout
+
+Log = Callable[[str], None]
+_PROBES = 16  # steps whose tokenizers say how large the packed arrays must be
+
+
+class Draws(Protocol):
+    """Where tokenizers and text come from, as `research.transfer.sampling.SampledBatches`."""
+
+    def at(self, step: int) -> Any:
+        """tokenizer, batch (all rows, of all processes) and rows of a step; a pure function."""
+
+
+class Trained(NamedTuple):
+    """What training leaves.
+
+    Attributes:
+      params: of the hypernetwork.
+      trunk: the trunk if it was trained as well, else None.
+      history: every logged line.
+      seconds: of training.
+    """
+
+    params: Any
+    trunk: Any
+    history: list[dict[str, Any]]
+    seconds: float
+
+
+def train(
+    source: SourceModel,
+    draws: Draws,
+    network: HypernetworkConfig,
+    objective: Objective,
+    config: TrainConfig,
+    workdir: str | Path | None,
+    *,
+    initial: Any = None,
+    initial_trunk: Any = None,
+    layout: Layout | None = None,
+    eval_fn: Callable[[Any], Mapping[str, float]] | None = None,
+    description: Mapping[str, Any] | None = None,
+    prepared: loop.Prepared | None = None,
+    log: Log = print,
+) -> Trained:
+    """Trains for `config.steps` steps; with a workdir the same arguments go on where they were.
+
+    Args:
+      initial: the hypernetwork's parameters to start from; None: fresh ones from the seed.
+      initial_trunk: with objective.train_trunk, the trunk to start from; None: the model's.
+      layout: of the packed tokens; None: found from the first steps' tokenizers.
+      eval_fn: takes the whole tree of parameters, 'hypernetwork' among it.
+      description: what else makes this run what it is: text and sampling.
+      prepared: of an earlier run of the same shapes.
+
+    Raises:
+      UsageError: if model, network and objective do not fit together.
+      FreevocabError: see `research.training.loop.train`.
+    """
+    _check(source, objective)
+    groups = groups_of(config.parallelism)
+    makes = StepBatches(
+        source.tokenizer, objective, masked=not source.config.trunk.causal, seed=config.seed
+    )
+    if layout is None:
+        layout = find_layout(makes, draws, network, groups, objective.margin)
+    params = parameters(source, network, objective, config.seed, initial, initial_trunk)
+    mesh = parallelism.make_mesh(config.parallelism)
+    shards = mesh.shape["data"] if config.parallelism.kind == "mesh" else 1
+    loss_fn = make_loss_fn(source.config, network, layout, objective, data_shards=shards)
+    index, count = parallelism.batch_share(mesh)
+
+    def batch_fn(step: int) -> Batch:
+        drawn = draws.at(step)
+        batch = makes.make(drawn, step, layout)
+        if network.languages:
+            language = draws.source(step)[0]
+            batch["languages_G"] = np.full(layout.groups, language, np.int32)
+        return {name: _share(array, index, count) for name, array in batch.items()}
+
+    whole = {
+        "model": config_as_dict(source.config),
+        "table": digest(source.table),
+        "trunk": task_vectors.fingerprint_of(source.params["trunk"]),
+        "tokenizer": source.tokenizer.fingerprint(),
+        "network": dataclasses.asdict(network),
+        "objective": dataclasses.asdict(objective),
+        # How many devices share the work may change from one start to the next.
+        "layout": dataclasses.asdict(layout) if groups == 1 else None,
+        **(description or {}),
+    }
+    with ahead(batch_fn, config.steps) as batch_fn:
+        result = loop.train(
+            loss_fn,
+            _shapes_of(params),
+            batch_fn,
+            config,
+            workdir,
+            eval_fn=eval_fn,
+            initial_params=lambda: params,
+            description=whole,
+            rules=TRANSFER_RULES,
+            prepared=prepared,
+            log=log,
+        )
+    return _trained(result)
+
+
+def warm_up(
+    source: SourceModel,
+    network: HypernetworkConfig,
+    config: TrainConfig,
+    workdir: str | Path | None,
+    *,
+    tokens: int = 16_384,
+    log: Log = print,
+) -> Trained:
+    """zett's first stage: the network learns to give the source's rows back; see `identity`."""
+    groups = groups_of(config.parallelism)
+    layout = identity.layout_of(min(tokens, source.tokenizer.vocab_size), groups)
+    params = parameters(source, network, Objective(), config.seed)
+    params = {**params, "model": {"vocabulary": params["model"]["vocabulary"]}}
+    index, count = parallelism.batch_share(parallelism.make_mesh(config.parallelism))
+    batches = identity.batches(source.tokenizer.vocab_size, layout, config.seed)
+
+    def batch_fn(step: int) -> Batch:
+        return {name: _share(array, index, count) for name, array in batches(step).items()}
+
+    description = {
+        "stage": "identity",
+        "table": digest(source.table),
+        "network": dataclasses.asdict(network),
+        "tokens": tokens,
+    }
+    result = loop.train(
+        identity.make_loss_fn(network, layout),
+        _shapes_of(params),
+        batch_fn,
+        config,
+        workdir,
+        initial_params=lambda: params,
+        description=description,
+        rules=TRANSFER_RULES,
+        log=log,
+    )
+    return _trained(result)
+
+
+def parameters(
+    source: SourceModel,
+    network: HypernetworkConfig,
+    objective: Objective,
+    seed: int,
+    initial: Any = None,
+    initial_trunk: Any = None,
+) -> dict[str, Any]:
+    """Everything that a step reads, trained or frozen; see `hypernetwork_rules`."""
+    if initial is None:
+        make = jax.jit(hypernetwork.init, static_argnums=1)
+        initial = make(jax.random.key(seed), network, source.table)
+    vocabulary = dict(source.params["vocabulary"])
+    if not objective.train_trunk:
+        model = {"trunk": source.params["trunk"], "vocabulary": vocabulary}
+        return {"hypernetwork": initial, "model": model}
+    model = {"vocabulary": vocabulary}
+    if objective.distils:  # the teacher stays as it was
+        model["trunk"] = source.params["trunk"]
+    trunk = source.params["trunk"] if initial_trunk is None else initial_trunk
+    return {"hypernetwork": initial, "model": model, "trunk": trunk}
+
+
+def find_layout(
+    makes: StepBatches,
+    draws: Draws,
+    network: HypernetworkConfig,
+    groups: int,
+    margin: float,
+) -> Layout:
+    """Room for tokenizers like those of the first steps."""
+    counts = [makes.chosen(draws.at(step), step).pieces.counts_T for step in range(_PROBES)]
+    layout = hypernetwork.layout_for(
+        counts,
+        rows=max(map(len, counts)),
+        max_slots=network.max_slots,
+        groups=groups,
+        margin=margin,
+    )
+    # A kind of tokenizer that comes seldom may need more than was seen. Tails cost next to nothing.
+    return dataclasses.replace(layout, tails=max(layout.tails, layout.rows // groups // 2))
+
+
+def groups_of(config: ParallelismConfig) -> int:
+    """Parts of the packed tokens: one for each device, along 'data' and 'model'."""
+    return parallelism.make_mesh(config).size
+
+
+def _check(source: SourceModel, objective: Objective) -> None:
+    if source.config.vocabulary.kind != "learned":
+        raise UsageError("a hypernetwork needs a model whose vocabulary is a learned table")
+    if objective.distils and not source.config.trunk.causal:
+        raise UsageError("distillation (loss alm or both) is for models that predict the next id")
+    rows = source.params["vocabulary"]["input_VxD"].shape[0]
+    if source.tokenizer.vocab_size > rows:
+        raise UsageError(
+            f"the tokenizer has {source.tokenizer.vocab_size} ids, the model's table {rows} rows: "
+            "they do not belong together"
+        )
+
+
+def _shapes_of(params: Any) -> Callable[[jax.Array], Any]:
+    """init_fn of the loop: zeros in the shapes of what is given (and nothing else is ever used:
+    all runs start from given parameters)."""
+    shapes = jax.tree.map(lambda leaf: (np.shape(leaf), np.asarray(leaf).dtype), params)
+
+    def init_fn(key):
+        del key
+        return jax.tree.map(
+            lambda one: jax.numpy.zeros(*one), shapes, is_leaf=lambda one: isinstance(one, tuple)
+        )
+
+    return init_fn
+
+
+def _share(array: np.ndarray, index: int, count: int) -> np.ndarray:
+    """One process's part of a batch that every process has made whole."""
+    size = len(array) // count
+    return array if count == 1 else array[index * size : (index + 1) * size]
+
+
+def _trained(result: loop.TrainResult) -> Trained:
+    from research.training.command_parts import whole
+
+    params = whole({
+        name: result.params[name] for name in ("hypernetwork", "trunk") if name in result.params
+    })  # fmt: skip
+    seconds = result.metrics.get("seconds", 0.0)
+    return Trained(params["hypernetwork"], params.get("trunk"), result.history, seconds)

@@ -1,0 +1,78 @@
+"""New rows out of old ones: weighted sums, and draws that look like them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse
+
+from research.tokenizers import Pieces
+from research.vocabularies.table import Table
+
+COLUMNS = 256  # of a table that are summed in float64 at a time
+
+
+def combined(weights_TxV: scipy.sparse.csr_array, source: Table) -> Table:
+    """Row t = sum over v of weights[t, v] * source row v, for each table and the bias.
+
+    Sums are float64, so a single weight of 1 copies its row to the bit. Rows float32.
+    """
+    return Table(*(None if rows is None else _combined(weights_TxV, rows) for rows in source))
+
+
+def means(pieces: Pieces, vocab_size: int) -> scipy.sparse.csr_array:
+    """Weights [T, V] float64 of the mean of each token's pieces; no weight for a token of none."""
+    counts_T = pieces.counts_T
+    share_N = np.repeat(1.0 / np.maximum(counts_T, 1), counts_T)
+    shape = (len(counts_T), vocab_size)
+    return scipy.sparse.csr_array((share_N, pieces.ids_N, pieces.start_T), shape)
+
+
+def placed(
+    weights_MxN: scipy.sparse.csr_array, rows_M: np.ndarray, columns_N: np.ndarray, shape
+) -> scipy.sparse.csr_array:
+    """Weights of `shape` whose [rows_M, columns_N] are those given and whose others are 0."""
+    weights = scipy.sparse.coo_array(weights_MxN)
+    place = (np.asarray(rows_M)[weights.coords[0]], np.asarray(columns_N)[weights.coords[1]])
+    return scipy.sparse.csr_array((weights.data, place), shape)
+
+
+def drawn(source: Table, ordinary_V: np.ndarray, tokens: Sequence[bytes], seed: int) -> Table:
+    """A row for each of `tokens`, N(mean, variance) of the source's ordinary rows, per dimension.
+
+    Draws are made in the order of the tokens' bytes: another order of ids gives every token the
+    same row. The input, the output and the bias have streams of their own.
+    """
+    order_T = sorted(range(len(tokens)), key=tokens.__getitem__)
+    streams = np.random.default_rng([seed, 0]).spawn(len(source))
+    return Table(*(
+        None if rows is None else _drawn(np.asarray(rows)[ordinary_V], order_T, rng)
+        for rows, rng in zip(source, streams, strict=True)
+    ))  # fmt: skip
+
+
+def replaced(rows: Table, others: Table, where_T: np.ndarray) -> Table:
+    """`rows`, but `others` where `where_T` (bool) says so."""
+    return Table(*(
+        None if mine is None
+        else np.where(where_T.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
+        for mine, theirs in zip(rows, others, strict=True)
+    ))  # fmt: skip
+
+
+def _combined(weights_TxV, rows):
+    rows = np.asarray(rows)
+    if rows.ndim == 1:
+        return np.asarray(weights_TxV @ rows.astype(np.float64), np.float32)
+    out_TxD = np.empty((weights_TxV.shape[0], rows.shape[1]), np.float32)
+    for start in range(0, rows.shape[1], COLUMNS):
+        block = slice(start, start + COLUMNS)
+        out_TxD[:, block] = weights_TxV @ rows[:, block].astype(np.float64)
+    return out_TxD
+
+
+def _drawn(rows, order_T, rng):
+    mean = rows.mean(0, dtype=np.float64).astype(np.float32)
+    std = rows.std(0, dtype=np.float64).astype(np.float32)
+    out = np.empty((len(order_T), *rows.shape[1:]), np.float32)
+    out[order_T] = mean + std * rng.standard_normal(out.shape, np.float32)
+    return out
