@@ -1,4 +1,4 @@
-# make reproduce | test | colabs | report     (also: benchmarks, test-peers, clean)
+# make reproduce | test | colabs | report     (also: benchmarks, test-peers, docs, clean)
 # Each target sets up .venv when it is missing or setup.cfg has changed. Needs make and
 # python3.11 or python3.12 (PYTHON=/path/to/python to choose one).
 
@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 CHECK := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 
-.PHONY: help reproduce test colabs report benchmarks test-peers test-focus-peer clean
+.PHONY: help reproduce test colabs report benchmarks test-peers test-focus-peer docs clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -45,6 +45,10 @@ test-peers: $(PEERS)
 test-focus-peer: $(PEERS)  ## needs a C++ compiler
 	@$(PIP) --editable '.[focus-peer]'
 	$(BIN)/python -m pytest -q tests/peers/focus_peer $(ARGS)
+
+docs: $(STAMP)  ## the README, the pages under docs/ and the API, in build/docs/index.html
+	@$(PIP) --editable '.[test,docs]'
+	$(BIN)/python docs/build.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,4 +1,4 @@
-"""Everything on the README's page works: its code, its commands (quick), its links."""
+"""Everything in the README and on the pages under docs/ works: code, commands (quick), links."""
 
 import os
 import re
@@ -14,8 +14,16 @@ import experiments.compressed_text
 from research import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+# In the order of a reader: each page may use what the ones before it have made.
+PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in (
+    "transfer", "tables", "text", "extending", "speed", "licences",
+)))  # fmt: skip
+TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
+BLOCKS = [
+    block
+    for text in TEXTS.values()
+    for block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+]
 LANGUAGES = {"python", "sh", "bibtex"}
 
 
@@ -51,26 +59,42 @@ QUICK_CHECKPOINT = {name: value for name, value in QUICK.items() if name != "cod
 
 
 def test_every_block_is_of_a_kind_that_is_tested():
-    assert TEXT.count("```") == 2 * len(BLOCKS)
+    assert sum(text.count("```") for text in TEXTS.values()) == 2 * len(BLOCKS)
     assert {language for language, _ in BLOCKS} <= LANGUAGES
 
 
-def test_every_relative_link_leads_somewhere():
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", TEXT)]
+def test_every_page_is_tested():
+    found = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    assert found | {"README.md", "CONTRIBUTING.md"} == set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_somewhere(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", TEXTS[page])
     relative = [link for link in links if "://" not in link]
-    assert relative and not [link for link in relative if not (ROOT / link).exists()]
+    for link in relative:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def anchors(text):
+    """What headings are called in links."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     """The folder of somebody who does as the README says, from top to bottom."""
     folder = tmp_path_factory.mktemp("reader")
-    (folder / "README.md").write_text(TEXT[:6000], encoding="utf-8")  # it is scored twice
+    (folder / "README.md").write_text(TEXTS["README.md"][:6000], encoding="utf-8")  # it is scored twice
     (folder / "results").symlink_to(ROOT / "results")  # the page is read in a clone
     data = folder / "data"
     data.mkdir()
     for split in ("train", "valid"):
-        (data / f"{split}.txt").write_text(TEXT, encoding="utf-8")
+        (data / f"{split}.txt").write_text(TEXTS["README.md"], encoding="utf-8")
     command = folder / "bin" / "freevocab"
     command.parent.mkdir()
     command.write_text(
