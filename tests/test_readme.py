@@ -89,7 +89,8 @@ def anchors(text):
 def reader(tmp_path_factory):
     """The folder of somebody who does as the README says, from top to bottom."""
     folder = tmp_path_factory.mktemp("reader")
-    (folder / "README.md").write_text(TEXTS["README.md"][:6000], encoding="utf-8")  # it is scored twice
+    page = TEXTS["README.md"][:6000]  # it is scored twice
+    (folder / "README.md").write_text(page, encoding="utf-8")
     (folder / "results").symlink_to(ROOT / "results")  # the page is read in a clone
     data = folder / "data"
     data.mkdir()
