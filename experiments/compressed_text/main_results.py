@@ -25,7 +25,7 @@ COLUMNS = (
     "bits_per_byte_all",
     "seconds",
 )
-"""See `setting.M2_COLUMNS`; size: M2's name, whose kernels the FLOPs are counted from."""
+"""See `m2_pipeline.M2_COLUMNS`; size: M2's name, whose kernels the FLOPs are counted from."""
 
 SIZES = ("25m", "113m", "403m", "2b")
 summary, picture = main_picture.summary, main_picture.draw

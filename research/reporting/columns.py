@@ -73,8 +73,8 @@ def note(path: str | Path) -> str:
     """
     path = Path(path)
     found = _texts(path, ("COLUMNS", "BRIEF"))
-    if "setting.M2_COLUMNS" in path.read_text(encoding="utf-8"):
-        found += _texts(path.with_name("setting.py"), ("M2_COLUMNS",))
+    if "m2_pipeline.M2_COLUMNS" in path.read_text(encoding="utf-8"):
+        found += _texts(path.parent.parent / "shared" / "m2_pipeline.py", ("M2_COLUMNS",))
     return " ".join(" ".join(found).split())
 
 
