@@ -23,7 +23,7 @@ def ours(statement: str, holds: bool, evidence: str) -> str:
 
 
 def text(rows: Sequence[Row]) -> str | None:
-    """What `setting.with_corpus` put into the rows: which text they were measured on."""
+    """What `m2_pipeline.with_corpus` put into the rows: which text they were measured on."""
     return f"text: {rows[0]['corpus']}" if rows and "corpus" in rows[0] else None
 
 
