@@ -174,7 +174,7 @@ def probed(
 def _draw(config, name: str, read: list[Read], letters: np.ndarray, directory: Path) -> None:
     """Figure 5, and Figure 6 for a letter of the first text that is rare but recurs."""
     matrices = key_matrices(read, letters, config.picture_starts, config.picture_window)
-    file = name.replace(" + ", "-").replace(" ", "-")
+    file = weights.slug(name)
     title = f"Reading the key: {name}"
     key_pictures.save(directory / f"{file}-keys.png", title, letters, matrices)
     places_N, candidates, truth = candidates_of(read[0], letters)

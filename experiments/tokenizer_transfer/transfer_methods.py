@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
-from experiments.shared import m2_pipeline
+from experiments.shared import m2_pipeline, weights
 from experiments.tokenizer_transfer import base_models, hypernetworks, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.codec_tokenizer import CodecTokenizer
@@ -155,7 +155,7 @@ def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> Table |
         return None
     wanted = config.targets[index]
     model = dataclasses.replace(config.model, size=donors.size, steps=donors.steps)
-    name = f"donor-{wanted.label.lower().replace(' ', '-')}"
+    name = f"donor-{weights.slug(wanted.label)}"
     found = base_models.kept(config, model, wanted, name, config.seeds[0], workdir, log)
     table = learned.table(found.params["vocabulary"])
     return base_models.real_rows(table, found.config.vocab_size)

@@ -169,3 +169,16 @@ def test_weights_of_changed_code_are_not_committed(tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"commit": "abc"}))
     results.keep_weights(tmp_path / "weights", tmp_path / "kept")
     assert (tmp_path / "kept/toy/n").read_text() == "2.5"
+
+
+@pytest.mark.parametrize(
+    ("label", "folder"),
+    [
+        ("gaussian + n-gram heads", "gaussian-n-gram-heads"),
+        ("equal-info W=14", "equal-info-w-14"),
+        ("BPE 5.6k", "bpe-5-6k"),
+        ("(old) GPT/2 ", "old-gpt-2"),
+    ],
+)
+def test_a_label_names_a_folder(label, folder):
+    assert weights.slug(label) == folder
