@@ -6,8 +6,8 @@ and in bytes of text) and `meta.json`. It is written under a temporary name, so 
 exists is whole, and its name is a digest of what it was made from, so another corpus, codec,
 split or size never meets it.
 
-A store of examples (`build_examples`) is in the same format but has no EOS: each document is the
-beginning of an example, the same number of ids.
+A store of examples (`example_store.build`) is in the same format but has no EOS: each document is
+the beginning of an example, the same number of ids.
 """
 
 import contextlib
