@@ -77,6 +77,19 @@ def test_a_row_is_measured_on_all_tokens_of_the_validation_text(corpus, workdir)
     assert row["lost_share"] == 0.0 and row["bits_per_byte_all"] == row["bits_per_byte"]
 
 
+def test_a_token_of_a_code_costs_as_much_as_the_bytes_that_it_stands_for(corpus, workdir):
+    config = table(CodecConfig("ac", bits_per_token=8))
+    row = m2_pipeline.train_rows(config, workdir, quiet)[0]
+    codec = compressors.build_codec(config.codecs[0], config.m1, corpus, workdir, quiet)
+    valid = m2_pipeline.store(codec, corpus, "valid", config, workdir)
+    size, count = config.examples.example_bytes, valid.num_documents
+    text = b"".join(compressors.documents(corpus, "valid", 2 * config.valid_bytes))
+    examples = [text[size * number : size * (number + 1)] for number in range(count)]
+    ratio = count * size / sum(map(len, codec.encode(examples)))
+    assert row["ratio"] == pytest.approx(ratio) and ratio > 1.2
+    assert row["bits_per_byte"] == pytest.approx(row["bits_per_token"] / ratio, rel=5e-3)
+
+
 def test_an_encode_only_codec_says_so(workdir):
     row = m2_pipeline.train_rows(
         table(CodecConfig("equal_info", window_bits=12, bits_per_token=12, closing="point")),
