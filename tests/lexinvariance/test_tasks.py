@@ -12,6 +12,7 @@ from research.codecs.sentencepiece_codec import SentencePieceCodec
 from research.errors import UsageError
 from research.lexinvariance.tasks import tasks
 from research.lexinvariance.tasks.tasks import Separators, Symbols
+from research.tokenizers.static_vocabulary import StaticVocabulary
 
 MARKS = Separators(bos=60, arrow=(50, 51), space=(52,))
 SKEWED = Symbols(np.array([3, 7, 8, 20, 41], np.int32), np.array([0.5, 0.2, 0.15, 0.1, 0.05]))
@@ -109,6 +110,22 @@ def test_letters_have_z_for_an_arrow():
     prompts = tasks.prompts("LookUp", 0, symbols, marks, count=1, n=2)
     (text,) = codec.decode([prompts.ids_NxL[0, 1:]])
     assert text[1:2] == b"z" and text[3:4] == b" " and text.count(b"z") == 3
+
+
+class Pieces(StaticVocabulary):
+    """A codec of some strings, none of which an arrow is made of."""
+
+    name, lossless = "pieces", False
+
+    def encode(self, texts):
+        return [np.zeros(0, np.int32) for _ in texts]
+
+
+@pytest.mark.parametrize("strings", [[b"a", b"z"], [b"a", b" "], [b"zz", b" "]])
+def test_without_an_arrow_or_letters_there_is_no_lookup(strings):
+    assert tasks.separators(Pieces([b"a", b" ", b"z"])) == Separators(3, (2,), (1,))
+    with pytest.raises(UsageError, match="codec pieces has no ids for '->'"):
+        tasks.separators(Pieces(strings))
 
 
 def test_symbols_of_a_unigram_vocabulary_are_single_pieces():

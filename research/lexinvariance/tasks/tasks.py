@@ -6,8 +6,9 @@
 A prompt is ids, not text: BOS, then symbols and separators. A symbol is one id that occurs in the
 training text and is no separator. The separators `->` and ` ` are what the codec makes of each of
 them by itself: two ids and one for characters; for a Unigram vocabulary the pieces that it has for
-them (a normaliser that drops a lone space leaves none). Among letters alone, z stands for the arrow
-and the other 25 are the symbols. A symbol is never merged with what stands beside it.
+them (a normaliser that drops a lone space leaves none). A codec that writes letters alone has no
+ids for `->`: there z stands for the arrow, and the other 25 are the symbols. A symbol is never
+merged with what stands beside it.
 
 Definitions. LookUp: n distinct keys, values drawn independently of them and of each other (a value
 may repeat, and may equal a key), then one of the keys. Permutation: one of the six ordered pairs of
@@ -70,13 +71,17 @@ def separators(codec: Codec) -> Separators:
     """The separators as a codec encodes them; BOS is its vocab_size, as in a token store.
 
     Raises:
-      UsageError: if the codec has no ids for `->`.
+      UsageError: if the codec has no ids for `->`, and none of its own for z and the space.
     """
     arrow, space = (tuple(int(id_) for id_ in ids) for ids in codec.encode(["->", " "]))
-    if codec.name == "letters":  # a lone space is nothing to it
-        arrow, space = ((codec.token_bytes().index(text),) for text in (b"z", b" "))
     if not arrow:
-        raise UsageError(f"codec {codec.name} has no ids for '->': LookUp cannot be written in it")
+        strings = codec.token_bytes() or []
+        if not {b"z", b" "} <= set(strings):
+            raise UsageError(
+                f"codec {codec.name} has no ids for '->': LookUp cannot be written in it"
+            )
+        # By their place: a text of one space may well be nothing to such a codec.
+        arrow, space = ((strings.index(text),) for text in (b"z", b" "))
     return Separators(codec.vocab_size, arrow, space)
 
 
