@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from experiments.lexinvariant import position_picture
+from research.cli import catalog
 from research.reporting import results, tables
 
 MAIN = {
@@ -23,6 +24,12 @@ def test_a_picture_and_a_table_of_whatever_rows_there_are(table, few, tmp_path):
     rows = COMMITTED[paper, name, "cpu"].rows[:few]
     drawn = experiment.picture(tmp_path / "1.png", "Title", rows, experiment.PAPER_ROWS)
     assert drawn == (tmp_path / "1.png").exists() and (drawn or few == 1)
+
+
+@pytest.mark.parametrize("table", catalog.select(None), ids=lambda table: table.path)
+@pytest.mark.parametrize("few", [1, 3, 1000])
+def test_every_main_table_has_a_summary_of_whatever_rows_there_are(table, few):
+    experiment, rows = table.experiment(), COMMITTED[(*table, "cpu")].rows[:few]
     columns, lines = experiment.summary(rows, experiment.PAPER_ROWS)
     assert 0 < len(lines) <= len(rows) and len(columns) <= 8
     assert tables.markdown(columns, lines).count("\n") == len(lines) + 2
