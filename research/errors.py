@@ -15,3 +15,8 @@ class UsageError(FreevocabError):
 
 class EncodeOnlyError(FreevocabError):
     """Raised by `decode` of a codec that cannot be decoded (`closing='point'` or `'dyadic'`)."""
+
+
+def flag(name: str) -> str:
+    """What a message calls an argument by: "aux_text" is --aux-text on the command line."""
+    return "--" + name.replace("_", "-")

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from research import codecs, files, vocabularies
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.errors import UsageError
+from research.errors import UsageError, flag
 from research.files import shown
 from research.models import language_model, saved
 from research.models.language_model import LanguageModelConfig
@@ -186,13 +186,13 @@ def whole(params: Any) -> Any:
     return multihost_utils.process_allgather(params, tiled=True)
 
 
-def workdir_of(options: Any, inputs: Mapping[str, str | None], mark: str) -> Path:
+def workdir_of(options: Any, inputs: Sequence[str], mark: str) -> Path:
     """The folder for what a training keeps on its way, once it is sure that its result can be
     written to --out: better now than after the training.
 
     Args:
-      options: arguments with `out` and `workdir`.
-      inputs: flag -> file, folder or shipped codec that the training reads.
+      options: arguments with `out`, `workdir` and the inputs.
+      inputs: names of those that are a file, folder or shipped codec which the training reads.
       mark: a file that every folder with such a result has.
 
     Raises:
@@ -203,6 +203,7 @@ def workdir_of(options: Any, inputs: Mapping[str, str | None], mark: str) -> Pat
     if shown(workdir) != os.fspath(workdir):
         raise UsageError(f"checkpoints cannot go to {shown(workdir)}, a name that is no UTF-8: "
                          f"choose another --{'workdir' if options.workdir else 'out'}")  # fmt: skip
-    given = [(flag, None if one in codecs.names() else one) for flag, one in inputs.items()]
+    read = {flag(name): getattr(options, name) for name in inputs}
+    given = [(name, None if one in codecs.names() else one) for name, one in read.items()]
     files.check_out(options.out, [("--workdir", workdir), *given], mark=mark)
     return workdir

@@ -39,7 +39,7 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
 
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
-    workdir = parts.workdir_of(options, {"--codec": options.codec}, saved.DESCRIPTION)
+    workdir = parts.workdir_of(options, ["codec"], saved.DESCRIPTION)
     frequencies.check(256, options.beta)
     if options.regime == "window" and options.codec is None:
         raise UsageError("regime window needs --codec, whose windows to train on: english-b16, say")
@@ -111,8 +111,7 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
     names = ("codec", "init_from", "checkpoint")
-    inputs = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
-    workdir = parts.workdir_of(options, inputs, saved.DESCRIPTION)
+    workdir = parts.workdir_of(options, names, saved.DESCRIPTION)
     vocabulary = parts.vocabulary_of(options)
     share = parts.share(parallelism.make_mesh(options.parallelism))
     codec = codecs.load(options.codec)

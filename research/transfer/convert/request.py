@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from research import corpora
-from research.errors import UsageError
+from research.errors import UsageError, flag
 from research.files import check_out, shown
 from research.transfer import methods
 from research.transfer.convert.card import RECORD
@@ -105,21 +105,21 @@ def check(request: Request) -> None:
         if not request.hypernetwork:
             raise UsageError("method hypernetwork needs --hypernetwork, which "
                              "`freevocab train hypernetwork` makes")  # fmt: skip
-        useless = [_flag(one) for one, value in given.items() if value]
+        useless = [flag(one) for one, value in given.items() if value]
     else:
         # What the files hold does not matter here.
         auxiliary = methods.Auxiliary(**{one: value or None for one, value in given.items()})
         methods.method(name).check(name, auxiliary, ())
         default = {one.name: one.default for one in dataclasses.fields(request)}
-        useless = [_flag(one) for one in _OF_HYPERNETWORK if getattr(request, one) != default[one]]
+        useless = [flag(one) for one in _OF_HYPERNETWORK if getattr(request, one) != default[one]]
     if useless:
         raise UsageError(f"method {name} has no use for {', '.join(useless)}")
     for name in _FOLDERS:
         if getattr(request, name) and not Path(getattr(request, name)).is_dir():
-            raise UsageError(f"{_flag(name)}: there is no folder {getattr(request, name)}")
+            raise UsageError(f"{flag(name)}: there is no folder {getattr(request, name)}")
     for name in _FILES:
         if getattr(request, name) and not Path(getattr(request, name)).is_file():
-            raise UsageError(f"{_flag(name)}: there is no file {getattr(request, name)}")
+            raise UsageError(f"{flag(name)}: there is no file {getattr(request, name)}")
     if request.eval_text and not Path(request.eval_text).stat().st_size:
         raise UsageError(f"--eval-text: {request.eval_text} is empty")
     _check_out(request)
@@ -136,13 +136,9 @@ def digests(request: Request) -> dict[str, str]:
 
 
 def _check_out(request: Request) -> None:
-    inputs = [(_flag(name), getattr(request, name)) for name in (*_FOLDERS, *_FILES)]
+    inputs = [(flag(name), getattr(request, name)) for name in (*_FOLDERS, *_FILES)]
     inputs += [("--tokenizer", request.tokenizer)] if Path(request.tokenizer).exists() else []
     for name in ("aux_text", "source_aux_text"):
         if pattern := getattr(request, name):
-            inputs += [(_flag(name), path) for path in corpora.load(f"text:{pattern}").paths]
+            inputs += [(flag(name), path) for path in corpora.load(f"text:{pattern}").paths]
     check_out(request.out, inputs, mark=RECORD)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

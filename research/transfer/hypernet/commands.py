@@ -42,8 +42,7 @@ def train_hypernetwork(options: TrainHypernetwork, log: Log = print) -> training
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
     names = ("model", "init_from", "tokenizer")
-    inputs = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
-    workdir = parts.workdir_of(options, inputs, hypernetwork_file.DESCRIPTION)
+    workdir = parts.workdir_of(options, names, hypernetwork_file.DESCRIPTION)
     source = source_model.load(options.model)
     saved = None if options.init_from is None else hypernetwork_file.load(options.init_from)
     languages = _languages(options, saved)

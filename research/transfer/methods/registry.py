@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable
 
-from research.errors import UsageError
+from research.errors import UsageError, flag
 from research.transfer.methods.auxiliary import Auxiliary
 
 
@@ -82,8 +82,3 @@ def method(name: str) -> Method:
     if name not in METHODS:
         raise UsageError(f"unknown method {name!r}: it is one of {', '.join(METHODS)}")
     return METHODS[name]
-
-
-def flag(name: str) -> str:
-    """How the command line calls an auxiliary: "aux_text" is --aux-text."""
-    return "--" + name.replace("_", "-")
