@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.shared import compressors, encoding, m2_pipeline, second_model, wording
-from research.reporting import kept_rows
+from research.reporting import kept_rows, results
 
 TITLE = "Learning the coder: sequence to sequence (Table 5)"
 COLUMNS = (
@@ -130,7 +130,7 @@ def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> dict[str
         _training_batches(made["train"], config.m2, config.seed),
         seed=config.seed,
         log=lambda line: log(f"{name}, {task}: {line}"),
-        workdir=workdir / "m2" / compressors.key(name, task, config),
+        workdir=workdir / "m2" / results.key(name, task, config),
     )
     batches = _evaluation_batches(made["valid"], config.m2)
     sums = second_model.evaluate(config.m2, vocab_size, result.params, batches, 1)

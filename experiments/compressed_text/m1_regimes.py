@@ -12,6 +12,7 @@ from experiments.shared import compressors, m2_pipeline, wording
 from research.codecs.byte_models.protocol import ByteModel
 from research.codecs.codebook.build import compile_codebook
 from research.codecs.codebook.codebook import CodebookCodec
+from research.reporting import results
 
 TITLE = "M1 for windows: counts or a Transformer, trained everywhere or where windows begin"
 COLUMNS = (
@@ -75,7 +76,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         }
         for regime, (codebook, model, seconds) in counted.items()
     ]
-    folder = workdir / "m1_regimes" / compressors.key(corpus.digest, config)
+    folder = workdir / "m1_regimes" / results.key(corpus.digest, config)
     codec.save(folder / "codec")
     for regime, name in (("everywhere", "text"), ("where windows begin", "window")):
         log(f"training a Transformer {regime}")

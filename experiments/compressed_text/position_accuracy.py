@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.shared import compressors, m2_pipeline, second_model, wording
 from research.models import language_model
-from research.reporting import plots
+from research.reporting import plots, results
 from research.training import evaluation, parallelism
 
 TITLE = "Accuracy by a token's position in its window (Fig 10)"
@@ -66,7 +66,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         second_model.training_batches(config.m2, train, config.seed),
         seed=config.seed,
         log=log,
-        workdir=workdir / "m2" / compressors.key(codec.fingerprint(), config),
+        workdir=workdir / "m2" / results.key(codec.fingerprint(), config),
         eval_fn=accuracies,
         eval_every=max(1, config.m2.steps // config.looks),
     )

@@ -10,11 +10,12 @@ import jax
 import numpy as np
 
 from experiments.lexinvariant import cipher_probe, kept_models
-from experiments.shared import compressors, language_models, weights, wording
+from experiments.shared import language_models, weights, wording
 from experiments.shared.m2_pipeline import Clock, with_corpus
 from research.lexinvariance import probe
 from research.lexinvariance.ciphers import enciphered, key_decoding, key_pictures
 from research.lexinvariance.probe import Frozen
+from research.reporting import results
 from research.training import loop
 from research.transfer.hypernet import task_vectors
 from research.vocabularies import sequence_keys
@@ -132,7 +133,7 @@ def probed(
     """A model of the config with its probe, trained now or opened."""
     # A probe reads this model and no other, however like it was made.
     read = task_vectors.fingerprint_of(found.params)
-    run = workdir / "runs" / f"probe-{compressors.key(model, config.probe, config.seed, read)}"
+    run = workdir / "runs" / f"probe-{results.key(model, config.probe, config.seed, read)}"
 
     def say(line: str) -> None:
         log(f"{model.label}: {line}")

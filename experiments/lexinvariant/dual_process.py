@@ -10,7 +10,6 @@ import jax
 import numpy as np
 
 from experiments.lexinvariant import masked_answers
-from experiments.shared import compressors
 from experiments.shared.m2_pipeline import Clock
 from research import vocabularies
 from research.errors import UsageError
@@ -19,7 +18,7 @@ from research.lexinvariance.tasks.part_of_speech import SPLITS, PartOfSpeech
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
-from research.reporting import kept_rows
+from research.reporting import kept_rows, results
 from research.training import evaluation, loop
 from research.training.config import ForgettingConfig, TrainConfig
 from research.training.optim import forgetting
@@ -61,7 +60,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         for kind in ("learned", GAUSSIAN)
         for seed in config.seeds
     }
-    runs = workdir / "runs" / f"dual_process-{compressors.key(config)}"
+    runs = workdir / "runs" / f"dual_process-{results.key(config)}"
     rows = []
     for skew in config.skews:
         for method, schedule in _schedules(config).items():

@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.shared import compressors, language_models, wording
+from experiments.shared import language_models, wording
 from experiments.shared.m2_pipeline import Clock
 from research.lexinvariance import baum_welch, ngrams
 from research.lexinvariance.tasks import automata
 from research.lexinvariance.tasks.automata import Problems
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
-from research.reporting import kept_rows
+from research.reporting import kept_rows, results
 from research.training import loop
 from research.training.data import batches
 
@@ -57,7 +57,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         settings, config.seed, automata.HELD_OUT, indices_N, config.model.length
     )
     train = _training_set(config, settings)
-    runs = workdir / "runs" / f"in_context_languages-{compressors.key(config)}"
+    runs = workdir / "runs" / f"in_context_languages-{results.key(config)}"
     rows = []
     for vocabulary, heads in config.rows:
         name = vocabulary + (f", n-gram heads {_orders(heads)}" if heads else "")

@@ -9,14 +9,14 @@ import jax
 import numpy as np
 
 from experiments.lexinvariant import kept_models
-from experiments.shared import compressors, language_models, weights, wording
+from experiments.shared import language_models, weights, wording
 from experiments.shared.m2_pipeline import Clock
 from research import vocabularies
 from research.lexinvariance import baselines
 from research.lexinvariance.tasks import mixtures
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
-from research.reporting import kept_rows
+from research.reporting import kept_rows, results
 from research.training import loop
 from research.training.data import batches
 
@@ -69,7 +69,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     clock = Clock()
     ideal_NxLxA = mixtures.mixture(source, ids_NxL, config.alphabet)
     rows = _rows(config, IDEAL, ids_NxL, p_NxLxA, ideal_NxLxA, clock, log)
-    runs = workdir / "runs" / f"mixture-{compressors.key(config)}"
+    runs = workdir / "runs" / f"mixture-{results.key(config)}"
     for described in config.models:
         found = [config, chain, described, ids_NxL, p_NxLxA]
         measure = functools.partial(_measured, *found, workdir, runs, log)

@@ -1,8 +1,6 @@
 """M1 and the codecs of a table, built from their configs once and reopened after that."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from research.codecs.byte_models.protocol import ByteModel
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
+from research.reporting import results
 
 Log = Callable[[str], None]
 TOKENIZER_BYTES = 20_000_000  # of train text that SentencePiece, BPE and the dictionary see
@@ -56,7 +55,7 @@ def build_m1(config: M1Config, corpus: Corpus, workdir: Path, log: Log = print) 
                 " and name its folder by --set m1.directory=DIR"
             )
         return byte_models.load(config.directory)
-    directory = workdir / "m1" / key(corpus.digest, config)
+    directory = workdir / "m1" / results.key(corpus.digest, config)
     if directory.is_dir():
         return byte_models.load(directory)
     log(f"counting M1 ({config.kind}) on {corpus.name}")
@@ -146,7 +145,7 @@ def build_codec(
     if config.kind in ("ac", "static_ac", "equal_info"):
         return _live_codec(config, m1, corpus, workdir, log)
     parts = (corpus.digest, config, m1 if config.kind == "codebook" else None)
-    directory = workdir / "codecs" / key(*parts)
+    directory = workdir / "codecs" / results.key(*parts)
     if directory.is_dir():
         return codecs.load(directory)
     log(f"building {label(config)}")
@@ -196,9 +195,3 @@ def _built_codec(config, m1, corpus, workdir, log) -> Codec:
     from research.codecs.codebook.build import compile_codebook
 
     return compile_codebook(build_m1(m1, corpus, workdir, log), config.window_bits)
-
-
-def key(*parts: Any) -> str:
-    """A short digest of config parts: the name of what was built from them."""
-    plain = [dataclasses.asdict(p) if dataclasses.is_dataclass(p) else p for p in parts]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

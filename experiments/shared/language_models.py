@@ -20,6 +20,7 @@ from research.corpora import Corpus
 from research.errors import UsageError
 from research.models import language_model, saved, sizes
 from research.models.language_model import LanguageModelConfig
+from research.reporting import results
 from research.training import checkpoints, command_parts, evaluation, loop, parallelism, preparation
 from research.training.config import TrainConfig
 from research.training.data import batches, token_store
@@ -347,5 +348,5 @@ def _share(model: ModelConfig) -> dict[str, int]:
 
 
 def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:
-    which = compressors.key(model, text, seed, corpus.digest, codec.fingerprint())
+    which = results.key(model, text, seed, corpus.digest, codec.fingerprint())
     return f"{weights.slug(f'{text.name} {model.label} {codec.name}')}-{which}"

@@ -22,7 +22,7 @@ from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
 from research.evaluation import bits_per_byte as bpb
 from research.evaluation import flops
-from research.reporting import kept_rows
+from research.reporting import kept_rows, results
 from research.training import loop
 from research.training.data import example_store
 from research.training.data.example_store import Examples
@@ -191,7 +191,7 @@ def train_and_evaluate(
     name = compressors.method(codec_config) if codec_config else codec.name
     place = _place(codec_config, config, workdir, table)
     settings = described(codec, codec_config, config, corpus)
-    run = workdir / "m2" / compressors.key(settings)
+    run = workdir / "m2" / results.key(settings)
 
     def say(line: str) -> None:
         log(f"{name}, V = {codec.vocab_size}: {line}")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.shared import compressors, language_models, m2_pipeline, wording
+from experiments.shared import language_models, m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import (
     accuracy,
@@ -19,6 +19,7 @@ from experiments.tokenizer_transfer import (
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.protocol import Codec
 from research.evaluation.continuations import Item
+from research.reporting import results
 from research.training import loop
 from research.training.data.token_store import TokenStore
 from research.transfer.hypernet import task_vectors
@@ -88,7 +89,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     model = finetune.model_of(base, config.steps, config.learning_rate)
     log(f"fine-tuning on {config.text.name}")
     store = finetune.train_store(corpus, base.codec, config.text.train_bytes, workdir)
-    runs = workdir / "runs" / f"fine_tuned-{compressors.key(config)}"
+    runs = workdir / "runs" / f"fine_tuned-{results.key(config)}"
     tuned = finetune.train(
         base, base.table, store, model, seed=seed, workdir=runs / "tuned", log=log
     )

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import jax
 
 from configs.tokenizer_transfer.setting import HypernetworkTraining, Setting
-from experiments.shared import compressors, weights
+from experiments.shared import weights
 from experiments.tokenizer_transfer import base_models, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
 from research import files
 from research.codecs.bytes_codec import BytesCodec
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError
+from research.reporting import results
 from research.tokenizers import Tokenizer
 from research.training import loop
 from research.training.config import TrainConfig
@@ -138,7 +139,7 @@ def _train(
     settings = config.hypernetwork
     source = SourceModel(base.params, base.config, base.tokenizer)
     digest = source_model.digest(source.table)
-    key = compressors.key(settings, *config.targets, digest, seed)
+    key = results.key(settings, *config.targets, digest, seed)
     directory = workdir / "hypernetworks" / key
     if directory.is_dir():
         params, kept, facts = hypernetwork_file.load(directory)

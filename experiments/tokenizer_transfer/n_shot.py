@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.shared import compressors, m2_pipeline, wording
+from experiments.shared import m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import (
     accuracy,
@@ -16,7 +16,7 @@ from experiments.tokenizer_transfer import (
     transfer_methods,
 )
 from experiments.tokenizer_transfer.finetune import Continued
-from research.reporting import kept_rows
+from research.reporting import kept_rows, results
 from research.training import loop
 from research.transfer import source_model
 
@@ -72,7 +72,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     own_N = accuracy.right(base, base.params, base.table, base.codec, asked)
     rows = []
     for start in config.starts:
-        run = workdir / "runs" / f"n_shot-{compressors.key(start, config)}"
+        run = workdir / "runs" / f"n_shot-{results.key(start, config)}"
         measure = functools.partial(
             _row, start, config, base, found, to, model, asked, own_N, seed, workdir, run, log
         )

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from configs.tokenizer_transfer.setting import TokenizerConfig
-from experiments.shared import compressors, m2_pipeline
+from experiments.shared import m2_pipeline
 from research import codecs, files
 from research import tokenizers as tokenizers_
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
+from research.reporting import results
 from research.training.data import token_store
 
 Log = Callable[[str], None]
@@ -33,7 +34,7 @@ def build(config: TokenizerConfig, corpus: Corpus, workdir: Path, log: Log = pri
     if config.kind == "codebook" and config.path:
         return codecs.load(config.path)
     corpus = m2_pipeline.load_corpus(config.corpus) if config.corpus else corpus
-    directory = workdir / "tokenizers" / compressors.key(corpus.digest, config)
+    directory = workdir / "tokenizers" / results.key(corpus.digest, config)
     if not directory.is_dir():
         log(f"making the tokenizer {config.label or config.kind} from {corpus.name}")
         _make(config, corpus, directory)

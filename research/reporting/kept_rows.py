@@ -1,7 +1,5 @@
 """Rows that a table has finished, kept until the whole table is: an interrupted run reads them."""
 
-import dataclasses
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -27,7 +25,7 @@ def kept(
     commit = environment.commit()
     if not environment.is_clean(commit):
         return make()
-    name = _digest([facts, commit, environment.versions()])
+    name = results.key(facts, commit, environment.versions())
     path = _folder(workdir, config) / f"{name}.json"
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
@@ -44,9 +42,4 @@ def forget(workdir: str | Path, config: Any) -> None:
 
 def _folder(workdir: str | Path, config: Any) -> Path:
     kind = f"{type(config).__module__}.{type(config).__qualname__}"
-    return Path(workdir) / "rows" / _digest([kind, dataclasses.asdict(config)])
-
-
-def _digest(value: Any) -> str:
-    text = json.dumps(results.plain(value), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Path(workdir) / "rows" / results.key(kind, config)

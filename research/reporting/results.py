@@ -6,6 +6,7 @@ committed ones; a run writes its own under <workdir>/results, which are shown in
 
 import dataclasses
 import datetime
+import hashlib
 import json
 import math
 import shutil
@@ -231,6 +232,15 @@ def keep_weights(made: Path, kept: Path) -> None:
 def pictures(result: Path) -> list[Path]:
     """The PNG files that `keep_pictures` put beside a result file."""
     return sorted(result.parent.glob(f"{result.stem}-*.png"))
+
+
+def key(*parts: Any) -> str:
+    """16 hex digits for dataclasses and JSON values: the name of what was made from them."""
+    values = [
+        plain(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part)
+        for part in parts
+    ]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def plain(value: Any) -> Any:

@@ -198,6 +198,15 @@ def test_rows_of_another_text_are_told_apart():
     assert results.other_texts(rows, rows[2:]) is None and results.other_texts([], rows) is None
 
 
+def test_a_key_is_that_of_the_values_and_stays_as_it_is():
+    # A training that was interrupted looks for its folder under this name.
+    made = results.key("bytes", {"b": 1.5, "a": (1, True, None)})
+    assert made == results.key("bytes", {"a": [1, True, None], "b": 1.5}) == "648d70abade1d873"
+    assert results.key(Config()) == results.key(dataclasses.asdict(Config()))
+    others = [results.key(Config(steps=steps), *more) for steps in (3, 4) for more in ((), (1,))]
+    assert len(set(others)) == 4
+
+
 def test_pictures_lie_beside_their_result_and_are_replaced(tmp_path):
     made, result = tmp_path / "made", tmp_path / "p" / "t" / "cpu.json"
     for name in ("a", "b"):
