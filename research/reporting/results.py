@@ -189,10 +189,7 @@ def other_texts(
 
 def copy(source: Path, target: Path) -> Path:
     """Copies a result file with its pictures, in place of an earlier one. Returns `target`."""
-    for old in pictures(target):
-        old.unlink()
-    for picture in pictures(source):
-        files.write_bytes(target.parent / picture.name, picture.read_bytes())
+    _keep_pictures(target, {picture.name: picture for picture in pictures(source)})
     files.write_bytes(target, source.read_bytes())
     return target
 
@@ -202,13 +199,16 @@ def keep_pictures(made: Path, result: Path) -> list[Path]:
 
     cpu.json gets cpu-NAME.png. Those of an earlier run of the scale are removed.
     """
+    found = sorted(made.glob("*.png"))
+    return _keep_pictures(result, {f"{result.stem}-{picture.name}": picture for picture in found})
+
+
+def _keep_pictures(result: Path, named: Mapping[str, Path]) -> list[Path]:
     for old in pictures(result):
         old.unlink()
-    kept = []
-    for picture in sorted(made.glob("*.png")):
-        kept.append(result.parent / f"{result.stem}-{picture.name}")
-        files.write_bytes(kept[-1], picture.read_bytes())
-    return kept
+    for name, picture in named.items():
+        files.write_bytes(result.parent / name, picture.read_bytes())
+    return [result.parent / name for name in named]
 
 
 def keep_weights(made: Path, kept: Path) -> None:

@@ -220,3 +220,16 @@ def test_pictures_lie_beside_their_result_and_are_replaced(tmp_path):
     assert results.keep_pictures(made, result) == results.pictures(result) == kept[:1]
     assert (result.parent / "gpu-a.png").is_file()
     assert results.keep_pictures(tmp_path / "absent", result) == []
+
+
+def test_a_copied_result_has_its_pictures_and_no_others(tmp_path):
+    source = write(tmp_path / "here")
+    (source.parent / "cpu-a.png").write_bytes(b"new")
+    (source.parent / "gpu-a.png").write_bytes(b"of another scale")
+    target = write(tmp_path / "there", seconds=1.0)
+    for name in ("cpu-a.png", "cpu-b.png", "gpu-b.png"):
+        target.with_name(name).write_bytes(b"old")
+    assert results.copy(source, target) == target
+    assert results.load(target) == results.load(source)
+    left = {path.name: path.read_bytes() for path in target.parent.glob("*.png")}
+    assert left == {"cpu-a.png": b"new", "gpu-b.png": b"old"}
