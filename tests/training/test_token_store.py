@@ -76,6 +76,19 @@ def test_groups_do_not_change_the_store_and_bound_the_memory(tmp_path, monkeypat
     check_documents(grouped, list(corpus.documents("train")))
 
 
+@given(st.lists(st.integers(0, 60), max_size=30), st.integers(1, 6))
+def test_groups_hold_every_document_and_are_full_by_number_or_by_bytes(sizes, most):
+    documents = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(token_store, "_GROUP_BYTES", 100)
+        groups = list(token_store.grouped(documents, most))
+    assert [document for group in groups for document in group] == documents
+    totals = [sum(map(len, group)) for group in groups]
+    full = [len(group) == most or total >= 100 for group, total in zip(groups, totals, strict=True)]
+    assert all(full[:-1]) and all(0 < len(group) <= most for group in groups)
+    assert all(sum(map(len, group[:-1])) < 100 for group in groups)
+
+
 def test_a_store_that_exists_is_opened_not_built(tmp_path):
     corpus = tiny_corpus()
     first = build(corpus, tmp_path)

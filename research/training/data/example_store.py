@@ -80,7 +80,7 @@ def build(
     def encode(writer: Writer) -> dict:
         texts = cut(documents, examples.example_bytes, examples.stride_bytes)
         measured = _measure(texts, codec, examples, writer)
-        for group in _grouped(texts):
+        for group in token_store.grouped(texts, _GROUP):
             ids = _beginnings(codec, group, examples.length, measured.ratio)
             _add(writer, ids, examples, measured.ratio)
         return {"examples": {"length": examples.length, **dataclasses.asdict(measured)}}
@@ -154,8 +154,3 @@ def _add(writer: Writer, ids: list[np.ndarray], examples: Examples, ratio: float
     ends = np.rint(places * examples.length * ratio).astype(int)
     kept = [each[: examples.length] for each in ids]
     writer.add(kept, np.diff(ends).tolist(), eos=False)
-
-
-def _grouped(texts: Iterator[bytes]) -> Iterator[list[bytes]]:
-    while group := list(itertools.islice(texts, _GROUP)):
-        yield group

@@ -245,13 +245,14 @@ def _start(document: bytes, size: int) -> bytes:
     return document[:size]  # four continuation bytes in a row: not UTF-8
 
 
-def _grouped(documents: Iterable[bytes]) -> Iterator[list[bytes]]:
+def grouped(documents: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
+    """Documents as they go to a codec: at most `most` at once, fewer where they are large."""
     group: list[bytes] = []
     size = 0
     for document in documents:
         group.append(document)
         size += len(document)
-        if size >= _GROUP_BYTES or len(group) >= _GROUP_DOCUMENTS:
+        if size >= _GROUP_BYTES or len(group) >= most:
             yield group
             group, size = [], 0
     if group:
@@ -263,7 +264,7 @@ def _encode(
 ) -> None:
     began = reported = time.monotonic()
     reported_bytes = -1
-    for group in _grouped(documents):
+    for group in grouped(documents, _GROUP_DOCUMENTS):
         writer.add(codec.encode(group), [len(document) for document in group])
         now = time.monotonic()
         if progress and now - reported >= 0.5:
