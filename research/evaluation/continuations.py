@@ -10,7 +10,6 @@ novels, and in .80 with it. Context and option are given to the tokenizer as one
 token has to end where the context does.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +22,6 @@ from research.models.language_model import LanguageModelConfig
 
 _BORDERS = np.frombuffer(b" \n", np.uint8)
 _STREAM = 0xC0
-_Z = 1.959964  # of a two-sided interval of 95 %
 
 
 class Item(NamedTuple):
@@ -152,12 +150,3 @@ def choices_of(asked: Sequence[Item], codec: Codec, bos: int) -> list[options.Ch
         prompt = np.concatenate([[bos], whole[0][:common]]).astype(np.int32)
         out.append(options.Choice(prompt, tuple(one[common:] for one in whole)))
     return out
-
-
-def binomial_interval(right_N: np.ndarray) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    count, share = len(right_N), float(np.mean(right_N))
-    middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
-    half = math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-    half *= _Z / (1 + _Z**2 / count)
-    return middle - half, middle + half

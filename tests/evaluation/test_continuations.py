@@ -6,7 +6,7 @@ from research.codecs.bpe_codec import BPECodec
 from research.codecs.bytes_codec import BytesCodec
 from research.errors import FreevocabError
 from research.evaluation import continuations
-from research.evaluation.continuations import binomial_interval, choices_of, items
+from research.evaluation.continuations import choices_of, items
 
 CONTEXT, OPTION = 60, 24
 
@@ -103,11 +103,3 @@ def test_how_common_an_option_is_does_not_decide(asked, monkeypatch):
 def test_too_little_text_is_one_line():
     with pytest.raises(FreevocabError, match="no document with 4 places"):
         items([b"a few words only"], count=3, context=CONTEXT, option=OPTION)
-
-
-def test_the_interval_is_wilsons():
-    # 8 of 10: the values that are found in tables.
-    low, high = binomial_interval(np.arange(10) < 8)
-    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    low, high = binomial_interval(np.ones(20))
-    assert low < 1.0 and high == pytest.approx(1.0)
