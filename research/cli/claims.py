@@ -13,6 +13,7 @@ from research.cli.arguments import unknown
 from research.errors import UsageError
 from research.reporting import claim_tables, claims, results, tables
 from research.reporting.claims import Judged, Records
+from research.reporting.results import Results
 
 COLUMNS = ("verdict", "claim", "paper", "ours", "command")
 WIDE = 120  # characters; below them the claims are a list
@@ -40,7 +41,8 @@ def run(options: Claims) -> None:
     known = catalog.papers()
     if options.paper is not None and options.paper not in known:
         raise UsageError(unknown("paper", options.paper, known))
-    found = judged(records(results.COMMITTED, options.workdir / "results"), options.paper)
+    measured = results.load_all(results.COMMITTED, options.workdir / "results")
+    found = judged(records(measured), options.paper)
     if options.json:
         print(json.dumps([as_json(each) for each in found], indent=1, ensure_ascii=False))
         return
@@ -108,9 +110,9 @@ class Rows(NamedTuple):
     config: dict
 
 
-def records(*directories: Path) -> dict[tuple[str, str, str], claims.Record]:
-    """Every result under the directories, a later one wins, and the committed benchmarks."""
-    found: dict[tuple[str, str, str], claims.Record] = dict(results.load_all(*directories))
+def records(measured: Results) -> Records:
+    """The results, as `results.load_all` gives them, and the committed benchmarks."""
+    found: dict[tuple[str, str, str], claims.Record] = dict(measured)
     for path in sorted((results.COMMITTED / "benchmarks").glob("*.json")):
         values = json.loads(path.read_text(encoding="utf-8"))
         found["benchmarks", path.stem, "cpu"] = Rows(values["rows"], values.get("config", {}))

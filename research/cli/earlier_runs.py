@@ -11,25 +11,24 @@ from typing import Any
 from research import files
 from research.cli.catalog import Job, Table
 from research.reporting import environment, results
-from research.reporting.results import Result
+from research.reporting.results import Result, Results
 
 
-def finished(jobs: Iterable[Job], workdir: Path) -> dict[str, Result]:
-    """Results below `workdir` that would only be measured again, by the table's path.
+def finished(jobs: Iterable[Job], own: Results) -> dict[str, Result]:
+    """Results that would only be measured again, by the table's path.
 
     Those are of the same configuration, commit and versions of packages. Nothing counts as
     finished where no commit names the code.
 
-    Raises:
-      FreevocabError: if a result file is damaged.
+    Args:
+      own: of the work directory.
     """
     found = {}
     for table, scale, config in jobs:
-        path = results.path_of(workdir / "results", table.paper, table.name, scale)
-        if not path.is_file():
+        last = own.get((*table, scale))
+        if last is None or last.config != results.plain(dataclasses.asdict(config)):
             continue
-        last = results.load(path)
-        if last.config == results.plain(dataclasses.asdict(config)) and same_code(last):
+        if same_code(last):
             found[table.path] = last
     return found
 

@@ -8,12 +8,10 @@ from typing import Any
 from research.cli import weights
 from research.cli.catalog import Job, Table
 from research.reporting import environment
-from research.reporting.results import Result
+from research.reporting.results import Result, Results
 
 
-def expected_seconds(
-    table: Table, scale: str, measured: Mapping[tuple[str, str, str], Result]
-) -> float | None:
+def expected_seconds(table: Table, scale: str, measured: Results) -> float | None:
     """How long the table took last time, or what its configuration says; None if nobody knows.
 
     A configuration may hold EXPECTED_MINUTES, a dict scale -> minutes.
@@ -35,7 +33,7 @@ def training(config: Any) -> str | None:
 
 def plan(
     jobs: Sequence[Job],
-    measured: Mapping[tuple[str, str, str], Result],
+    measured: Results,
     finished: Mapping[str, Result] = MappingProxyType({}),
 ) -> str:
     """The lines printed before anything runs: each table's expected time and cost, and the sum.

@@ -8,6 +8,7 @@ from research.cli import catalog, claims
 from research.errors import UsageError
 from research.reporting import columns, readme, report, results
 from research.reporting.claims import Judged
+from research.reporting.results import Results
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ def run(options: Report) -> None:
     if options.readme is not None:
         if not options.readme.is_file():
             raise UsageError(f"there is no file {options.readme}")
-        judged = claims.judged(claims.records(results.COMMITTED))
-        shown = main_sections(judged)
+        measured = results.load_all(results.COMMITTED)
+        judged = claims.judged(claims.records(measured))
+        shown = main_sections(measured, judged)
         old = options.readme.read_text(encoding="utf-8")
         new = readme.update(old, shown, judged)
         files.write_text(options.readme, new)
@@ -39,24 +41,30 @@ def run(options: Report) -> None:
         return
     out = options.out or options.workdir / "report"
     directories = results.COMMITTED, options.workdir / "results"
-    judged = claims.judged(claims.records(*directories))
-    shown = sections(judged, *directories)
-    written = report.write(out, shown, judged)
-    measured = sum(len(section.results) for section in shown)
-    print(f"{len(shown)} tables, {measured} results; {len(written)} files, first {written[0]}")
-
-
-def main_sections(judged: list[Judged]) -> list[report.Section]:
-    """The main tables with their committed results."""
-    main = {table.path for table in catalog.select(None)}
-    return [section for section in sections(judged, results.COMMITTED) if section.path in main]
-
-
-def sections(judged: list[Judged], *directories: Path) -> list[report.Section]:
-    """One section for every table, with what the directories hold of it; a later one wins."""
     measured = results.load_all(*directories)
+    judged = claims.judged(claims.records(measured))
+    shown = sections(catalog.tables(), measured, judged, *directories)
+    written = report.write(out, shown, judged)
+    count = sum(len(section.results) for section in shown)
+    print(f"{len(shown)} tables, {count} results; {len(written)} files, first {written[0]}")
+
+
+def main_sections(measured: Results, judged: list[Judged]) -> list[report.Section]:
+    """The main tables with their committed results."""
+    return sections(catalog.select(None), measured, judged, results.COMMITTED)
+
+
+def sections(
+    tables: list[catalog.Table], measured: Results, judged: list[Judged], *directories: Path
+) -> list[report.Section]:
+    """One section for each table.
+
+    Args:
+      measured: what `results.load_all` found in the directories.
+      judged: every claim.
+    """
     found = []
-    for table in catalog.tables():
+    for table in tables:
         experiment, configuration = table.experiment(), table.configuration()
         scales = [scale for scale in catalog.SCALES if hasattr(configuration, scale)]
         scales += [key[2] for key in measured if key[:2] == tuple(table) and key[2] not in scales]

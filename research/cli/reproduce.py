@@ -15,7 +15,7 @@ from research import files, interrupts
 from research.cli import catalog, claims, earlier_runs, overrides, progress, weights
 from research.errors import FreevocabError, UsageError
 from research.reporting import environment, kept_rows, results, tables
-from research.reporting.results import Result
+from research.reporting.results import Result, Results
 
 
 @dataclass(frozen=True)
@@ -87,18 +87,19 @@ def run(options: Reproduce) -> None:
             f"commit; commit {', '.join(environment.CODE)} first"
         )
     committed = results.load_all(results.COMMITTED)
-    measured = committed | results.load_all(options.workdir / "results")
-    finished = {} if options.again else earlier_runs.finished(jobs, options.workdir)
+    own = results.load_all(options.workdir / "results")
+    measured = committed | own
+    finished = {} if options.again else earlier_runs.finished(jobs, own)
     print(progress.plan(jobs, measured, finished), flush=True)
     failed: list[str] = []
     for number, (table, scale, config) in enumerate(jobs):
         try:
             interrupts.check()
-            known = committed.get((table.paper, table.name, scale))
+            known = committed.get((*table, scale))
             if last := finished.get(table.path):
-                _show_finished(table, last, known, options)
+                _show_finished(table, last, known, measured, options)
             else:
-                _run_one(table, config, scale, known, options)
+                measured[*table, scale] = _run_one(table, config, scale, known, measured, options)
         except BrokenPipeError:
             raise  # nobody reads on
         except KeyboardInterrupt as stop:
@@ -153,8 +154,13 @@ def _stopped(
 
 
 def _run_one(
-    table: catalog.Table, config, scale: str, known: Result | None, options: Reproduce
-) -> None:
+    table: catalog.Table,
+    config: Any,
+    scale: str,
+    known: Result | None,
+    measured: Results,
+    options: Reproduce,
+) -> Result:
     experiment = table.experiment()
     # One folder for a paper: its tables share what is built under keys of their configuration.
     directory = options.workdir / table.paper
@@ -191,12 +197,17 @@ def _run_one(
     if options.retrain and options.record:
         results.keep_weights(directory / "weights", Path("results") / table.paper / "weights")
     kept_rows.forget(directory, config)
-    _show(table, scale, rows, remarks, config, options, known)
+    _show(table, scale, rows, remarks, config, known, measured)
     print(f"({progress.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)
+    return results.load(path)
 
 
 def _show_finished(
-    table: catalog.Table, last: Result, known: Result | None, options: Reproduce
+    table: catalog.Table,
+    last: Result,
+    known: Result | None,
+    measured: Results,
+    options: Reproduce,
 ) -> None:
     """Prints what an earlier run measured, and records it if that is asked for."""
     experiment = table.experiment()
@@ -204,7 +215,7 @@ def _show_finished(
     path = results.path_of(options.workdir / "results", table.paper, table.name, last.scale)
     if options.record:
         path = results.copy(path, results.path_of("results", table.paper, table.name, last.scale))
-    _show(table, last.scale, last.rows, last.notes, last.config, options, known)
+    _show(table, last.scale, last.rows, last.notes, last.config, known, measured)
     print(f"(finished on {last.date}, not run again; in {path}{_hidden(experiment)})", flush=True)
 
 
@@ -214,12 +225,14 @@ def _show(
     rows: list[dict],
     remarks: list[str],
     config: Any,
-    options: Reproduce,
     known: Result | None,
+    measured: Results,
 ) -> None:
     """Prints a table, what is to be said of it, and what it says of the paper's claims.
 
-    known: the committed result.
+    Args:
+      known: the committed result.
+      measured: every result, of which another table's may say how far seeds scatter.
     """
     experiment = table.experiment()
     label = f"ours, {scale}"
@@ -233,8 +246,7 @@ def _show(
     if known is not None and (texts := results.other_texts(rows, known.rows)):
         print(f"- another text than the committed result's, which was measured on {texts}")
     if scale != "quick":  # numbers that mean nothing decide nothing
-        measured = claims.records(results.COMMITTED, options.workdir / "results")
-        for line in claims.of_run(table, scale, rows, config, measured):
+        for line in claims.of_run(table, scale, rows, config, claims.records(measured)):
             print(f"- {line}")
 
 

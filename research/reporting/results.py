@@ -56,6 +56,9 @@ class Result:
         return f"{self.paper}/{self.table}"
 
 
+Results = Mapping[tuple[str, str, str], Result]
+"""(paper, table, scale) -> a result, as `load_all` finds them."""
+
 KINDS = {
     "paper": str,
     "table": str,

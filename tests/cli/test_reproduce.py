@@ -4,6 +4,7 @@ import json
 import sys
 
 from research.reporting import environment, results
+from research.reporting.readme import BEGIN, END
 
 
 def test_a_table_is_run_recorded_and_shown_beside_the_papers(toy_paper, freevocab):
@@ -137,8 +138,6 @@ def test_report_overlays_runs_over_committed_results(toy_paper, freevocab):
 
 
 def test_report_rewrites_only_the_readmes_table(toy_paper, freevocab, monkeypatch):
-    from research.reporting.readme import BEGIN, END
-
     monkeypatch.setattr(environment, "commit", lambda: "c" * 40)
     freevocab("reproduce", "--record")
     monkeypatch.setattr(results, "COMMITTED", toy_paper / "results")
@@ -152,3 +151,29 @@ def test_report_rewrites_only_the_readmes_table(toy_paper, freevocab, monkeypatc
     assert readme.read_text() == text
     readme.write_text("no marks")
     assert freevocab("report", "--readme", readme)[0] == 2
+
+
+def test_a_command_reads_every_result_once(toy_paper, freevocab, monkeypatch):
+    monkeypatch.setattr(environment, "commit", lambda: "c" * 40)
+    freevocab("reproduce", "--record")
+    monkeypatch.setattr(results, "COMMITTED", toy_paper / "results")
+    (toy_paper / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    read, load = [], results.load
+
+    def noted(path):
+        read.append(path)
+        return load(path)
+
+    monkeypatch.setattr(results, "load", noted)
+    committed = toy_paper / "results/toy/adding/cpu.json"
+    both = sorted([committed, toy_paper / "runs/results/toy/adding/cpu.json"])
+    for words, expected in (
+        ("list", both),
+        ("claims", both),
+        ("report", both),
+        ("report --readme README.md", [committed]),
+        ("reproduce", both),  # which is finished
+    ):
+        read.clear()
+        freevocab(*words.split())
+        assert sorted(path.absolute() for path in read) == expected, words

@@ -179,8 +179,9 @@ def test_pictures_that_a_run_left_are_shown(tmp_path):
 
 def test_the_readmes_table_is_what_the_committed_results_say():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    judged = claims.judged(claims.records(results.COMMITTED))
-    shown = command.main_sections(judged)
+    measured = results.load_all(results.COMMITTED)
+    judged = claims.judged(claims.records(measured))
+    shown = command.main_sections(measured, judged)
     assert readme.update(text, shown, judged) == text
     drawn = {section.paper for section in shown if section.draw and section.best}
     pictures = {path.stem for path in (ROOT / readme.PICTURES).glob("*.png")}
