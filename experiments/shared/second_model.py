@@ -226,9 +226,7 @@ def share(config: M2Config) -> tuple[int, int]:
 
 def own_rows(config: M2Config, array: np.ndarray) -> np.ndarray:
     """This process's rows of an array [B, ...] of a whole batch."""
-    index, count = share(config)
-    size = len(array) // count
-    return array[index * size : (index + 1) * size]
+    return array[batches.own_rows(len(array), *share(config))]
 
 
 def kernel_count(config: M2Config) -> int:

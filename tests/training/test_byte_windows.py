@@ -139,3 +139,6 @@ def test_processes_share_a_batch(windows):
         np.testing.assert_array_equal(array, np.concatenate([part[name] for part in parts]))
     with pytest.raises(UsageError, match="does not divide"):
         batch_of(windows, process_count=3)
+    with pytest.raises(UsageError, match="16 does not divide among 3"):
+        store, starts = windows[:2]
+        next(byte_windows.evaluation_windows(store, starts, batch_size=16, process_count=3))

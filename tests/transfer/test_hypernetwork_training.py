@@ -240,6 +240,15 @@ def test_a_sampled_softmax_is_right_in_the_mean():
     np.testing.assert_allclose(offsets[0], offsets[1], rtol=1e-5)
 
 
+def test_processes_share_a_batch_and_lose_no_row():
+    batch = {"inputs_BxL": np.arange(12).reshape(6, 2), "ids_GxN": np.arange(9).reshape(3, 3)}
+    parts = [training._share(batch, index, 3) for index in range(3)]
+    for name, array in batch.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), array)
+    with pytest.raises(UsageError, match="a batch of 6 does not divide among 4 processes"):
+        training._share(batch, 0, 4)
+
+
 def test_zett_s_form_learns_the_identity_first():
     source = source_model()
     net = network(source, form="zett")

@@ -57,7 +57,7 @@ def sequence_batch(
     Raises:
       UsageError: if the store has fewer than B sequences, or B does not divide by the processes.
     """
-    rows = _rows(batch_size, process_index, process_count)
+    rows = own_rows(batch_size, process_index, process_count)
     count = num_sequences(store, length)
     if count < batch_size:
         raise UsageError(
@@ -93,7 +93,7 @@ def evaluation_batches(
     Raises:
       UsageError: if B does not divide by the processes.
     """
-    rows = _rows(batch_size, process_index, process_count)
+    rows = own_rows(batch_size, process_index, process_count)
     for start in range(0, num_sequences(store, length), batch_size):
         yield _gather(store, start + rows, length)
 
@@ -179,7 +179,12 @@ def _mixed(values: np.ndarray, key: np.uint64) -> np.ndarray:
     return values ^ (values >> np.uint64(32))
 
 
-def _rows(batch_size: int, process_index: int, process_count: int) -> np.ndarray:
+def own_rows(batch_size: int, process_index: int, process_count: int) -> np.ndarray:
+    """Numbers of one process's rows of a batch, int64 [B / process_count].
+
+    Raises:
+      UsageError: if B does not divide by the processes.
+    """
     if batch_size < 1 or batch_size % process_count:
         raise UsageError(
             f"a batch of {batch_size} does not divide among {process_count} processes"

@@ -72,12 +72,16 @@ def evaluation_windows(
     process_count: int = 1,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Every byte of the text as a target once, each window after BOS; rows as long as the longest
-    window, the last batch filled up with rows of weight 0."""
+    window, the last batch filled up with rows of weight 0.
+
+    Raises:
+      UsageError: if the processes do not divide the batch.
+    """
+    rows = batches.own_rows(batch_size, process_index, process_count)
     lengths = window_lengths(store, starts)
     offset_L = np.arange(int(lengths.max()))
-    share = batch_size // process_count
     for first in range(0, len(starts), batch_size):
-        index_B = first + process_index * share + np.arange(share)
+        index_B = first + rows
         known_B = np.minimum(index_B, len(starts) - 1)
         counted_B = np.where(index_B < len(starts), lengths[known_B], 0)
         position_BxL = np.asarray(starts[known_B])[:, None] + offset_L
@@ -105,12 +109,7 @@ def window_batch(
     Raises:
       UsageError: if the processes do not divide the batch.
     """
-    if batch_size % process_count:
-        raise UsageError(
-            f"a batch of {batch_size} does not divide among {process_count} processes"
-        )
-    share = batch_size // process_count
-    place_B = step * batch_size + process_index * share + np.arange(share, dtype=np.int64)
+    place_B = step * batch_size + batches.own_rows(batch_size, process_index, process_count)
     epoch_B, place_B = np.divmod(place_B, len(starts))
     index_B = np.empty_like(place_B)
     for epoch in np.unique(epoch_B):

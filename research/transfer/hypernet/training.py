@@ -18,6 +18,7 @@ from research.errors import UsageError
 from research.models.saved import config_as_dict
 from research.training import loop, parallelism
 from research.training.config import ParallelismConfig, TrainConfig
+from research.training.data import batches
 from research.training.data.prefetch import ahead
 from research.transfer.hypernet import identity, task_vectors
 from research.transfer.hypernet.batches import Batch, StepBatches
@@ -82,7 +83,8 @@ def train(
       prepared: of an earlier run of the same shapes.
 
     Raises:
-      UsageError: if model, network and objective do not fit together.
+      UsageError: if model, network and objective do not fit together, or the processes do not
+        divide the rows of texts.
       FreevocabError: see `research.training.loop.train`.
     """
     _check(source, objective)
@@ -104,7 +106,7 @@ def train(
         if network.languages:
             language = draws.source(step)[0]
             batch["languages_G"] = np.full(layout.groups, language, np.int32)
-        return {name: _share(array, index, count) for name, array in batch.items()}
+        return _share(batch, index, count)
 
     whole = {
         "model": config_as_dict(source.config),
@@ -149,10 +151,10 @@ def warm_up(
     params = parameters(source, network, Objective(), config.seed)
     params = {**params, "model": {"vocabulary": params["model"]["vocabulary"]}}
     index, count = parallelism.batch_share(parallelism.make_mesh(config.parallelism))
-    batches = identity.batches(source.tokenizer.vocab_size, layout, config.seed)
+    made = identity.batches(source.tokenizer.vocab_size, layout, config.seed)
 
     def batch_fn(step: int) -> Batch:
-        return {name: _share(array, index, count) for name, array in batches(step).items()}
+        return _share(made(step), index, count)
 
     description = {
         "stage": "identity",
@@ -204,7 +206,11 @@ def find_layout(
     groups: int,
     margin: float,
 ) -> Layout:
-    """Room for tokenizers like those of the first steps."""
+    """Room for tokenizers like those of the first steps, however few are trained.
+
+    A later tokenizer with more long tokens loses the rows of the longest that its text does not
+    need; if those that it needs do not fit, the step is an error (see `packing.kept`).
+    """
     counts = [makes.chosen(draws.at(step), step).pieces.counts_T for step in range(_PROBES)]
     layout = hypernetwork.layout_for(
         counts,
@@ -249,10 +255,14 @@ def _shapes_of(params: Any) -> Callable[[jax.Array], Any]:
     return init_fn
 
 
-def _share(array: np.ndarray, index: int, count: int) -> np.ndarray:
-    """One process's part of a batch that every process has made whole."""
-    size = len(array) // count
-    return array if count == 1 else array[index * size : (index + 1) * size]
+def _share(batch: Batch, index: int, count: int) -> Batch:
+    """One process's part of a batch that every process has made whole.
+
+    Raises:
+      UsageError: if the rows of texts do not divide by the processes.
+    """
+    return {name: array[batches.own_rows(len(array), index, count)]
+            for name, array in batch.items()}  # fmt: skip
 
 
 def _trained(result: loop.TrainResult) -> Trained:
