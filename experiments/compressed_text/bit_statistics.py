@@ -13,9 +13,13 @@ from research.reporting import plots
 
 TITLE = "Divergence of the compressed bits from uniform (Figs 11, 16, 17)"
 COLUMNS = ("method", "unit", "estimate", "bits", *(f"n={n}" for n in (1, 2, 4, 8, 12, 16)))
-"""unit: n-grams overlap, tokens do not; first bits and last bits are each window's. estimate:
-plug-in or Miller-Madow. n=...: KL from uniform, bits per n-gram; the rows hold every n from 1 to
-16. method "random" is numpy's generator (the paper took Python's `secrets`)."""
+MEANING = {
+    "method": "the codec; \"random\" is numpy's generator (the paper took Python's `secrets`)",
+    "unit": "n-grams overlap, tokens do not; first bits and last bits are each window's",
+    "estimate": "plug-in or Miller-Madow",
+    "bits": "how many were counted",
+    "n": "KL from uniform for this n, bits per n-gram; the rows hold every n from 1 to 16",
+}
 PAPER_ROWS: list[dict[str, Any]] = []  # figures only, no numbers
 RANDOM = "random"
 

@@ -11,7 +11,11 @@ from research.reporting import kept_rows
 
 TITLE = "Wide tokens, matched by bytes and by tokens (Table 6)"
 COLUMNS = ("method", "matched", "length", *m2_pipeline.M2_COLUMNS[1:])
-"""length: tokens of a sequence. matched: what the row shares with the first one's sequences."""
+MEANING = {
+    "length": "tokens of a sequence",
+    "matched": "what the row shares with the first one's sequences",
+    **m2_pipeline.M2_MEANING,
+}
 picture = learned_picture.draw
 PAPER_ROWS: list[dict[str, Any]] = [
     {

@@ -20,8 +20,16 @@ COLUMNS = (
     "right_first_match",
     "seconds",
 )
-"""ratio: bytes a window. right_*: share of windows whose bytes the decoder gives back;
-stopped_at_cap: share where the described decoder had not stopped after 64 bytes."""
+MEANING = {
+    "closing": "the rule by which a window ends",
+    "window_bits": "bits of a window",
+    "ratio": "bytes a window",
+    "ratio_to_greedy": "ratio over that of the greedy rule (point)",
+    "num_windows": "windows that were decoded",
+    "right_as_described": "share of windows whose bytes the paper's decoder gives back",
+    "stopped_at_cap": "share where the described decoder had not stopped after 64 bytes",
+    "right_first_match": "share whose bytes the first prefix with the code gives back",
+}
 PAPER_ROWS: list[dict[str, Any]] = [
     {"closing": "point", "window_bits": 16, "ratio": 5.31, "ratio_to_greedy": 1.0},
     {"closing": "point+delay", "window_bits": 16, "ratio": 4.40, "ratio_to_greedy": 0.829},

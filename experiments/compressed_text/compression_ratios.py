@@ -24,9 +24,17 @@ COLUMNS = (
     "floor_bpb",
     "seconds",
 )
-"""ratio: bytes of text a token. train_bytes: text in a training run of training_tokens.
-floor_bpb: bits/byte that M1's integer frequencies, at least one each, add to its own cross-entropy
-(at most `bits_per_byte.floor_cost_bound`; below zero where M1 is too sure and the floor helps)."""
+MEANING = {
+    "bit_ratio": "bits of text for each bit of its code",
+    "train_bytes": "text in a training run of training_tokens",
+    "uniform_bpb": "bits/byte of the uniform distribution over the ids",
+    "unigram_bpb": "bits/byte of the ids' frequencies in the training text",
+    "floor_bpb": (
+        "bits/byte that M1's integer frequencies, at least one each, add to its own"
+        " cross-entropy (at most `bits_per_byte.floor_cost_bound`; below zero where M1 is too"
+        " sure and the floor helps)"
+    ),
+}
 
 
 def _paper(method, ratios, trained, uniform, unigram, vocabularies=(256, 65_536)):

@@ -10,6 +10,7 @@ from experiments.shared import m2_pipeline, wording
 
 TITLE = "GZip with and without header and footer (Table 10)"
 COLUMNS = m2_pipeline.M2_COLUMNS
+MEANING = m2_pipeline.M2_MEANING
 picture = learned_picture.draw
 PAPER_ROWS: list[dict[str, Any]] = [
     {"method": m, "vocabulary": v, "size": "25m", "ratio": ratio, "bits_per_byte": bits}

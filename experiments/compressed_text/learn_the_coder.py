@@ -16,8 +16,13 @@ TITLE = "Learning the coder: sequence to sequence (Table 5)"
 COLUMNS = (
     "method", "task", "vocabulary", "size", "accuracy", "nats", "uniform_nats", "cut", "seconds",
 )
-"""accuracy, nats: of a target, a byte or a token. uniform_nats: what knowing nothing costs.
-cut: share of validation texts whose sequence did not fit."""
+MEANING = {
+    "task": "what was asked",
+    "accuracy": "of a target, a byte or a token",
+    "nats": "of a target too",
+    "uniform_nats": "what knowing nothing costs",
+    "cut": "share of validation texts whose sequence did not fit",
+}
 ALONE = "byte LM only"
 PAPER_ROWS: list[dict[str, Any]] = [
     {"method": method, "task": task, "vocabulary": 256, "size": "113m", "accuracy": accuracy,

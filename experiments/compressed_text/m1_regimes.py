@@ -24,12 +24,20 @@ COLUMNS = (
     "train_bytes",
     "seconds",
 )
-"""learned: everywhere in the text (the paper's way) or where windows begin. bytes_per_window: of
-validation text, point+delay. window_bits_per_byte: with the context cut at the same windows for
-every row, those of the n-gram that learned everywhere. text_bits_per_byte: with the text before as
-context; of counts, those of TEXT_ORDER that other tables compress with (a codebook's are pruned to
-what its windows need, and where windows begin no text is counted). Integer frequencies, but for the
-Transformer's text. train_bytes: text that was learned from, repeats counted."""
+MEANING = {
+    "learned": "everywhere in the text (the paper's way) or where windows begin",
+    "bytes_per_window": "of validation text, point+delay",
+    "window_bits_per_byte": (
+        "with the context cut at the same windows for every row, those of the n-gram that"
+        " learned everywhere; from integer frequencies"
+    ),
+    "text_bits_per_byte": (
+        "with the text before as context; of counts, those of TEXT_ORDER that other tables"
+        " compress with (a codebook's are pruned to what its windows need, and where windows"
+        " begin no text is counted); from integer frequencies, but for the Transformer"
+    ),
+    "train_bytes": "text that was learned from, repeats counted",
+}
 
 TEXT_ORDER = 5
 PAPER_ROWS: list[dict[str, Any]] = [

@@ -10,6 +10,7 @@ from experiments.shared import m2_pipeline, wording
 
 TITLE = "Resetting M1's context (Table 9, Fig 12)"
 COLUMNS = m2_pipeline.M2_COLUMNS
+MEANING = m2_pipeline.M2_MEANING
 picture = learned_picture.draw
 PAPER_ROWS: list[dict[str, Any]] = [
     {

@@ -25,7 +25,10 @@ COLUMNS = (
     "bits_per_byte_all",
     "seconds",
 )
-"""See `m2_pipeline.M2_COLUMNS`; size: M2's name, whose kernels the FLOPs are counted from."""
+MEANING = {
+    **m2_pipeline.M2_MEANING,
+    "size": "M2's name, whose kernels the FLOPs are counted from",
+}
 
 SIZES = ("25m", "113m", "403m", "2b")
 summary, picture = main_picture.summary, main_picture.draw

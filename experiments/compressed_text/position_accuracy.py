@@ -16,8 +16,11 @@ from research.training import evaluation, parallelism
 
 TITLE = "Accuracy by a token's position in its window (Fig 10)"
 COLUMNS = ("step", "vocabulary", *(f"position {k}" for k in range(1, 9)), "guess")
-"""position k: share of the k-th tokens of validation windows that M2 predicts. guess: share of the
-commonest id at the best position, what a model knows that only counts."""
+MEANING = {
+    "step": "steps trained",
+    "position": "share of the tokens at this place in validation windows that M2 predicts",
+    "guess": "share of the commonest id at the best position, what a model knows that only counts",
+}
 PAPER_ROWS: list[dict[str, Any]] = []  # a figure; its bounds are in the config's docstring
 
 

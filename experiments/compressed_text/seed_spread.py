@@ -14,8 +14,15 @@ COLUMNS = (
     "method", "vocabulary", "size", "seeds", "bits_per_byte", "spread", "least", "most",
     "train_bytes", "seconds",
 )  # fmt: skip
-"""seeds: how many. bits_per_byte: mean over seeds; spread: their standard deviation; least, most:
-of them. train_bytes, seconds: of one training."""
+MEANING = {
+    "seeds": "how many",
+    "bits_per_byte": "mean over seeds",
+    "spread": "standard deviation over seeds",
+    "least": "of the seeds' bits/byte",
+    "most": "of the seeds' bits/byte",
+    "train_bytes": "of one training",
+    "seconds": "of one training",
+}
 PAPER_ROWS: list[dict[str, Any]] = [
     {
         "method": method,

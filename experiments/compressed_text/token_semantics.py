@@ -11,10 +11,23 @@ from experiments.shared import compressors, m2_pipeline, wording
 
 TITLE = "What a compressed token means (Tables 7, 8, 14)"
 COLUMNS = ("part", "item", "text", "code", "share")
-"""part window: the sentence's windows under the paper's greedy rule, and their codes.
-part token: the commonest windows with a token at a position, share = of its two commonest bytes.
-part position: mean of that share over all tokens of validation text; item "any": without a token.
-part code: share of codes seen twice or more that always stood for one text, by closing rule."""
+MEANING = {
+    "part": (
+        "window: the sentence's windows under the paper's greedy rule, and their codes; token:"
+        " the commonest windows with a token at a position; position: all tokens of validation"
+        " text; code: codes seen twice or more"
+    ),
+    "item": (
+        'the number of a window, a token, a position ("any": without a token) or a closing'
+        " rule"
+    ),
+    "text": "of the window, or of the commonest ones",
+    "code": "of the window, in bits",
+    "share": (
+        "of token: of its two commonest bytes; of position: mean of that; of code: of those"
+        " that always stood for one text"
+    ),
+}
 
 _PAPER_WINDOWS = (
     "The_th|ree_c|urrently_l|iving_|species|_are|:_A|frica|n_sav|anna|_ele|pha|nts,_|Afr|ican_|"

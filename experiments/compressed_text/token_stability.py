@@ -23,8 +23,13 @@ COLUMNS = (
     "share_changed",
     "seconds",
 )
-"""tokens: mean length of the sequences. *_distance, least, most: Levenshtein, over all pairs of
-words. share_changed: mean distance over mean length."""
+MEANING = {
+    "tokens": "mean length of the sequences",
+    "mean_distance": "mean Levenshtein distance over all pairs of words",
+    "least": "of the distances",
+    "most": "of the distances",
+    "share_changed": "mean distance over mean length",
+}
 PAPER_ROWS: list[dict[str, Any]] = []  # a figure without numbers
 
 

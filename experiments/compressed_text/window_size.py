@@ -10,6 +10,7 @@ from experiments.shared import m2_pipeline, wording
 
 TITLE = "Window size (Table 16, Figs 5 and 6)"
 COLUMNS = m2_pipeline.M2_COLUMNS
+MEANING = m2_pipeline.M2_MEANING
 picture = learned_picture.draw
 SIZES = ("25m", "113m", "403m", "2b")
 

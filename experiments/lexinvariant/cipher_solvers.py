@@ -23,10 +23,17 @@ COLUMNS = (
     "solver", "knows", "condition",
     *(f"{measure} {length}" for measure in _MEASURES for length in LENGTHS), "texts",
 )  # fmt: skip
-"""knows: what the solver has learned from: n-grams, model, both, or nothing but frequencies. For
-each number N of enciphered symbols: error N, the mean symbol error rate; interval N, its 95 %
-bootstrap interval over texts; precision N, share of the symbols that occur whose letter is right;
-solved N, share of texts without an error; seconds N, median for a text."""
+MEANING = {
+    "solver": "what reads the key",
+    "knows": "what the solver has learned from: n-grams, model, both, or nothing but frequencies",
+    "condition": "spaces left clear, or enciphered too",
+    "error": "mean symbol error rate for this many enciphered symbols",
+    "interval": "95 % bootstrap interval of the error, over texts",
+    "precision": "share of the symbols that occur whose letter is right",
+    "solved": "share of texts without an error",
+    "seconds": "median for a text",
+    "texts": "how many were deciphered for each number",
+}
 BRIEF = ("solver", "knows", "condition", *(f"error {length}" for length in LENGTHS))
 
 

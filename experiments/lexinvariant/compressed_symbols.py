@@ -27,10 +27,14 @@ COLUMNS = (
     "in_context",
     "seconds",
 )
-"""vocabulary: number of ids. ratio: bytes of text a token. gap: bits/byte above the learned
-vocabulary on the same ids. The rest in bits/byte: new_ids_alone: log2(V - k) for each new id, and
-nothing for others; uniform: log2 V for each; unigram: frequencies in the training text;
-in_context: n-gram with back-off that knows the sequence alone."""
+MEANING = {
+    "vocabulary": "number of ids",
+    "gap": "bits/byte above the learned vocabulary on the same ids",
+    "new_ids_alone": "bits/byte of log2(V - k) for each new id, and nothing for others",
+    "uniform": "bits/byte of log2 V for each",
+    "unigram": "bits/byte of the frequencies in the training text",
+    "in_context": "bits/byte of an n-gram with back-off that knows the sequence alone",
+}
 PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
 LEARNED, EXACT = "learned", "canonical"
 NAMES = {

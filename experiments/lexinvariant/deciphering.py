@@ -31,9 +31,16 @@ COLUMNS = (
     "sequences",
     "seconds",
 )
-"""start N: mean precision over texts in the window that begins at N; spread_last: its standard
-deviation over texts in the last window. per_position: share of all positions
-whose likeliest plain symbol is right, space and punctuation too."""
+MEANING = {
+    "reading": "how a key is taken from what the probe says",
+    "start": "mean precision over texts in the window that begins here",
+    "spread_last": "standard deviation of the precision over texts in the last window",
+    "per_position": (
+        "share of all positions whose likeliest plain symbol is right, space and punctuation"
+        " too"
+    ),
+    "sequences": "texts that were read",
+}
 _FIG_4C = (0.630, 0.754, 0.845, 0.897, 0.933, 0.966, 0.982, 0.991, 0.996)
 PAPER_ROWS: list[dict[str, Any]] = [
     {

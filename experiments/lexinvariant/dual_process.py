@@ -35,9 +35,18 @@ COLUMNS = (
     "spread",
     "seconds",
 )
-"""at x: % of a split's examples whose whole answer is right after x % of the training, mean over
-seeds; best: the largest of them; spread: standard deviation over the seeds at the end. skew: of
-Zipf's law within a class. seconds: of the whole run, on its first row."""
+MEANING = {
+    "split": "ids of the examples: as in training, rare, in the other role, or unseen",
+    "skew": "of Zipf's law within a class",
+    "method": "the vocabulary, and when its rows are drawn anew",
+    "at": (
+        "% of a split's examples whose whole answer is right after this part of the training"
+        " in %, mean over seeds"
+    ),
+    "best": "the largest of them",
+    "spread": "standard deviation over the seeds at the end",
+    "seconds": "of the whole run, on its first row",
+}
 PAPER_ROWS: list[dict[str, Any]] = []  # its figures are curves that we do not have
 PLOT = {
     "x": "percent of the training",

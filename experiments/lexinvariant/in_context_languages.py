@@ -33,10 +33,17 @@ COLUMNS = (
     "problems",
     "seconds",
 )
-"""accuracy: % of positions whose first choice is possible. total_variation: half the L1 distance to
-the automaton's distribution, mean. bits_per_symbol: -log2 p of what comes. All over the symbols
-alone, at positions where a symbol comes. tv n: the distance where n whole strings have been seen,
-up to the next n. problems: held-out automata."""
+MEANING = {
+    "ngram_heads": "orders of the trunk's n-gram heads",
+    "accuracy": (
+        "% of positions whose first choice is possible; this and the rest over the symbols"
+        " alone, at positions where a symbol comes"
+    ),
+    "total_variation": "half the L1 distance to the automaton's distribution, mean",
+    "bits_per_symbol": "-log2 p of what comes",
+    "tv": "total_variation where this many whole strings have been seen, up to the next number",
+    "problems": "held-out automata",
+}
 PAPER_ROWS: list[dict[str, Any]] = []  # ICLL prints curves for this task, no figures
 PLOT = {
     "x": "examples_seen",

@@ -31,11 +31,20 @@ COLUMNS = (
     "bound",
     "seconds",
 )
-"""length: T. mean_gap: L1 distance between the source's conditionals and the model's, averaged
-over the first T positions and all sequences. excess_bits: what the model loses over the source in
-T positions, mean over sequences; nearest_bits: of the sequence that comes nearest to its own key's
-log2(d!/(d - k)!) bits or exceeds them most; nearest_key_bits: those. bound: the row is a bound and
-no model."""
+MEANING = {
+    "length": "T, positions",
+    "mean_gap": (
+        "L1 distance between the source's conditionals and the model's, averaged over the"
+        " first T positions and all sequences"
+    ),
+    "excess_bits": "what the model loses over the source in T positions, mean over sequences",
+    "nearest_bits": (
+        "the same of the sequence that comes nearest to its own key's log2(d!/(d - k)!) bits"
+        " or exceeds them most"
+    ),
+    "nearest_key_bits": "those bits of its key",
+    "bound": "the row is a bound and no model",
+}
 PAPER_ROWS: list[dict[str, Any]] = []  # a theorem; the paper measures nothing of it
 PLOT = {
     "x": "length",

@@ -40,11 +40,19 @@ COLUMNS = (
 BRIEF = (
     "model", "kind", "start 1", "start 50", "start 150", "start 413", "nats", "excess_bits"
 )  # fmt: skip
-"""start N: perplexity of the window of 100 positions that begins at N, mean over sequences;
-spread_*: its standard deviation over them in the first and in the last window. nats: mean log-loss
-of a position, in the last window, over all positions, and over those whose id has (seen) or has not
-(new) occurred before in the sequence. excess_bits: what a sequence loses over the learned model.
-floor: no trained model."""
+MEANING = {
+    "kind": "kind of text and of ids",
+    "start": "perplexity of the window of 100 positions that begins here, mean over sequences",
+    "spread_first": "standard deviation over sequences in the first window",
+    "spread_last": "the same in the last window",
+    "nats_last": "mean log-loss of a position in the last window",
+    "nats": "mean log-loss over all positions",
+    "nats_seen": "over those whose id has occurred before in the sequence",
+    "nats_new": "over those whose id has not",
+    "excess_bits": "what a sequence loses over the learned model",
+    "sequences": "how many were read",
+    "floor": "no trained model",
+}
 PAPER_ROWS = position_figures.PAPER_ROWS
 STANDARD = "learned"
 summary, picture = position_picture.summary, position_picture.draw

@@ -34,11 +34,22 @@ COLUMNS = (
     "n=8",
     "seconds",
 )
-"""accuracy: % of answers right with four demonstrations; n=...: with so many. symbols: how they are
-drawn. gain and ratio: to the standard model on the same prompts. Intervals: 95 %, bootstrap over
-prompts, paired; above_standard: the whole interval of the gain is above 0 (or below: no); empty:
-neither. Rows "both": over all cells of a sampling. chance: a guess among all ids; copying: one of
-the values shown (LookUp) or of the query's symbols (Permutation), at random."""
+MEANING = {
+    "symbols": "how they are drawn",
+    "model": (
+        "the vocabulary; chance: a guess among all ids; copying: one of the values shown"
+        " (LookUp) or of the query's symbols (Permutation), at random"
+    ),
+    "task": 'what was asked; rows "both": over all cells of a sampling',
+    "accuracy": "% of answers right with four demonstrations",
+    "interval": "of the accuracy, as all intervals here 95 %, bootstrap over prompts, paired",
+    "gain": "accuracy above the standard model's on the same prompts",
+    "gain_interval": "interval of the gain",
+    "above_standard": "the whole interval of the gain is above 0 (or below: no); empty: neither",
+    "ratio": "accuracy over the standard model's on the same prompts",
+    "ratio_interval": "interval of the ratio",
+    "n": "accuracy with so many demonstrations",
+}
 
 STANDARD = "standard"
 MAIN_COUNT, OTHER_COUNTS = 4, (1, 2, 8)

@@ -30,13 +30,24 @@ COLUMNS = (
     "signs",
     "seconds",
 )
-"""p, per: what was randomised in training; all is measured on clean text. lookup, permutation: % of
-answers right, symbols uniform, four demonstrations. BBH (BIG-Bench Hard): accuracy: %, mean over
-tasks, options by summed nats; accuracy_by_bytes: by nats per byte; up/same/down: tasks above, at
-and below the first p = 0; sign_p: two-sided sign test on up and down; shots_that_fit: mean; signs:
-one for each task, in alphabetical order. Rows hold beside these intervals of lookup and
-permutation (95 %, bootstrap), the accuracy on each task, and up/same/down by bytes. seconds: of a
-model its training and what its row shows; of BBH all shots together."""
+MEANING = {
+    "measure": "model (bits/byte and both tasks) or BBH (BIG-Bench Hard)",
+    "p": "share of what was randomised in training; all is measured on clean text",
+    "per": "what was randomised at once: an occurrence of an id, or all of a type",
+    "shots": "demonstrations of BBH that were asked for",
+    "lookup": (
+        "% of answers right, symbols uniform, four demonstrations; rows hold its interval too"
+        " (95 %, bootstrap)"
+    ),
+    "permutation": "the same of the other task",
+    "accuracy": "% of BBH, mean over tasks, options by summed nats; rows hold each task's too",
+    "accuracy_by_bytes": "the same, options by nats per byte",
+    "up/same/down": "tasks above, at and below the first p = 0; rows hold it by bytes too",
+    "sign_p": "two-sided sign test on up and down",
+    "shots_that_fit": "mean",
+    "signs": "one for each task, in alphabetical order",
+    "seconds": "of a model its training and what its row shows; of BBH all shots together",
+}
 
 MODEL, CHOICES = "model", "BBH"
 COUNT = 4  # demonstrations of LookUp and Permutation

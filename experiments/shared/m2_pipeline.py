@@ -134,25 +134,20 @@ def store(
 
 
 M2_COLUMNS = (
-    "method",
-    "vocabulary",
-    "size",
-    "ratio",
-    "bits_per_byte",
-    "mflops_per_byte",
-    "bits_per_token",
-    "by_position",
-    "accuracy",
-    "train_bytes",
-    "lost_share",
-    "bits_per_byte_all",
-    "seconds",
-)
-"""ratio: bytes of text a token, over whole examples. bits_per_byte: bits_per_token / ratio.
-by_position: bits a token of what only counts, ids or ids by their place (`position_counts`).
-train_bytes: text that went through M2, repeats counted. lost_share: bytes that the codec cannot
-give back; bits_per_byte_all adds 8 bits for each. seconds: training and evaluation; where weights
-are opened, what their training took."""
+    "method", "vocabulary", "size", "ratio", "bits_per_byte", "mflops_per_byte", "bits_per_token",
+    "by_position", "accuracy", "train_bytes", "lost_share", "bits_per_byte_all", "seconds",
+)  # fmt: skip
+M2_MEANING = {
+    "ratio": "bytes of text a token, over whole examples",
+    "bits_per_byte": "bits_per_token / ratio",
+    "mflops_per_byte": "millions of FLOPs of a forward pass for each byte of text",
+    "bits_per_token": "bits a token of held-out text; log2 of the vocabulary is uniform",
+    "by_position": (
+        "bits a token of what only counts, ids or ids by their place (`position_counts`)"
+    ),
+    "train_bytes": "text that went through M2, repeats counted",
+    "seconds": "training and evaluation; where weights are opened, what their training took",
+}
 
 
 def train_and_evaluate(

@@ -14,11 +14,23 @@ COLUMNS = (
     "variant", "bits_per_byte", "interval", "worse", "worst_target", "falling", "accuracy",
     "seconds",
 )  # fmt: skip
-"""bits_per_byte: mean over the targets (and seeds); interval: least to greatest over seeds, where
-there are several. worse: above the first row. A column for each target follows in the file.
-falling: nats a token by which the mean training loss of the last fifth is below that of the fifth
-before it: near 0, it is a plateau. accuracy: the ALM paper's average over tasks and three targets,
-of TinyLlama's hypernetwork: zett's form, residual with the auxiliary loss, residual without."""
+MEANING = {
+    "variant": "what was changed",
+    "bits_per_byte": (
+        "mean over the targets (and seeds); a column for each target follows in the file"
+    ),
+    "interval": "least to greatest over seeds, where there are several",
+    "worse": "bits/byte above the first row",
+    "worst_target": "the target with the most bits/byte",
+    "falling": (
+        "nats a token by which the mean training loss of the last fifth is below that of the"
+        " fifth before it: near 0, it is a plateau"
+    ),
+    "accuracy": (
+        "the ALM paper's average over tasks and three targets, of TinyLlama's hypernetwork:"
+        " zett's form, residual with the auxiliary loss, residual without"
+    ),
+}
 FVT = "fvt (no training)"
 PAPER_ROWS: list[dict[str, Any]] = [
     {"variant": "zett's form, identity first", "accuracy": round((42.4 + 42.2 + 41.9) / 3, 2)},

@@ -22,11 +22,21 @@ from research.vocabularies.hypernetwork.network import flops
 TITLE = "FLOPs of a hypernetwork beside its model's (the paper's amortization)"
 COLUMNS = ("model", "layout", "mflops_per_token", "mflops_per_row", "share", "pieces", "filled",
            "step_tflops", "network_tflops", "ratio")  # fmt: skip
-"""mflops_per_token: of the model, forward. mflops_per_row: of the hypernetwork, forward, for one
-predicted entry. share: % of the second in the first. pieces: of a token, mean; filled: % of slots
-that hold one. step_tflops, network_tflops: of a training step of batch x length ids, the model's
-(frozen: forward, and backward to its inputs) and the hypernetwork's; ratio: the second over the
-first."""
+MEANING = {
+    "model": "the size of the model whose tokenizer is exchanged",
+    "layout": "how entries are laid out for the network",
+    "mflops_per_token": "of the model, forward",
+    "mflops_per_row": "of the hypernetwork, forward, for one predicted entry",
+    "share": "% that mflops_per_row is of mflops_per_token",
+    "pieces": "of a token, mean",
+    "filled": "% of slots that hold one",
+    "step_tflops": (
+        "of a training step of batch x length ids, the model's (frozen: forward, and backward"
+        " to its inputs)"
+    ),
+    "network_tflops": "of the same step, the hypernetwork's",
+    "ratio": "network_tflops over step_tflops",
+}
 PAPER_ROWS: list[dict[str, Any]] = [
     {"model": "mistral-7b", "mflops_per_token": 15_400.0, "mflops_per_row": 132.1, "share": 0.9}
 ]

@@ -15,9 +15,15 @@ from research.vocabularies.table import Table
 TITLE = "From BPE to compressed ids and back, without training (ours)"
 COLUMNS = ("target", "method", "bits_per_byte", "lost", "back", "tokens_per_byte", "overlap",
            "seconds")  # fmt: skip
-"""bits_per_byte: of the model with the target's ids; lost: above the model with its own. back: the
-same table moved back to the model's own tokenizer by the mean of the target's pieces, entries that
-both have included: what of the old rows the new ones still hold."""
+MEANING = {
+    "bits_per_byte": "of the model with the target's ids",
+    "lost": "bits/byte above the model with its own ids",
+    "back": (
+        "bits/byte of the same table moved back to the model's own tokenizer by the mean of"
+        " the target's pieces, entries that both have included: what of the old rows the new"
+        " ones still hold"
+    ),
+}
 PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
 ORIGINAL = "original"
 

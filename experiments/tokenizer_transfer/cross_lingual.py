@@ -12,8 +12,12 @@ from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_
 TITLE = "A tokenizer for each language: length and quality (the paper's XNLI and XCOPA tables)"
 COLUMNS = ("language", "method", "bits_per_byte", "lost", "tokens_per_byte", "shorter", "overlap",
            "accuracy", "seconds")  # fmt: skip
-"""shorter: % fewer tokens than with the model's own tokenizer. lost: bits/byte above the model with
-its own tokenizer on the same text. accuracy: the paper's average (XLM-R on XNLI, 50k Unigram)."""
+MEANING = {
+    "language": "whose text and tokenizer",
+    "shorter": "% fewer tokens than with the model's own tokenizer",
+    "lost": "bits/byte above the model with its own tokenizer on the same text",
+    "accuracy": "the paper's average (XLM-R on XNLI, 50k Unigram)",
+}
 ORIGINAL = "original"
 PAPER_ROWS: list[dict[str, Any]] = [
     {"group": "paper", "language": "15 of XNLI, mean", "method": ORIGINAL, "accuracy": 72.6},

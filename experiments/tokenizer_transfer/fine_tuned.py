@@ -30,12 +30,18 @@ COLUMNS = (
     "model", "method", "bits_per_byte", "lost", "before", "accuracy", "accuracy_interval", "kept",
     "kept_interval", "score", "seconds",
 )  # fmt: skip
-"""bits_per_byte: on held-out text of the kind that the model was fine-tuned on. lost: above the
-fine-tuned model with its own tokenizer. before: bits/byte of the base model, moved the same way.
-accuracy: % of questions right, which of four continuations is the text's own (chance 25), with its
-interval of 95 %. kept: accuracy (the paper: score) as % of the fine-tuned model's; its interval by
-resampling questions. score: the paper's MT-Bench, of Mistral-7B-Instruct moved to GPT-2's
-tokenizer, figures not fully certain."""
+MEANING = {
+    "model": "its size, and the kind of text that it was fine-tuned on",
+    "bits_per_byte": "on held-out text of the kind that the model was fine-tuned on",
+    "lost": "bits/byte above the fine-tuned model with its own tokenizer",
+    "before": "bits/byte of the base model, moved the same way",
+    "accuracy": "% of questions right, which of four continuations is the text's own (chance 25)",
+    "kept": "accuracy (the paper: score) as % of the fine-tuned model's",
+    "score": (
+        "the paper's MT-Bench, of Mistral-7B-Instruct moved to GPT-2's tokenizer, figures not"
+        " fully certain"
+    ),
+}
 ORIGINAL = "original"
 BASE_ROWS = "original, rows of the base model"
 OWN_ROWS = "hypernetwork on the fine-tuned rows"

@@ -26,12 +26,19 @@ COLUMNS = (
     "target", "start", "bits_per_byte", "accuracy", "accuracy_interval", "kept", "kept_interval",
     "tokens_saved", "seconds",
 )  # fmt: skip
-"""bits_per_byte: at the end. accuracy: at the end, % of questions right, which of four
-continuations is the text's own (chance 25), with its interval of 95 %; the paper's: average of five
-tasks after 800 M tokens. kept: accuracy as % of the original's before any of this training; its
-interval by resampling questions. at N: bits/byte after N thousand tokens of the target.
-tokens_saved: how many tokens (thousands) random rows need, less what this start needs, to get where
-random rows end; empty if it does not."""
+MEANING = {
+    "start": "where the new table starts",
+    "bits_per_byte": "at the end; columns at N, in the file: after N thousand tokens of the target",
+    "accuracy": (
+        "at the end, % of questions right, which of four continuations is the text's own"
+        " (chance 25); the paper's: average of five tasks after 800 M tokens"
+    ),
+    "kept": "accuracy as % of the original's before any of this training",
+    "tokens_saved": (
+        "how many tokens (thousands) random rows need, less what this start needs, to get"
+        " where random rows end; empty if it does not"
+    ),
+}
 PLOT = {
     "x": "thousand tokens of continued training",
     "y": "bits/byte",

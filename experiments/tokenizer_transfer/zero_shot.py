@@ -39,14 +39,19 @@ COLUMNS = (
     "bits_per_byte_all",
     "seconds",
 )
-"""interval: least to greatest over seeds, where there are several. lost: bits/byte above the model
-with its own tokenizer. recovered: share of what random rows lose that the method saves. accuracy:
-% of questions right, which of four continuations is the text's own (chance 25), with the binomial
-interval of 95 %; the paper's: average over tasks. kept: accuracy as % of the original's; its
-interval by resampling questions. shorter: % of the original's tokens that the target saves.
-overlap: % of the target's entries that the source has too. seen: % of them that a sampled training
-tokenizer had. lost_share: bytes that the target cannot give back; bits_per_byte_all adds 8 bits for
-each."""
+MEANING = {
+    "interval": "least to greatest over seeds, where there are several",
+    "lost": "bits/byte above the model with its own tokenizer",
+    "recovered": "share of what random rows lose that the method saves",
+    "accuracy": (
+        "% of questions right, which of four continuations is the text's own (chance 25); the"
+        " paper's: average over tasks"
+    ),
+    "kept": "accuracy as % of the original's",
+    "shorter": "% of the original's tokens that the target saves",
+    "entries": "how many stand for text",
+    "seen": "% of the target's entries that a sampled training tokenizer had",
+}
 BRIEF = (
     "target", "method", "bits_per_byte", "lost", "accuracy", "kept", "tokens_per_byte", "shorter",
     "overlap",

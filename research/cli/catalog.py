@@ -25,7 +25,7 @@ class Table(NamedTuple):
         return f"{self.paper}/{self.name}"
 
     def experiment(self) -> ModuleType:
-        """experiments/<paper>/<table>.py: TITLE, COLUMNS, PAPER_ROWS, run, remarks."""
+        """experiments/<paper>/<table>.py: TITLE, COLUMNS, MEANING, PAPER_ROWS, run, remarks."""
         return importlib.import_module(f"experiments.{self.paper}.{self.name}")
 
     def configuration(self) -> ModuleType:

@@ -6,7 +6,7 @@ from pathlib import Path
 from research import files
 from research.cli import catalog, claims
 from research.errors import UsageError
-from research.reporting import columns, readme, report, results
+from research.reporting import readme, report, results
 from research.reporting.claims import Judged
 from research.reporting.results import Results
 
@@ -82,7 +82,7 @@ def sections(
                 draw=getattr(experiment, "picture", None),
                 summary=getattr(experiment, "summary", None),
                 brief=getattr(experiment, "BRIEF", ()),
-                note=columns.note(experiment.__file__),
+                meaning=getattr(experiment, "MEANING", {}),
                 judged=[each for each in judged if each.claim.table == table.path],
                 pictures=[
                     picture

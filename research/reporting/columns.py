@@ -1,9 +1,7 @@
 """What the columns of a table mean, and which of them fit on a screen."""
 
-import ast
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from research.reporting import tables
@@ -11,7 +9,7 @@ from research.reporting import tables
 Row = Mapping[str, Any]
 MOST = 12  # columns of a table that is read, not computed with
 
-# Names that mean the same in every table, for those whose own note leaves them out.
+# Names that mean the same in several tables, unless a table's MEANING says more of them.
 WORDS = {
     "method": "the way from text to ids, or of moving a model",
     "model": "the vocabulary of the model, or what stands in a model's place",
@@ -20,88 +18,33 @@ WORDS = {
     "source": "ours at a scale, or the paper",
     "seconds": "wall time of the row",
     "text": "what it was measured on",
+    "ids": "the kind of ids",
+    "target": "the tokenizer that the model is moved to",
     "bits_per_byte": "bits a byte of held-out text, smaller is better",
-    "bits_per_token": "bits a token of held-out text; log2 of the vocabulary is uniform",
-    "mflops_per_byte": "millions of FLOPs of a forward pass for each byte of text",
+    "bits_per_byte_all": "bits_per_byte, and 8 bits for each lost byte",
+    "lost_share": "share of the text's bytes that the ids cannot give back",
     "tokens_per_byte": "tokens for each byte of held-out text",
-    "accuracy": "share of held-out tokens that are the likeliest",
     "ratio": "bytes of text a token",
-    "bit_ratio": "bits of text for each bit of its code",
-    "uniform_bpb": "bits/byte of the uniform distribution over the ids",
-    "unigram_bpb": "bits/byte of the ids' frequencies in the training text",
-    "closing": "the rule by which a window ends",
-    "window_bits": "bits of a window",
-    "ratio_to_greedy": "ratio over that of the greedy rule (point)",
-    "num_windows": "windows that were decoded",
-    "right_as_described": "share of windows that the paper's decoder gives back",
-    "right_first_match": "share that the first prefix with the code gives back",
-    "task": "what was asked",
-    "mean_distance": "mean Levenshtein distance over all pairs of words",
-    "step": "steps trained",
-    "position": "share right of the tokens at this place in their windows",
-    "kind": "kind of text and of ids",
-    "spread_first": "standard deviation over sequences in the first window",
-    "spread_last": "standard deviation over sequences in the last window",
-    "nats_last": "mean log-loss in the last window",
-    "nats_seen": "mean log-loss of ids that occurred before in the sequence",
-    "nats_new": "mean log-loss of ids that did not",
-    "gain_interval": "interval of the gain",
-    "accuracy_interval": "interval of the accuracy",
-    "kept_interval": "interval of what is kept",
-    "ratio_interval": "interval of the ratio",
-    "reading": "how a key is taken from what the probe says",
-    "sequences": "texts that were read",
-    "condition": "spaces left clear, or enciphered too",
-    "measure": "what a row measures",
-    "ngram_heads": "orders of the trunk's n-gram heads",
-    "at": "the figure after this part of the training",
-    "start": "the figure in the window that begins here",
-    "n": "the figure for this many",
-    "tv": "total variation distance after this many strings",
-    "variant": "what was changed",
-    "worst_target": "the target with the most bits/byte",
-    "language": "whose text and tokenizer",
+    "accuracy": "share of held-out tokens that are the likeliest",
+    "accuracy_interval": "binomial interval of 95 % of the accuracy",
+    "kept_interval": "interval of 95 % of what is kept, by resampling questions",
     "overlap": "% of the target's entries that the source has too",
-    "layout": "how entries are laid out for the network",
 }
 
 
-def note(path: str | Path) -> str:
-    """What an experiment's file says of its columns, with M2's where it takes these.
+def explained(columns: Sequence[str], meaning: Mapping[str, str]) -> str:
+    """What a table says of its own columns, with shared words for those of `columns` it leaves out.
 
-    The texts stand under COLUMNS and BRIEF in the file, where they are no part of the program.
+    Args:
+      meaning: the experiment's MEANING: column -> what stands there. Columns that are one figure
+        at many places (start 1, start 25, ...) have one entry.
     """
-    path = Path(path)
-    found = _texts(path, ("COLUMNS", "BRIEF"))
-    if "m2_pipeline.M2_COLUMNS" in path.read_text(encoding="utf-8"):
-        found += _texts(path.parent.parent / "shared" / "m2_pipeline.py", ("M2_COLUMNS",))
-    return " ".join(" ".join(found).split())
+    shared = {name: WORDS[name] for name in map(family, columns) if name in WORDS}
+    words = {**meaning, **{name: text for name, text in shared.items() if name not in meaning}}
+    return " ".join(f"{name}: {text}." for name, text in words.items())
 
 
-def _texts(path: Path, names: Sequence[str]) -> list[str]:
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return [
-        after.value.value
-        for before, after in zip(body, body[1:], strict=False)
-        if isinstance(before, ast.Assign) and getattr(before.targets[0], "id", "") in names
-        and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-    ]  # fmt: skip
-
-
-def explained(columns: Sequence[str], text: str) -> tuple[str, list[str]]:
-    """(the note with the shared words that it leaves out, names that nothing explains)."""
-    missing, words = [], []
-    for family in dict.fromkeys(map(_family, columns)):
-        if re.search(rf"(?<!\w){re.escape(family)}(?!\w)", text):
-            continue
-        if family in WORDS:
-            words.append(f"{family}: {WORDS[family]}.")
-        else:
-            missing.append(family)
-    return " ".join([text, *words]).strip(), missing
-
-
-def _family(column: str) -> str:
+def family(column: str) -> str:
     """The name that columns with a number have in common: "start 25" and "n=4" are start and n."""
     return re.sub(r"[ =]\d+(\.\d+)?$", "", column)
 
@@ -131,7 +74,7 @@ def _longest_family(columns: Sequence[str]) -> list[str]:
     """The most columns that have a name in common, where they are more than three."""
     families: dict[str, list[str]] = {}
     for name in columns:
-        families.setdefault(_family(name), []).append(name)
+        families.setdefault(family(name), []).append(name)
     longest = max(families.values(), key=len)
     return longest if len(longest) > 3 else []
 

@@ -26,7 +26,7 @@ class Section:
       draw: draws the table's own picture from (path, title, rows, paper's rows) instead.
       summary: (rows, paper's rows) -> columns and lines of a table for one screen, or None.
       brief: the columns that the experiment shows on a terminal, where it has more.
-      note: what the experiment says of its columns.
+      meaning: what the experiment says of its columns, by their names.
       judged: the claims that the table decides.
       pictures: PNG files that runs left beside their results.
     """
@@ -42,7 +42,7 @@ class Section:
     draw: Callable[..., bool] | None = None
     summary: Callable[..., tuple[list[str], list[dict[str, Any]]]] | None = None
     brief: Sequence[str] = ()
-    note: str = ""
+    meaning: Mapping[str, str] = field(default_factory=dict)
     judged: Sequence[Judged] = ()
     pictures: Sequence[Path] = ()
 
@@ -172,16 +172,16 @@ def _markdown(section: Section, pictures: Sequence[Path]) -> str:
         fitting = columns.fitting(names, rows, declared=bool(section.brief))
         lines.append("\n" + tables.markdown(fitting, rows).rstrip())
         more = f"[All {len(section.columns)} columns as CSV]({section.path}.csv)."
-        note, _ = columns.explained(fitting, section.note)
-        lines.append(f"\n{more} {_with_headings(note, section.columns)}")
+        words = columns.explained(fitting, section.meaning)
+        lines.append(f"\n{more} {_with_headings(words, section.columns)}".rstrip())
     for picture in pictures:
         lines.append(f"\n![{section.title}]({picture.as_posix()})")
     return "\n".join(lines) + "\n"
 
 
-def _with_headings(note: str, names: Sequence[str]) -> str:
-    """A note with columns called as the table's head calls them."""
+def _with_headings(words: str, names: Sequence[str]) -> str:
+    """What is said of columns, with these called as the table's head calls them."""
     for name in sorted(names, key=len, reverse=True):
         if tables.heading(name) != name:
-            note = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", tables.heading(name), note)
-    return note
+            words = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", tables.heading(name), words)
+    return words

@@ -1,5 +1,6 @@
 """Plots, the report, and the README's results."""
 
+import collections
 import types
 from importlib import metadata
 from pathlib import Path
@@ -144,7 +145,7 @@ def test_the_readme_begins_with_the_headlines():
 
 
 def test_a_report_begins_with_every_verdict_and_links_to_its_table(tmp_path):
-    shown = section(results={"cpu": measured(ROWS)}, judged=JUDGED[:1], note="size: of M2.")
+    shown = section(results={"cpu": measured(ROWS)}, judged=JUDGED[:1], meaning={"size": "of M2"})
     page = report.write(tmp_path, [shown], JUDGED)[0].read_text(encoding="utf-8")
     assert "| opposite | it works (Table 1) | 1.0 | 2.5 | [p/t](#pt) |" in page
     assert "| not run | and well (Table 2) | 2.0 | no experiment | - |" in page
@@ -164,10 +165,30 @@ def test_a_screen_holds_twelve_columns():
 
 
 @pytest.mark.parametrize("table", catalog.tables(), ids=lambda table: table.path)
-def test_every_column_is_explained(table):
+def test_every_column_is_explained_and_nothing_else(table):
     experiment = table.experiment()
-    _, missing = columns.explained(experiment.COLUMNS, columns.note(experiment.__file__))
-    assert missing == []
+    families = set(map(columns.family, experiment.COLUMNS))
+    assert families == experiment.MEANING.keys() | (families & columns.WORDS.keys())
+    texts = [*experiment.MEANING.values(), *columns.WORDS.values()]
+    assert all(text and text == text.strip(" .") for text in texts)
+
+
+def test_shared_words_are_of_several_tables():
+    tables = [table.experiment() for table in catalog.tables()]
+    named = collections.Counter(
+        name for each in tables for name in set(map(columns.family, each.COLUMNS))
+        if name not in each.MEANING
+    )  # fmt: skip
+    assert {name for name, count in named.items() if count > 1} == columns.WORDS.keys() - {"source"}
+    assert set(named) <= columns.WORDS.keys()
+
+
+def test_a_table_says_more_of_a_column_than_the_shared_words():
+    meaning = {"start": "perplexity in the window", "size": "of M2"}
+    assert columns.explained(["model", "size", "start 1", "start 25", "other"], meaning) == (
+        "start: perplexity in the window. size: of M2. "
+        f"model: {columns.WORDS['model']}."
+    )
 
 
 def test_pictures_that_a_run_left_are_shown(tmp_path):
