@@ -28,7 +28,7 @@ from research.transfer.sampling import Queue, Sampling, TextWindows, byte_store,
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, Layout
 from research.vocabularies.hypernetwork.network import flops
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 _ZETT_SLOTS = 7
 
@@ -159,9 +159,11 @@ def _rectangle(counts: np.ndarray) -> Layout:
     )
 
 
-def _source(rows: int, width: int) -> Table:
+def _source(rows: int, width: int) -> EmbeddingTable:
     normal = jax.nn.initializers.normal(width**-0.5)
-    return Table(*(normal(key, (rows, width)) for key in jax.random.split(jax.random.key(1))))
+    return EmbeddingTable(
+        *(normal(key, (rows, width)) for key in jax.random.split(jax.random.key(1)))
+    )
 
 
 if __name__ == "__main__":

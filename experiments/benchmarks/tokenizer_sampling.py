@@ -34,14 +34,13 @@ from research import tokenizers as tokenizer_files  # noqa: E402
 from research.codecs.bpe_codec import BPECodec  # noqa: E402
 from research.tokenizers.tokenizer_json import byte_alphabet  # noqa: E402
 from research.transfer import sampling  # noqa: E402
-from research.transfer.sampling import pretokens, substrings  # noqa: E402
+from research.transfer.sampling import kinds, pretokens  # noqa: E402
 from research.transfer.sampling.batches import encoded  # noqa: E402
 from research.transfer.sampling.sampled_tokenizer import SampledTokenizer  # noqa: E402
 
 GPT2 = "tokenizers/llm/gpt-2/tokenizer.json"
 PARTS = ("count", "sample", "encode", "decompose")
 Row = dict[str, Any]
-_BYTE_LEVEL = {byte: character for character, byte in byte_alphabet().items()}
 
 
 def run(
@@ -75,7 +74,7 @@ class _Ours:
         counts, _ = self.queue.at(step, self.cut, self.kind.candidates)
         clock.lap("count")
         rng = np.random.default_rng([0, step])
-        tokens, unigram = substrings.sample(self.kind, counts, self.pieces, rng)
+        tokens, unigram = kinds.sample_substrings(self.kind, counts, self.pieces, rng)
         tokenizer = SampledTokenizer(tokens, unigram, self.cut, pieces=self.pieces)
         clock.lap("sample")
         encoded(tokenizer, self.windows.batch(step), self.length)
@@ -123,7 +122,7 @@ class _Plain:
         rng = np.random.default_rng([0, step])
         strings = list(total)
         weights = np.array([total[string] * len(string) for string in strings], np.float64)
-        sigma = substrings.draw_sigma(sampling.Substrings(), rng)
+        sigma = kinds.draw_sigma(sampling.Substrings(), rng)
         p = weights / weights.sum() + sigma * rng.standard_normal(len(weights))
         order = np.argsort(-p)[: self.pieces - 256]
         least = max(1e-30, float(p[order].min()))

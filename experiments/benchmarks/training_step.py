@@ -31,7 +31,7 @@ from research.models.language_model import LanguageModelConfig
 from research.training import parallelism, preparation
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 from research.training.metrics import quantity
-from research.vocabularies.learned import Learned
+from research.vocabularies.learned import LearnedEmbedding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,9 @@ def run(config: Benchmark) -> dict[str, Any]:
     trunk = sizes.size(
         config.size, dtype=config.dtype, remat=config.remat, scan_layers=not config.unroll
     )
-    model = LanguageModelConfig(trunk, config.vocab_size + 2, vocabulary=Learned(config.tied))
+    model = LanguageModelConfig(
+        trunk, config.vocab_size + 2, vocabulary=LearnedEmbedding(config.tied)
+    )
     optimizer = OptimizerConfig(config.optimizer, clip_norm=0.0)
     if config.optimizer == "adafactor":
         optimizer = OptimizerConfig.paper_adafactor()

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from research.models import trunk
 from research.models.language_model import LanguageModelConfig
-from research.vocabularies.protocol import Readout
+from research.vocabularies.protocol import LossConfig
 
 
 def loss(
@@ -24,8 +24,8 @@ def loss(
     table, x_BxNxD = _at_masks(params, batch, config)
     targets_BxN = batch["targets_BxN"]
     weights_BxN = jnp.ones(targets_BxN.shape, jnp.float32)
-    total, losses = config.vocabulary.objective(
-        table, x_BxNxD, targets_BxN, weights_BxN, Readout(config.vocab_size)
+    total, losses = config.vocabulary.loss(
+        table, x_BxNxD, targets_BxN, weights_BxN, LossConfig(config.vocab_size)
     )
     return total, _sums(losses)
 
@@ -36,7 +36,7 @@ def exact_loss(
     """The same by the exact losses, for evaluation: 'right' and 'examples' are among the sums."""
     table, x_BxNxD = _at_masks(params, batch, config)
     losses = config.vocabulary.losses(
-        table, x_BxNxD, batch["targets_BxN"], Readout(config.vocab_size)
+        table, x_BxNxD, batch["targets_BxN"], LossConfig(config.vocab_size)
     )
     return jnp.sum(losses.nats_BxL), _sums(losses)
 

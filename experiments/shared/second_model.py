@@ -25,7 +25,7 @@ from research.training import evaluation, loop, parallelism, preparation, step
 from research.training.config import TrainConfig
 from research.training.data import batches
 from research.training.data.token_store import TokenStore
-from research.vocabularies.learned import Learned
+from research.vocabularies.learned import LearnedEmbedding
 
 Log = Callable[[str], None]
 Batch = dict[str, np.ndarray]
@@ -56,7 +56,7 @@ def model_config(config: M2Config, vocab_size: int) -> LanguageModelConfig:
             f"padded_vocab_size={rows} is below the {vocab_size} ids of a codec:"
             " raise it, or set it to 0"
         )
-    vocabulary = Learned(tied=config.tied)
+    vocabulary = LearnedEmbedding(tied=config.tied)
     if not rows:
         return LanguageModelConfig(trunk_config(config), vocab_size, vocabulary=vocabulary)
     return LanguageModelConfig(

@@ -12,7 +12,7 @@ from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.evaluation import continuations, intervals
 from research.evaluation.continuations import Item
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 def asked(config: Setting, corpus: Corpus) -> list[Item]:
@@ -30,7 +30,9 @@ def asked(config: Setting, corpus: Corpus) -> list[Item]:
     )
 
 
-def right(base: Base, params: Any, table: Table, codec: Codec, items: list[Item]) -> np.ndarray:
+def right(
+    base: Base, params: Any, table: EmbeddingTable, codec: Codec, items: list[Item]
+) -> np.ndarray:
     """Which questions the model gets right with a table for the ids of `codec`, bool [items]."""
     rows = next(count for count in base_models.ROWS if count >= codec.vocab_size + 2)
     config = base_models.config_for(base, codec.vocab_size + 2, rows)

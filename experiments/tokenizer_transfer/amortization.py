@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from configs.tokenizer_transfer.amortization import Config
 from experiments.shared import language_models, m2_pipeline, wording
 from experiments.tokenizer_transfer import target_tokenizers
 from research.codecs.codec_tokenizer import CodecTokenizer
@@ -42,7 +43,9 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(
+    config: Config, *, workdir: Path, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """A row for each model and layout; nothing is computed but shapes."""
     corpus = language_models.load_corpus(config.text)
     source = CodecTokenizer(target_tokenizers.build(config.tokenizer, corpus, workdir, log))

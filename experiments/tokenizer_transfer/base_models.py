@@ -23,7 +23,7 @@ from research.training.data import batches, token_store
 from research.training.data.token_store import TokenStore
 from research.transfer import source_model
 from research.vocabularies import learned
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 Log = Callable[[str], None]
 BEGINNING_BYTES = 40_000
@@ -47,7 +47,7 @@ class Base(NamedTuple):
     config: LanguageModelConfig
     codec: Codec
     tokenizer: CodecTokenizer
-    table: Table
+    table: EmbeddingTable
     corpus: Corpus
     text: TextConfig
     model: ModelConfig
@@ -163,7 +163,9 @@ def _checkpoint(config: Setting, corpus: Corpus) -> Base:
         for like in (("bos", "cls", "eos"), ("eos", "sep", "bos"))
     ]
     rows_V = np.concatenate([np.arange(size), ends])
-    table = Table(*(None if part is None else np.asarray(part)[rows_V] for part in model.table))
+    table = EmbeddingTable(
+        *(None if part is None else np.asarray(part)[rows_V] for part in model.table)
+    )
     whole = dataclasses.replace(
         model.config, vocab_size=size + 2, padded_vocab_size=None, bos=None, eos=None
     )
@@ -185,12 +187,14 @@ def config_for(base: Base, vocab_size: int, rows: int | None = None) -> Language
     return dataclasses.replace(base.config, vocab_size=vocab_size, padded_vocab_size=rows)
 
 
-def real_rows(table: Table, vocab_size: int) -> Table:
+def real_rows(table: EmbeddingTable, vocab_size: int) -> EmbeddingTable:
     """The rows of real ids as numpy arrays: what heuristics and checkpoints take."""
-    return Table(*(None if part is None else np.asarray(part)[:vocab_size] for part in table))
+    return EmbeddingTable(
+        *(None if part is None else np.asarray(part)[:vocab_size] for part in table)
+    )
 
 
-def with_table(params: Any, table: Table, rows: int) -> Any:
+def with_table(params: Any, table: EmbeddingTable, rows: int) -> Any:
     """The parameters with another table, padded with zeros to `rows`."""
 
     def padded(part: np.ndarray) -> np.ndarray:
@@ -211,7 +215,7 @@ def valid_store(base: Base, codec: Codec, workdir: Path) -> TokenStore:
     )
 
 
-def evaluate(base: Base, params: Any, table: Table, store: TokenStore) -> evaluation.Sums:
+def evaluate(base: Base, params: Any, table: EmbeddingTable, store: TokenStore) -> evaluation.Sums:
     """Exact sums of the model with another table, over a store of that table's ids.
 
     Args:

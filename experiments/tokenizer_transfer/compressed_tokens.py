@@ -4,13 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from configs.tokenizer_transfer.compressed_tokens import Config
 from experiments.shared import m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.transfer import matching
-from research.transfer.methods import subwords
-from research.vocabularies.table import Table
+from research.transfer.methods import plain
+from research.vocabularies.protocol import EmbeddingTable
 
 TITLE = "From BPE to compressed ids and back, without training (ours)"
 COLUMNS = ("target", "method", "bits_per_byte", "lost", "back", "tokens_per_byte", "overlap",
@@ -28,7 +29,9 @@ PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
 ORIGINAL = "original"
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(
+    config: Config, *, workdir: Path, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """There and back by each method, for each target."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
@@ -66,10 +69,10 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return m2_pipeline.with_corpus(rows, base.corpus)
 
 
-def _back(base, to, there: Table, seed: int) -> Table:
+def _back(base, to, there: EmbeddingTable, seed: int) -> EmbeddingTable:
     source = CodecTokenizer(to.codec)
     match = matching.match(source, base.tokenizer)
-    return subwords.fvt(there, source, base.tokenizer, match=match, seed=seed)
+    return plain.fvt(there, source, base.tokenizer, match=match, seed=seed)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

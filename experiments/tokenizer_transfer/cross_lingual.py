@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from configs.tokenizer_transfer.cross_lingual import Config
 from experiments.shared import language_models, m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
@@ -31,7 +32,9 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(
+    config: Config, *, workdir: Path, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """For each language the model's own tokenizer, then one made from that language's text."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from configs.tokenizer_transfer.fine_tuned import Config
 from experiments.shared import language_models, m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import (
@@ -23,7 +24,7 @@ from research.reporting import results
 from research.training import loop
 from research.training.data.token_store import TokenStore
 from research.transfer.hypernet import task_vectors
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 TITLE = "A fine-tuned model moved with its base model's hypernetwork (the paper's MT-Bench table)"
 COLUMNS = (
@@ -70,23 +71,25 @@ class _Measure(NamedTuple):
     asked: list[Item]
     own_N: np.ndarray
 
-    def bits(self, params: Any, table: Table) -> float:
+    def bits(self, params: Any, table: EmbeddingTable) -> float:
         """Bits/byte with a table for this tokenizer."""
         return base_models.evaluate(self.base, params, table, self.store).bits_per_byte
 
-    def row(self, method: str, params: Any, table: Table) -> dict[str, Any]:
+    def row(self, method: str, params: Any, table: EmbeddingTable) -> dict[str, Any]:
         """bits_per_byte, accuracy, kept."""
         right_N = accuracy.right(self.base, params, table, self.codec, self.asked)
         scores = accuracy.columns(right_N, None if method == ORIGINAL else self.own_N)
         return {"method": method, "bits_per_byte": self.bits(params, table)} | scores
 
 
-def weights_of(config) -> tuple[str, ...]:
+def weights_of(config: Config) -> tuple[str, ...]:
     """Folders of the models that the table cannot do without."""
     return ("base", "hypernetwork")
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(
+    config: Config, *, workdir: Path, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """The base model goes on with another text, then both are moved."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)

@@ -19,7 +19,7 @@ from research.training.data.token_store import TokenStore
 from research.transfer import source_model
 from research.transfer.hypernet import task_vectors
 from research.vocabularies import learned
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 Log = Callable[[str], None]
 
@@ -41,7 +41,7 @@ class Continued(NamedTuple):
     """
 
     params: Any
-    table: Table
+    table: EmbeddingTable
     points: tuple[Point, ...]
 
 
@@ -59,14 +59,14 @@ def model_of(base: Base, steps: int, learning_rate: float) -> ModelConfig:
 
 def train(
     base: Base,
-    table: Table,
+    table: EmbeddingTable,
     store: TokenStore,
     model: ModelConfig,
     *,
     seed: int,
     workdir: Path,
     log: Log,
-    evaluate: Callable[[Any, Table], float] | None = None,
+    evaluate: Callable[[Any, EmbeddingTable], float] | None = None,
     points: int = 0,
 ) -> Continued:
     """Trains the base model's trunk and a table for `model.steps` steps on a store's ids.
@@ -114,7 +114,7 @@ def curve(first: Point | None, history: Iterable[Mapping[str, Any]]) -> tuple[Po
     return () if first is None else (first, *measured)
 
 
-def _table(params: Any, config: LanguageModelConfig) -> Table:
+def _table(params: Any, config: LanguageModelConfig) -> EmbeddingTable:
     return base_models.real_rows(learned.table(params["vocabulary"]), config.vocab_size)
 
 

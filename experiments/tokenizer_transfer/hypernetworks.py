@@ -21,37 +21,37 @@ from research.tokenizers import Tokenizer
 from research.training import loop
 from research.training.config import TrainConfig
 from research.training.data import token_store
-from research.transfer import matching, sampling, source_model
-from research.transfer.hypernet import hypernetwork_file, prediction, training
-from research.transfer.hypernet.objective_config import Objective
+from research.transfer import matching, methods, sampling, source_model
+from research.transfer.hypernet import hypernetwork_file, training
+from research.transfer.hypernet.loss import HypernetLossConfig
 from research.transfer.matching import Match
+from research.transfer.methods.auxiliary import Auxiliary
+from research.transfer.methods.hypernetwork import Network
 from research.transfer.sampling import sampler
 from research.transfer.source_model import SourceModel
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 Log = Callable[[str], None]
 _NOTED = 100  # steps between two notes of what was seen
 
 
 class Trained(NamedTuple):
-    """A hypernetwork.
-
-    Attributes:
-      params, network: parameters and shape.
-      initial: the parameters before training.
-      seen: % of each target's entries, by its label, that a sampled tokenizer had.
-      seconds: of training.
-      falling: nats a token by which the loss still fell, see `_falling`.
-    """
+    """A hypernetwork."""
 
     params: Any
+    """After training."""
     network: HypernetworkConfig
+    """Its shape."""
     initial: Any
+    """Before training."""
     seen: dict[str, float]
+    """% of each target's entries, by its label, that a sampled tokenizer had."""
     seconds: float
+    """Of training."""
     falling: float | None = None
+    """Nats a token by which the loss still fell, see `_falling`."""
 
 
 def trained(
@@ -156,33 +156,36 @@ def _train(
     def say(line: str) -> None:
         log(f"hypernetwork: {line}")
 
-    start, seconds = None, 0.0
-    if settings.warmup_steps:
-        warm = training.warm_up(
-            source, network, _train_config(settings, seed, True), runs / "identity", log=say
-        )
-        start, seconds = warm.params, warm.seconds
-    found = training.train(
+    trained = training.train(
         source,
         draws,
         network,
-        objective_of(settings),
-        _train_config(settings, seed),
+        loss_of(settings),
+        TrainConfig(
+            steps=settings.steps,
+            seed=seed,
+            optimizer=settings.optimizer,
+            parallelism=settings.parallelism,
+            log_every=max(1, min(100, settings.steps // 4)),
+            save_every=settings.save_every,
+        ),
         runs / "training",
-        initial=start,
+        warmup_steps=settings.warmup_steps,
+        warmup_rate=settings.warmup_learning_rate,
+        warmup_workdir=runs / "identity",
         description={"settings": dataclasses.asdict(settings), "corpus": base.corpus.digest},
         log=say,
     )
     facts = {
-        "seconds": round(seconds + found.seconds, 1),
+        "seconds": round(trained.seconds, 1),
         "steps": settings.steps,
         "seed": seed,
         "seen": draws.shares(settings.steps),
-        "falling": _falling(found.history),
+        "falling": _falling(trained.history),
     }
-    hypernetwork_file.save(directory, found.params, network, source, facts)
+    hypernetwork_file.save(directory, trained.params, network, source, facts)
     loop.remove(runs)
-    return found.params, facts
+    return trained.params, facts
 
 
 def _falling(history: list[dict[str, Any]]) -> float | None:
@@ -208,21 +211,15 @@ def table(
     match: Match,
     *,
     copy_overlap: bool = False,
-) -> Table:
+) -> EmbeddingTable:
     """The rows of a target tokenizer from the base model's.
 
     Args:
       params: the trained ones or the initial ones.
     """
-    return prediction.table_for(
-        params,
-        found.network,
-        base.table,
-        base.tokenizer,
-        target,
-        match=match,
-        copy_overlap=copy_overlap,
-    )
+    network = Network(params, found.network, copy_overlap=copy_overlap)
+    predict = methods.make(methods.HYPERNETWORK, Auxiliary(hypernetwork=network))
+    return predict(base.table, base.tokenizer, target, match=match)
 
 
 def network_of(settings: HypernetworkTraining, source: SourceModel) -> HypernetworkConfig:
@@ -237,9 +234,9 @@ def network_of(settings: HypernetworkTraining, source: SourceModel) -> Hypernetw
     )
 
 
-def objective_of(settings: HypernetworkTraining) -> Objective:
+def loss_of(settings: HypernetworkTraining) -> HypernetLossConfig:
     """What it is trained for."""
-    return Objective(
+    return HypernetLossConfig(
         loss=settings.loss,
         auxiliary=settings.auxiliary,
         sampled_rows=settings.sampled_rows,
@@ -257,26 +254,6 @@ def sampling_of(settings: HypernetworkTraining) -> sampling.Sampling:
         kinds.append((kind, weight))
     return sampling.Sampling(
         vocab_size=settings.vocab_size, queue=settings.queue, kinds=tuple(kinds)
-    )
-
-
-def _train_config(settings: HypernetworkTraining, seed: int, warmup: bool = False) -> TrainConfig:
-    steps = settings.warmup_steps if warmup else settings.steps
-    optimizer = settings.optimizer
-    if warmup:  # section 3.3: linear to 3e-4 over the whole stage
-        optimizer = dataclasses.replace(
-            optimizer,
-            learning_rate=settings.warmup_learning_rate,
-            schedule="constant",
-            warmup_steps=steps,
-        )
-    return TrainConfig(
-        steps=steps,
-        seed=seed,
-        optimizer=optimizer,
-        parallelism=settings.parallelism,
-        log_every=max(1, min(100, steps // 4)),
-        save_every=settings.save_every,
     )
 
 

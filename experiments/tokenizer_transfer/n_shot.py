@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from configs.tokenizer_transfer.n_shot import Config
 from experiments.shared import m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import (
@@ -62,12 +63,14 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def weights_of(config) -> tuple[str, ...]:
+def weights_of(config: Config) -> tuple[str, ...]:
     """Folders of the models that the table cannot do without."""
     return ("base", "hypernetwork")
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(
+    config: Config, *, workdir: Path, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """A row for each start: a curve."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)

@@ -16,9 +16,8 @@ from research.codecs.bytes_codec import BytesCodec
 from research.training.data import token_store
 from research.transfer import sampling
 from research.transfer.hypernet import training
-from research.transfer.hypernet.fixed_tokenizer import FixedBatches
 from research.transfer.source_model import SourceModel
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 def train(
@@ -32,7 +31,7 @@ def train(
     workdir: Path,
     run: Path,
     log: Log,
-    evaluate: Callable[[Any, Table], float] | None = None,
+    evaluate: Callable[[Any, EmbeddingTable], float] | None = None,
     points: int = 0,
 ) -> Continued:
     """Trains a hypernetwork and the trunk for `model.steps` steps on one target's ids.
@@ -51,10 +50,10 @@ def train(
     windows = sampling.TextWindows(
         store, rows=model.batch_size, size=settings.window_bytes, seed=seed
     )
-    objective = dataclasses.replace(hypernetworks.objective_of(settings), train_trunk=True)
+    loss = dataclasses.replace(hypernetworks.loss_of(settings), train_trunk=True)
     every = 0 if evaluate is None else max(1, model.steps // points)
 
-    def table(params: Any) -> Table:
+    def table(params: Any) -> EmbeddingTable:
         now = found._replace(params=params)
         return hypernetworks.table(now, params, base, to.tokenizer, to.match)
 
@@ -68,9 +67,9 @@ def train(
         first = Point(0, measure(begun)["bits_per_byte"])
     done = training.train(
         SourceModel(base.params, base.config, base.tokenizer),
-        FixedBatches(to.tokenizer, windows, length=model.length),
+        sampling.FixedBatches(to.tokenizer, windows, length=model.length),
         found.network,
-        objective,
+        loss,
         dataclasses.replace(language_models.train_config(model, seed), eval_every=every),
         run,
         initial=found.params,

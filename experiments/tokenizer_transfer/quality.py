@@ -15,18 +15,15 @@ MOVED = 10.0  # points above chance that a model surely has before anything can 
 
 
 class Lost(NamedTuple):
-    """What a move loses of a model's quality.
-
-    Attributes:
-      share: of the accuracy above chance; where it was not measured, of bits/byte.
-      at_most: the same at the worse end of the interval of what is kept; None where there is none,
-        as of bits/byte, which give a direction at most.
-      text: in words.
-    """
+    """What a move loses of a model's quality."""
 
     share: float
+    """Of the accuracy above chance; where it was not measured, of bits/byte."""
     at_most: float | None
+    """The same at the worse end of the interval of what is kept; None where there is none, as of
+    bits/byte, which give a direction at most."""
     text: str
+    """In words."""
 
     def verdict(self, limit: float) -> str:
         """Shown where surely no more than `limit` is lost; up to twice that is the direction."""

@@ -1,8 +1,7 @@
 """A base model's table for a target tokenizer by every method, and what it is worth."""
 
 import dataclasses
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,17 @@ from experiments.tokenizer_transfer import base_models, hypernetworks, target_to
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.protocol import Codec
+from research.corpora import Corpus
 from research.training import evaluation
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
 from research.transfer import matching
-from research.transfer import methods as heuristics
+from research.transfer import methods as registry
 from research.transfer.matching import Match
-from research.transfer.vectors import SVDConfig, TokenVectors, cooccurrence, words
+from research.transfer.methods.auxiliary import Auxiliary, Donor
+from research.transfer.vectors import SVDConfig
 from research.vocabularies import learned
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 Log = Callable[[str], None]
 STEP_0, HYPERNETWORK = "hypernetwork, step 0", "hypernetwork"
@@ -30,41 +31,38 @@ OMP = "omp"
 METHODS = (
     "random", "mean", "fvt", "wechsel", "focus", "omp-aux", OMP, STEP_0, HYPERNETWORK, WITH_OVERLAP,
 )  # fmt: skip
-_DRAW = ("random", "overlap", "focus", "wechsel", *HYPERNETWORKS)
 
 
 def draws(method: str) -> bool:
-    """Whether the method gives another table for another seed."""
-    return method in _DRAW
+    """Whether the method gives another table for another seed: of what is drawn, or trained."""
+    return method in HYPERNETWORKS or method != STEP_0 and registry.METHODS[method].draws
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A tokenizer to move to.
-
-    Attributes:
-      label: what rows call it.
-      codec, tokenizer: text to ids; the same with BOS and EOS.
-      match: with the base model's tokenizer.
-      store: the validation text in its ids.
-      lost_share: of the bytes of that text.
-      auxiliary: vectors when they are first asked for.
-      donor: a smaller model that was trained with this tokenizer, or None.
-    """
+    """A tokenizer to move to."""
 
     label: str
+    """What rows call it."""
     codec: Codec
+    """Text to ids."""
     tokenizer: CodecTokenizer
+    """The codec with BOS and EOS."""
     match: Match
+    """With the base model's tokenizer."""
     store: TokenStore
+    """The validation text in its ids."""
     lost_share: float
-    auxiliary: "Auxiliary"
-    donor: "Table | None" = None
+    """Of the bytes of that text."""
+    auxiliary: Auxiliary
+    """The base model's own text, from which FOCUS, OMP and WECHSEL have their vectors."""
+    donor: EmbeddingTable | None = None
+    """Of a smaller model that was trained with this tokenizer."""
 
-    def methods(self, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Those of METHODS that there is everything for, and that are wanted (none named: all)."""
+    def methods(self, only: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Those of METHODS that there is everything for; of these, `only` (none named: all)."""
         there = (name for name in METHODS if name != OMP or self.donor is not None)
-        return tuple(name for name in there if not wanted or name in wanted)
+        return tuple(name for name in there if not only or name in only)
 
     @property
     def entries(self) -> int:
@@ -73,7 +71,7 @@ class Target:
 
     def facts(self, found: "hypernetworks.Trained | None" = None) -> dict[str, Any]:
         """Columns that do not depend on the method."""
-        facts = {
+        facts: dict[str, Any] = {
             "target": self.label,
             "tokens_per_byte": self.store.num_tokens / self.store.num_bytes,
             "entries": self.entries,
@@ -86,38 +84,14 @@ class Target:
 
 
 @dataclasses.dataclass(frozen=True)
-class Auxiliary:
-    """What FOCUS, OMP and WECHSEL are told of meaning, from the base model's own text."""
+class _Texts:
+    """The first bytes of a corpus's training documents, as often as they are asked for."""
 
-    base: Base
-    tokenizer: CodecTokenizer
+    corpus: Corpus
     max_bytes: int
-    dim: int
 
-    def prepared(self, takes: str) -> dict[str, TokenVectors]:
-        """What a method's function takes besides tables and tokenizers."""
-        if takes == "target":
-            return {"vectors": self.tokens}
-        if takes == "both":
-            return {"source_vectors": self.both[0], "target_vectors": self.both[1]}
-        return {}
-
-    def _texts(self):
-        return token_store.first_bytes(self.base.corpus.documents("train"), self.max_bytes)
-
-    @functools.cached_property
-    def tokens(self) -> TokenVectors:
-        """Vectors of the target's entries, from text in its tokens (FOCUS)."""
-        return cooccurrence.train(self.tokenizer, self._texts(), SVDConfig(dim=self.dim))
-
-    @functools.cached_property
-    def both(self) -> tuple[TokenVectors, TokenVectors]:
-        """Vectors of the source's and the target's entries, from the vectors of words (WECHSEL)."""
-        found = words.train(self._texts(), SVDConfig(dim=self.dim))
-        return (
-            words.token_vectors(self.base.tokenizer, found),
-            words.token_vectors(self.tokenizer, found),
-        )
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(token_store.first_bytes(self.corpus.documents("train"), self.max_bytes))
 
 
 def target(
@@ -127,7 +101,7 @@ def target(
     workdir: Path,
     log: Log,
     *,
-    donor: Table | None = None,
+    donor: EmbeddingTable | None = None,
 ) -> Target:
     """One of the config's targets, for a base model.
 
@@ -143,12 +117,14 @@ def target(
         match=matching.match(base.tokenizer, tokenizer),
         store=base_models.valid_store(base, codec, workdir),
         lost_share=m2_pipeline.lost_share(codec, base.corpus, base.text.valid_bytes) or 0.0,
-        auxiliary=Auxiliary(base, tokenizer, config.aux_bytes, config.aux_dim),
+        auxiliary=Auxiliary(
+            aux_text=_Texts(base.corpus, config.aux_bytes), svd=SVDConfig(dim=config.aux_dim)
+        ),
         donor=donor,
     )
 
 
-def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> Table | None:
+def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> EmbeddingTable | None:
     """The table of a model trained with the target of this index; None: the config has none."""
     donors = config.donors
     if donors is None or index not in donors.targets:
@@ -163,7 +139,7 @@ def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> Table |
 
 def table(
     method: str, base: Base, to: Target, found: "hypernetworks.Trained | None", seed: int
-) -> Table:
+) -> EmbeddingTable:
     """The base model's table for the target's ids.
 
     Args:
@@ -174,16 +150,16 @@ def table(
         return hypernetworks.table(
             found, params, base, to.tokenizer, to.match, copy_overlap=method == WITH_OVERLAP
         )
-    chosen = heuristics.METHODS[method]
-    auxiliary = to.auxiliary.prepared(chosen.takes)
-    if chosen.takes == "donor":
-        auxiliary = {"donor_table": to.donor, "donor": to.tokenizer}
-    return chosen.load()(
-        base.table, base.tokenizer, to.tokenizer, match=to.match, seed=seed, **auxiliary
-    )
+    auxiliary = None
+    if method == OMP:
+        auxiliary = Auxiliary(donor=Donor(to.donor, to.tokenizer))
+    elif registry.METHODS[method].needs:
+        auxiliary = to.auxiliary
+    make_table = registry.make(method, auxiliary)
+    return make_table(base.table, base.tokenizer, to.tokenizer, match=to.match, seed=seed)
 
 
-def evaluate(base: Base, made: Table, to: Target, params: Any = None) -> evaluation.Sums:
+def evaluate(base: Base, made: EmbeddingTable, to: Target, params: Any = None) -> evaluation.Sums:
     """Exact sums over the validation text in the target's ids.
 
     Args:

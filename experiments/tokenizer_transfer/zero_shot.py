@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from configs.tokenizer_transfer.setting import Setting
 from experiments.shared import m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import (
@@ -77,12 +78,14 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def weights_of(config) -> tuple[str, ...]:
+def weights_of(config: Setting) -> tuple[str, ...]:
     """Folders of the models that the table cannot do without."""
     return ("base", "hypernetwork")
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(
+    config: Setting, *, workdir: Path, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """The model with its own tokenizer, then every method on every target."""
     clock = Clock()
     base = base_models.trained(config, config.seeds[0], workdir, log)

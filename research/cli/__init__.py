@@ -84,8 +84,8 @@ COMMANDS = {
         "train a language model whose ids mean nothing",
     ),
     "train hypernetwork": Command(
-        "research.transfer.hypernet.command_config:TrainHypernetwork",
-        "research.transfer.hypernet.commands:train_hypernetwork",
+        "research.cli.train_hypernetwork:TrainHypernetwork",
+        "research.cli.train_hypernetwork:run",
         "train a network that predicts a model's table for any tokenizer",
     ),
     "transfer": Command(

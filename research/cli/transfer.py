@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
+from research.transfer.methods import MethodName
+
 
 @dataclass(frozen=True)
 class Transfer:
@@ -20,10 +22,7 @@ class Transfer:
     a codec's name or folder. Its ids become the model's."""
     out: str
     """Folder to write. One that this command wrote before is replaced."""
-    method: Literal[
-        "random", "mean", "overlap", "fvt", "byte-fvt", "wechsel", "focus", "ofa", "ofa-aux",
-        "omp", "omp-aux", "hypernetwork",
-    ] = "fvt"  # fmt: skip
+    method: MethodName = "fvt"
     """How rows of new entries are found. fvt: mean of the old pieces. hypernetwork: predicted.
     omp, focus, ofa, wechsel: by likeness to old entries. random, mean, overlap: to compare with."""
     hypernetwork: str | None = None

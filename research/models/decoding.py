@@ -17,7 +17,7 @@ from research.models.language_model import LanguageModelConfig
 from research.models.sampling import sample
 from research.vocabularies import learned
 from research.vocabularies.cross_entropy import masked_logits
-from research.vocabularies.table import embed
+from research.vocabularies.protocol import embed
 
 LARGEST = 2**31 - 1  # steps and top_k are int32 on the device
 

@@ -14,9 +14,8 @@ from research.errors import UsageError
 from research.models import ngram_heads, trunk
 from research.models.sizes import FAMILY_FIELDS, TrunkConfig
 from research.vocabularies import cross_entropy
-from research.vocabularies.learned import Learned
-from research.vocabularies.protocol import Readout, Vocabulary
-from research.vocabularies.table import Table
+from research.vocabularies.learned import LearnedEmbedding
+from research.vocabularies.protocol import EmbeddingTable, LossConfig, Vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +35,7 @@ class LanguageModelConfig:
     trunk: TrunkConfig
     vocab_size: int
     padded_vocab_size: int | None = None
-    vocabulary: Vocabulary = Learned()
+    vocabulary: Vocabulary = LearnedEmbedding()
     bos: int | None = None
     eos: int | None = None
 
@@ -97,7 +96,7 @@ def hidden(
     positions_BxL: jax.Array | None = None,
     *,
     keys_Bx2: jax.Array | None = None,
-    table: Table | None = None,
+    table: EmbeddingTable | None = None,
 ) -> jax.Array:
     """What the readout sees, [B, L, D].
 
@@ -118,7 +117,7 @@ def logits(
     positions_BxL: jax.Array | None = None,
     *,
     keys_Bx2: jax.Array | None = None,
-    table: Table | None = None,
+    table: EmbeddingTable | None = None,
 ) -> jax.Array:
     """Float32 [B, L, V]: entry l scores the id at l + 1; padded ids are -inf. See `hidden`."""
     vocabulary, table = _vocabulary(params, config, ids_BxL, keys_Bx2, table, config.vocab_size)
@@ -132,7 +131,7 @@ def token_losses(
     batch: dict[str, jax.Array],
     *,
     chunk_size: int | None = None,
-    table: Table | None = None,
+    table: EmbeddingTable | None = None,
 ) -> cross_entropy.TokenLosses:
     """Nats, log Z and correctness of every position of a batch, each [B, L], unweighted.
 
@@ -142,8 +141,8 @@ def token_losses(
     compiled step.
     """
     vocabulary, table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
-    how = Readout(vocab_size, chunk_size)
-    return vocabulary.losses(table, x_BxLxD, batch["targets_BxL"], how)
+    loss_config = LossConfig(vocab_size, chunk_size)
+    return vocabulary.losses(table, x_BxLxD, batch["targets_BxL"], loss_config)
 
 
 def loss(
@@ -154,7 +153,7 @@ def loss(
     z_loss: float = 0.0,
     chunk_size: int | None = None,
     data_shards: int = 1,
-    table: Table | None = None,
+    table: EmbeddingTable | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """What training minimises, as sums over the positions with weight.
 
@@ -173,9 +172,9 @@ def loss(
     weights_BxL = batch.get("weights_BxL")
     if weights_BxL is None:
         weights_BxL = jnp.ones(x_BxLxD.shape[:2], jnp.float32)
-    how = Readout(vocab_size, chunk_size, z_loss, data_shards)
-    total, losses = vocabulary.objective(
-        table, x_BxLxD, batch["targets_BxL"], weights_BxL.astype(jnp.float32), how
+    loss_config = LossConfig(vocab_size, chunk_size, z_loss, data_shards)
+    total, losses = vocabulary.loss(
+        table, x_BxLxD, batch["targets_BxL"], weights_BxL.astype(jnp.float32), loss_config
     )
     sums = {
         "nats": jnp.sum(weights_BxL * losses.nats_BxL),
@@ -230,7 +229,7 @@ def _readout_inputs(params, config, batch, table):
 def _vocabulary(params, config, ids_BxL, keys_Bx2, table, vocab_size):
     """The vocabulary to use and its table for these ids; a table that was given is as learned."""
     if table is not None:
-        return Learned(softcap=getattr(config.vocabulary, "softcap", None)), table
+        return LearnedEmbedding(softcap=getattr(config.vocabulary, "softcap", None)), table
     made = config.vocabulary.table(
         params["vocabulary"], ids_BxL, keys_Bx2, rows=config.rows, vocab_size=vocab_size
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
-from research.vocabularies.learned import Learned
+from research.vocabularies.learned import LearnedEmbedding
 from research.vocabularies.protocol import Vocabulary
 
 
@@ -23,7 +23,7 @@ def tiny_config(
     Its vocabulary is learned, tied or not, unless another is given.
     """
     rows = -(-vocab_size // 8) * 8
-    vocabulary = Learned(tied) if vocabulary is None else vocabulary
+    vocabulary = LearnedEmbedding(tied) if vocabulary is None else vocabulary
     return LanguageModelConfig(tiny_trunk_config(**changes), vocab_size, rows, vocabulary)
 
 

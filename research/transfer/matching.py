@@ -11,31 +11,30 @@ import numpy as np
 
 from research.errors import FreevocabError, UsageError
 from research.tokenizers import ROLES, Tokenizer
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 class Match(NamedTuple):
-    """Pairs of ids; every target id is in at most one of the three target arrays.
-
-    Attributes:
-      overlap_target_N, overlap_source_N: int32, ordinary entries with equal bytes, by target id.
-      special_target_S, special_source_S: int32, special tokens with a partner, by target id.
-      readout_source_S: int32, the partner in the readout's table and bias. It is another one where
-        the target has one token for both ends of a text (GPT-2) and the source has two: texts begin
-        with the source's BOS, and end where the source's EOS would be predicted.
-      unmatched_S: int32, special target ids without one: they take the source's mean row.
-      ordinary_source_V: bool, entries of the source that stand for text.
-      target_size: ids of the target.
-    """
+    """Pairs of ids; every target id is in at most one of the three target arrays."""
 
     overlap_target_N: np.ndarray
+    """Int32, ascending: ordinary entries that the source has too, by their bytes."""
     overlap_source_N: np.ndarray
+    """Int32, the same entries in the source."""
     special_target_S: np.ndarray
+    """Int32, ascending: special tokens with a partner."""
     special_source_S: np.ndarray
+    """Int32, the partners."""
     readout_source_S: np.ndarray
+    """Int32, the partner in the readout's table and bias. It is another one where the target has
+    one token for both ends of a text (GPT-2) and the source has two: texts begin with the source's
+    BOS, and end where the source's EOS would be predicted."""
     unmatched_S: np.ndarray
+    """Int32, special target ids without one: they take the source's mean row."""
     ordinary_source_V: np.ndarray
+    """Bool, entries of the source that stand for text."""
     target_size: int
+    """Ids of the target."""
 
     @property
     def new_target_M(self) -> np.ndarray:
@@ -79,7 +78,9 @@ def match(
     )
 
 
-def finish(rows: Table, source: Table, match: Match, *, copy_overlap: bool) -> Table:
+def finish(
+    rows: EmbeddingTable, source: EmbeddingTable, match: Match, *, copy_overlap: bool
+) -> EmbeddingTable:
     """The table of the target: `rows` of a method, with what is known put in its place.
 
     Copied bit for bit: special rows with a partner and, if `copy_overlap`, overlapping ones. The
@@ -89,9 +90,9 @@ def finish(rows: Table, source: Table, match: Match, *, copy_overlap: bool) -> T
     Raises:
       FreevocabError: a predicted row is not finite, or a table has another shape than expected.
     """
-    return Table(*(
+    return EmbeddingTable(*(
         _finish(name, one, of, match, copy_overlap)
-        for name, one, of in zip(Table._fields, rows, source, strict=True)
+        for name, one, of in zip(EmbeddingTable._fields, rows, source, strict=True)
     ))  # fmt: skip
 
 

@@ -14,28 +14,25 @@ from research.models.language_model import LanguageModelConfig
 from research.tokenizers import Tokenizer
 from research.vocabularies import learned
 from research.vocabularies.hypernetwork import HypernetworkConfig
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 class SourceModel(NamedTuple):
-    """A language model and its tokenizer.
-
-    Attributes:
-      params: {'trunk', 'vocabulary'}.
-      config: of the language model.
-      tokenizer: whose ids the first rows of the tables belong to.
-    """
+    """A language model and its tokenizer."""
 
     params: Any
+    """{'trunk', 'vocabulary'}."""
     config: LanguageModelConfig
+    """Of the language model."""
     tokenizer: Tokenizer
+    """Whose ids the first rows of the tables belong to."""
 
     @property
-    def table(self) -> Table:
+    def table(self) -> EmbeddingTable:
         """The rows of real ids, without padding; float32."""
         size = self.tokenizer.vocab_size
         table = learned.table(self.params["vocabulary"])
-        return Table(*(
+        return EmbeddingTable(*(
             None if part is None else jnp.asarray(part, jnp.float32)[:size] for part in table
         ))  # fmt: skip
 
@@ -79,10 +76,10 @@ def network_for(source: SourceModel, **options: Any) -> HypernetworkConfig:
     return HypernetworkConfig(**(fixed | options))
 
 
-def digest(table: Table) -> str:
+def digest(table: EmbeddingTable) -> str:
     """SHA-256 of a table's float32 rows: which model a hypernetwork was trained for."""
     sha = hashlib.sha256()
-    for name, part in zip(Table._fields, table, strict=True):
+    for name, part in zip(EmbeddingTable._fields, table, strict=True):
         if part is not None:
             array = np.ascontiguousarray(np.asarray(part, np.float32))
             sha.update(f"{name} {array.shape} ".encode())

@@ -1,9 +1,9 @@
 """The linear program of unigramify: scores near given ones under which chosen pieces win.
 
     min  sum_r count_r slack_r + penalty sum_v |s_v - s0_v|
-    over s, slack >= 0,  with  sum_v (wanted_rv - found_rv) s_v >= margin - slack_r
+    over s, slack >= 0,  with  sum_v (original_rv - other_rv) s_v >= margin - slack_r
 
-Row r says how often each entry occurs in the wanted segmentation of a string, less in another. A
+Row r says how often each entry occurs in the original segmentation of a string, less in another. A
 row in which nothing is left (both have equal piece counts, so they score alike whatever the
 scores) is not for a program to decide; rows that are equal count together.
 
@@ -20,8 +20,8 @@ import numpy as np
 from research.errors import FreevocabError
 
 
-class Rows:
-    """Different rows with their counts, as they are found."""
+class Constraints:
+    """Different rows with their counts, in the order in which they were added."""
 
     def __init__(self):
         self._number: dict[bytes, int] = {}
@@ -32,10 +32,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, string: int, wanted: np.ndarray, found: np.ndarray, count: int) -> bool:
-        """Adds what the pieces `wanted` of a string say against `found`; False if nothing new."""
-        ids_N = np.concatenate([wanted, found])
-        sign_N = np.repeat([1, -1], [len(wanted), len(found)])
+    def add(self, string: int, original: np.ndarray, other: np.ndarray, count: int) -> bool:
+        """Adds that the pieces `original` of a string beat `other`; False if nothing is new."""
+        ids_N = np.concatenate([original, other])
+        sign_N = np.repeat([1, -1], [len(original), len(other)])
         entry_M, at_N = np.unique(ids_N, return_inverse=True)
         weight_M = np.bincount(at_N, sign_N, minlength=len(entry_M)).astype(np.int64)
         entry_M, weight_M = entry_M[weight_M != 0], weight_M[weight_M != 0]
@@ -67,16 +67,17 @@ class Rows:
         shape = (len(used_M), len(self))
         columns_MxR = sparse.csr_matrix((weight_N, (column_N, row_N)), shape)
         short_R = margin - columns_MxR.T @ score_V[used_M]
-        found = optimize.linprog(
+        solution = optimize.linprog(
             -short_R,
             A_ub=sparse.vstack([columns_MxR, -columns_MxR], format="csr"),
             b_ub=np.full(2 * len(used_M), penalty),
             bounds=np.stack([np.zeros(len(self)), self._counts], axis=1),
             method="highs",
         )
-        if found.x is None:
-            raise FreevocabError(f"unigramify: the linear program has no answer: {found.message}")
-        up_M, down_M = -found.ineqlin.marginals.reshape(2, -1)
+        if solution.x is None:
+            message = f"unigramify: the linear program has no answer: {solution.message}"
+            raise FreevocabError(message)
+        up_M, down_M = -solution.ineqlin.marginals.reshape(2, -1)
         out_V = score_V.copy()
         out_V[used_M] += up_M - down_M
         return out_V

@@ -13,26 +13,33 @@
 
 import dataclasses
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from research.errors import UsageError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from research.vocabularies.protocol import Vocabulary
+
 __all__ = ["KINDS", "from_dict", "make", "sequence_keys"]
 
+# A new vocabulary is a class and an entry here (and a rule in training.sharding_rules, if its
+# parameters have other names than these classes').
 KINDS = {
-    "learned": "learned:Learned",
-    "gaussian": "drawn:Drawn",
-    "sphere": "drawn:Drawn",
-    "hypercube": "drawn:Drawn",
-    "orthogonal": "orthogonal:Orthogonal",
-    "dual": "dual:Dual",
-    "permuted": "permuted:Permuted",
-    "canonical": "canonical:Canonical",
-    "partial": "partial:Partial",
+    "learned": "learned:LearnedEmbedding",
+    "gaussian": "drawn:DrawnEmbedding",
+    "sphere": "drawn:DrawnEmbedding",
+    "hypercube": "drawn:DrawnEmbedding",
+    "orthogonal": "orthogonal:OrthogonalEmbedding",
+    "dual": "drawn:DualEmbedding",
+    "permuted": "permuted:PermutedEmbedding",
+    "canonical": "canonical:CanonicalEmbedding",
+    "partial": "permuted:PartialEmbedding",
 }
 
 
-def make(kind: str, **options: Any):
+def make(kind: str, **options: Any) -> "Vocabulary":
     """The vocabulary of a kind with fields set, e.g. `make("canonical", slots=256)`.
 
     Raises:
@@ -41,17 +48,17 @@ def make(kind: str, **options: Any):
     if kind not in KINDS:
         raise UsageError(f"unknown vocabulary {kind!r}: it is one of {', '.join(KINDS)}")
     module, _, name = KINDS[kind].partition(":")
-    cls = getattr(importlib.import_module(f"research.vocabularies.{module}"), name)
-    settable = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    vocabulary = getattr(importlib.import_module(f"research.vocabularies.{module}"), name)
+    settable = {field.name: field for field in dataclasses.fields(vocabulary) if field.init}
     if "kind" in settable:
         options = {"kind": kind, **options}
     if unknown := sorted(set(options) - set(settable)):
         names = ", ".join(name for name in settable if name != "kind") or "none"
         raise UsageError(f"vocabulary {kind} has no option {', '.join(unknown)}; it has {names}")
-    return cls(**options)
+    return vocabulary(**options)
 
 
-def from_dict(fields: dict[str, Any]):
+def from_dict(fields: dict[str, Any]) -> "Vocabulary":
     """The vocabulary that `dataclasses.asdict` described.
 
     Raises:
@@ -61,7 +68,7 @@ def from_dict(fields: dict[str, Any]):
     return make(str(fields.get("kind")), **options)
 
 
-def sequence_keys(seed: int, count: int, *, step: int = 0):
+def sequence_keys(seed: int, count: int, *, step: int = 0) -> "np.ndarray":
     """See `research.vocabularies.protocol.sequence_keys`."""
     from research.vocabularies import protocol
 

@@ -16,46 +16,46 @@ import jax.numpy as jnp
 from research.errors import UsageError
 from research.vocabularies import cross_entropy
 from research.vocabularies.cross_entropy import TokenLosses
-from research.vocabularies.protocol import SPECIALS, Readout, specials, weighted
-from research.vocabularies.table import Table, embed
+from research.vocabularies.protocol import (
+    SPECIALS,
+    EmbeddingTable,
+    LossConfig,
+    embed,
+    specials,
+    weighted,
+)
 
 _NEW = SPECIALS  # rows: BOS, EOS, new, slot 0, slot 1, ...
 _FIRST_SLOT = SPECIALS + 1
 
 
 class SlotTable(NamedTuple):
-    """Rows of slots, and which id has which.
+    """Rows of slots, and which id has which."""
 
-    Attributes:
-      table: [N, D] rows: BOS, EOS, new, then the slots.
-      row_BxV: int32, the row of each id; of an id that does not occur, that of "new".
-      first_BxV: int32, the position where an id first occurs; L if it does not.
-      seen_BxL: int32, ordinary types in the positions up to and including this one.
-      ordinary: number of ordinary ids.
-    """
-
-    table: Table
+    table: EmbeddingTable
+    """[N, D] rows: BOS, EOS, new, then the slots."""
     row_BxV: jax.Array
+    """Int32, the row of each id; of an id that does not occur, that of "new"."""
     first_BxV: jax.Array
+    """Int32, the position where an id first occurs; L if it does not."""
     seen_BxL: jax.Array
+    """Int32, ordinary types in the positions up to and including this one."""
     ordinary: jax.Array
+    """Number of ordinary ids."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Canonical:
-    """Slots in the order of first occurrence. Memory: [slots, D] rows, [B, V] integers.
-
-    Attributes:
-      slots: types that a sequence may have; at least its length or the vocabulary's size.
-      tied: the readout uses the input rows.
-    """
+class CanonicalEmbedding:
+    """Slots in the order of first occurrence. Memory: [slots, D] rows, [B, V] integers."""
 
     slots: int = 512
+    """Types that a sequence may have; at least its length or the vocabulary's size."""
     tied: bool = False
+    """The readout uses the input rows."""
     kind: str = dataclasses.field(default="canonical", init=False)
     draws: bool = dataclasses.field(default=False, init=False)
 
-    def init(self, key, rows, d_model):
+    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
         """Parameters 'input_NxD' and, untied, 'output_NxD': N(0, 1/D)."""
         names = ("input_NxD",) if self.tied else ("input_NxD", "output_NxD")
         shape = (_FIRST_SLOT + min(self.slots, rows), d_model)
@@ -63,7 +63,15 @@ class Canonical:
         normal = jax.nn.initializers.normal(d_model**-0.5)
         return {name: normal(keys[i], shape) for i, name in enumerate(names)}
 
-    def table(self, params, ids_BxL, keys_Bx2, *, rows, vocab_size) -> SlotTable:
+    def table(
+        self,
+        params: dict[str, jax.Array],
+        ids_BxL: jax.Array,
+        keys_Bx2: jax.Array | None,
+        *,
+        rows: int,
+        vocab_size: int | jax.Array,
+    ) -> SlotTable:
         """Numbers the types of each sequence.
 
         Raises:
@@ -90,15 +98,17 @@ class Canonical:
         row_BxV = jnp.where(row_BxV == 0, _NEW, row_BxV)
         special_1xV = specials(ids_1xV, vocab_size)
         row_BxV = jnp.where(special_1xV, ids_1xV - (vocab_size - SPECIALS), row_BxV)
-        table = Table(params["input_NxD"], params.get("output_NxD"))
+        table = EmbeddingTable(params["input_NxD"], params.get("output_NxD"))
         ordinary = jnp.asarray(vocab_size - SPECIALS, jnp.int32)
         return SlotTable(table, row_BxV, first_BxV, seen_BxL, ordinary)
 
-    def embed(self, table: SlotTable, ids_BxL):
+    def embed(self, table: SlotTable, ids_BxL: jax.Array) -> jax.Array:
         """Rows of the slots."""
         return embed(table.table, jnp.take_along_axis(table.row_BxV, ids_BxL, axis=1))
 
-    def readout(self, table: SlotTable, x_BxLxD, vocab_size):
+    def readout(
+        self, table: SlotTable, x_BxLxD: jax.Array, vocab_size: int | jax.Array
+    ) -> jax.Array:
         """Logits [B, L, V]: an unseen type has its share of "new"."""
         rows_BxLxN = self._slot_logits(table, x_BxLxD)
         places_L = jnp.arange(x_BxLxD.shape[1])[None, :, None]
@@ -110,13 +120,15 @@ class Canonical:
         logits_BxLxV += jnp.where(row_BxLxV == _NEW, share_BxL[:, :, None], 0.0)
         return jnp.where(ids_V < vocab_size, logits_BxLxV, -jnp.inf)
 
-    def losses(self, table: SlotTable, x_BxLxD, targets_BxL, how: Readout) -> TokenLosses:
+    def losses(
+        self, table: SlotTable, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
+    ) -> TokenLosses:
         """Exact, over the slots; the N = slots + 3 logits of all positions are held."""
         logits_BxLxN = self._slot_logits(table, x_BxLxD)
         places_L = jnp.arange(x_BxLxD.shape[1])[None]
         first_BxL = jnp.take_along_axis(table.first_BxV, targets_BxL, axis=1)
         row_BxL = jnp.take_along_axis(table.row_BxV, targets_BxL, axis=1)
-        known_BxL = (first_BxL <= places_L) | specials(targets_BxL, how.vocab_size)
+        known_BxL = (first_BxL <= places_L) | specials(targets_BxL, config.vocab_size)
         row_BxL = jnp.where(known_BxL, row_BxL, _NEW)
         unseen_BxL = jnp.maximum(table.ordinary - table.seen_BxL, 1).astype(jnp.float32)
         # "new" is one row for all unseen types: its logit there is that of each of them.
@@ -127,9 +139,18 @@ class Canonical:
         correct_BxL = (target_BxL >= best_BxL).astype(jnp.float32)
         return TokenLosses(log_z_BxL - target_BxL, log_z_BxL, correct_BxL)
 
-    def objective(self, table: SlotTable, x_BxLxD, targets_BxL, weights_BxL, how: Readout):
+    def loss(
+        self,
+        table: SlotTable,
+        x_BxLxD: jax.Array,
+        targets_BxL: jax.Array,
+        weights_BxL: jax.Array,
+        config: LossConfig,
+    ) -> tuple[jax.Array, TokenLosses]:
         """The exact losses, summed."""
-        return weighted(self.losses(table, x_BxLxD, targets_BxL, how), weights_BxL, how.z_loss)
+        return weighted(
+            self.losses(table, x_BxLxD, targets_BxL, config), weights_BxL, config.z_loss
+        )
 
     def _slot_logits(self, table: SlotTable, x_BxLxD):
         """[B, L, N]; slots that no type has yet, and "new" when nothing is, are -inf."""

@@ -19,27 +19,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.vocabularies.table import Table, readout
+from research.vocabularies.protocol import EmbeddingTable, TokenLosses, readout
 
 # Logits in a chunk when nothing is said: 256 MiB of float32, on a CPU what its caches can hold
 # (measured: 1.7 times the speed), but never fewer than 256 positions in all.
 _CHUNK_ELEMENTS = 2**26
 _CHUNK_ELEMENTS_ON_CPU = 2**21
 _LEAST_POSITIONS = 256
-
-
-class TokenLosses(NamedTuple):
-    """Float32 [B, L] each.
-
-    Attributes:
-      nats_BxL: -ln p(target).
-      log_z_BxL: log-sum-exp of the logits.
-      correct_BxL: 1 where no logit exceeds the target's, else 0.
-    """
-
-    nats_BxL: jax.Array
-    log_z_BxL: jax.Array
-    correct_BxL: jax.Array
 
 
 def default_chunk_size(batch: int, length: int, rows: int) -> int:
@@ -51,7 +37,7 @@ def default_chunk_size(batch: int, length: int, rows: int) -> int:
 
 
 def token_losses(
-    table: Table,
+    table: EmbeddingTable,
     x_BxLxD: jax.Array,
     targets_BxL: jax.Array,
     *,
@@ -101,7 +87,7 @@ def chunked_losses(
 
 
 def masked_logits(
-    table: Table,
+    table: EmbeddingTable,
     x_BxCxD: jax.Array,
     vocab_size: int | jax.Array,
     softcap: float | None = None,
@@ -117,7 +103,7 @@ def masked_logits(
 
 
 def summed_loss(
-    table: Table,
+    table: EmbeddingTable,
     x_BxLxD: jax.Array,
     targets_BxL: jax.Array,
     weights_BxL: jax.Array,
@@ -141,7 +127,7 @@ def summed_loss(
     if x_BxLxD.shape[0] % data_shards:
         raise ValueError(f"data_shards={data_shards} must divide the batch {x_BxLxD.shape[0]}")
     chunks = _Chunks(x_BxLxD.shape, table.readout_VxD.shape[0], chunk_size)
-    rows = Table(table.readout_VxD, None, table.bias_V)
+    rows = EmbeddingTable(table.readout_VxD, None, table.bias_V)
     return _summed(
         (chunks, float(z_loss), data_shards, softcap),
         rows,
@@ -206,7 +192,7 @@ def _summed_forward(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size)
     losses = TokenLosses(*map(chunks.join, losses))
     kernel_slope = jnp.sum(kernel_sum, axis=0).T.astype(rows.input_VxD.dtype)
     bias_slope = None if bias_sum is None else jnp.sum(bias_sum, axis=0).astype(rows.bias_V.dtype)
-    residuals = (Table(kernel_slope, None, bias_slope), chunks.join(x_slope))
+    residuals = (EmbeddingTable(kernel_slope, None, bias_slope), chunks.join(x_slope))
     return (_total(losses, weights_BxL, z_loss), losses), residuals
 
 

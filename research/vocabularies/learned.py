@@ -7,8 +7,7 @@ import jax.numpy as jnp
 
 from research.vocabularies import cross_entropy
 from research.vocabularies.cross_entropy import TokenLosses
-from research.vocabularies.protocol import Readout
-from research.vocabularies.table import Table, embed
+from research.vocabularies.protocol import EmbeddingTable, LossConfig, embed
 
 
 def init(
@@ -28,64 +27,80 @@ def init(
     return params | ({"bias_V": jnp.zeros(rows, jnp.float32)} if bias else {})
 
 
-def table(params: dict[str, jax.Array]) -> Table:
-    """The `Table` of parameters made by `init` (or holding a 'bias_V' as well)."""
-    return Table(params["input_VxD"], params.get("output_VxD"), params.get("bias_V"))
+def table(params: dict[str, jax.Array]) -> EmbeddingTable:
+    """The `EmbeddingTable` of parameters made by `init` (or holding a 'bias_V' as well)."""
+    return EmbeddingTable(params["input_VxD"], params.get("output_VxD"), params.get("bias_V"))
 
 
 @dataclasses.dataclass(frozen=True)
-class Learned:
-    """One table for all sequences. Memory: [V, D]; the batch's table is the parameters.
-
-    Attributes:
-      tied: the readout uses the input table.
-      softcap: logits x become c tanh(x / c) (Gemma 2); None: no cap.
-      bias: a learned number is added to each logit (RoBERTa).
-    """
+class LearnedEmbedding:
+    """One table for all sequences. Memory: [V, D]; the batch's table is the parameters."""
 
     tied: bool = False
+    """The readout uses the input table."""
     softcap: float | None = None
+    """Logits x become c tanh(x / c) (Gemma 2); None: no cap."""
     bias: bool = False
+    """A learned number is added to each logit (RoBERTa)."""
     kind: str = dataclasses.field(default="learned", init=False)
     draws: bool = dataclasses.field(default=False, init=False)
 
-    def init(self, key, rows, d_model):
+    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
         """See `learned.init`."""
         return init(key, rows, d_model, tied=self.tied, bias=self.bias)
 
-    def table(self, params, ids_BxL, keys_Bx2, *, rows, vocab_size) -> Table:
-        """The parameters as a `Table`."""
+    def table(
+        self,
+        params: dict[str, jax.Array],
+        ids_BxL: jax.Array,
+        keys_Bx2: jax.Array | None,
+        *,
+        rows: int,
+        vocab_size: int | jax.Array,
+    ) -> EmbeddingTable:
+        """The parameters as a `EmbeddingTable`."""
         return table(params)
 
-    def embed(self, table: Table, ids_BxL):
+    def embed(self, table: EmbeddingTable, ids_BxL: jax.Array) -> jax.Array:
         """Rows of the table."""
         return embed(table, ids_BxL)
 
-    def readout(self, table: Table, x_BxLxD, vocab_size):
+    def readout(
+        self, table: EmbeddingTable, x_BxLxD: jax.Array, vocab_size: int | jax.Array
+    ) -> jax.Array:
         """Logits [B, L, V]."""
         return cross_entropy.masked_logits(table, x_BxLxD, vocab_size, self.softcap)
 
-    def losses(self, table: Table, x_BxLxD, targets_BxL, how: Readout) -> TokenLosses:
+    def losses(
+        self, table: EmbeddingTable, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
+    ) -> TokenLosses:
         """See `cross_entropy.token_losses`."""
         return cross_entropy.token_losses(
             table,
             x_BxLxD,
             targets_BxL,
-            vocab_size=how.vocab_size,
-            chunk_size=how.chunk_size,
+            vocab_size=config.vocab_size,
+            chunk_size=config.chunk_size,
             softcap=self.softcap,
         )
 
-    def objective(self, table: Table, x_BxLxD, targets_BxL, weights_BxL, how: Readout):
+    def loss(
+        self,
+        table: EmbeddingTable,
+        x_BxLxD: jax.Array,
+        targets_BxL: jax.Array,
+        weights_BxL: jax.Array,
+        config: LossConfig,
+    ) -> tuple[jax.Array, TokenLosses]:
         """See `cross_entropy.summed_loss`."""
         return cross_entropy.summed_loss(
             table,
             x_BxLxD,
             targets_BxL,
             weights_BxL,
-            vocab_size=how.vocab_size,
-            z_loss=how.z_loss,
-            chunk_size=how.chunk_size,
-            data_shards=how.data_shards,
+            vocab_size=config.vocab_size,
+            z_loss=config.z_loss,
+            chunk_size=config.chunk_size,
+            data_shards=config.data_shards,
             softcap=self.softcap,
         )

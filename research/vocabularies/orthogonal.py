@@ -14,30 +14,28 @@ import jax
 import jax.numpy as jnp
 
 from research.errors import UsageError
-from research.vocabularies.drawn import Drawn, DrawnTable
+from research.vocabularies.drawn import DrawnEmbedding, DrawnTable
 from research.vocabularies.protocol import SPECIALS, typed_keys
 
 _FRAMES = 1_618_033  # seed of the fixed frames
 
 
 @dataclasses.dataclass(frozen=True)
-class Orthogonal(Drawn):
+class OrthogonalEmbedding(DrawnEmbedding):
     """Orthonormal rows, uniform over all frames (Haar), of ordinary ids; V - 2 <= D.
 
-    Parameters, scale and shift, readout and BOS and EOS are those of `Drawn`, so weights move
-    between this and a gaussian vocabulary. The frames, [B, V, D], are always held.
-
-    Attributes:
-      frames: K: only K frames exist, the same for ever; a sequence has one of them with its rows
-        in an order of its own. So a model need learn to copy K V vectors only: a beginner's
-        exercise, as lexinvariant as the whole. 0: a fresh frame for each sequence.
-      span: dimensions that frames lie in, the first of D; 0: all. What a trunk has learned in few
-        dimensions still holds in part when they become more, and need only be continued.
+    Parameters, scale and shift, readout and BOS and EOS are those of `DrawnEmbedding`, so weights
+    move between this and a gaussian vocabulary. The frames, [B, V, D], are always held.
     """
 
     kind: str = dataclasses.field(default="orthogonal", init=False)
     frames: int = 0
+    """K: only K frames exist, the same for ever; a sequence has one of them with its rows in an
+    order of its own. So a model need learn to copy K V vectors only: a beginner's exercise, as
+    lexinvariant as the whole. 0: a fresh frame for each sequence."""
     span: int = 0
+    """Dimensions that frames lie in, the first of D; 0: all. What a trunk has learned in few
+    dimensions still holds in part when they become more, and need only be continued."""
     dense_limit: ClassVar[int] = 0
 
     def __post_init__(self):
@@ -45,7 +43,15 @@ class Orthogonal(Drawn):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be at least 0, not {getattr(self, name)}")
 
-    def table(self, params, ids_BxL, keys_Bx2, *, rows, vocab_size) -> DrawnTable:
+    def table(
+        self,
+        params: dict[str, jax.Array],
+        ids_BxL: jax.Array,
+        keys_Bx2: jax.Array | None,
+        *,
+        rows: int,
+        vocab_size: int | jax.Array,
+    ) -> DrawnTable:
         """Draws a frame for each sequence.
 
         Raises:

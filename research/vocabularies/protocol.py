@@ -19,25 +19,73 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.vocabularies.cross_entropy import TokenLosses
-
 SPECIALS = 2  # BOS and EOS
 
 
-class Readout(NamedTuple):
-    """How a loss is to be computed.
+class EmbeddingTable(NamedTuple):
+    """Vectors of V ids."""
 
-    Attributes:
-      vocab_size: number of real ids; may be traced.
-      chunk_size: positions of each sequence in the readout at once; None: by memory.
-      z_loss: weight of log(Z)^2.
-      data_shards: devices among which the batch axis is divided; see `cross_entropy.summed_loss`.
+    input_VxD: jax.Array
+    """Rows that ids are turned into; or [B, V, D], a table of its own per sequence."""
+    output_VxD: jax.Array | None = None
+    """Rows that logits are made with, same shape; None: the input's (tied)."""
+    bias_V: jax.Array | None = None
+    """Added to the logits; None: nothing."""
+
+    @property
+    def readout_VxD(self) -> jax.Array:
+        """The rows that logits are made with, tied or not."""
+        return self.input_VxD if self.output_VxD is None else self.output_VxD
+
+
+class TokenLosses(NamedTuple):
+    """Float32 [B, L] each."""
+
+    nats_BxL: jax.Array
+    """-ln p(target)."""
+    log_z_BxL: jax.Array
+    """Log-sum-exp of the logits."""
+    correct_BxL: jax.Array
+    """1 where no logit exceeds the target's, else 0."""
+
+
+def embed(table: EmbeddingTable, ids_BxL: jax.Array) -> jax.Array:
+    """[B, L] (or any shape, for a shared table) -> [B, L, D] in the table's dtype.
+
+    An id outside [0, V) becomes NaN, so that it is noticed. With the table sharded on V the
+    partitioner turns this gather into a masked local one and a sum over the shards (a test reads
+    the compiled code): no device ever holds [V, D], and a one-hot product is not needed.
     """
+    if table.input_VxD.ndim == 3:
+        take = jax.vmap(lambda rows, ids: jnp.take(rows, ids, axis=0, mode="fill"))
+        return take(table.input_VxD, ids_BxL)
+    return jnp.take(table.input_VxD, ids_BxL, axis=0, mode="fill")
+
+
+def readout(table: EmbeddingTable, x_BxLxD: jax.Array) -> jax.Array:
+    """Logits [B, L, V] in float32; rows are cast to the dtype of x, sums are float32.
+
+    Training uses `research.vocabularies.cross_entropy`, which never holds this array.
+    """
+    rows = table.readout_VxD.astype(x_BxLxD.dtype)
+    equation = "bld,bvd->blv" if rows.ndim == 3 else "...d,vd->...v"
+    logits = jnp.einsum(equation, x_BxLxD, rows, preferred_element_type=jnp.float32)
+    if table.bias_V is not None:
+        logits += table.bias_V.reshape((1,) * (logits.ndim - 1) + (-1,))
+    return logits
+
+
+class LossConfig(NamedTuple):
+    """How a loss is to be computed."""
 
     vocab_size: Any
+    """Number of real ids; may be traced."""
     chunk_size: int | None = None
+    """Positions of each sequence in the readout at once; None: by memory."""
     z_loss: float = 0.0
+    """Weight of log(Z)^2."""
     data_shards: int = 1
+    """Devices among which the batch axis is divided; see `cross_entropy.summed_loss`."""
 
 
 class Vocabulary(Protocol):
@@ -79,7 +127,7 @@ class Vocabulary(Protocol):
         ...
 
     def losses(
-        self, table: Any, x_BxLxD: jax.Array, targets_BxL: jax.Array, how: Readout
+        self, table: Any, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
     ) -> TokenLosses:
         """Exact losses of every position, [B, L]; [B, L, V] is never held."""
         ...
@@ -90,7 +138,7 @@ class Vocabulary(Protocol):
         x_BxLxD: jax.Array,
         targets_BxL: jax.Array,
         weights_BxL: jax.Array,
-        how: Readout,
+        config: LossConfig,
     ) -> tuple[jax.Array, TokenLosses]:
         """What training minimises, summed over positions, and each position's losses."""
         ...

@@ -22,11 +22,11 @@ from research.models import language_model, sizes
 from research.training import estimate, parallelism, step
 from research.training.config import ParallelismConfig
 from research.training.optim import optimizers
-from research.transfer.hypernet.objective import make_loss_fn
-from research.transfer.hypernet.sharding_rules import TRANSFER_RULES
+from research.transfer.hypernet.loss import make_loss_fn
+from research.transfer.hypernet.training import TRANSFER_RULES
 from research.transfer.source_model import SourceModel
 from research.vocabularies import hypernetwork
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 EIGHT = ParallelismConfig(kind="mesh")
 TABLES = [name for name in tokenizer_transfer.TABLES if name != "amortization"]
@@ -76,7 +76,7 @@ def lowered(setting):
     )
     network = hypernetworks.network_of(settings, SourceModel(model_shapes, model, None))
     rows = jax.ShapeDtypeStruct((vocab_size + 2, model.trunk.d_model), np.float32)
-    table = Table(rows, None if network.tied else rows)
+    table = EmbeddingTable(rows, None if network.tied else rows)
 
     def init_fn(key):
         made = functools.partial(hypernetwork.init, config=network)
@@ -97,7 +97,7 @@ def lowered(setting):
     shardings = step.state_shardings(state, EIGHT, mesh, TRANSFER_RULES)
     layout = layout_of(settings, mesh.size)
     loss_fn = make_loss_fn(
-        model, network, layout, hypernetworks.objective_of(settings), data_shards=8
+        model, network, layout, hypernetworks.loss_of(settings), data_shards=8
     )
     batch = abstract_batch(settings, layout, table)
     make = step.make_train_step(loss_fn, optimizer, EIGHT, mesh, shardings, TRANSFER_RULES)

@@ -191,7 +191,7 @@ def test_how_soon_a_curve_reaches_a_goal():
     assert n_shot.tokens_to(points, 1.0) is None
 
 
-def test_a_task_vector_of_weight_0_changes_nothing(found):
+def test_the_weight_of_a_task_vector_counts(found):
     rows = {row["method"]: row["bits_per_byte"] for row in found("fine_tuned")}
     assert rows["n-shot, lambda 0"] != rows["n-shot, lambda 0.5"]
 

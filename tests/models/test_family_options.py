@@ -21,7 +21,7 @@ from research.models.sizes import FAMILY_FIELDS, TrunkConfig
 from research.testing.codecs import TinyCodec
 from research.testing.models import tiny_config, tiny_trunk_config
 from research.training import sharding_rules
-from research.vocabularies.learned import Learned
+from research.vocabularies.learned import LearnedEmbedding
 
 apply = jax.jit(trunk.apply, static_argnums=1)
 
@@ -45,7 +45,11 @@ def test_a_model_with_them_is_saved_and_opened(tmp_path):
     codec = TinyCodec()
     trunk_config = tiny_trunk_config(**changes)
     config = LanguageModelConfig(
-        trunk_config, codec.vocab_size + 2, None, Learned(True, softcap=2.0, bias=True), eos=0
+        trunk_config,
+        codec.vocab_size + 2,
+        None,
+        LearnedEmbedding(True, softcap=2.0, bias=True),
+        eos=0,
     )
     params = jax.jit(language_model.init, static_argnums=1)(jax.random.key(0), config)
     saved.save(tmp_path / "model", params, config, codec)

@@ -8,7 +8,7 @@ from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.testing.models import tiny_config, tiny_model, tiny_trunk_config
 from research.vocabularies import learned
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 IDS = np.random.default_rng(2).integers(0, 34, (2, 8)).astype(np.int32)
 compiled_logits = jax.jit(language_model.logits, static_argnums=1)
@@ -112,7 +112,7 @@ def test_rows_and_special_ids():
 def test_a_table_per_sequence():
     params, config = tiny_model()
     table = learned.table(params["vocabulary"])
-    both = Table(
+    both = EmbeddingTable(
         jnp.stack([table.input_VxD, table.input_VxD[::-1]]),
         jnp.stack([table.output_VxD, table.output_VxD[::-1]]),
     )

@@ -17,9 +17,8 @@ from research.models.pretrained import config_files, configs, model, shards
 from research.testing.models import tiny_config, tiny_model
 from research.training import command_parts, sharding_rules
 from research.training.config import ParallelismConfig
-from research.vocabularies.learned import Learned
-from research.vocabularies.protocol import Readout
-from research.vocabularies.table import Table
+from research.vocabularies.learned import LearnedEmbedding
+from research.vocabularies.protocol import EmbeddingTable, LossConfig
 
 FAMILIES = Path(__file__).resolve().parent / "fixtures" / "families"
 NAMES = sorted(path.name for path in FAMILIES.iterdir())
@@ -118,11 +117,11 @@ def test_a_prompt_and_then_an_id_at_a_time_equal_the_whole(name):
 
 def test_losses_see_the_cap_and_the_bias():
     random = np.random.default_rng(0)
-    table = Table(*(random.normal(size=shape).astype("float32") for shape in ((9, 4),) * 2),
-                  random.normal(size=9).astype("float32"))  # fmt: skip
+    shapes = ((9, 4), (9, 4), 9)
+    table = EmbeddingTable(*(random.normal(size=shape).astype("float32") for shape in shapes))
     x_BxLxD = random.normal(size=(2, 6, 4)).astype("float32")
     targets_BxL = random.integers(0, 8, (2, 6))
-    vocabulary = Learned(softcap=1.5, bias=True)
+    vocabulary = LearnedEmbedding(softcap=1.5, bias=True)
 
     def plain(table, x_BxLxD):
         log_p = jax.nn.log_softmax(vocabulary.readout(table, x_BxLxD, 8))
@@ -130,10 +129,10 @@ def test_losses_see_the_cap_and_the_bias():
 
     def chunked(table, x_BxLxD):
         ones = jnp.ones((2, 6))
-        return vocabulary.objective(table, x_BxLxD, targets_BxL, ones, Readout(8, 4))[0]
+        return vocabulary.loss(table, x_BxLxD, targets_BxL, ones, LossConfig(8, 4))[0]
 
     def by_position(table, x_BxLxD):
-        return jnp.sum(vocabulary.losses(table, x_BxLxD, targets_BxL, Readout(8, 4)).nats_BxL)
+        return jnp.sum(vocabulary.losses(table, x_BxLxD, targets_BxL, LossConfig(8, 4)).nats_BxL)
 
     wanted = jax.jit(jax.value_and_grad(plain, (0, 1)))(table, x_BxLxD)
     for ours in (chunked, by_position):
@@ -297,7 +296,7 @@ VARIANTS = {
 def test_a_model_trained_here_becomes_one_of_theirs(name, tied, tmp_path):
     """Its inputs are scaled here, and its tables padded; there they are neither."""
     changes = {"positions": "rotary", "mlp": "gated_silu"} | VARIANTS[name]
-    params, config = tiny_model(vocab_size=34, vocabulary=Learned(tied), **changes)
+    params, config = tiny_model(vocab_size=34, vocabulary=LearnedEmbedding(tied), **changes)
     lm = pretrained.from_language_model(params, config, context=64)
     assert (lm.family, lm.config.rows, lm.context) == (name, 34, 64)
     ids_BxL = np.random.default_rng(0).integers(0, 34, (2, 12))

@@ -22,7 +22,7 @@ from research.models import decoding, language_model, pretrained
 from research.models.pretrained import layout
 from research.models.pretrained.names import names
 from research.testing.models import tiny_model
-from research.vocabularies.learned import Learned
+from research.vocabularies.learned import LearnedEmbedding
 
 FIXTURES = Path(__file__).resolve().parents[1] / "models" / "fixtures" / "make_families.py"
 spec = importlib.util.spec_from_file_location("make_families", FIXTURES)
@@ -218,7 +218,7 @@ def test_gradients(folders):
 @pytest.mark.parametrize("changes", [{}, {"qk_norm": True}, {"window": 4}, {"qkv_bias": True}])
 def test_a_model_trained_here_opens_there(changes, tmp_path):
     settings = {"positions": "rotary", "mlp": "gated_silu", "num_kv_heads": 1} | changes
-    params, config = tiny_model(vocab_size=34, vocabulary=Learned(True), **settings)
+    params, config = tiny_model(vocab_size=34, vocabulary=LearnedEmbedding(True), **settings)
     lm = pretrained.from_language_model(params, config, context=32)
     lm.save(tmp_path / "saved")
     opened = transformers.AutoModelForCausalLM.from_pretrained(

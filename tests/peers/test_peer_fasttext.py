@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gensim.models import fasttext
+from gensim.models import fasttext as gensim_fasttext
 
 from research.codecs.bpe_codec import BPECodec
 from research.codecs.codec_tokenizer import CodecTokenizer
@@ -11,9 +11,9 @@ from research.testing.text import tiny_corpus
 from research.transfer import methods as heuristics
 from research.transfer.convert import methods
 from research.transfer.convert.request import Request
-from research.transfer.vectors import alignment, fasttext_file
+from research.transfer.vectors import fasttext
 from research.transfer.vectors import words as word_vectors
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 SETTINGS = dict(vector_size=12, window=3, min_count=2, bucket=500, epochs=2, workers=1, seed=0)
 
@@ -28,8 +28,8 @@ def trained(texts, path, **settings):
     cuts = [text[at : at + 30] for text in words for at in range(0, len(text), 30)]
     sentences = [[*cut, "</s>"] for cut in cuts]  # as fastText reads lines
     assert len(sentences) > 200
-    model = fasttext.FastText(sentences, **SETTINGS | settings)
-    fasttext.save_facebook_model(model, str(path))
+    model = gensim_fasttext.FastText(sentences, **SETTINGS | settings)
+    gensim_fasttext.save_facebook_model(model, str(path))
     return model.wv
 
 
@@ -42,7 +42,7 @@ def saved(request, texts, tmp_path_factory):
 
 def test_words_vectors_and_counts(saved, texts):
     path, model = saved
-    made = fasttext_file.read(path)
+    made = fasttext.read(path)
     assert made.words == [word for word in model.index_to_key if word != "</s>"]
     assert model.index_to_key.index("</s>") < 7 < 100 < len(made.words)
     expected_WxK = np.stack([model[word] for word in made.words])
@@ -51,14 +51,14 @@ def test_words_vectors_and_counts(saved, texts):
     assert made.weights_W.tolist() == counts
     every = [word for text in texts for word in word_vectors.split(text)]
     assert made.weights_W[0] == every.count(made.words[0])
-    few = fasttext_file.read(path, max_words=7)
+    few = fasttext.read(path, max_words=7)
     assert few.words == made.words[:6] and few.vectors_WxK.shape == (6, 12)
     assert few.vectors_WxK.base is None  # and holds no more in memory
 
 
 def test_any_string_has_gensims_vector(saved, caplog):
     path, model = saved
-    made = fasttext_file.read(path)
+    made = fasttext.read(path)
     strings = ["elephantine", "zzyzx", "naïvetés", "語彙語彙", *made.words[:20]]
     found = made.of_strings(strings)
     if model.bucket:
@@ -70,7 +70,7 @@ def test_any_string_has_gensims_vector(saved, caplog):
     with caplog.at_level("WARNING"):
         short = made.of_strings(["", "ʘ"])
     assert not short[0].any() and caplog.messages == []
-    listed = fasttext_file.read(path, max_words=2)
+    listed = fasttext.read(path, max_words=2)
     word = next(word for word in made.words[1:] if len(word) > 5)
     inside = [model.get_vector(word), listed.of_strings([word])[0]]
     assert not np.allclose(*inside)  # beyond max_words its n-grams alone speak
@@ -79,7 +79,7 @@ def test_any_string_has_gensims_vector(saved, caplog):
 def test_a_tokenizers_entries(saved, texts):
     path, model = saved
     tokenizer = CodecTokenizer(BPECodec.train(texts, 400))
-    words = fasttext_file.read(path)
+    words = fasttext.read(path)
     made = word_vectors.token_vectors(tokenizer, words)
     means = word_vectors.token_vectors(tokenizer, words._replace(of_strings=None))
     ngrams = 0
@@ -101,17 +101,17 @@ def test_a_tokenizers_entries(saved, texts):
 def test_wechsel_takes_two_binary_models(texts, tmp_path):
     for name, seed in (("source", 0), ("target", 1)):
         trained(texts, tmp_path / f"{name}.bin", seed=seed)
-    one = fasttext_file.read(tmp_path / "source.bin")
+    one = fasttext.read(tmp_path / "source.bin")
     pairs = [(word, word) for word in one.words[:60]]
     (tmp_path / "pairs.txt").write_text("\n".join("\t".join(pair) for pair in pairs))
     asked = Request("model", "tokenizer", "wechsel", "out",
                     vectors=str(tmp_path / "target.bin"), dictionary=str(tmp_path / "pairs.txt"),
                     source_vectors=str(tmp_path / "source.bin"))  # fmt: skip
     auxiliary = methods.auxiliary(asked)
-    assert auxiliary.dictionary == alignment.read_dictionary(tmp_path / "pairs.txt")
+    assert auxiliary.dictionary == word_vectors.read_dictionary(tmp_path / "pairs.txt")
     source, target = (CodecTokenizer(BPECodec.train(texts, size)) for size in (320, 400))
     rows = np.random.default_rng(0).normal(size=(source.vocab_size, 6)).astype(np.float32)
-    made = heuristics.make("wechsel", auxiliary)(Table(rows, None), source, target, seed=0)
+    made = heuristics.make("wechsel", auxiliary)(EmbeddingTable(rows, None), source, target, seed=0)
     made_VxD = np.asarray(made[0])
     assert made_VxD.shape == (target.vocab_size, 6) and np.isfinite(made_VxD).all()
     assert made_VxD.any(1).all()
@@ -124,4 +124,4 @@ def test_numbers_that_are_none_are_told(saved, tmp_path):
     data[first : first + 4] = np.float32("nan").tobytes()
     (tmp_path / "nan.bin").write_bytes(data)
     with pytest.raises(FreevocabError, match="vectors that are no numbers"):
-        fasttext_file.read(tmp_path / "nan.bin")
+        fasttext.read(tmp_path / "nan.bin")

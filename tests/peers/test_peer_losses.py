@@ -8,7 +8,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 from research.models import sampling
 from research.vocabularies import cross_entropy
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 BATCH, LENGTH, D_MODEL, ROWS, VOCAB = 2, 7, 12, 40, 37
 
@@ -23,7 +23,13 @@ def test_loss_and_gradients():
 
     def mine(table, x):
         total, _ = cross_entropy.summed_loss(
-            Table(table), x, targets_BxL, weights_BxL, vocab_size=VOCAB, z_loss=0.1, chunk_size=3
+            EmbeddingTable(table),
+            x,
+            targets_BxL,
+            weights_BxL,
+            vocab_size=VOCAB,
+            z_loss=0.1,
+            chunk_size=3,
         )
         return total
 

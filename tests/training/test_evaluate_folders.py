@@ -19,7 +19,7 @@ from research.training import commands
 from research.training.command_configs import Evaluate
 from research.training.data import hf_eval_batches
 from research.transfer.convert.target_files import open_target
-from research.vocabularies.learned import Learned
+from research.vocabularies.learned import LearnedEmbedding
 
 LENGTH, BATCH = 16, 8
 FIXTURES = Path(__file__).resolve().parents[1] / "models" / "fixtures" / "families"
@@ -35,7 +35,7 @@ def setting(tmp_path_factory):
     (folder / "text.txt").write_bytes(tagged)
     codec = BPECodec.train(documents, 280)
     codec.save(folder / "codec")
-    changes = {"positions": "rotary", "mlp": "gated_silu", "vocabulary": Learned(True)}
+    changes = {"positions": "rotary", "mlp": "gated_silu", "vocabulary": LearnedEmbedding(True)}
     params, config = tiny_model(vocab_size=codec.vocab_size + 2, **changes)
     saved.save(folder / "ours", params, config, codec, {"length": LENGTH})
     tokenizer = open_target(str(folder / "codec"))

@@ -10,7 +10,7 @@ import pytest
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
-from research.transfer.vectors import WordVectors, alignment, fasttext_bin, fasttext_file
+from research.transfer.vectors import WordVectors, fasttext
 from research.transfer.vectors import words as word_vectors
 
 WORDS, DIM, BUCKETS = ("the", "of", "naïve"), 4, 5
@@ -42,16 +42,16 @@ def test_a_model_without_gensim_is_one_line(tmp_path, without_gensim):
     path.write_bytes(model())
     message = r"model.vec: .* install the extra \[vectors\] .*gensim.*, or give the .vec file$"
     with pytest.raises(UsageError, match=message):
-        fasttext_file.read(path)
+        fasttext.read(path)
     (tmp_path / "words.bin").write_text("1 2\nthe 1 2\n")
-    assert fasttext_file.read(tmp_path / "words.bin").words == ["the"]
+    assert fasttext.read(tmp_path / "words.bin").words == ["the"]
 
 
 def test_a_gzipped_model_is_to_be_unpacked(tmp_path):
     path = tmp_path / "model.bin.gz"
     path.write_bytes(gzip.compress(model()))
     with pytest.raises(UsageError, match="unpack it first"):
-        fasttext_file.read(path)
+        fasttext.read(path)
 
 
 def test_a_model_cut_off_anywhere_is_one_line(tmp_path):
@@ -61,7 +61,7 @@ def test_a_model_cut_off_anywhere_is_one_line(tmp_path):
     for size in range(4, len(whole)):
         path.write_bytes(whole[:size])
         with pytest.raises(FreevocabError, match=message) as found:
-            fasttext_file.read(path)
+            fasttext.read(path)
         assert "\n" not in str(found.value)
 
 
@@ -85,7 +85,7 @@ def test_other_models_and_other_damage(tmp_path, data, kind, message):
     path = tmp_path / "model.bin"
     path.write_bytes(data)
     with pytest.raises(FreevocabError, match=message) as found:
-        fasttext_file.read(path)
+        fasttext.read(path)
     assert type(found.value) is kind
 
 
@@ -94,10 +94,10 @@ def test_files_that_are_none(tmp_path):
     path.write_bytes(b"")
     for wrong in (path, tmp_path, tmp_path / "none.bin"):
         with pytest.raises(FreevocabError, match="cannot read"):
-            fasttext_bin.read(wrong)
+            fasttext.read_bin(wrong)
     path.write_bytes(b"the 1 2\n" * 20)
     with pytest.raises(FreevocabError, match="it does not start as one"):
-        fasttext_bin.read(path)
+        fasttext.read_bin(path)
 
 
 def spelled(strings):
@@ -127,6 +127,6 @@ def test_the_rule_is_rotated_with_the_words():
     source = WordVectors(names, vectors, np.ones(30, np.float32))
     target = source._replace(vectors_WxK=(vectors @ rotation).astype(np.float32),
                              of_strings=lambda strings: spelled(strings) @ rotation)  # fmt: skip
-    aligned = alignment.align(source, target, [(name, name) for name in names])
+    aligned = word_vectors.align(source, target, [(name, name) for name in names])
     np.testing.assert_allclose(aligned.of_strings(["four"]), [[4, 0]], atol=1e-5)
-    assert alignment.align(source, source, [(name, name) for name in names]).of_strings is None
+    assert word_vectors.align(source, source, [(name, name) for name in names]).of_strings is None

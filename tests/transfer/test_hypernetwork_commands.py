@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from research import tokenizers, vocabularies
+from research.cli import train_hypernetwork
+from research.cli.train_hypernetwork import TrainHypernetwork
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
 from research.models import language_model, pretrained, saved, sizes
@@ -15,9 +17,10 @@ from research.models.pretrained import shards
 from research.testing import models
 from research.testing.codecs import TinyCodec
 from research.training.config import OptimizerConfig
-from research.transfer import source_model
-from research.transfer.hypernet import commands, hypernetwork_file, prediction
-from research.transfer.hypernet.command_config import TrainHypernetwork
+from research.transfer import methods, source_model
+from research.transfer.hypernet import hypernetwork_file
+from research.transfer.methods.auxiliary import Auxiliary
+from research.transfer.methods.hypernetwork import Network
 from tests.transfer import hf_folders
 
 TINY = {
@@ -51,7 +54,7 @@ def options(model, out, **changes):
 
 def test_it_trains_saves_goes_on_and_starts_another(model, tmp_path):
     lines = []
-    commands.train_hypernetwork(options(model, tmp_path / "hn"), lines.append)
+    train_hypernetwork.run(options(model, tmp_path / "hn"), lines.append)
     text = "\n".join(lines)
     assert "FLOPs a step" in text and "parameters; per device" in text
     assert "saved the hypernetwork" in lines[-1]
@@ -59,18 +62,18 @@ def test_it_trains_saves_goes_on_and_starts_another(model, tmp_path):
     source = source_model.load(model)
     assert hypernetwork_file.check(first, source.table, source.tokenizer)
     target = CodecTokenizer(TinyCodec([b"wo", b"an", b"the"]))
-    table = prediction.table_for(
-        first.params, first.config, source.table, source.tokenizer, target
-    )
+    network = Auxiliary(hypernetwork=Network(first.params, first.config))
+    predict = methods.make("hypernetwork", network)
+    table = predict(source.table, source.tokenizer, target)
     assert table.input_VxD.shape == (target.vocab_size, 16)
     # Run again for longer: it goes on.
-    commands.train_hypernetwork(options(model, tmp_path / "hn", steps=3), lines.append)
+    train_hypernetwork.run(options(model, tmp_path / "hn", steps=3), lines.append)
     assert any("going on from step 2" in line for line in lines)
     # And it is where another one can start.
     start = options(model, tmp_path / "other", init_from=str(tmp_path / "hn"), steps=1)
-    commands.train_hypernetwork(start, lines.append)
+    train_hypernetwork.run(start, lines.append)
     with pytest.raises(UsageError, match="another shape"):
-        commands.train_hypernetwork(dataclasses.replace(start, layers=2), lines.append)
+        train_hypernetwork.run(dataclasses.replace(start, layers=2), lines.append)
 
 
 @pytest.mark.slow
@@ -92,7 +95,7 @@ def test_a_hugging_face_folder_is_a_model_too(model, tmp_path):
         loss="both",
         steps=1,
     )
-    done = commands.train_hypernetwork(asked, str)
+    done = train_hypernetwork.run(asked, str)
     kept = hypernetwork_file.load_trunk(tmp_path / "hn")
     jax.tree.map(np.testing.assert_array_equal, kept, done.trunk)
     # It goes on with the trunk that the network was trained with, or not at all.
@@ -102,17 +105,17 @@ def test_a_hugging_face_folder_is_a_model_too(model, tmp_path):
     )
     jax.tree.map(
         lambda one, two: np.testing.assert_allclose(one, two, atol=1e-6),
-        commands.train_hypernetwork(again, str).trunk, kept,
+        train_hypernetwork.run(again, str).trunk, kept,
     )  # fmt: skip
     with pytest.raises(UsageError, match="was trained together with a trunk"):
         alone = dataclasses.replace(again, train_trunk=False, out=str(tmp_path / "alone"))
-        commands.train_hypernetwork(alone, str)
+        train_hypernetwork.run(alone, str)
     tensors = {name: one.read() for name, one in shards.open_checkpoint(tmp_path / "hf").items()}
     hf_folders.rewrite(tmp_path / "hf", tensors | {"model.norm.weight": np.zeros(32, np.float32)})
     with pytest.raises(UsageError, match="trunk of another model"):
-        commands.train_hypernetwork(again, str)
+        train_hypernetwork.run(again, str)
     with pytest.raises(FreevocabError, match="a run with other settings"):
-        commands.train_hypernetwork(asked, str)
+        train_hypernetwork.run(asked, str)
     assert hypernetwork_file.check(
         hypernetwork_file.load(tmp_path / "hn"), source.table, source.tokenizer
     )
@@ -121,7 +124,7 @@ def test_a_hugging_face_folder_is_a_model_too(model, tmp_path):
 def test_a_network_with_languages_is_told_which(model, tmp_path):
     texts = ("made up=synthetic:40000", "English=builtin:topics")
     asked = options(model, tmp_path / "hn", languages=texts, steps=3, max_bytes=20_000)
-    commands.train_hypernetwork(asked, str)
+    train_hypernetwork.run(asked, str)
     kept = hypernetwork_file.load(tmp_path / "hn")
     assert kept.config.languages == 2 and kept.meta["languages"] == ["made up", "English"]
     new = tmp_path / "new"
@@ -143,12 +146,12 @@ def test_a_network_with_languages_is_told_which(model, tmp_path):
         asked, languages=(), init_from=asked.out, out=str(tmp_path / "more"), tokenizer=str(new)
     )
     with pytest.raises(UsageError, match="name one of them"):
-        commands.train_hypernetwork(again, str)
-    commands.train_hypernetwork(dataclasses.replace(again, language="English", steps=1), str)
+        train_hypernetwork.run(again, str)
+    train_hypernetwork.run(dataclasses.replace(again, language="English", steps=1), str)
     assert hypernetwork_file.load(tmp_path / "more").meta["languages"] == ["made up", "English"]
     with pytest.raises(UsageError, match="with these names in this order"):
         swapped = dataclasses.replace(again, languages=texts[::-1], tokenizer=None)
-        commands.train_hypernetwork(swapped, str)
+        train_hypernetwork.run(swapped, str)
 
 
 def test_wrong_arguments_get_one_line(model, tmp_path):
@@ -165,14 +168,14 @@ def test_wrong_arguments_get_one_line(model, tmp_path):
     with pytest.raises(UsageError, match="vocab_size"):
         options(model, tmp_path / "hn", vocab_size=100)
     with pytest.raises(UsageError, match="no model folder"):
-        commands.train_hypernetwork(options(tmp_path, tmp_path / "hn"), str)
+        train_hypernetwork.run(options(tmp_path, tmp_path / "hn"), str)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="says that freevocab wrote it"):
-        commands.train_hypernetwork(options(model, tmp_path / "full"), str)
+        train_hypernetwork.run(options(model, tmp_path / "full"), str)
     drawn, config = models.tiny_model(
         vocab_size=TinyCodec().vocab_size + 2, vocabulary=vocabularies.make("gaussian")
     )
     saved.save(tmp_path / "drawn", drawn, config, TinyCodec())
     with pytest.raises(UsageError, match="only a learned one"):
-        commands.train_hypernetwork(options(tmp_path / "drawn", tmp_path / "hn"), str)
+        train_hypernetwork.run(options(tmp_path / "drawn", tmp_path / "hn"), str)

@@ -11,7 +11,7 @@ from research.testing.codecs import TinyCodec
 from research.transfer.hypernet import hypernetwork_file, task_vectors
 from research.transfer.source_model import SourceModel, network_for
 from research.vocabularies import hypernetwork
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +40,16 @@ def test_what_is_saved_is_loaded(source, folder):
     jax.tree.map(np.testing.assert_array_equal, trunk, source.params["trunk"])
     assert hypernetwork_file.check(saved, source.table, source.tokenizer)
     table = source.table
-    variant = Table(table.input_VxD + 0.01, table.output_VxD)
+    variant = EmbeddingTable(table.input_VxD + 0.01, table.output_VxD)
     assert not hypernetwork_file.check(saved, variant, source.tokenizer)
 
 
 def test_it_refuses_tables_and_ids_of_other_models(source, folder):
     saved, table = hypernetwork_file.load(folder[0]), source.table
     for other in (
-        Table(table.input_VxD),
-        Table(table.input_VxD[:-1], table.output_VxD[:-1]),
-        Table(table.input_VxD[:, :8], table.output_VxD[:, :8]),
+        EmbeddingTable(table.input_VxD),
+        EmbeddingTable(table.input_VxD[:-1], table.output_VxD[:-1]),
+        EmbeddingTable(table.input_VxD[:, :8], table.output_VxD[:, :8]),
     ):
         with pytest.raises(UsageError, match="train one for this model") as caught:
             hypernetwork_file.check(saved, other, source.tokenizer)

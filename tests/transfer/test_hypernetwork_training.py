@@ -15,16 +15,23 @@ from research.testing.codecs import TinyCodec
 from research.testing.text import tiny_corpus
 from research.training import loop
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
-from research.transfer.hypernet import prediction, training
-from research.transfer.hypernet.batches import StepBatches
-from research.transfer.hypernet.fixed_tokenizer import FixedBatches
-from research.transfer.hypernet.objective import make_loss_fn
-from research.transfer.hypernet.objective_config import Objective
-from research.transfer.sampling import SampledBatches, Sampling, TextWindows, byte_store
+from research.transfer import methods
+from research.transfer.hypernet import training
+from research.transfer.hypernet.batches import HypernetBatches
+from research.transfer.hypernet.loss import HypernetLossConfig, make_loss_fn
+from research.transfer.methods.auxiliary import Auxiliary
+from research.transfer.methods.hypernetwork import Network
+from research.transfer.sampling import (
+    FixedBatches,
+    SampledBatches,
+    Sampling,
+    TextWindows,
+    byte_store,
+)
 from research.transfer.source_model import SourceModel, network_for
 
 LENGTH, ROWS = 16, 8
-LM = Objective()
+LM = HypernetLossConfig()
 KINDS = {
     "single": ParallelismConfig(),
     "8x1": ParallelismConfig("mesh"),
@@ -80,20 +87,23 @@ def losses(trained, name="loss"):
     return [line[name] for line in trained.history]
 
 
+def predictor(network):
+    return methods.make("hypernetwork", Auxiliary(hypernetwork=network))
+
+
 def test_untrained_it_is_the_model_with_fvt_s_table():
     """The loss of the first step, by hand: rows in the tokenizer's order, the real softmax."""
     source, step = source_model(), 0
     drawn = draws().at(step)
     net = network(source)
-    params = training.parameters(source, net, Objective(auxiliary=0), 0)
-    makes = StepBatches(source.tokenizer, Objective(auxiliary=0))
-    layout = training.find_layout(makes, draws(), net, 1, 0.1)
-    batch = makes.make(drawn, step, layout)
-    loss = jax.jit(make_loss_fn(source.config, net, layout, Objective(auxiliary=0)))
+    params = training.parameters(source, net, HypernetLossConfig(auxiliary=0), 0)
+    batches = HypernetBatches(source.tokenizer, HypernetLossConfig(auxiliary=0))
+    layout = training.find_layout(batches, draws(), net, 1, 0.1)
+    batch = batches.make(drawn, step, layout)
+    loss = jax.jit(make_loss_fn(source.config, net, layout, HypernetLossConfig(auxiliary=0)))
     total, sums = loss(params, batch)
-    table = prediction.table_for(
-        params["hypernetwork"], net, source.table, source.tokenizer, drawn.tokenizer
-    )
+    predict = predictor(Network(params["hypernetwork"], net))
+    table = predict(source.table, source.tokenizer, drawn.tokenizer)
     pieces = source.tokenizer.decompose(drawn.tokenizer.match_bytes())
     for id_ in np.flatnonzero(~drawn.tokenizer.special_V)[::17]:
         own = pieces.ids_N[pieces.start_T[id_] : pieces.start_T[id_ + 1]]
@@ -120,8 +130,11 @@ def test_untrained_it_is_the_model_with_fvt_s_table():
 @pytest.mark.parametrize(
     ("objective", "changes"),
     [
-        (Objective(), {}),
-        (Objective("alm", auxiliary=0, copy_overlap=True, sampled_rows=150), {"tied": True}),
+        (HypernetLossConfig(), {}),
+        (
+            HypernetLossConfig("alm", auxiliary=0, copy_overlap=True, sampled_rows=150),
+            {"tied": True},
+        ),
     ],
     ids=["lm", "alm, tied, copied, sampled"],
 )
@@ -149,7 +162,7 @@ def test_the_loss_falls_and_the_model_stays(objective, changes):
 @pytest.mark.slow
 def test_every_kind_of_parallelism_trains_the_same():
     source = source_model()
-    base, *others = (run(source, Objective("both"), kind=kind) for kind in KINDS)
+    base, *others = (run(source, HypernetLossConfig("both"), kind=kind) for kind in KINDS)
     for kind, other in zip(list(KINDS)[1:], others, strict=True):
         for name in ("loss", "grad_norm", "auxiliary", "alm"):
             np.testing.assert_allclose(
@@ -169,7 +182,7 @@ def test_n_shot_trains_the_trunk_on_one_tokenizer():
     source = source_model()
     target = CodecTokenizer(TinyCodec([b"an", b"on ", b"the", b"re"]))
     windows = TextWindows(byte_store(documents()), rows=ROWS, size=256)
-    objective = Objective("both", train_trunk=True, sampled_rows=200)
+    objective = HypernetLossConfig("both", train_trunk=True, sampled_rows=200)
     found = run(
         source, objective, drawn=FixedBatches(target, windows, length=LENGTH), steps=8
     )
@@ -185,9 +198,9 @@ def test_masked_models_are_asked_for_what_is_hidden():
     source = source_model(causal=False)
     source.tokenizer.roles = {**source.tokenizer.roles, "mask": 5}
     drawn = draws(("bos", "eos", "mask"))
-    makes = StepBatches(source.tokenizer, Objective(), masked=True)
-    layout = training.find_layout(makes, drawn, network(source), 1, 0.1)
-    batch = makes.make(drawn.at(0), 0, layout)
+    batches = HypernetBatches(source.tokenizer, HypernetLossConfig(), masked=True)
+    layout = training.find_layout(batches, drawn, network(source), 1, 0.1)
+    batch = batches.make(drawn.at(0), 0, layout)
     hidden = batch["weights_BxL"] > 0
     assert 0.05 < hidden.mean() < 0.3 and not hidden[:, 0].any()
     assert len(set(batch["inputs_BxL"][hidden].tolist())) == 1
@@ -198,18 +211,18 @@ def test_masked_models_are_asked_for_what_is_hidden():
     found = run(source, drawn=drawn, steps=10)
     assert np.mean(losses(found)[-3:]) < np.mean(losses(found)[:2])
     with pytest.raises(UsageError, match="predict the next id"):
-        run(source, Objective("alm"), drawn=drawn)
+        run(source, HypernetLossConfig("alm"), drawn=drawn)
     with pytest.raises(UsageError, match="no mask token"):
         run(source)
 
 
 def test_the_past_does_not_see_the_future():
     """Another later input changes no earlier position's loss, whatever the rows."""
-    source, net, objective = source_model(), None, Objective(auxiliary=0)
+    source, net, objective = source_model(), None, HypernetLossConfig(auxiliary=0)
     net = network(source)
-    makes = StepBatches(source.tokenizer, objective)
-    layout = training.find_layout(makes, draws(), net, 1, 0.1)
-    batch = makes.make(draws().at(0), 0, layout)
+    batches = HypernetBatches(source.tokenizer, objective)
+    layout = training.find_layout(batches, draws(), net, 1, 0.1)
+    batch = batches.make(draws().at(0), 0, layout)
     params = training.parameters(source, net, objective, 0)
     loss = jax.jit(make_loss_fn(source.config, net, layout, objective))
     first = {**batch, "weights_BxL": batch["weights_BxL"] * (np.arange(LENGTH) < 8)}
@@ -223,14 +236,14 @@ def test_a_sampled_softmax_is_right_in_the_mean():
     """Its normaliser, averaged over draws, is that of the whole vocabulary."""
     source = source_model()
     net = network(source)
-    objectives = [Objective(auxiliary=0), Objective(auxiliary=0, sampled_rows=180)]
+    objectives = [HypernetLossConfig(auxiliary=0, sampled_rows=rows) for rows in (0, 180)]
     drawn = draws().at(0)
     offsets = []
     for objective in objectives:
-        makes = StepBatches(source.tokenizer, objective)
-        layout = training.find_layout(makes, draws(), net, 1, 0.5)
+        batches = HypernetBatches(source.tokenizer, objective)
+        layout = training.find_layout(batches, draws(), net, 1, 0.5)
         batches = [
-            dataclasses.replace(makes, seed=seed).make(drawn, 0, layout) for seed in range(3)
+            dataclasses.replace(batches, seed=seed).make(drawn, 0, layout) for seed in range(3)
         ]
         offsets.append([np.exp(batch["offsets_GxT"]).sum() for batch in batches])
         for batch in batches:  # what the batch needs has a row
@@ -253,12 +266,11 @@ def test_zett_s_form_learns_the_identity_first():
     source = source_model()
     net = network(source, form="zett")
     found = training.warm_up(
-        source, net, config(60, learning_rate=1e-2), None, tokens=256, log=str
+        source, net, config(60, learning_rate=1e-2), None, log=str
     )
     assert losses(found)[-1] < 0.5 * losses(found)[0]
-    own = prediction.table_for(
-        found.params, net, source.table, source.tokenizer, source.tokenizer, copy_overlap=True
-    )
+    predict = predictor(Network(found.params, net, copy_overlap=True))
+    own = predict(source.table, source.tokenizer, source.tokenizer)
     jax.tree.map(np.testing.assert_array_equal, own, jax.tree.map(np.asarray, source.table))
 
 
@@ -268,15 +280,15 @@ def test_rows_stay_split_over_model():
     import re
 
     source = source_model()
-    net, objective = network(source), Objective(auxiliary=0)
+    net, objective = network(source), HypernetLossConfig(auxiliary=0)
     kind = KINDS["4x2"]
-    makes = StepBatches(source.tokenizer, objective)
-    layout = training.find_layout(makes, draws(), net, 8, 0.1)
+    batches = HypernetBatches(source.tokenizer, objective)
+    layout = training.find_layout(batches, draws(), net, 8, 0.1)
     params = training.parameters(source, net, objective, 0)
     prepared = loop.prepare(
         make_loss_fn(source.config, net, layout, objective, data_shards=4),
         training._shapes_of(params),
-        makes.make(draws().at(0), 0, layout),
+        batches.make(draws().at(0), 0, layout),
         dataclasses.replace(config(), parallelism=kind),
         rules=training.TRANSFER_RULES,
     )

@@ -10,7 +10,7 @@ from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 from research.tokenizers import Pieces
 from research.transfer import matching
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 class Listed:
@@ -47,7 +47,7 @@ def permuted(tokenizer, order_V):
 def tables(size, *, seed=0, width=3):
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(2, size, width)).astype(np.float32)
-    return Table(rows[0], rows[1], rng.normal(size=size).astype(np.float32))
+    return EmbeddingTable(rows[0], rows[1], rng.normal(size=size).astype(np.float32))
 
 
 @given(st.permutations(range(9)))
@@ -63,7 +63,7 @@ def test_identical_tokenizers_match_entirely_in_whatever_order(order):
     assert sorted(t for t, _ in pairs) == sorted(s for _, s in pairs) == list(range(9))
     assert all(target.entries[t] == source.entries[s] for t, s in pairs)
     rows = tables(9)
-    zeros = Table(*map(np.zeros_like, rows))
+    zeros = EmbeddingTable(*map(np.zeros_like, rows))
     moved = matching.finish(zeros, rows, match, copy_overlap=True)
     as_it_was = matching.match(source, source)
     same = matching.finish(rows, rows, as_it_was, copy_overlap=True)
@@ -111,7 +111,7 @@ def test_one_token_for_both_ends_begins_texts_as_bos_and_ends_them_as_eos():
     source = Listed([b"a", b"", b""], roles={"bos": 1, "eos": 2})
     target = Listed([b"", b"a"], roles={"bos": 0, "eos": 0})
     table = tables(3)
-    made = Table(*(np.ones((2, *part.shape[1:]), np.float32) for part in table))
+    made = EmbeddingTable(*(np.ones((2, *part.shape[1:]), np.float32) for part in table))
     match = matching.match(source, target)
     found = matching.finish(made, table, match, copy_overlap=True)
     np.testing.assert_array_equal(found.input_VxD[0], table.input_VxD[1])
@@ -135,7 +135,7 @@ def test_finish_copies_special_rows_and_leaves_no_row_zero():
     target = Listed([b"", b"b", b"c", b"", b"d"], roles={"bos": 3})
     match = matching.match(source, target)
     rows = tables(3)
-    made = Table(*(np.ones((5, *x.shape[1:]), np.float32) for x in rows))
+    made = EmbeddingTable(*(np.ones((5, *x.shape[1:]), np.float32) for x in rows))
     made.input_VxD[4] = 0
     kept = matching.finish(made, rows, match, copy_overlap=False)
     copied = matching.finish(made, rows, match, copy_overlap=True)
@@ -151,10 +151,12 @@ def test_finish_copies_special_rows_and_leaves_no_row_zero():
 def test_finish_refuses_what_is_not_finite_or_of_another_shape():
     source = Listed([b"a", b"b"])
     match = matching.match(source, Listed([b"c"]))
-    rows = Table(np.ones((2, 3), np.float32))
+    rows = EmbeddingTable(np.ones((2, 3), np.float32))
     with pytest.raises(FreevocabError, match="1 rows are not finite, the first that of id 0"):
-        matching.finish(Table(np.full((1, 3), np.nan)), rows, match, copy_overlap=True)
+        matching.finish(EmbeddingTable(np.full((1, 3), np.nan)), rows, match, copy_overlap=True)
     with pytest.raises(FreevocabError, match=r"expected the shape \(1, 3\)"):
-        matching.finish(Table(np.ones((2, 3))), rows, match, copy_overlap=True)
+        matching.finish(EmbeddingTable(np.ones((2, 3))), rows, match, copy_overlap=True)
     with pytest.raises(FreevocabError, match="output_VxD"):
-        matching.finish(Table(np.ones((1, 3)), np.ones((1, 3))), rows, match, copy_overlap=True)
+        matching.finish(
+            EmbeddingTable(np.ones((1, 3)), np.ones((1, 3))), rows, match, copy_overlap=True
+        )

@@ -8,8 +8,9 @@ from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.testing.codecs import TinyCodec
 from research.transfer import matching, methods
-from research.transfer.methods import Auxiliary, Donor, pursuit
-from research.vocabularies.table import Table
+from research.transfer.methods import omp
+from research.transfer.methods.auxiliary import Auxiliary, Donor
+from research.vocabularies.protocol import EmbeddingTable
 
 
 def reference(vector_D, atoms_AxD, k):
@@ -19,7 +20,7 @@ def reference(vector_D, atoms_AxD, k):
     chosen, residual_D = [], vector_D
     for _ in range(k):
         correlation_A = np.abs(unit_AxD @ residual_D)
-        if correlation_A.max() <= pursuit.TOLERANCE * np.linalg.norm(vector_D):
+        if correlation_A.max() <= omp.TOLERANCE * np.linalg.norm(vector_D):
             break
         chosen.append(int(correlation_A.argmax()))
         weights = np.linalg.lstsq(atoms_AxD[chosen].T, vector_D, rcond=None)[0]
@@ -39,7 +40,7 @@ def data(num_vectors=7, num_atoms=90, width=24, *, seed=0):
 @pytest.mark.parametrize("k", [1, 2, 5, 9])
 def test_agrees_with_a_slow_reference(k):
     vectors, atoms, _ = data()
-    found = pursuit.pursue(vectors, atoms, k).toarray()
+    found = omp.pursue(vectors, atoms, k).toarray()
     for vector, weights in zip(vectors, found, strict=True):
         expected = reference(vector.astype(np.float64), atoms.astype(np.float64), k)
         np.testing.assert_allclose(weights, expected, atol=2e-5)
@@ -52,14 +53,14 @@ def test_recovers_a_sparse_combination():
     for row in expected:
         places = rng.choice(90, 4, replace=False)
         row[places] = rng.choice([-1, 1], 4) * rng.uniform(1, 2, 4)
-    found = pursuit.pursue((expected @ atoms).astype(np.float32), atoms, 10)
+    found = omp.pursue((expected @ atoms).astype(np.float32), atoms, 10)
     np.testing.assert_allclose(found.toarray(), expected, atol=1e-5)
     assert (np.diff(found.indptr) == 4).all()
 
 
 def test_as_many_atoms_as_dimensions_give_every_vector():
     vectors, atoms, _ = data(width=8)
-    found = pursuit.pursue(vectors, atoms, 20)
+    found = omp.pursue(vectors, atoms, 20)
     np.testing.assert_allclose(found @ atoms, vectors, atol=1e-4)
     assert (np.diff(found.indptr) <= 8).all()
 
@@ -69,7 +70,7 @@ def test_zero_vectors_zero_atoms_and_equal_atoms():
     vectors[2] = 0
     atoms[5] = 0
     atoms[45:] = atoms[:45]
-    found = pursuit.pursue(vectors, atoms, 12).toarray()
+    found = omp.pursue(vectors, atoms, 12).toarray()
     assert np.isfinite(found).all() and not found[2].any()
     assert not found[:, 5].any() and not found[:, 45:].any()  # of equal atoms the first
     np.testing.assert_allclose(np.delete(found @ atoms, 2, 0), np.delete(vectors, 2, 0), atol=1e-3)
@@ -77,27 +78,27 @@ def test_zero_vectors_zero_atoms_and_equal_atoms():
 
 def test_of_too_many_atoms_the_best_correlated_take_part():
     vectors, atoms, _ = data()
-    found = pursuit.pursue(vectors, atoms, 3, max_atoms=7)
+    found = omp.pursue(vectors, atoms, 3, max_atoms=7)
     unit = atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     best = np.argsort(-np.abs(vectors / lengths @ unit.T).max(0))[:7]
     assert set(found.indices) <= set(best)
-    expected = pursuit.pursue(vectors, atoms[np.sort(best)], 3).toarray()
+    expected = omp.pursue(vectors, atoms[np.sort(best)], 3).toarray()
     np.testing.assert_allclose(found.toarray()[:, np.sort(best)], expected)
 
 
 def test_chunks_and_threads_change_nothing(monkeypatch):
     vectors, atoms, _ = data(num_vectors=30)
-    whole = pursuit.pursue(vectors, atoms, 6)
-    monkeypatch.setattr(pursuit, "TILE", 32)
-    assert np.array_equal(pursuit.pursue(vectors, atoms, 6).toarray(), whole.toarray())
+    whole = omp.pursue(vectors, atoms, 6)
+    monkeypatch.setattr(omp, "TILE", 32)
+    assert np.array_equal(omp.pursue(vectors, atoms, 6).toarray(), whole.toarray())
 
 
 def test_the_loop_without_numba_takes_the_same_atoms(monkeypatch):
     vectors, atoms, _ = data(num_vectors=3, num_atoms=30)
-    fast = pursuit.pursue(vectors, atoms, 6)
-    monkeypatch.setattr(pursuit, "compiled", lambda function: function)
-    slow = pursuit.pursue(vectors, atoms, 6)
+    fast = omp.pursue(vectors, atoms, 6)
+    monkeypatch.setattr(omp, "compiled", lambda function: function)
+    slow = omp.pursue(vectors, atoms, 6)
     assert compiled_loops.available()
     assert np.array_equal(slow.indices, fast.indices)
     np.testing.assert_allclose(slow.data, fast.data, rtol=1e-6)
@@ -105,8 +106,8 @@ def test_the_loop_without_numba_takes_the_same_atoms(monkeypatch):
 
 def test_nothing_to_do():
     _, atoms, _ = data()
-    assert pursuit.pursue(np.zeros((0, 24)), atoms, 3).shape == (0, 90)
-    assert pursuit.pursue(np.ones((2, 24)), atoms[:0], 3).shape == (2, 0)
+    assert omp.pursue(np.zeros((0, 24)), atoms, 3).shape == (0, 90)
+    assert omp.pursue(np.ones((2, 24)), atoms[:0], 3).shape == (2, 0)
 
 
 SOURCE = CodecTokenizer(TinyCodec())
@@ -129,7 +130,7 @@ def tables(*, tied, seed=0):
         ours[match.overlap_source_N] = (donor @ linear)[match.overlap_target_N]
         pairs.append((donor, ours, donor @ linear))
     donor, ours, true = ([*parts] for parts in zip(*pairs, strict=True))
-    return Table(*donor), Table(*ours), true, match
+    return EmbeddingTable(*donor), EmbeddingTable(*ours), true, match
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -145,7 +146,7 @@ def test_new_rows_are_written_as_the_donors_are(tied):
 
 def test_a_tied_side_lends_its_weights_to_both_tables():
     donor, ours, _, match = tables(tied=False)
-    tied_donor = Table(donor.input_VxD)
+    tied_donor = EmbeddingTable(donor.input_VxD)
     method = methods.make("omp", Auxiliary(donor=Donor(tied_donor, TARGET)))
     out = method(ours._replace(output_VxD=2 * ours.input_VxD), SOURCE, TARGET)
     np.testing.assert_allclose(out.output_VxD, 2 * out.input_VxD, rtol=1e-6)
@@ -154,7 +155,7 @@ def test_a_tied_side_lends_its_weights_to_both_tables():
 def test_what_the_donor_lacks_is_the_mean_of_its_pieces():
     donor, ours, _, match = tables(tied=True)
     smaller = CodecTokenizer(TinyCodec((b"ing", b"qu")))
-    rows = Table(donor.input_VxD[: smaller.vocab_size])
+    rows = EmbeddingTable(donor.input_VxD[: smaller.vocab_size])
     out = methods.make("omp", Auxiliary(donor=Donor(rows, smaller)))(ours, SOURCE, TARGET)
     fvt = methods.make("fvt")(ours, SOURCE, TARGET)
     tokens = TARGET.match_bytes()

@@ -19,17 +19,14 @@ from research.transfer.sampling import (
     Substrings,
     UnigramEM,
     WordPiece,
-    em,
-    hash_trie,
+    kinds,
     lattice,
     mixture,
     pretokens,
     sample,
-    substrings,
 )
 from research.transfer.sampling.counting import Counts
-from research.transfer.sampling.sampled_tokenizer import SampledTokenizer
-from research.transfer.sampling.segmenters import LongestMatch
+from research.transfer.sampling.sampled_tokenizer import LongestMatch, SampledTokenizer
 
 CUT = Pretokens()
 BYTES = [bytes((byte,)) for byte in range(256)]
@@ -58,7 +55,7 @@ def test_without_noise_entries_are_the_best_by_count_times_length():
                 every[word[i:j]] += j - i
     counts = counted(text)
     for pieces in (256, 300, 500):
-        tokens, unigram = substrings.sample(SILENT, counts, pieces, np.random.default_rng(0))
+        tokens, unigram = kinds.sample_substrings(SILENT, counts, pieces, np.random.default_rng(0))
         assert tokens[:256] == BYTES and len(tokens) == len(set(tokens)) == pieces
         assert unigram.score_V.shape == (pieces,)
         np.testing.assert_allclose(np.exp(unigram.score_V).sum(), 1)
@@ -72,20 +69,21 @@ def test_without_noise_entries_are_the_best_by_count_times_length():
 
 def test_strong_noise_leaves_probabilities():
     kind = Substrings(noise_median=10.0, noise_spread=0.0)
-    tokens, unigram = substrings.sample(kind, counted(*DOCUMENTS), 3000, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    tokens, unigram = kinds.sample_substrings(kind, counted(*DOCUMENTS), 3000, rng)
     assert len(tokens) == 3000 and (unigram.score_V < 0).all()
     np.testing.assert_allclose(np.exp(unigram.score_V).sum(), 1)
 
 
 def test_more_entries_than_strings_are_left_out():
-    tokens, _ = substrings.sample(SILENT, counted(b"abab"), 1000, np.random.default_rng(0))
+    tokens, _ = kinds.sample_substrings(SILENT, counted(b"abab"), 1000, np.random.default_rng(0))
     assert set(tokens[256:]) == {b"ab", b"ba", b"aba", b"bab", b"abab"}
 
 
 def test_length_in_bytes_favours_other_scripts():
     counts = counted("語語語語語 abcde abcde abcde".encode())
     by = {
-        length: substrings.sample(
+        length: kinds.sample_substrings(
             Substrings(noise_median=0.0, length=length), counts, 262, np.random.default_rng(0)
         )[0][256:]
         for length in ("characters", "bytes")
@@ -94,7 +92,7 @@ def test_length_in_bytes_favours_other_scripts():
     assert others["bytes"] > others["characters"]
     with pytest.raises(UsageError, match="characters or bytes"):
         wrong = Substrings(length="tokens")
-        substrings.sample(wrong, counts, 300, np.random.default_rng(0))
+        kinds.sample_substrings(wrong, counts, 300, np.random.default_rng(0))
 
 
 def test_entries_are_made_of_whole_characters_unless_asked():
@@ -102,7 +100,7 @@ def test_entries_are_made_of_whole_characters_unless_asked():
     for aligned in (True, False):
         kind = Substrings(candidates=Candidates(aligned=aligned))
         counts = counted(text, candidates=kind.candidates)
-        tokens, _ = substrings.sample(kind, counts, 1000, np.random.default_rng(0))
+        tokens, _ = kinds.sample_substrings(kind, counts, 1000, np.random.default_rng(0))
         whole = [token.decode("utf-8", "ignore").encode() == token for token in tokens[256:]]
         assert all(whole) == aligned
         if aligned:  # no limit of 15 bytes
@@ -113,15 +111,15 @@ def test_noise_is_standard_normal_and_belongs_to_the_string():
     from scipy import stats
 
     hash_N = np.random.default_rng(0).integers(1 << 64, size=20_000, dtype=np.uint64)
-    first, second = (substrings.noise(hash_N, np.uint64(key)) for key in (1, 2))
+    first, second = (kinds.noise(hash_N, np.uint64(key)) for key in (1, 2))
     assert stats.kstest(first, "norm").pvalue > 1e-3
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
-    np.testing.assert_array_equal(substrings.noise(hash_N[::-1], np.uint64(1)), first[::-1])
+    np.testing.assert_array_equal(kinds.noise(hash_N[::-1], np.uint64(1)), first[::-1])
 
 
 def test_the_deviation_of_the_noise_is_log_normal():
     rng = np.random.default_rng(0)
-    logs = np.log([substrings.draw_sigma(Substrings(), rng) for _ in range(4000)])
+    logs = np.log([kinds.draw_sigma(Substrings(), rng) for _ in range(4000)])
     assert abs(np.mean(logs) - np.log(1e-5)) < 0.2
     assert abs(np.std(logs) - 4) < 0.2
 
@@ -137,7 +135,7 @@ def test_expected_counts_are_those_of_all_segmentations():
         share = np.exp([score_V[path].sum() for path in paths])
         for path, p in zip(paths, share / share.sum(), strict=True):
             np.add.at(wanted, path, count * p)
-    got = lattice.expected_counts(found, count_P, hash_trie.build(tokens), score_V, 3)
+    got = lattice.expected_counts(found, count_P, lattice.build_trie(tokens), score_V, 3)
     np.testing.assert_allclose(got, wanted, atol=1e-12)
 
 
@@ -153,15 +151,15 @@ def segmentations(word, tokens):
 def test_a_trained_unigram_has_exactly_v_entries_and_needs_fewer_tokens():
     counts = counted(*DOCUMENTS)
     words, count_P = counts.words_of([counts.batch(pretokens.split(CUT, DOCUMENTS))])
-    seeds, weight_N = em.seeds(counts, 4000)
+    seeds, weight_N = kinds.unigram_seeds(counts, 4000)
     needed = {}
     for pieces in (700, 1500):
-        tokens, unigram = em.train(UnigramEM(), words, count_P, seeds, weight_N, pieces)
+        tokens, unigram = kinds.train_unigram(UnigramEM(), words, count_P, seeds, weight_N, pieces)
         assert tokens[:256] == BYTES and len(tokens) == len(set(tokens)) == pieces
         np.testing.assert_allclose(np.exp(unigram.score_V).sum(), 1, atol=0.2)
         assert (np.diff(unigram.score_V[256:]) <= 0).all()
         needed[pieces] = len(unigram.segment(pretokens.split(CUT, DOCUMENTS))[0])
-    untrained = substrings.sample(SILENT, counts, 1500, np.random.default_rng(0))[1]
+    untrained = kinds.sample_substrings(SILENT, counts, 1500, np.random.default_rng(0))[1]
     assert needed[1500] < needed[700]
     assert needed[1500] < len(untrained.segment(pretokens.split(CUT, DOCUMENTS))[0])
 
@@ -258,19 +256,18 @@ def test_what_cannot_be_sampled_is_refused():
     queue = Queue(texts, 3)
     with pytest.raises(UsageError, match="all 256 bytes, not 100"):
         sample(Sampling(vocab_size=100), queue, seed=0, step=0)
-    for kinds in ((), ((Substrings(), 0.0),), ((Substrings(), -1.0), (BPE(), 2.0))):
+    for mixed in ((), ((Substrings(), 0.0),), ((Substrings(), -1.0), (BPE(), 2.0))):
         with pytest.raises(UsageError, match="kinds to sample need weights"):
-            sample(Sampling(kinds=kinds), queue, seed=0, step=0)
+            sample(Sampling(kinds=mixed), queue, seed=0, step=0)
 
 
 def test_compiled_and_not_are_the_same(monkeypatch):
     counts = counted(b"the cat and the hat sat in the mat; the cats sat")
     words = pretokens.split(CUT, [b"the cat and the hat sat"])
-    seeds, weight_N = em.seeds(counts, 60)
+    seeds, weight_N = kinds.unigram_seeds(counts, 60)
     count_P = np.arange(1, len(words.start_W))
-    fast = em.train(UnigramEM(), words, count_P, seeds, weight_N, 270)
-    for module in (hash_trie, lattice):
-        monkeypatch.setattr(module, "compiled", lambda function: function)
-    slow = em.train(UnigramEM(), words, count_P, seeds, weight_N, 270)
+    fast = kinds.train_unigram(UnigramEM(), words, count_P, seeds, weight_N, 270)
+    monkeypatch.setattr(lattice, "compiled", lambda function: function)
+    slow = kinds.train_unigram(UnigramEM(), words, count_P, seeds, weight_N, 270)
     assert fast[0] == slow[0]
     np.testing.assert_allclose(fast[1].score_V, slow[1].score_V, rtol=1e-9)

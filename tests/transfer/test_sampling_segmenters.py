@@ -16,14 +16,12 @@ from research.transfer.sampling import (
     Codebook,
     Pretokens,
     SampledTokenizer,
-    codebooks,
-    hash_trie,
+    kinds,
     lattice,
     pretokens,
-    segmenters,
-    train_bpe,
+    sampled_tokenizer,
 )
-from research.transfer.sampling.segmenters import LongestMatch, Merges, Unigram
+from research.transfer.sampling.sampled_tokenizer import LongestMatch, Merges, Unigram
 
 BYTES = [bytes((byte,)) for byte in range(256)]
 CUT = Pretokens()
@@ -87,7 +85,7 @@ def test_the_best_score_may_be_one_without_an_entry(longer, text, seed):
     without = np.arange(255, len(tokens))
     words = pretokens.split(WHOLE, [text] * len(without))
     found = lattice.best_scores(
-        words, hash_trie.build(tokens), unigram.score_V, np.where(without > 255, without, -1)
+        words, lattice.build_trie(tokens), unigram.score_V, np.where(without > 255, without, -1)
     )
     paths = list(segmentations(text, number))
     for score, v in zip(found, without.tolist(), strict=True):
@@ -110,10 +108,10 @@ def test_viterbi_gives_the_ids_of_tokenizers():
 
 def test_merges_give_the_ids_of_tokenizers():
     texts = documents()
-    tokens, merges = train_bpe.bpe(texts[:30], CUT, 1500)
+    tokens, merges = kinds.train_bpe(texts[:30], CUT, 1500)
     ours = SampledTokenizer(tokens, merges, CUT, pieces=1500)
     vocab = {mapped(token): v for v, token in enumerate(tokens)}
-    pairs = [tuple(pair) for pair in train_bpe.model(texts[:30], CUT, 1500)["merges"]]
+    pairs = [tuple(pair) for pair in kinds.bpe_model(texts[:30], CUT, 1500)["merges"]]
     peer = library(tokenizers.models.BPE(vocab, pairs))
     for text, ids in zip(texts, ours.encode(texts), strict=True):
         assert peer.encode(text.decode()).ids == ids.tolist()
@@ -152,8 +150,8 @@ def sampled():
     """One tokenizer of each way to find tokens."""
     longer = [b" the", b" of", b"th", b"the", b"in", b" i", "é".encode(), "日本".encode()]
     tokens, unigram = with_scores(longer)
-    bpe_tokens, merges = train_bpe.bpe(documents()[:5], CUT, 400)
-    book, match = codebooks.sample(Codebook(), 3000, np.random.default_rng(0))
+    bpe_tokens, merges = kinds.train_bpe(documents()[:5], CUT, 400)
+    book, match = kinds.sample_codebook(Codebook(), 3000, np.random.default_rng(0))
     return [
         SampledTokenizer(tokens, unigram, CUT, pieces=300),
         SampledTokenizer(tokens, LongestMatch(tokens), CUT, pieces=len(tokens)),
@@ -221,7 +219,7 @@ def test_fingerprints_tell_tokenizers_apart():
 def test_what_is_no_vocabulary_is_refused():
     for wrong in (BYTES[1:], [*BYTES, b""], [*BYTES, b"a"], [*BYTES, b"ab", b"ab"]):
         with pytest.raises(FreevocabError, match="a vocabulary holds"):
-            hash_trie.build(wrong)
+            lattice.build_trie(wrong)
     tokens, unigram = with_scores([b"th"])
     with pytest.raises(FreevocabError, match="257 entries do not fit a vocabulary of 256"):
         SampledTokenizer(tokens, unigram, CUT, pieces=256)
@@ -232,7 +230,7 @@ def test_what_is_no_vocabulary_is_refused():
 def test_compiled_and_not_are_the_same(monkeypatch):
     texts = [b"the thin one in the middle", b"\xff of \xe6\x97\xa5\xe6\x9c\xac", b""]
     fast = [(one.encode(texts), one.encode_some(texts, 2)) for one in sampled()]
-    for module in (hash_trie, lattice, segmenters):
+    for module in (lattice, sampled_tokenizer):
         monkeypatch.setattr(module, "compiled", lambda function: function)
     sampled.cache_clear()  # tries are built once
     for tokenizer, (all_ids, some_ids) in zip(sampled(), fast, strict=True):
@@ -243,6 +241,6 @@ def test_compiled_and_not_are_the_same(monkeypatch):
 
 
 def test_training_leaves_bytes_that_are_no_text_out():
-    tokens, _ = train_bpe.wordpiece([b"abab abab \xff\xff\xff\xff"] * 9, CUT, 270)
+    tokens, _ = kinds.train_wordpiece([b"abab abab \xff\xff\xff\xff"] * 9, CUT, 270)
     assert b"abab" in tokens and not any(b"\xff\xff" in token for token in tokens)
     assert all(token.decode() for token in tokens[256:])

@@ -12,9 +12,9 @@ from research.errors import UsageError
 from research.testing.tokenizers import english, sentencepiece_model, tokenizer_json
 from research.tokenizers import Pieces
 from research.tokenizers.load import of_json, of_sentencepiece
-from research.transfer import unigramify_words as words
+from research.transfer import unigramify as words
 from research.transfer.unigramify import unigram_json, unigramify
-from research.transfer.unigramify_lp import Rows
+from research.transfer.unigramify_lp import Constraints
 
 # By kind of tokenizer, the least share of pretokens, seen and held out.
 EXPECTED = {"byte-level": (0.995, 0.98), "prefixed": (0.995, 0.98), "wordpiece": (0.999, 0.98)}
@@ -119,7 +119,7 @@ def test_pretokens_of_a_sentencepiece_model():
 
 
 def test_equal_piece_counts_are_no_constraint():
-    rows = Rows()
+    rows = Constraints()
     assert not rows.add(0, np.array([1, 2]), np.array([2, 1]), 5)
     assert len(rows) == 0
     assert rows.add(1, np.array([1, 2, 3]), np.array([3, 4]), 5)
@@ -142,7 +142,7 @@ def test_ties_are_counted(texts):
 def test_the_dual_is_the_program():
     rng = np.random.default_rng(0)
     for _ in range(10):
-        entries, rows, prior_V = 20, Rows(), rng.normal(size=20) * 3
+        entries, rows, prior_V = 20, Constraints(), rng.normal(size=20) * 3
         dense: dict[bytes, tuple[np.ndarray, int]] = {}
         for string in range(30):
             wanted, found = (rng.integers(entries, size=rng.integers(1, 4)) for _ in range(2))

@@ -12,7 +12,7 @@ from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 from research.testing.text import tiny_corpus
-from research.transfer.vectors import SVDConfig, WordVectors, alignment, cooccurrence, fasttext_file
+from research.transfer.vectors import SVDConfig, WordVectors, cooccurrence, fasttext
 from research.transfer.vectors import words as word_vectors
 
 
@@ -156,15 +156,15 @@ def vec_file(path, lines, header=None):
 def test_a_fasttext_file_plain_and_zipped(tmp_path):
     lines = ["the 1.5 -2", "naïve 0 3e-1", "the 9 9", "zero 0 0", "odd\u00a0one 4 5"]
     path = vec_file(tmp_path / "a.vec", lines)
-    made = fasttext_file.read(path)
+    made = fasttext.read(path)
     assert made.words == ["the", "naïve", "odd\u00a0one"]
     np.testing.assert_allclose(made.vectors_WxK, [[1.5, -2], [0, 0.3], [4, 5]])
     np.testing.assert_allclose(made.weights_W, [1, 1 / 2, 1 / 5])
     zipped = tmp_path / "a.vec.gz"
     zipped.write_bytes(gzip.compress(path.read_bytes()))
-    again = fasttext_file.read(zipped)
+    again = fasttext.read(zipped)
     assert again.words == made.words and np.array_equal(again.vectors_WxK, made.vectors_WxK)
-    assert fasttext_file.read(path, max_words=1).words == ["the"]
+    assert fasttext.read(path, max_words=1).words == ["the"]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_fasttext_file_plain_and_zipped(tmp_path):
 )
 def test_a_damaged_vector_file_is_one_line(tmp_path, lines, header, message):
     with pytest.raises(FreevocabError, match=message):
-        fasttext_file.read(vec_file(tmp_path / "a.vec", lines, header))
+        fasttext.read(vec_file(tmp_path / "a.vec", lines, header))
 
 
 def test_a_cut_gzip_file_and_a_missing_one(tmp_path):
@@ -188,19 +188,19 @@ def test_a_cut_gzip_file_and_a_missing_one(tmp_path):
     path = vec_file(tmp_path / "a.vec", lines)
     (tmp_path / "b.gz").write_bytes(gzip.compress(path.read_bytes())[:-200])
     with pytest.raises(FreevocabError, match="damaged gzip file"):
-        fasttext_file.read(tmp_path / "b.gz")
+        fasttext.read(tmp_path / "b.gz")
     with pytest.raises(FreevocabError, match="cannot read .*none.vec: No such file"):
-        fasttext_file.read(tmp_path / "none.vec")
+        fasttext.read(tmp_path / "none.vec")
 
 
 def test_procrustes_recovers_a_rotation():
     rng = np.random.default_rng(0)
     rotation = np.linalg.qr(rng.normal(size=(30, 30)))[0]
     points = rng.normal(size=(200, 30)).astype(np.float32)
-    found = alignment.procrustes(points, points @ rotation)
+    found = word_vectors.procrustes(points, points @ rotation)
     np.testing.assert_allclose(found, rotation, atol=1e-5)
     noisy = points @ rotation + 0.3 * rng.normal(size=points.shape)
-    found = alignment.procrustes(points, noisy)
+    found = word_vectors.procrustes(points, noisy)
     np.testing.assert_allclose(found @ found.T, np.eye(30), atol=1e-10)
     best = np.linalg.norm(points @ found - noisy)
     for _ in range(20):
@@ -220,19 +220,19 @@ def test_two_languages_are_brought_into_one_space(turned):
                          weights)  # fmt: skip
     pairs = [(f"Word{i}", f"wort{i}") for i in range(40)] + [("two words", "Wort1")]
     pairs = [(b, a) for a, b in pairs] if turned else pairs
-    aligned = alignment.align(english, german, pairs)
+    aligned = word_vectors.align(english, german, pairs)
     np.testing.assert_allclose(aligned.vectors_WxK, vectors, atol=1e-5)
     with pytest.raises(UsageError, match="only 5 pairs of the dictionary"):
-        alignment.align(english, german, pairs[:5])
+        word_vectors.align(english, german, pairs[:5])
     narrow = german._replace(vectors_WxK=vectors[:, :4])
     with pytest.raises(UsageError, match="vectors of 6 and 4 numbers"):
-        alignment.align(english, narrow, pairs)
+        word_vectors.align(english, narrow, pairs)
 
 
 def test_a_dictionary_file(tmp_path):
     path = tmp_path / "german.txt"
     path.write_text("free\tfrei\n\nfree of charge\tumsonst\r\n", encoding="utf-8")
-    assert alignment.read_dictionary(path) == [("free", "frei"), ("free of charge", "umsonst")]
+    assert word_vectors.read_dictionary(path) == [("free", "frei"), ("free of charge", "umsonst")]
     for content, message in (
         (b"free\tfrei\nno tab\n", "line 2: expected two words with a tab between"),
         (b"a\tb\tc\n", "line 1: expected two words"),
@@ -241,6 +241,6 @@ def test_a_dictionary_file(tmp_path):
     ):
         path.write_bytes(content)
         with pytest.raises(FreevocabError, match=message):
-            alignment.read_dictionary(path)
+            word_vectors.read_dictionary(path)
     with pytest.raises(FreevocabError, match="cannot read .*none.txt: No such file"):
-        alignment.read_dictionary(tmp_path / "none.txt")
+        word_vectors.read_dictionary(tmp_path / "none.txt")

@@ -12,7 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from research.models import language_model
 from research.testing.models import tiny_config
 from research.vocabularies import cross_entropy
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 BATCH, LENGTH, WIDTH, ROWS, REAL = 2, 7, 8, 24, 21
 
@@ -31,7 +31,7 @@ def plain_losses(table, x_BxLxD, targets_BxL, vocab_size=REAL):
 
 def case(seed=0, bias=True):
     keys = jax.random.split(jax.random.key(seed), 5)
-    table = Table(
+    table = EmbeddingTable(
         jax.random.normal(keys[0], (ROWS, WIDTH)),
         None,
         jax.random.normal(keys[1], (ROWS,)) if bias else None,
@@ -102,9 +102,9 @@ def test_a_table_of_its_own_for_every_sequence():
     table, x_BxLxD, targets_BxL, _ = case(bias=False)
     tables_BxVxD = jnp.stack([table.input_VxD, table.input_VxD[::-1]])
     losses = cross_entropy.token_losses(
-        Table(tables_BxVxD), x_BxLxD, targets_BxL, vocab_size=ROWS, chunk_size=3
+        EmbeddingTable(tables_BxVxD), x_BxLxD, targets_BxL, vocab_size=ROWS, chunk_size=3
     )
-    want = plain_losses(Table(table.input_VxD[::-1]), x_BxLxD, targets_BxL, ROWS)
+    want = plain_losses(EmbeddingTable(table.input_VxD[::-1]), x_BxLxD, targets_BxL, ROWS)
     np.testing.assert_allclose(losses.nats_BxL[1], want.nats_BxL[1], atol=1e-5)
 
 

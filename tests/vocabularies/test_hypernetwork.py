@@ -12,7 +12,7 @@ from research.tokenizers import Pieces
 from research.training import estimate
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, network, packing
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 D, SOURCE, SLOTS = 16, 50, 3
 
@@ -21,7 +21,7 @@ def source(tied=False, bias=False):
     rng = np.random.default_rng(0)
     rows = [(0.3 + rng.standard_normal((SOURCE, D)) / 4).astype(np.float32) for _ in range(2)]
     bias_V = rng.standard_normal(SOURCE).astype(np.float32) if bias else None
-    return Table(rows[0], None if tied else rows[1], bias_V)
+    return EmbeddingTable(rows[0], None if tied else rows[1], bias_V)
 
 
 def some_pieces(counts, seed=0):
@@ -63,7 +63,7 @@ def test_untrained_the_residual_form_is_the_mean_of_the_pieces(variant):
     pieces = some_pieces(COUNTS)
     params = hypernetwork.init(jax.random.key(0), config, table)
     made = hypernetwork.predict(params, config, table, pieces)
-    for name in Table._fields:
+    for name in EmbeddingTable._fields:
         theirs, ours = getattr(table, name), getattr(made, name)
         assert (theirs is None) == (ours is None)
         if theirs is not None:

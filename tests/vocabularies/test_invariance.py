@@ -12,7 +12,7 @@ from research import vocabularies
 from research.models import language_model
 from research.testing.models import tiny_model
 from research.vocabularies import permuted
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 VOCAB = 34  # 32 symbols, BOS, EOS
 DRAWING = ("gaussian", "sphere", "hypercube", "orthogonal", "dual", "permuted")
@@ -59,9 +59,9 @@ def test_permuting_ids_and_rows_together_permutes_the_logits(kind):
     table = vocabulary.table(params["vocabulary"], ids, KEYS, rows=40, vocab_size=VOCAB)
     everything = jnp.broadcast_to(jnp.arange(40, dtype=jnp.int32), (2, 40))
     rows = vocabulary.embed(table, everything)
-    shared = Table(rows[0] if kind == "learned" else rows)
+    shared = EmbeddingTable(rows[0] if kind == "learned" else rows)
     old_place = np.argsort(new)
-    moved = Table(jnp.take(shared.input_VxD, old_place, axis=-2))
+    moved = EmbeddingTable(jnp.take(shared.input_VxD, old_place, axis=-2))
     want = np.asarray(compiled_logits(params, config, ids, table=shared))
     got = np.asarray(compiled_logits(params, config, new[ids], table=moved))
     np.testing.assert_allclose(got[:, :, new], want, atol=2e-6)
@@ -96,7 +96,7 @@ def test_draws_cannot_tell_one_naming_from_another(kind):
     ids, new = ids_of(4, (6,)), renaming(4)
     here = first_symbol_scores(params, config, ids, vocabularies.sequence_keys(0, 512))
     there = first_symbol_scores(params, config, new[ids], vocabularies.sequence_keys(1, 512))
-    assert len(np.unique(here)) > 100 or kind == "hypercube"
+    assert len(np.unique(here)) > 500  # every sequence has a draw of its own
     assert scipy.stats.ks_2samp(here, there).pvalue > 1e-3
 
 
@@ -113,7 +113,9 @@ def test_the_two_sample_test_has_power():
         table = vocabulary.table(params["vocabulary"], many, keys, rows=40, vocab_size=VOCAB)
         rows = np.asarray(table.rows_BxVxD).copy()
         rows[:, 4] = learned_row  # one id has a row of its own
-        log_p = jax.nn.log_softmax(compiled_logits(params, config, many, table=Table(rows))[:, -1])
+        log_p = jax.nn.log_softmax(
+            compiled_logits(params, config, many, table=EmbeddingTable(rows))[:, -1]
+        )
         return np.asarray(log_p[:, ids[0]])
 
     ids = ids.copy()

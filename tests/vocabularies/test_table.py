@@ -7,44 +7,48 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from research.vocabularies import learned
-from research.vocabularies.table import Table, embed, readout
+from research.vocabularies.protocol import EmbeddingTable, embed, readout
 
 ROWS_VxD = jax.random.normal(jax.random.key(0), (12, 4))
 IDS = jnp.asarray([[0, 11, 3], [5, 5, 7]])
 
 
 def test_embed_looks_up_rows():
-    np.testing.assert_array_equal(embed(Table(ROWS_VxD), IDS), np.asarray(ROWS_VxD)[IDS])
-    np.testing.assert_array_equal(embed(Table(ROWS_VxD), IDS[0]), np.asarray(ROWS_VxD)[IDS[0]])
-    assert np.isnan(embed(Table(ROWS_VxD), jnp.asarray([[12]]))).all()
+    np.testing.assert_array_equal(embed(EmbeddingTable(ROWS_VxD), IDS), np.asarray(ROWS_VxD)[IDS])
+    np.testing.assert_array_equal(
+        embed(EmbeddingTable(ROWS_VxD), IDS[0]), np.asarray(ROWS_VxD)[IDS[0]]
+    )
+    assert np.isnan(embed(EmbeddingTable(ROWS_VxD), jnp.asarray([[12]]))).all()
 
 
 def test_readout_uses_the_output_rows_and_the_bias():
     x_BxLxD = jax.random.normal(jax.random.key(1), (2, 3, 4))
-    tied = readout(Table(ROWS_VxD), x_BxLxD)
+    tied = readout(EmbeddingTable(ROWS_VxD), x_BxLxD)
     np.testing.assert_allclose(tied, np.asarray(x_BxLxD) @ np.asarray(ROWS_VxD).T, atol=1e-6)
     bias_V = jnp.arange(12.0)
-    untied = readout(Table(ROWS_VxD, 2 * ROWS_VxD, bias_V), x_BxLxD)
+    untied = readout(EmbeddingTable(ROWS_VxD, 2 * ROWS_VxD, bias_V), x_BxLxD)
     np.testing.assert_allclose(untied, 2 * tied + bias_V[None, None], atol=1e-5)
-    np.testing.assert_allclose(readout(Table(ROWS_VxD), x_BxLxD[:, 0]), tied[:, 0], atol=1e-6)
-    narrow = readout(Table(ROWS_VxD), x_BxLxD.astype(jnp.bfloat16))
+    np.testing.assert_allclose(
+        readout(EmbeddingTable(ROWS_VxD), x_BxLxD[:, 0]), tied[:, 0], atol=1e-6
+    )
+    narrow = readout(EmbeddingTable(ROWS_VxD), x_BxLxD.astype(jnp.bfloat16))
     assert narrow.dtype == jnp.float32
     np.testing.assert_allclose(narrow, tied, atol=0.1)
 
 
 def test_a_table_per_sequence():
-    tables = Table(jnp.stack([ROWS_VxD, -ROWS_VxD]))
+    tables = EmbeddingTable(jnp.stack([ROWS_VxD, -ROWS_VxD]))
     vectors = embed(tables, IDS)
     np.testing.assert_array_equal(vectors[0], np.asarray(ROWS_VxD)[IDS[0]])
     np.testing.assert_array_equal(vectors[1], -np.asarray(ROWS_VxD)[IDS[1]])
     logits = readout(tables, vectors)
-    np.testing.assert_allclose(logits[1], readout(Table(-ROWS_VxD), vectors)[1], atol=1e-6)
+    np.testing.assert_allclose(logits[1], readout(EmbeddingTable(-ROWS_VxD), vectors)[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_learned_tables(tied):
     params = learned.init(jax.random.key(0), 512, 64, tied=tied)
-    assert sorted(params) == ["input_VxD"] if tied else ["input_VxD", "output_VxD"]
+    assert sorted(params) == (["input_VxD"] if tied else ["input_VxD", "output_VxD"])
     for rows in params.values():
         assert rows.shape == (512, 64) and rows.dtype == jnp.float32
         assert float(jnp.std(rows)) == pytest.approx(1 / 8, rel=0.05)
@@ -63,7 +67,7 @@ def test_lookup_in_a_sharded_table_moves_no_rows():
     slope_BxLxD = jax.random.normal(jax.random.key(2), (4, 6, 8))
 
     def both(rows_VxD, ids_BxL, slope_BxLxD):
-        vectors, back = jax.vjp(lambda rows: embed(Table(rows), ids_BxL), rows_VxD)
+        vectors, back = jax.vjp(lambda rows: embed(EmbeddingTable(rows), ids_BxL), rows_VxD)
         return vectors, back(slope_BxLxD)[0]
 
     sharded = jax.jit(both, out_shardings=(by_batch, by_rows))

@@ -25,7 +25,7 @@ from research.models import positions
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.vocabularies import learned
-from research.vocabularies.table import Table, embed, readout
+from research.vocabularies.protocol import EmbeddingTable, embed, readout
 
 _ACTIVATIONS = {"gelu": jax.nn.gelu, "silu": jax.nn.silu, "relu": jax.nn.relu}
 VERSION = 2  # of the rounding: files made with another one are refused
@@ -41,7 +41,7 @@ class StepWeights(NamedTuple):
       final_norm: {'scale': [D]}.
     """
 
-    table: Table
+    table: EmbeddingTable
     layers: tuple[dict[str, Any], ...]
     final_norm: dict[str, jax.Array]
 
@@ -83,7 +83,9 @@ def prepare(params: dict[str, Any], config: LanguageModelConfig, symbols: tuple)
     dtype = jnp.dtype(trunk.dtype)
     chosen = jnp.asarray(symbols, jnp.int32)
     bias_A = None if table.bias_V is None else table.bias_V[chosen]
-    narrow = Table(table.input_VxD.astype(dtype), table.readout_VxD[chosen].astype(dtype), bias_A)
+    narrow = EmbeddingTable(
+        table.input_VxD.astype(dtype), table.readout_VxD[chosen].astype(dtype), bias_A
+    )
     layers = []
     for number in range(trunk.num_layers):
         layer = jax.tree.map(lambda x: x[number], params["trunk"]["layers"])  # noqa: B023

@@ -13,7 +13,7 @@ from research.models.language_model import LanguageModelConfig
 from research.models.pretrained.defaults import DEFAULTS
 from research.models.rotary import KINDS, RotaryScaling
 from research.models.sizes import TrunkConfig
-from research.vocabularies.learned import Learned
+from research.vocabularies.learned import LearnedEmbedding
 
 ACTIVATIONS = {
     "gelu": "gelu_erf",
@@ -59,7 +59,7 @@ def language_model_config(raw: Mapping[str, Any]) -> LanguageModelConfig:
             trunk,
             vocab_size=rows,
             padded_vocab_size=rows,
-            vocabulary=Learned(
+            vocabulary=LearnedEmbedding(
                 tied=bool(get("tie_word_embeddings")),
                 softcap=get("final_logit_softcapping") if family == "gemma2" else None,
                 bias=family in MASKED,

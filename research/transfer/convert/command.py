@@ -27,7 +27,7 @@ from research.transfer.convert.predicted import Predicted
 from research.transfer.convert.progress import Progress
 from research.transfer.convert.request import Request
 from research.transfer.convert.trunk import TrunkChange
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 Say = Callable[[str], None]
 
@@ -91,7 +91,7 @@ def _open_base(asked: Request) -> folder.Source:
     return folder.open_source(asked.base)
 
 
-def _table(source: folder.Source) -> Table:
+def _table(source: folder.Source) -> EmbeddingTable:
     return families.read_table(source.layout, source.checkpoint, source.tokenizer)
 
 

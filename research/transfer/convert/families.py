@@ -13,7 +13,7 @@ import numpy as np
 from research.errors import FreevocabError, UsageError
 from research.models.pretrained.shards import Checkpoint, Tensor
 from research.tokenizers import Tokenizer
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 class Family(NamedTuple):
@@ -180,7 +180,7 @@ def check_tokenizer(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer)
         )
 
 
-def read_table(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer) -> Table:
+def read_table(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer) -> EmbeddingTable:
     """The model's table as float32 numpy arrays of one row for each of the tokenizer's ids.
 
     Padding rows are left out. Special tokens beyond the last row (people add some without making
@@ -203,7 +203,7 @@ def read_table(where: Layout, checkpoint: Checkpoint, tokenizer: Tokenizer) -> T
         more = np.broadcast_to(mean, (size - len(array), *array.shape[1:]))
         return np.concatenate([array, more]) if len(more) else array
 
-    return Table(read(where.inputs), read(where.outputs), read(where.biases[:1]))
+    return EmbeddingTable(read(where.inputs), read(where.outputs), read(where.biases[:1]))
 
 
 def _has_head(config: dict[str, Any]) -> bool:

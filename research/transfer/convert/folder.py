@@ -27,7 +27,7 @@ from research.transfer.convert.families import Layout
 from research.transfer.convert.request import Request
 from research.transfer.convert.trunk import TrunkChange
 from research.transfer.matching import Match
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 LICENCES = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
@@ -152,7 +152,7 @@ def write(
     directory: Path,
     source: Source,
     new: Target,
-    table: Table,
+    table: EmbeddingTable,
     progress: Callable[[int], None],
     trunk: TrunkChange | None = None,
 ) -> None:

@@ -7,12 +7,13 @@ from research.corpora.splits import SPLITS
 from research.tokenizers import Tokenizer
 from research.transfer import methods
 from research.transfer.convert import families, folder
-from research.transfer.convert.request import HYPERNETWORK, Request
+from research.transfer.convert.request import Request
 from research.transfer.matching import Match
-from research.transfer.vectors import alignment, fasttext_file
-from research.vocabularies.table import Table
+from research.transfer.methods.auxiliary import Auxiliary, Donor
+from research.transfer.vectors import fasttext, words
+from research.vocabularies.protocol import EmbeddingTable
 
-Prepared = Callable[[Table, Tokenizer, Tokenizer, Match], Table]
+Prepared = Callable[[EmbeddingTable, Tokenizer, Tokenizer, Match], EmbeddingTable]
 
 
 class Text:
@@ -30,7 +31,7 @@ class Text:
             yield from self._corpus.documents(split)
 
 
-def prepare(asked: Request, base: tuple[Table, Tokenizer] | None = None) -> Prepared:
+def prepare(asked: Request, base: tuple[EmbeddingTable, Tokenizer] | None = None) -> Prepared:
     """Opens what the method needs, so that it fails before anything else is done.
 
     Args:
@@ -40,35 +41,37 @@ def prepare(asked: Request, base: tuple[Table, Tokenizer] | None = None) -> Prep
       UsageError: a glob without files, a donor that is no checkpoint.
       FreevocabError: a file that is damaged.
     """
-    if asked.method == HYPERNETWORK:
+    if asked.method == methods.HYPERNETWORK:
         from research.transfer.convert.predicted import Predicted
 
         return Predicted(asked, base)
     method = methods.make(asked.exact_method, auxiliary(asked))
 
-    def prepared(table: Table, source: Tokenizer, target: Tokenizer, match: Match) -> Table:
+    def prepared(
+        table: EmbeddingTable, source: Tokenizer, target: Tokenizer, match: Match
+    ) -> EmbeddingTable:
         return method(table, source, target, match=match, seed=asked.seed)
 
     return prepared
 
 
-def auxiliary(asked: Request) -> methods.Auxiliary:
+def auxiliary(asked: Request) -> Auxiliary:
     """What the flags name, opened."""
     read = {
-        "vectors": fasttext_file.read,
-        "source_vectors": fasttext_file.read,
+        "vectors": fasttext.read,
+        "source_vectors": fasttext.read,
         "aux_text": Text,
         "source_aux_text": Text,
-        "dictionary": alignment.read_dictionary,
+        "dictionary": words.read_dictionary,
         "donor": _donor,
     }
     given = {name: getattr(asked, name) for name in read}
-    return methods.Auxiliary(**{
+    return Auxiliary(**{
         name: read[name](value) for name, value in given.items() if value
     })  # fmt: skip
 
 
-def _donor(directory: str) -> methods.Donor:
+def _donor(directory: str) -> Donor:
     source = folder.open_source(directory)
     table = families.read_table(source.layout, source.checkpoint, source.tokenizer)
-    return methods.Donor(table, source.tokenizer)
+    return Donor(table, source.tokenizer)

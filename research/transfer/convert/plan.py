@@ -10,16 +10,10 @@ from research.tokenizers import Tokenizer
 from research.training.metrics import quantity
 from research.transfer.convert import special_ids
 from research.transfer.matching import Match
+from research.transfer.methods import METHODS
 
-# Rough, of two cores: what a program can copy, and rows that a method finds in a second, at
-# width 768. Only an order of magnitude is promised.
+# Rough, of two cores: what a program can copy. Only an order of magnitude is promised.
 COPIED_PER_SECOND = 3e8
-ROWS_PER_SECOND = {
-    "random": 1e6, "mean": 1e6, "overlap": 1e6, "fvt": 3e5, "byte-fvt": 3e5,
-    "wechsel": 2e3, "focus": 3e3, "ofa": 2e3, "ofa-aux": 2e3, "omp": 3e2, "omp-aux": 3e2,
-    "hypernetwork": 5e2,
-}  # fmt: skip
-PLAIN = ("random", "mean", "overlap", "fvt", "byte-fvt", "hypernetwork")
 PROGRAM_BYTES = 400e6  # Python, numpy and JAX themselves
 
 
@@ -73,14 +67,14 @@ class Plan:
         """Bytes, roughly: both tables in float32, the method's copies of each, a changed trunk."""
         tables = 1 if self.tied else 2
         sizes = self.source["size"] + self.target["size"]
-        copies = 2 if self.method in PLAIN else 4
+        copies = METHODS[self.method].table_copies
         trunk = 4.0 * self.parameters if self.trunk else 0.0
         return PROGRAM_BYTES + copies * 4.0 * tables * self.d_model * sizes + trunk
 
     @property
     def seconds(self) -> float:
         """Very roughly."""
-        rate = ROWS_PER_SECOND[self.method] * 768 / self.d_model
+        rate = METHODS[self.method].rows_per_second * 768 / self.d_model
         return 5 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
 
 

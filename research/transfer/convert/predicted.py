@@ -4,10 +4,13 @@ from typing import Any
 
 from research.errors import UsageError
 from research.tokenizers import Tokenizer
+from research.transfer import methods
 from research.transfer.convert.request import Request
-from research.transfer.hypernet import hypernetwork_file, prediction
+from research.transfer.hypernet import hypernetwork_file
 from research.transfer.matching import Match
-from research.vocabularies.table import Table
+from research.transfer.methods.auxiliary import Auxiliary
+from research.transfer.methods.hypernetwork import Network
+from research.vocabularies.protocol import EmbeddingTable
 
 
 class Predicted:
@@ -26,7 +29,7 @@ class Predicted:
       FreevocabError: if it is damaged.
     """
 
-    def __init__(self, asked: Request, base: tuple[Table, Tokenizer] | None = None):
+    def __init__(self, asked: Request, base: tuple[EmbeddingTable, Tokenizer] | None = None):
         self._asked, self._saved = asked, hypernetwork_file.load(asked.hypernetwork)
         self._base = base
         self._trained_with = self._saved.meta["source"]["trunk"]
@@ -59,7 +62,7 @@ class Predicted:
         same = trained is None or trained["fingerprint"] == target.fingerprint()
         return "" if same else trained["name"]
 
-    def notes(self, table: Table, source: Tokenizer, target: Tokenizer) -> list[str]:
+    def notes(self, table: EmbeddingTable, source: Tokenizer, target: Tokenizer) -> list[str]:
         """What to know of the network and this model.
 
         Raises:
@@ -105,19 +108,19 @@ class Predicted:
             "--task-vector"
         )
 
-    def __call__(self, table: Table, source: Tokenizer, target: Tokenizer, match: Match) -> Table:
+    def __call__(
+        self, table: EmbeddingTable, source: Tokenizer, target: Tokenizer, match: Match
+    ) -> EmbeddingTable:
         """The new table, special rows as in every method."""
-        return prediction.table_for(
+        network = Network(
             self._saved.params,
             self._saved.config,
-            table if self._base is None else self._base[0],
-            source,
-            target,
-            match=match,
             copy_overlap=self._asked.copy_overlap,
             language=self._language,
-            kept=table,
+            base=None if self._base is None else self._base[0],
         )
+        auxiliary = Auxiliary(hypernetwork=network)
+        return methods.make(methods.HYPERNETWORK, auxiliary)(table, source, target, match=match)
 
 
 def _language(asked: Request, languages: list[str]) -> int:

@@ -8,11 +8,10 @@ from pathlib import Path
 from research import corpora
 from research.errors import UsageError, flag
 from research.files import check_out, shown
-from research.transfer import methods
 from research.transfer.convert.card import RECORD
+from research.transfer.methods import HYPERNETWORK, METHODS
+from research.transfer.methods.auxiliary import Auxiliary
 
-HYPERNETWORK = "hypernetwork"
-METHODS = (*methods.METHODS, HYPERNETWORK)
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -108,8 +107,8 @@ def check(request: Request) -> None:
         useless = [flag(one) for one, value in given.items() if value]
     else:
         # What the files hold does not matter here.
-        auxiliary = methods.Auxiliary(**{one: value or None for one, value in given.items()})
-        methods.method(name).check(name, auxiliary, ())
+        auxiliary = Auxiliary(**{one: value or None for one, value in given.items()})
+        METHODS[name].check(name, auxiliary, ())
         default = {one.name: one.default for one in dataclasses.fields(request)}
         useless = [flag(one) for one in _OF_HYPERNETWORK if getattr(request, one) != default[one]]
     if useless:

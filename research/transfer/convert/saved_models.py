@@ -42,7 +42,7 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
     from research.files import write_json, write_text
     from research.models import language_model, saved
     from research.vocabularies import learned
-    from research.vocabularies.table import Table
+    from research.vocabularies.protocol import EmbeddingTable
 
     if not target_files.is_codec(asked.tokenizer):
         raise UsageError(
@@ -64,7 +64,7 @@ def transfer(asked: Request, *, dry_run: bool, say: Callable[[str], None]) -> No
     new_config = dataclasses.replace(
         config, vocab_size=target.vocab_size, padded_vocab_size=None, bos=None, eos=None
     )
-    old = Table(*(
+    old = EmbeddingTable(*(
         None if one is None else np.asarray(one)[: source.vocab_size]
         for one in learned.table(params["vocabulary"])
     ))  # fmt: skip

@@ -11,7 +11,7 @@ from research.models.pretrained.shards import PIECE_BYTES, Checkpoint, Entry, Te
 from research.transfer.convert import positions
 from research.transfer.convert.families import Layout
 from research.transfer.convert.trunk import TrunkChange
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 
@@ -19,7 +19,7 @@ FLOATS = ("F64", "F32", "F16", "BF16")
 def entries(
     where: Layout,
     checkpoint: Checkpoint,
-    table: Table,
+    table: EmbeddingTable,
     *,
     padding: tuple[int, int] | None = None,
     dtype: np.dtype | None = None,

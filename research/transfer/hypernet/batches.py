@@ -5,7 +5,7 @@ table needs no reordering on the devices, and stays where it was made.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,31 +13,29 @@ import numpy as np
 from research.errors import UsageError
 from research.tokenizers import Pieces, Tokenizer
 from research.transfer.hypernet import alm
-from research.transfer.hypernet.objective_config import Objective
+from research.transfer.hypernet.loss import HypernetLossConfig
 from research.vocabularies.hypernetwork import packing
 from research.vocabularies.hypernetwork.packing import Layout
 
 Batch = dict[str, np.ndarray]
 _STREAM = 0xD0C
+_IDENTITY_STREAM = 0x1D
 _SUBSTITUTES = {"bos": ("cls", "eos"), "eos": ("sep", "bos"), "mask": ()}
 _AHEAD = 64  # bytes of text that the teacher sees beyond what the student covers
 
 
 @dataclasses.dataclass(frozen=True)
-class StepBatches:
-    """Makes batches for one source model; see `make`.
-
-    Attributes:
-      source: the source model's tokenizer.
-      objective: which rows and which teacher's arrays are wanted.
-      masked: the model predicts hidden ids from both sides.
-      seed: decides what is drawn here.
-    """
+class HypernetBatches:
+    """Makes batches for one source model; see `make`."""
 
     source: Tokenizer
-    objective: Objective
+    """The source model's tokenizer."""
+    loss: HypernetLossConfig
+    """Which rows it sees, and whether it needs the teacher's arrays."""
     masked: bool = False
+    """The model predicts hidden ids from both sides."""
     seed: int = 0
+    """Of the rows and the hidden ids."""
 
     def chosen(self, drawn: Any, step: int) -> "Chosen":
         """The tokens of a step that get a row, and their pieces.
@@ -64,7 +62,7 @@ class StepBatches:
             np.concatenate([pieces.start_T, start_S]),
         )
         copies_M = np.full(len(ids_M), -1, np.int32)
-        if self.objective.copy_overlap:
+        if self.loss.copy_overlap:
             single_M = pieces.counts_T == 1
             copies_M[single_M] = pieces.ids_N[pieces.start_T[:-1][single_M]]
         return Chosen(
@@ -93,9 +91,9 @@ class StepBatches:
           UsageError: see `chosen`; or what the batch needs does not fit the layout.
         """
         chosen = self.chosen(drawn, step)
-        kept_T = packing.kept(layout, chosen.pieces.counts_T, chosen.needed_T)
-        if not kept_T.all():
-            chosen = chosen.take(np.flatnonzero(kept_T))
+        fits_T = packing.kept(layout, chosen.pieces.counts_T, chosen.needed_T)
+        if not fits_T.all():
+            chosen = chosen.take(np.flatnonzero(fits_T))
         packed, row_T = packing.pack(chosen.pieces, layout)
         shape = (layout.groups, layout.rows // layout.groups)
         copies_R = np.full(layout.rows, -1, np.int32)
@@ -109,21 +107,21 @@ class StepBatches:
         text = self._hidden(drawn, step) if self.masked else drawn.batch
         batch |= {name: row_V[text[name]] for name in ("inputs_BxL", "targets_BxL")}
         batch["weights_BxL"] = text["weights_BxL"]
-        if self.objective.distils:
+        if self.loss.distils:
             batch |= _teacher(self.source, drawn)
         return batch
 
     def _sampled(self, ordinary_V, used_V, step) -> tuple[np.ndarray, np.ndarray]:
         """Ordinary ids with a row, and the logarithm of each one's chance to have one."""
         ids_M = np.flatnonzero(ordinary_V)
-        wanted = self.objective.sampled_rows
-        if not wanted or wanted >= len(ids_M):
+        rows = self.loss.sampled_rows
+        if not rows or rows >= len(ids_M):
             return ids_M, np.zeros(len(ids_M))
         used_U, rest_M = np.flatnonzero(used_V), np.flatnonzero(ordinary_V & ~used_V)
-        more = wanted - len(used_U)
+        more = rows - len(used_U)
         if more < 0:
             raise UsageError(
-                f"a batch has {len(used_U)} different entries, sampled_rows is {wanted}: raise it"
+                f"a batch has {len(used_U)} different entries, sampled_rows is {rows}: raise it"
             )
         drawn_M = np.random.default_rng([self.seed, step, _STREAM]).permutation(rest_M)[:more]
         log_share = np.log(max(more, 1) / max(len(rest_M), 1))
@@ -138,7 +136,7 @@ class StepBatches:
             [np.zeros((len(ids_BxL), 1), bool), drawn.batch["weights_BxL"][:, :-1] > 0], axis=1
         )
         real_BxL &= ~np.asarray(tokenizer.special_V, bool)[ids_BxL]
-        hidden_BxL = real_BxL & (rng.random(ids_BxL.shape) < self.objective.masked_share)
+        hidden_BxL = real_BxL & (rng.random(ids_BxL.shape) < self.loss.masked_share)
         return {
             "inputs_BxL": np.where(hidden_BxL, tokenizer.roles["mask"], ids_BxL),
             "targets_BxL": ids_BxL,
@@ -147,26 +145,44 @@ class StepBatches:
 
 
 class Chosen(NamedTuple):
-    """Tokens that get a row.
-
-    Attributes:
-      ids_T: int64, of the step's tokenizer.
-      pieces: of the source; a special token's is the source's special token.
-      copies_T: int32, the source's id whose row is copied; -1: the row is predicted.
-      log_share_T: ln of the chance that the token got a row.
-      needed_T: it occurs in the batch.
-    """
+    """Tokens that get a row."""
 
     ids_T: np.ndarray
+    """Int64, of the step's tokenizer."""
     pieces: Pieces
+    """Of the source; a special token's is the source's special token."""
     copies_T: np.ndarray
+    """Int32, the source's id whose row is copied; -1: the row is predicted."""
     log_share_T: np.ndarray
+    """Ln of the chance that the token got a row."""
     needed_T: np.ndarray
+    """It occurs in the batch."""
 
     def take(self, tokens_M: np.ndarray) -> "Chosen":
         """Some of the tokens."""
         return Chosen(*(part.take(tokens_M) if isinstance(part, Pieces) else part[tokens_M]
                         for part in self))  # fmt: skip
+
+
+def identity_layout(tokens: int, groups: int) -> Layout:
+    """One slot a token; `tokens` rounded up to equal groups."""
+    return Layout(groups, (1,), (-(-tokens // groups),), 1)
+
+
+def identity_batches(vocab_size: int, layout: Layout, seed: int) -> Callable[[int], Batch]:
+    """step -> random ids of the source, one a token, packed: for the first stage."""
+
+    def batch_fn(step: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([seed, step, _IDENTITY_STREAM])
+        shape = (layout.groups, layout.slots)
+        return packing.Packed(
+            rng.integers(0, vocab_size, shape).astype(np.int32),
+            np.ones(shape, np.int32),
+            np.zeros((layout.groups, layout.tails), np.int32),
+            np.full((layout.groups, layout.tails), layout.slots, np.int32),
+        )._asdict()
+
+    return batch_fn
 
 
 def special_rows(source: Tokenizer, target: Tokenizer, masked: bool) -> Mapping[int, int]:
@@ -175,15 +191,15 @@ def special_rows(source: Tokenizer, target: Tokenizer, masked: bool) -> Mapping[
     Raises:
       UsageError: if the target has no BOS or EOS (or mask, if `masked`), or the source no match.
     """
-    found = {}
+    source_ids: dict[int, int] = {}
     for role in ("bos", "eos", *(["mask"] if masked else [])):
         if role not in target.roles:
             raise UsageError(f"the tokenizer {target.name} has no {role} token, which texts need")
         like = [name for name in (role, *_SUBSTITUTES[role]) if name in source.roles]
         if not like:
             raise UsageError(f"the model's tokenizer has no {role} token and none like it")
-        found.setdefault(target.roles[role], source.roles[like[0]])
-    return found
+        source_ids.setdefault(target.roles[role], source.roles[like[0]])
+    return source_ids
 
 
 def _teacher(source: Tokenizer, drawn: Any) -> Batch:

@@ -25,7 +25,7 @@ from research.transfer.source_model import SourceModel, digest
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig
 from research.vocabularies.hypernetwork.config import from_dict
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 _KIND = Kind("hypernetwork", version=1)
 DESCRIPTION = _KIND.description
@@ -33,17 +33,15 @@ _PARAMS, _TRUNK = "params.safetensors", "trunk.safetensors"
 
 
 class Saved(NamedTuple):
-    """What a folder holds.
-
-    Attributes:
-      params, config: of the network.
-      meta: 'source' (rows, d_model, tied, digest of the table, tokenizer's fingerprint and name,
-        fingerprint of the trunk if there is one), and what `save` was told.
-    """
+    """What a folder holds."""
 
     params: Any
+    """Of the network, numpy."""
     config: HypernetworkConfig
+    """Its shape."""
     meta: dict[str, Any]
+    """'source' (rows, d_model, tied, digest of the table, tokenizer's fingerprint and name,
+    fingerprint of the trunk if there is one), and what `save` was told."""
 
 
 def save(
@@ -133,7 +131,9 @@ def fingerprint(directory: str | os.PathLike) -> dict[str, str]:
     return {name: described[name] for name in ("params", "trunk") if described.get(name)}
 
 
-def check(saved: Saved, table: Table, tokenizer: Tokenizer, model: str = "the model") -> bool:
+def check(
+    saved: Saved, table: EmbeddingTable, tokenizer: Tokenizer, model: str = "the model"
+) -> bool:
     """Whether it was trained for exactly this table; False is a variant of that model
     (fine-tuned, say), whose rows it takes as well.
 
@@ -164,6 +164,49 @@ def check(saved: Saved, table: Table, tokenizer: Tokenizer, model: str = "the mo
     return digest(table) == source["table"]
 
 
+def start_from(
+    directory: str | os.PathLike,
+    saved: Saved,
+    source: SourceModel,
+    network: HypernetworkConfig,
+    *,
+    model: str,
+    train_trunk: bool,
+) -> tuple[Any, Any]:
+    """The parameters that another training begins with, and the trunk; None: the model's own.
+
+    Args:
+      directory: where `saved` was loaded from.
+      network: of the training.
+      model: what a message is to call the source.
+      train_trunk: it trains the trunk as well.
+
+    Raises:
+      UsageError: the network is of another shape or model, or its trunk is.
+    """
+    check(saved, source.table, source.tokenizer)
+    same = dataclasses.replace(saved.config, dtype=network.dtype, remat=network.remat)
+    if same != network:
+        raise UsageError(
+            f"{directory} has another shape than asked for: give the same --form, "
+            "--residual, --layers and --slots"
+        )
+    params = jax.tree.map(jax.numpy.asarray, saved.params)
+    trained_with = saved.meta["source"]["trunk"]
+    if trained_with is None:
+        return params, None
+    if not train_trunk:
+        raise UsageError(
+            f"{directory} was trained together with a trunk, which is not {model}'s"
+            " any more: go on with both by --tokenizer FILE --train-trunk"
+        )
+    if trained_with != task_vectors.fingerprint_of(source.params["trunk"]):
+        raise UsageError(
+            f"{directory} was trained together with the trunk of another model than {model}"
+        )
+    return params, load_trunk(directory)
+
+
 def _write(path: Path, tree: Any, directory: str | os.PathLike, dtype: str | None) -> str:
     arrays = {
         name: np.asarray(leaf, np.float32) for name, leaf in flatten(jax.device_get(tree)).items()
@@ -175,7 +218,7 @@ def _arrays_of(config: HypernetworkConfig, rows: int) -> dict[str, Any]:
     """Names, shapes and dtypes of the parameters for a table of `rows`."""
     row = jax.ShapeDtypeStruct((rows, config.d_model), np.float32)
     bias = jax.ShapeDtypeStruct((rows,), np.float32) if config.bias else None
-    source = Table(row, None if config.tied else row, bias)
+    source = EmbeddingTable(row, None if config.tied else row, bias)
     return flatten(
         jax.eval_shape(
             lambda key, table: hypernetwork.init(key, config, table), jax.random.key(0), source

@@ -1,9 +1,17 @@
 """Trains a hypernetwork around a frozen language model: parameters, batches, stages.
 
     source = source_model.load("model")
-    draws = SampledBatches(...)                    # or FixedBatches: n-shot
-    found = training.train(source, draws, network, Objective(), TrainConfig(steps), workdir)
-    table = prediction.table_for(found.params, network, source.table, source.tokenizer, target)
+    draws = SampledBatches(...)  # or FixedBatches: n-shot
+    config = TrainConfig(steps)
+    trained = training.train(source, draws, network, HypernetLossConfig(), config, workdir)
+    predict = methods.make("hypernetwork", Auxiliary(hypernetwork=Network(trained.params, network)))
+    table = predict(source.table, source.tokenizer, target)
+
+What the parameters of a training are:
+
+    hypernetwork/...   trained, but for the statistics of the source's rows
+    model/...          the language model as it was given: frozen
+    trunk/...          n-shot: a trunk that is trained as well, in place of the model's
 """
 
 import dataclasses
@@ -18,19 +26,49 @@ from research.errors import UsageError
 from research.models.saved import config_as_dict
 from research.training import loop, parallelism
 from research.training.config import ParallelismConfig, TrainConfig
-from research.training.data import batches
+from research.training.data.batches import own_rows
 from research.training.data.prefetch import ahead
-from research.transfer.hypernet import identity, task_vectors
-from research.transfer.hypernet.batches import Batch, StepBatches
-from research.transfer.hypernet.objective import make_loss_fn
-from research.transfer.hypernet.objective_config import Objective
-from research.transfer.hypernet.sharding_rules import TRANSFER_RULES
+from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule, frozen
+from research.transfer.hypernet import task_vectors
+from research.transfer.hypernet.batches import (
+    Batch,
+    HypernetBatches,
+    identity_batches,
+    identity_layout,
+)
+from research.transfer.hypernet.loss import (
+    HypernetLossConfig,
+    make_identity_loss_fn,
+    make_loss_fn,
+)
 from research.transfer.source_model import SourceModel, digest
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, Layout
 
 Log = Callable[[str], None]
 _PROBES = 16  # steps whose tokenizers say how large the packed arrays must be
+_IDENTITY_TOKENS = 16_384  # of a step of zett's first stage
+_IDENTITY_RATE = 3e-4  # arXiv 2405.07883, section 3.3: linear from 0 to this over the stage
+
+_NETWORK = "hypernetwork/"
+HYPERNETWORK_RULES = (
+    Rule(rf"{_NETWORK}in_(mean|std)_I", ("-",), frozen=True),
+    Rule(rf"{_NETWORK}(input|output)_(scale|shift)_D", ("-",), frozen=True),
+    Rule(rf"{_NETWORK}(positions|languages)", ("-", "-")),
+    Rule(rf"{_NETWORK}heads_bias/projection/kernel", ("in", "out"), kernel=True),
+    Rule(
+        rf"{_NETWORK}(?!heads_bias/projection)([a-z_0-9]+/)+kernel",
+        ("in/data", "out/model"),
+        kernel=True,
+    ),
+    Rule(rf"{_NETWORK}([a-z_0-9]+/)+(bias|scale)", ("-",)),
+)
+
+TRANSFER_RULES = (
+    *HYPERNETWORK_RULES,
+    *frozen(LANGUAGE_MODEL_RULES, "model/"),
+    *(rule for rule in LANGUAGE_MODEL_RULES if rule.pattern.startswith("trunk/")),
+)
 
 
 class Draws(Protocol):
@@ -38,34 +76,39 @@ class Draws(Protocol):
 
     def at(self, step: int) -> Any:
         """tokenizer, batch (all rows, of all processes) and rows of a step; a pure function."""
+        ...
+
+    def source(self, step: int) -> tuple[int, int]:
+        """The step's language, and how many steps before it took the same."""
+        ...
 
 
 class Trained(NamedTuple):
-    """What training leaves.
-
-    Attributes:
-      params: of the hypernetwork.
-      trunk: the trunk if it was trained as well, else None.
-      history: every logged line.
-      seconds: of training.
-    """
+    """What training leaves."""
 
     params: Any
+    """Of the hypernetwork."""
     trunk: Any
+    """The trunk if it was trained as well, else None."""
     history: list[dict[str, Any]]
+    """Every logged line."""
     seconds: float
+    """Of training, the first stage included."""
 
 
 def train(
     source: SourceModel,
     draws: Draws,
     network: HypernetworkConfig,
-    objective: Objective,
+    loss: HypernetLossConfig,
     config: TrainConfig,
     workdir: str | Path | None,
     *,
     initial: Any = None,
     initial_trunk: Any = None,
+    warmup_steps: int = 0,
+    warmup_rate: float = _IDENTITY_RATE,
+    warmup_workdir: str | Path | None = None,
     layout: Layout | None = None,
     eval_fn: Callable[[Any], Mapping[str, float]] | None = None,
     description: Mapping[str, Any] | None = None,
@@ -76,33 +119,52 @@ def train(
 
     Args:
       initial: the hypernetwork's parameters to start from; None: fresh ones from the seed.
-      initial_trunk: with objective.train_trunk, the trunk to start from; None: the model's.
+      initial_trunk: with loss.train_trunk, the trunk to start from; None: the model's.
+      warmup_steps: of zett's first stage (`warm_up`), in place of `initial`.
+      warmup_rate: the learning rate that it ends with.
+      warmup_workdir: its checkpoints.
       layout: of the packed tokens; None: found from the first steps' tokenizers.
       eval_fn: takes the whole tree of parameters, 'hypernetwork' among it.
       description: what else makes this run what it is: text and sampling.
       prepared: of an earlier run of the same shapes.
 
     Raises:
-      UsageError: if model, network and objective do not fit together, or the processes do not
-        divide the rows of texts.
+      UsageError: if model, network and loss do not fit together, or the processes do not divide the
+        rows of texts.
       FreevocabError: see `research.training.loop.train`.
     """
-    _check(source, objective)
+    _check(source, loss)
+    warmup_seconds = 0.0
+    if warmup_steps:
+        optimizer = dataclasses.replace(
+            config.optimizer,
+            learning_rate=warmup_rate,
+            schedule="constant",
+            warmup_steps=warmup_steps,
+        )
+        warm = warm_up(
+            source,
+            network,
+            dataclasses.replace(config, steps=warmup_steps, optimizer=optimizer),
+            warmup_workdir,
+            log=log,
+        )
+        initial, warmup_seconds = warm.params, warm.seconds
     groups = groups_of(config.parallelism)
-    makes = StepBatches(
-        source.tokenizer, objective, masked=not source.config.trunk.causal, seed=config.seed
+    batches = HypernetBatches(
+        source.tokenizer, loss, masked=not source.config.trunk.causal, seed=config.seed
     )
     if layout is None:
-        layout = find_layout(makes, draws, network, groups, objective.margin)
-    params = parameters(source, network, objective, config.seed, initial, initial_trunk)
+        layout = find_layout(batches, draws, network, groups, loss.margin)
+    params = parameters(source, network, loss, config.seed, initial, initial_trunk)
     mesh = parallelism.make_mesh(config.parallelism)
     shards = mesh.shape["data"] if config.parallelism.kind == "mesh" else 1
-    loss_fn = make_loss_fn(source.config, network, layout, objective, data_shards=shards)
+    loss_fn = make_loss_fn(source.config, network, layout, loss, data_shards=shards)
     index, count = parallelism.batch_share(mesh)
 
     def batch_fn(step: int) -> Batch:
         drawn = draws.at(step)
-        batch = makes.make(drawn, step, layout)
+        batch = batches.make(drawn, step, layout)
         if network.languages:
             language = draws.source(step)[0]
             batch["languages_G"] = np.full(layout.groups, language, np.int32)
@@ -114,7 +176,7 @@ def train(
         "trunk": task_vectors.fingerprint_of(source.params["trunk"]),
         "tokenizer": source.tokenizer.fingerprint(),
         "network": dataclasses.asdict(network),
-        "objective": dataclasses.asdict(objective),
+        "objective": dataclasses.asdict(loss),
         # How many devices share the work may change from one start to the next.
         "layout": dataclasses.asdict(layout) if groups == 1 else None,
         **(description or {}),
@@ -133,7 +195,8 @@ def train(
             prepared=prepared,
             log=log,
         )
-    return _trained(result)
+    trained = _trained(result)
+    return trained._replace(seconds=warmup_seconds + trained.seconds)
 
 
 def warm_up(
@@ -142,28 +205,27 @@ def warm_up(
     config: TrainConfig,
     workdir: str | Path | None,
     *,
-    tokens: int = 16_384,
     log: Log = print,
 ) -> Trained:
-    """zett's first stage: the network learns to give the source's rows back; see `identity`."""
+    """zett's first stage: the network learns to give the source's rows back; see `loss`."""
     groups = groups_of(config.parallelism)
-    layout = identity.layout_of(min(tokens, source.tokenizer.vocab_size), groups)
-    params = parameters(source, network, Objective(), config.seed)
+    layout = identity_layout(min(_IDENTITY_TOKENS, source.tokenizer.vocab_size), groups)
+    params = parameters(source, network, HypernetLossConfig(), config.seed)
     params = {**params, "model": {"vocabulary": params["model"]["vocabulary"]}}
     index, count = parallelism.batch_share(parallelism.make_mesh(config.parallelism))
-    made = identity.batches(source.tokenizer.vocab_size, layout, config.seed)
+    make_batch = identity_batches(source.tokenizer.vocab_size, layout, config.seed)
 
     def batch_fn(step: int) -> Batch:
-        return _share(made(step), index, count)
+        return _share(make_batch(step), index, count)
 
     description = {
         "stage": "identity",
         "table": digest(source.table),
         "network": dataclasses.asdict(network),
-        "tokens": tokens,
+        "tokens": _IDENTITY_TOKENS,
     }
     result = loop.train(
-        identity.make_loss_fn(network, layout),
+        make_identity_loss_fn(network, layout),
         _shapes_of(params),
         batch_fn,
         config,
@@ -179,28 +241,28 @@ def warm_up(
 def parameters(
     source: SourceModel,
     network: HypernetworkConfig,
-    objective: Objective,
+    loss: HypernetLossConfig,
     seed: int,
     initial: Any = None,
     initial_trunk: Any = None,
 ) -> dict[str, Any]:
-    """Everything that a step reads, trained or frozen; see `hypernetwork_rules`."""
+    """Everything that a step reads, trained or frozen; see this module's docstring."""
     if initial is None:
         make = jax.jit(hypernetwork.init, static_argnums=1)
         initial = make(jax.random.key(seed), network, source.table)
     vocabulary = dict(source.params["vocabulary"])
-    if not objective.train_trunk:
+    if not loss.train_trunk:
         model = {"trunk": source.params["trunk"], "vocabulary": vocabulary}
         return {"hypernetwork": initial, "model": model}
     model = {"vocabulary": vocabulary}
-    if objective.distils:  # the teacher stays as it was
+    if loss.distils:  # the teacher stays as it was
         model["trunk"] = source.params["trunk"]
     trunk = source.params["trunk"] if initial_trunk is None else initial_trunk
     return {"hypernetwork": initial, "model": model, "trunk": trunk}
 
 
 def find_layout(
-    makes: StepBatches,
+    batches: HypernetBatches,
     draws: Draws,
     network: HypernetworkConfig,
     groups: int,
@@ -211,7 +273,7 @@ def find_layout(
     A later tokenizer with more long tokens loses the rows of the longest that its text does not
     need; if those that it needs do not fit, the step is an error (see `packing.kept`).
     """
-    counts = [makes.chosen(draws.at(step), step).pieces.counts_T for step in range(_PROBES)]
+    counts = [batches.chosen(draws.at(step), step).pieces.counts_T for step in range(_PROBES)]
     layout = hypernetwork.layout_for(
         counts,
         rows=max(map(len, counts)),
@@ -228,10 +290,10 @@ def groups_of(config: ParallelismConfig) -> int:
     return parallelism.make_mesh(config).size
 
 
-def _check(source: SourceModel, objective: Objective) -> None:
+def _check(source: SourceModel, loss: HypernetLossConfig) -> None:
     if source.config.vocabulary.kind != "learned":
         raise UsageError("a hypernetwork needs a model whose vocabulary is a learned table")
-    if objective.distils and not source.config.trunk.causal:
+    if loss.distils and not source.config.trunk.causal:
         raise UsageError("distillation (loss alm or both) is for models that predict the next id")
     rows = source.params["vocabulary"]["input_VxD"].shape[0]
     if source.tokenizer.vocab_size > rows:
@@ -261,8 +323,7 @@ def _share(batch: Batch, index: int, count: int) -> Batch:
     Raises:
       UsageError: if the rows of texts do not divide by the processes.
     """
-    return {name: array[batches.own_rows(len(array), index, count)]
-            for name, array in batch.items()}  # fmt: skip
+    return {name: array[own_rows(len(array), index, count)] for name, array in batch.items()}
 
 
 def _trained(result: loop.TrainResult) -> Trained:

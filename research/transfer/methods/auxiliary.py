@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 from research.errors import UsageError
 from research.tokenizers import Tokenizer
+from research.transfer.methods.hypernetwork import Network
 from research.transfer.vectors import SVDConfig, TokenVectors, WordVectors, cooccurrence, words
-from research.transfer.vectors.alignment import align
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 class Donor(NamedTuple):
-    """Another model's table and its tokenizer (`Table` of numpy arrays, a row for every id)."""
+    """Another model's table (numpy, a row for every id) and its tokenizer."""
 
-    table: Table
+    table: EmbeddingTable
     tokenizer: Tokenizer
 
 
@@ -22,28 +22,34 @@ class Donor(NamedTuple):
 class Auxiliary:
     """What the command line reads from --vectors, --aux-text, --dictionary, --donor and so on.
 
-    Attributes:
-      vectors: word vectors of the target's language (and of the source's, if it has none of its
-        own). See `research.transfer.vectors.fasttext_file.read`.
-      aux_text: text in place of `vectors`; iterated once for each use, so no iterator.
-      source_vectors, source_aux_text: the same of the source's language, where it is another.
-      dictionary: pairs of words of the two languages (`alignment.read_dictionary`); the target's
-        vectors are then rotated onto the source's.
-      donor: for OMP.
-      svd: how vectors are made of text.
+    Vectors made of text are kept: several methods of one pair of tokenizers share them.
     """
 
     vectors: WordVectors | None = None
+    """Word vectors of the target's language (and of the source's, if it has none of its own). See
+    `research.transfer.vectors.fasttext.read`."""
     aux_text: Iterable[bytes | str] | None = None
+    """Text in place of `vectors`; iterated once for each use, so no iterator."""
     source_vectors: WordVectors | None = None
+    """As `vectors`, of the source's language, where it is another."""
     source_aux_text: Iterable[bytes | str] | None = None
+    """As `aux_text`, of the source's language."""
     dictionary: Sequence[tuple[str, str]] | None = None
+    """Pairs of words of the two languages (`words.read_dictionary`); the target's vectors are then
+    rotated onto the source's."""
     donor: Donor | None = None
+    """For OMP."""
+    hypernetwork: Network | None = None
+    """For the method of that name."""
     svd: SVDConfig = SVDConfig()
+    """How vectors are made of text."""
+    _prepared: dict[Any, dict[str, Any]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def given(self) -> set[str]:
         """Names of what is there."""
-        fields = {field.name for field in dataclasses.fields(self)} - {"svd"}
+        fields = {field.name for field in dataclasses.fields(self)} - {"svd", "_prepared"}
         return {name for name in fields if getattr(self, name) is not None}
 
     def check_languages(self, name: str) -> None:
@@ -60,8 +66,16 @@ class Auxiliary:
 
     def prepared(self, takes: str, source: Tokenizer, target: Tokenizer) -> dict[str, Any]:
         """Keyword arguments of a method's function: what `Method.takes` names."""
+        key = (takes, source.fingerprint(), target.fingerprint())
+        if key not in self._prepared:
+            self._prepared[key] = self._made(takes, source, target)
+        return self._prepared[key]
+
+    def _made(self, takes: str, source: Tokenizer, target: Tokenizer) -> dict[str, Any]:
         if takes == "donor":
             return {"donor_table": self.donor.table, "donor": self.donor.tokenizer}
+        if takes == "network":
+            return {"network": self.hypernetwork}
         if takes == "target":
             return {"vectors": self._of_entries(target)}
         if takes == "both":
@@ -83,4 +97,4 @@ class Auxiliary:
         if self.dictionary is None:
             return theirs, theirs
         mine = self.source_vectors or words.train(self.source_aux_text, self.svd)
-        return mine, align(mine, theirs, self.dictionary)
+        return mine, words.align(mine, theirs, self.dictionary)

@@ -1,16 +1,16 @@
-"""What needs nothing but the source's rows: random, mean, and lexical overlap."""
+"""Methods that need only the source's rows: random, mean, overlap, FVT (Gee et al., 2022)."""
 
 import numpy as np
 
-from research.tokenizers import Tokenizer
+from research.tokenizers import Pieces, Tokenizer
 from research.transfer.matching import Match, finish, mean_row
 from research.transfer.methods import rows
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 def random(
-    source_table: Table, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
-) -> Table:
+    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
+) -> EmbeddingTable:
     """Every ordinary row drawn from N(mean, variance) of the source's, per dimension.
 
     Nothing is copied but special rows: the floor that any method has to beat.
@@ -20,11 +20,11 @@ def random(
 
 
 def mean(
-    source_table: Table, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
-) -> Table:
+    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
+) -> EmbeddingTable:
     """Every ordinary row is the mean of the source's; a model then predicts nothing (`seed` is
     not used)."""
-    made = Table(*(
+    made = EmbeddingTable(*(
         None if one is None
         else np.repeat(mean_row(np.asarray(one), match)[None], match.target_size, 0)
         for one in source_table
@@ -33,8 +33,48 @@ def mean(
 
 
 def overlap(
-    source_table: Table, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
-) -> Table:
+    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
+) -> EmbeddingTable:
     """Lexical: equal entries keep their row, all others are drawn as `random` draws them."""
     made = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
     return finish(made, source_table, match, copy_overlap=True)
+
+
+def fvt(
+    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
+) -> EmbeddingTable:
+    """Equal entries keep their row, others are the mean of their source pieces (`seed` unused)."""
+    pieces = source.decompose(target.match_bytes())
+    made = rows.combined(rows.means(pieces, source.vocab_size), source_table)
+    return finish(made, source_table, match, copy_overlap=True)
+
+
+def byte_fvt(
+    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
+) -> EmbeddingTable:
+    """Every ordinary row is the mean of the rows of the entry's bytes (`seed` is not used).
+
+    Nothing is copied: two entries with the same bytes in another order get the same row. A byte
+    that the source has no entry for is left out; an entry of such bytes alone takes the mean row.
+    """
+    pieces = _bytes_as_pieces(source, target.match_bytes())
+    made = rows.combined(rows.means(pieces, source.vocab_size), source_table)
+    return finish(made, source_table, match, copy_overlap=False)
+
+
+def _bytes_as_pieces(source: Tokenizer, tokens: list[bytes]) -> Pieces:
+    singles = [bytes([byte]) for byte in range(256)]
+    of_source = source.match_bytes()
+    first = {token: id_ for id_, token in reversed([*enumerate(of_source)]) if len(token) == 1}
+    ids_256 = np.array([first.get(single, -1) for single in singles], np.int32)
+    # Of several entries of one byte ("A" and "<0x41>"), the one that the tokenizer uses.
+    known = [single for single in singles if single in first]
+    for single, own in zip(known, source.decompose(known).padded(1)[:, 0], strict=True):
+        if of_source[own] == single and not source.special_V[own]:
+            ids_256[single[0]] = own
+    text_N = ids_256[np.frombuffer(b"".join(tokens), np.uint8)]
+    length_T = np.array([len(token) for token in tokens], np.int64)
+    token_N = np.repeat(np.arange(len(tokens)), length_T)[text_N >= 0]
+    counts_T = np.bincount(token_N, minlength=len(tokens))
+    start_T = np.concatenate([[0], np.cumsum(counts_T)]).astype(np.int64)
+    return Pieces(text_N[text_N >= 0], start_T)

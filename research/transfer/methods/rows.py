@@ -6,17 +6,19 @@ import numpy as np
 import scipy.sparse
 
 from research.tokenizers import Pieces
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 COLUMNS = 256  # of a table that are summed in float64 at a time
 
 
-def combined(weights_TxV: scipy.sparse.csr_array, source: Table) -> Table:
+def combined(weights_TxV: scipy.sparse.csr_array, source: EmbeddingTable) -> EmbeddingTable:
     """Row t = sum over v of weights[t, v] * source row v, for each table and the bias.
 
     Sums are float64, so a single weight of 1 copies its row to the bit. Rows float32.
     """
-    return Table(*(None if rows is None else _combined(weights_TxV, rows) for rows in source))
+    return EmbeddingTable(
+        *(None if rows is None else _combined(weights_TxV, rows) for rows in source)
+    )
 
 
 def means(pieces: Pieces, vocab_size: int) -> scipy.sparse.csr_array:
@@ -28,7 +30,8 @@ def means(pieces: Pieces, vocab_size: int) -> scipy.sparse.csr_array:
 
 
 def placed(
-    weights_MxN: scipy.sparse.csr_array, rows_M: np.ndarray, columns_N: np.ndarray, shape
+    weights_MxN: scipy.sparse.csr_array, rows_M: np.ndarray, columns_N: np.ndarray,
+    shape: tuple[int, int],
 ) -> scipy.sparse.csr_array:
     """Weights of `shape` whose [rows_M, columns_N] are those given and whose others are 0."""
     weights = scipy.sparse.coo_array(weights_MxN)
@@ -36,7 +39,9 @@ def placed(
     return scipy.sparse.csr_array((weights.data, place), shape)
 
 
-def drawn(source: Table, ordinary_V: np.ndarray, tokens: Sequence[bytes], seed: int) -> Table:
+def drawn(
+    source: EmbeddingTable, ordinary_V: np.ndarray, tokens: Sequence[bytes], seed: int
+) -> EmbeddingTable:
     """A row for each of `tokens`, N(mean, variance) of the source's ordinary rows, per dimension.
 
     Draws are made in the order of the tokens' bytes: another order of ids gives every token the
@@ -44,15 +49,15 @@ def drawn(source: Table, ordinary_V: np.ndarray, tokens: Sequence[bytes], seed: 
     """
     order_T = sorted(range(len(tokens)), key=tokens.__getitem__)
     streams = np.random.default_rng([seed, 0]).spawn(len(source))
-    return Table(*(
+    return EmbeddingTable(*(
         None if rows is None else _drawn(np.asarray(rows)[ordinary_V], order_T, rng)
         for rows, rng in zip(source, streams, strict=True)
     ))  # fmt: skip
 
 
-def replaced(rows: Table, others: Table, where_T: np.ndarray) -> Table:
+def replaced(rows: EmbeddingTable, others: EmbeddingTable, where_T: np.ndarray) -> EmbeddingTable:
     """`rows`, but `others` where `where_T` (bool) says so."""
-    return Table(*(
+    return EmbeddingTable(*(
         None if mine is None
         else np.where(where_T.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
         for mine, theirs in zip(rows, others, strict=True)

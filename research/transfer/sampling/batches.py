@@ -1,4 +1,4 @@
-"""What a step of training gets: a sampled tokenizer, and a batch of text in its ids."""
+"""What a step of training gets: a tokenizer, sampled or fixed, and a batch of text in its ids."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -6,29 +6,26 @@ from typing import NamedTuple
 import numpy as np
 
 from research.errors import UsageError
+from research.tokenizers import Tokenizer
 from research.transfer.sampling.config import Sampling
 from research.transfer.sampling.sampled_tokenizer import SampledTokenizer
 from research.transfer.sampling.sampler import sample
-from research.transfer.sampling.text_queue import Queue
-from research.transfer.sampling.texts import Row, TextWindows
+from research.transfer.sampling.texts import Queue, Row, TextWindows
 
 _STREAM = 0x50C
 
 
 class SampledBatch(NamedTuple):
-    """A step's tokenizer and text.
-
-    Attributes:
-      tokenizer: sampled from the queue.
-      batch: "inputs_BxL" and "targets_BxL" int32, "weights_BxL" float32 (1 = counted), as of
-        `training.data.batches.sequence_batch`: inputs are BOS and the targets but the last,
-        documents are joined by EOS.
-      rows: the texts of the rows, longer than what the ids cover: each in parts, EOS between them.
-    """
+    """A step's tokenizer and text."""
 
     tokenizer: SampledTokenizer
+    """Sampled from the queue."""
     batch: dict[str, np.ndarray]
+    """"inputs_BxL" and "targets_BxL" int32, "weights_BxL" float32 (1 = counted), as of
+    `training.data.batches.sequence_batch`: inputs are BOS and the targets but the last, documents
+    are joined by EOS."""
     rows: list[Row]
+    """The texts of the rows, longer than what the ids cover: each in parts, EOS between them."""
 
 
 class SampledBatches:
@@ -87,6 +84,64 @@ class SampledBatches:
         source_T = np.searchsorted(share_N, uniform_T, side="right")
         source_T = np.minimum(source_T, len(share_N) - 1)
         return int(source_T[step]), int((source_T[:step] == source_T[step]).sum())
+
+
+class FixedBatch(NamedTuple):
+    """As `SampledBatch`, with any tokenizer."""
+
+    tokenizer: Tokenizer
+    batch: dict[str, np.ndarray]
+    rows: list[Row]
+
+
+class FixedBatches:
+    """Batches of text in the ids of one tokenizer (n-shot training), a pure function of the step.
+
+    Args:
+      tokenizer: it needs BOS and EOS, which begin rows and join documents.
+      windows: the text.
+      length: L, ids of a row.
+      language: of the text, for a network that has several.
+
+    Raises:
+      UsageError: if the tokenizer has no BOS or EOS.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, windows: TextWindows, *, length: int, language: int = 0
+    ):
+        like = {"bos": ("bos", "cls", "eos"), "eos": ("eos", "sep", "bos")}
+        roles = {
+            role: next((tokenizer.roles[name] for name in names if name in tokenizer.roles), None)
+            for role, names in like.items()
+        }
+        if None in roles.values():
+            raise UsageError(f"the tokenizer {tokenizer.name} has no token to begin a text with")
+        self.tokenizer = _WithRoles(tokenizer, roles)
+        self._windows, self._length, self._language = windows, length, language
+
+    def at(self, step: int) -> FixedBatch:
+        """The batch of a step."""
+        rows = self._windows.batch(step)
+        ids = self.tokenizer.encode([part for row in rows for part in row])
+        roles = self.tokenizer.roles
+        batch = filled(ids, rows, self._length, roles["bos"], roles["eos"])
+        return FixedBatch(self.tokenizer, batch, rows)
+
+    def source(self, step: int) -> tuple[int, int]:
+        """The language, and how many steps before it took the same."""
+        return self._language, step
+
+
+class _WithRoles:
+    """A tokenizer whose BOS and EOS are known by these roles, whatever it calls them."""
+
+    def __init__(self, tokenizer: Tokenizer, roles: dict[str, int]):
+        self._tokenizer = tokenizer
+        self.roles = {**tokenizer.roles, **roles}
+
+    def __getattr__(self, name: str):
+        return getattr(self._tokenizer, name)
 
 
 def encoded(

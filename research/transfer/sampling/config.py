@@ -5,70 +5,59 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Pretokens:
-    """How text is cut before tokens are found in it.
-
-    Attributes:
-      digits: "together" (GPT-2: a number with the space before it), or "single", "left", "right":
-        digits alone, or in groups of three from the left or from the right, no space before them.
-      marks: combining marks belong to the letters that they stand on (`\\p{M}`); GPT-2's own
-        expression, with False, cuts Indic and Arabic words at their vowels.
-      whole: do not cut at all.
-    """
+    """How text is cut before tokens are found in it."""
 
     digits: str = "together"
+    """How digits are cut: "together" (GPT-2: a number with the space before it), "single", or
+    "left" and "right": groups of three from that side; no space before them."""
     marks: bool = True
+    """Combining marks belong to the letters that they stand on (`\\p{M}`); GPT-2's own expression,
+    with False, cuts Indic and Arabic words at their vowels."""
     whole: bool = False
+    """Do not cut at all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidates:
-    """Which substrings of pretokens are counted.
-
-    Attributes:
-      max_characters: longest, in characters, so that all scripts have the same limit.
-      max_bytes: and in bytes.
-      stride: a substring begins at every so many characters of its pretoken (zett: 4).
-      aligned: substrings begin and end between characters; False: between any two bytes, and
-        max_characters and stride count bytes (zett's, for ablations).
-    """
+    """Which substrings of pretokens are counted."""
 
     max_characters: int = 16
+    """Longest, in characters, so that all scripts have the same limit."""
     max_bytes: int = 64
+    """And in bytes."""
     stride: int = 1
+    """A substring begins at every so many characters of its pretoken (zett: 4)."""
     aligned: bool = True
+    """Substrings begin and end between characters; False: between any two bytes, and max_characters
+    and stride count bytes (zett's, for ablations)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Substrings:
-    """The paper's: frequency x length, noise, the best V; one Unigram without training.
-
-    Attributes:
-      noise_median, noise_spread: sigma ~ LogNormal(ln noise_median, noise_spread) of the noise on
-        scores that sum to 1; noise_median = 0: none.
-      length: of a substring in its score, in "characters" (all scripts alike) or "bytes".
-    """
+    """The paper's: frequency x length, noise, the best V; one Unigram without training."""
 
     noise_median: float = 1e-5
+    """Sigma ~ LogNormal(ln noise_median, noise_spread) of the noise on scores that sum to 1; 0: no
+    noise."""
     noise_spread: float = 4.0
+    """See `noise_median`."""
     length: str = "characters"
+    """Of a substring in its score, in "characters" (all scripts alike) or "bytes"."""
     candidates: Candidates = Candidates()
 
 
 @dataclasses.dataclass(frozen=True)
 class UnigramEM:
-    """A trained Unigram: seed entries, expectation-maximisation, pruning down to V.
-
-    Attributes:
-      batches: of the queue's, drawn anew for each tokenizer: how many it is trained on.
-      seeds: the best seeds x V substrings are the first vocabulary.
-      keep: share of the entries that stays in one round of pruning.
-      rounds: of expectation and maximisation before each pruning.
-    """
+    """A trained Unigram: seed entries, expectation-maximisation, pruning down to V."""
 
     batches: int = 4
+    """Of the queue's, drawn anew for each tokenizer: how many it is trained on."""
     seeds: int = 4
+    """The best seeds x V substrings are the first vocabulary."""
     keep: float = 0.75
+    """Share of the entries that stays in one round of pruning."""
     rounds: int = 2
+    """Of expectation and maximisation before each pruning."""
     candidates: Candidates = Candidates()
 
 
@@ -88,13 +77,10 @@ class WordPiece:
 
 @dataclasses.dataclass(frozen=True)
 class Codebook:
-    """A shipped equal-info codebook, text not cut: coarser windows, or all of it if V is enough.
-
-    Attributes:
-      name: as in `codecs.load`.
-    """
+    """A shipped equal-info codebook, text not cut: coarser windows, or all of it if V is enough."""
 
     name: str = "english-b16"
+    """As in `codecs.load`."""
 
 
 Kind = Substrings | UnigramEM | BPE | WordPiece | Codebook
@@ -102,20 +88,17 @@ Kind = Substrings | UnigramEM | BPE | WordPiece | Codebook
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """A distribution over tokenizers.
-
-    Attributes:
-      vocab_size: V without special tokens, the 256 bytes included.
-      special: roles of the special tokens, whose ids follow.
-      queue: batches of text that a tokenizer is sampled from.
-      kinds: kinds of tokenizer and how often each comes, in proportion.
-      digits: how digits are cut (`Pretokens.digits`) and how often, in proportion.
-      marks: see `Pretokens`.
-    """
+    """A distribution over tokenizers."""
 
     vocab_size: int = 32768
+    """V without special tokens, the 256 bytes included."""
     special: tuple[str, ...] = ("bos", "eos")
+    """Roles of the special tokens, whose ids follow."""
     queue: int = 16
+    """Batches of text that a tokenizer is sampled from."""
     kinds: tuple[tuple[Kind, float], ...] = ((Substrings(), 1.0),)
+    """Kinds of tokenizer and how often each comes, in proportion."""
     digits: tuple[tuple[str, float], ...] = (("together", 1.0),)
+    """How digits are cut (`Pretokens.digits`) and how often, in proportion."""
     marks: bool = True
+    """See `Pretokens`."""

@@ -34,17 +34,14 @@ _WHITE_SPACE = (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0
 
 
 class Words(NamedTuple):
-    """The pretokens of several texts.
-
-    Attributes:
-      data: uint8, the texts one after another.
-      start_W: int64 [words + 1]; word w is data[start_W[w] : start_W[w + 1]].
-      first_T: int64 [texts + 1]; text t has the words first_T[t] to first_T[t + 1] - 1.
-    """
+    """The pretokens of several texts."""
 
     data: np.ndarray
+    """Uint8, the texts one after another."""
     start_W: np.ndarray
+    """Int64 [words + 1]; word w is data[start_W[w] : start_W[w + 1]]."""
     first_T: np.ndarray
+    """Int64 [texts + 1]; text t has the words first_T[t] to first_T[t + 1] - 1."""
 
     @property
     def longest(self) -> int:

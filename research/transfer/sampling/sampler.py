@@ -3,7 +3,7 @@
 import numpy as np
 
 from research.errors import UsageError
-from research.transfer.sampling import codebooks, em, substrings, train_bpe
+from research.transfer.sampling import kinds
 from research.transfer.sampling.config import (
     BPE,
     Codebook,
@@ -14,9 +14,8 @@ from research.transfer.sampling.config import (
     UnigramEM,
     WordPiece,
 )
-from research.transfer.sampling.sampled_tokenizer import SampledTokenizer
-from research.transfer.sampling.segmenters import Segmenter
-from research.transfer.sampling.text_queue import Queue, draw_batches
+from research.transfer.sampling.sampled_tokenizer import SampledTokenizer, Segmenter
+from research.transfer.sampling.texts import Queue, draw_batches
 
 KINDS = {
     "substrings": Substrings,
@@ -67,7 +66,7 @@ def mixture(spec: str) -> tuple[tuple[Kind, float], ...]:
     Raises:
       UsageError: another kind than those of KINDS, or a weight that is no number.
     """
-    kinds = []
+    weighted = []
     for part in spec.split(","):
         name, _, weight = part.strip().partition("=")
         if name not in KINDS or not weight.replace(".", "", 1).isdigit() and weight:
@@ -75,26 +74,26 @@ def mixture(spec: str) -> tuple[tuple[Kind, float], ...]:
                 f"{part.strip()!r} is no kind of tokenizer: use {', '.join(KINDS)}, with weights"
                 " as in substrings=3,bpe=1"
             )
-        kinds.append((KINDS[name](), float(weight or 1)))
-    return tuple(kinds)
+        weighted.append((KINDS[name](), float(weight or 1)))
+    return tuple(weighted)
 
 
 def _entries(
     kind: Kind, queue: Queue, first: int, cut: Pretokens, pieces: int, rng: np.random.Generator
 ) -> tuple[list[bytes], Segmenter]:
     if isinstance(kind, Codebook):
-        return codebooks.sample(kind, pieces, rng)
+        return kinds.sample_codebook(kind, pieces, rng)
     if isinstance(kind, Substrings):
         counts, _ = queue.at(first, cut, kind.candidates)
-        return substrings.sample(kind, counts, pieces, rng)
+        return kinds.sample_substrings(kind, counts, pieces, rng)
     chosen = draw_batches(kind.batches, queue.size, rng)
     if isinstance(kind, UnigramEM):
         counts, batches = queue.at(first, cut, kind.candidates)
         batches = [batches[number] for number in chosen]
-        seeds, weight_N = em.seeds(counts.compacted(batches)[0], kind.seeds * pieces)
-        return em.train(kind, *counts.words_of(batches), seeds, weight_N, pieces)
+        seeds, weight_N = kinds.unigram_seeds(counts.compacted(batches)[0], kind.seeds * pieces)
+        return kinds.train_unigram(kind, *counts.words_of(batches), seeds, weight_N, pieces)
     texts = (text for number in chosen for text in queue.texts(first + number))
-    ways = {BPE: train_bpe.bpe, WordPiece: train_bpe.wordpiece}
+    ways = {BPE: kinds.train_bpe, WordPiece: kinds.train_wordpiece}
     return ways[type(kind)](texts, cut, pieces)
 
 

@@ -1,41 +1,48 @@
-"""Batches of text windows as a function of (seed, number): nothing to save.
+"""Texts as a function of (seed, number), and the queue of them that tokenizers are sampled from.
 
 An epoch is a keyed permutation of the windows of a byte store, which begin at another place in
 each epoch: of a window only the first tokens are trained on, and they should not always be the
 same.
+
+At step k the queue holds the batches k to k + size - 1, so it is full from the first step on, and
+the text that step k trains on, batch k, is among what its tokenizer was sampled from (zett 1.3).
+The counts move along by adding and subtracting; a jump counts from scratch. Both give the same
+counts.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from research.errors import UsageError
 from research.training.data.batches import permuted
 from research.training.data.token_store import TokenStore
+from research.transfer.sampling import pretokens
+from research.transfer.sampling.config import Candidates, Pretokens
+from research.transfer.sampling.counting import Batch, Counts
 
 Row = list[bytes]  # a window's parts; between two of them a document ends
 _BYTE_IDS = 258  # a byte store's vocab_size: bytes, BOS, EOS
+_SPARE = 1 << 20  # substrings that are not in the queue any more and may stay
 
 
 @dataclasses.dataclass(frozen=True)
 class TextWindows:
     """Where batches of text come from.
 
-    Attributes:
-      store: ids of `BytesCodec`.
-      rows: B, windows in a batch.
-      size: bytes of a window, less what of a character is cut at its borders.
-      seed: of the order.
-
     Raises:
       UsageError: another store than one of bytes, or too little text for a batch.
     """
 
     store: TokenStore
+    """Ids of `BytesCodec`."""
     rows: int
+    """B, windows in a batch."""
     size: int = 2048
+    """Bytes of a window, less what of a character is cut at its borders."""
     seed: int = 0
+    """Of the order."""
 
     def __post_init__(self):
         if self.store.vocab_size != _BYTE_IDS:
@@ -105,3 +112,61 @@ def _to_character(part: bytes) -> bytes:
             wanted = 2 + (byte >= 0xE0) + (byte >= 0xF0) if byte >= 0xC0 else 1
             return part[:-back] if wanted > back else part
     return part
+
+
+class Queue:
+    """Counts of the texts of `size` batches from a certain one on.
+
+    Args:
+      texts: the texts of a batch by its number.
+      size: batches in the queue.
+    """
+
+    def __init__(self, texts: Callable[[int], list[bytes]], size: int):
+        self._texts, self.size = texts, size
+        self._moving: dict[tuple[Pretokens, Candidates], _Moving] = {}
+
+    def texts(self, number: int) -> list[bytes]:
+        """The texts of a batch."""
+        return self._texts(number)
+
+    def at(
+        self, first: int, cut: Pretokens, candidates: Candidates
+    ) -> tuple[Counts, list[Batch]]:
+        """Counts of the batches from `first` on, and these batches."""
+        key = (cut, candidates)
+        moving = self._moving.get(key)
+        wanted = range(first, first + self.size)
+        if moving is None or not moving.batches.keys() & set(wanted):
+            moving = _Moving(Counts(candidates), {})
+        moving = self._moved(moving, wanted, cut)
+        self._moving[key] = moving
+        return moving.counts, [moving.batches[number] for number in wanted]
+
+    def _moved(self, moving: "_Moving", wanted: range, cut: Pretokens) -> "_Moving":
+        counts, batches = moving.counts, dict(moving.batches)
+        for number in moving.batches.keys() - set(wanted):
+            counts.add(batches.pop(number), -1)
+        if counts.strings.size > 2 * moving.kept + _SPARE:
+            counts, renumbered = counts.compacted(list(batches.values()))
+            batches = dict(zip(batches, renumbered, strict=True))
+            moving = dataclasses.replace(moving, kept=counts.strings.size)
+        for number in wanted:
+            if number not in batches:
+                batches[number] = counts.batch(pretokens.split(cut, self._texts(number)))
+                counts.add(batches[number])
+        return dataclasses.replace(moving, counts=counts, batches=batches)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Moving:
+    """Counts for one way of cutting; `kept`: substrings that the last compaction left."""
+
+    counts: Counts
+    batches: dict[int, Batch]
+    kept: int = 0
+
+
+def draw_batches(batches: int, size: int, rng: np.random.Generator) -> list[int]:
+    """Which of the queue's `size` batches to train a tokenizer on, ascending."""
+    return np.sort(rng.choice(size, min(batches, size), replace=False)).tolist()

@@ -6,37 +6,55 @@ Our stand-in for fastText: one pass over text, no training, the same vectors for
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
 
 from research.errors import UsageError
 from research.tokenizers import Tokenizer
-from research.transfer.vectors.token_vectors import TokenVectors
 
 BATCH = 1 << 20  # bytes of text, about, that are encoded and counted at a time
 OVERSAMPLING, POWERS = 32, 4  # of the SVD: columns beyond those wanted, and passes to and fro
 
 
+class TokenVectors(NamedTuple):
+    """What is known of the meaning of V entries."""
+
+    vectors_VxK: np.ndarray
+    """Float32; zero where nothing is known."""
+    known_V: np.ndarray
+    """Bool, entries that have a vector."""
+
+    def unit(self, ids_N: np.ndarray) -> np.ndarray:
+        """[N, K] float32, of length 1: dot products are cosines."""
+        return unit_rows(self.vectors_VxK[ids_N])
+
+
+def unit_rows(rows_NxK: np.ndarray) -> np.ndarray:
+    """Each row divided by its length; zero rows stay zero. Float32."""
+    rows_NxK = np.asarray(rows_NxK, np.float32)
+    length_N = np.sqrt(np.einsum("nk,nk->n", rows_NxK, rows_NxK, dtype=np.float64))
+    scale_N = np.divide(1.0, length_N, out=np.zeros_like(length_N), where=length_N > 0)
+    return rows_NxK * scale_N[:, None].astype(np.float32)
+
+
 @dataclasses.dataclass(frozen=True)
 class SVDConfig:
-    """How vectors are made of text.
-
-    Attributes:
-      dim: K; fewer if the text has fewer different ids.
-      window: ids on each side that count as company; one d places away counts 1 / d.
-      max_bytes: the first so many bytes of the texts are used; None for all.
-      min_count: ids seen less often get no vector.
-      context_power: counts of contexts are raised to it, so that rare ones weigh less.
-      shift: ln of the number of negative samples; subtracted from the PMI before it is cut at 0.
-    """
+    """How vectors are made of text."""
 
     dim: int = 256
+    """K; fewer if the text has fewer different ids."""
     window: int = 5
+    """Ids on each side that count as company; one d places away counts 1 / d."""
     max_bytes: int | None = 20_000_000
+    """The first so many bytes of the texts are used; None for all."""
     min_count: int = 3
+    """Ids seen less often get no vector."""
     context_power: float = 0.75
+    """Counts of contexts are raised to it, so that rare ones weigh less."""
     shift: float = 0.0
+    """Ln of the number of negative samples; subtracted from the PMI before it is cut at 0."""
 
 
 def train(

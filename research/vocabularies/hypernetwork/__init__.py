@@ -1,14 +1,13 @@
 """Tables predicted by a network: each row from the source's pieces of the token's string.
 
-    Pieces --packing--> slots --network--> Table of R rows
+    Pieces --packing--> slots --network--> EmbeddingTable of R rows
 
 | module | what |
 | --- | --- |
 | config | `HypernetworkConfig`, the two forms |
 | packing | tokens of like lengths side by side, in shapes that do not change |
 | network | `init` and `apply`: source rows of the pieces -> predicted rows; `flops` |
-| encoder, dense | its layers, on tokens packed end to end |
-| placement | where arrays live when a step is spread over devices |
+| encoder | its layers, on tokens packed end to end, and where arrays live on several devices |
 | inference | `predict`: a whole vocabulary, in chunks |
 
 It knows neither tokenizers nor language models: pieces and tables are arrays.

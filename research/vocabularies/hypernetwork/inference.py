@@ -11,18 +11,18 @@ from research.errors import FreevocabError
 from research.vocabularies.hypernetwork.config import HypernetworkConfig
 from research.vocabularies.hypernetwork.network import apply
 from research.vocabularies.hypernetwork.packing import layout_for, pack
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 
 def predict(
     params: dict[str, Any],
     config: HypernetworkConfig,
-    source: Table,
+    source: EmbeddingTable,
     pieces: Any,
     *,
     chunk: int = 8192,
     language: int = 0,
-) -> Table:
+) -> EmbeddingTable:
     """Rows for tokens given by their pieces, float32 numpy, in the tokens' order.
 
     Every chunk has tokens of all lengths, in equal shares, so that one compiled layout serves all.
@@ -47,7 +47,7 @@ def predict(
     means = jax.tree.map(lambda rows: np.mean(np.asarray(rows, np.float32), axis=0), source)
     made = jax.tree.map(
         lambda mean: np.tile(mean, (len(counts_T),) + (1,) * mean.ndim).astype(np.float32),
-        Table(means.input_VxD, means.output_VxD, means.bias_V if config.bias else None),
+        EmbeddingTable(means.input_VxD, means.output_VxD, means.bias_V if config.bias else None),
     )
     if not len(order_M):
         return made

@@ -22,17 +22,19 @@ import jax
 import jax.numpy as jnp
 
 from research.vocabularies.hypernetwork.config import HypernetworkConfig
-from research.vocabularies.hypernetwork.dense import Dense, norm
 from research.vocabularies.hypernetwork.encoder import (
+    Dense,
     Layer,
     by_token,
     first_slots,
+    norm,
     spans_of,
+    split_groups,
+    split_rows,
     token_sums,
 )
 from research.vocabularies.hypernetwork.packing import Layout, Packed
-from research.vocabularies.hypernetwork.placement import split_groups, split_rows
-from research.vocabularies.table import Table
+from research.vocabularies.protocol import EmbeddingTable
 
 _INPUT_STD = 0.02
 _LEAST_STD = 1e-8
@@ -138,7 +140,7 @@ class Network(nn.Module):
         return rows_GxTxD * scale[None, None] + shift[None, None]
 
 
-def init(key: jax.Array, config: HypernetworkConfig, source: Table) -> dict[str, Any]:
+def init(key: jax.Array, config: HypernetworkConfig, source: EmbeddingTable) -> dict[str, Any]:
     """Fresh parameters for the rows of `source`.
 
     Args:
@@ -180,13 +182,13 @@ def init(key: jax.Array, config: HypernetworkConfig, source: Table) -> dict[str,
 def apply(
     params: dict[str, Any],
     config: HypernetworkConfig,
-    source: Table,
+    source: EmbeddingTable,
     packed: Packed,
     layout: Layout,
     languages_G: jax.Array | None = None,
     *,
     pool_early: bool = True,
-) -> Table:
+) -> EmbeddingTable:
     """The predicted table, R rows in the order of `packing.pack`, float32.
 
     Rows without pieces hold finite numbers that mean nothing.
@@ -231,7 +233,7 @@ def apply(
     flat = {
         name: split_rows(rows.reshape(-1, *rows.shape[2:])) for name, rows in predicted.items()
     }
-    return Table(flat["input"], flat.get("output"), flat.get("bias"))
+    return EmbeddingTable(flat["input"], flat.get("output"), flat.get("bias"))
 
 
 def _slot_sums(rows_VxD: jax.Array, packed: Packed) -> jax.Array:
@@ -246,7 +248,7 @@ def _rows(rows_VxD: jax.Array, ids: jax.Array) -> jax.Array:
     return jnp.take(rows_VxD, ids, axis=0, mode="fill").astype(jnp.float32)
 
 
-def _check(config: HypernetworkConfig, source: Table) -> None:
+def _check(config: HypernetworkConfig, source: EmbeddingTable) -> None:
     width = source.input_VxD.shape[-1]
     tied = source.output_VxD is None
     if width != config.d_model or tied != config.tied:

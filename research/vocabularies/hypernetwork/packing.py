@@ -22,19 +22,16 @@ _QUANTUM = 16  # tokens of a bucket come in these, so that nearly equal layouts 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Shapes of packed tokens; static under `jax.jit`.
-
-    Attributes:
-      groups: G, equal parts that devices can take; arrays begin with this axis.
-      widths: slots of a token in each bucket, ascending.
-      tokens: tokens of each bucket in one group.
-      tails: M, places of a group for pieces beyond their token's slots.
-    """
+    """Shapes of packed tokens; static under `jax.jit`."""
 
     groups: int
+    """G, equal parts that devices can take; arrays begin with this axis."""
     widths: tuple[int, ...]
+    """Slots of a token in each bucket, ascending."""
     tokens: tuple[int, ...]
+    """Tokens of each bucket in one group."""
     tails: int
+    """M, places of a group for pieces beyond their token's slots."""
 
     @property
     def rows(self) -> int:
@@ -48,19 +45,16 @@ class Layout:
 
 
 class Packed(NamedTuple):
-    """What the network reads. Row r of the table is token r % (R / G) of group r // (R / G).
-
-    Attributes:
-      ids_GxN: int32, the source's piece in each slot.
-      counts_GxN: int32, pieces that the slot stands for; 0: the slot is empty.
-      tail_ids_GxM: int32, further pieces, added to the vectors of
-      tail_slots_GxM: int32, these slots; N where the place is not used.
-    """
+    """What the network reads. Row r of the table is token r % (R / G) of group r // (R / G)."""
 
     ids_GxN: Any
+    """Int32, the source's piece in each slot."""
     counts_GxN: Any
+    """Int32, pieces that the slot stands for; 0: the slot is empty."""
     tail_ids_GxM: Any
+    """Int32, further pieces, added to the vectors of."""
     tail_slots_GxM: Any
+    """Int32, these slots; N where the place is not used."""
 
 
 def layout_for(
