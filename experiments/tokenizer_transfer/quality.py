@@ -4,11 +4,10 @@ The paper measures accuracy on tasks. Where ours have one too (which of four con
 text's own), it decides, above chance; bits/byte alone give a direction at most.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from research.reporting.claims import DIRECTION, NOT_SHOWN, SHOWN, ends
+from research.reporting.claims import DIRECTION, NOT_SHOWN, SHOWN, Row, ends
 
-Row = dict[str, Any]
 ORIGINAL = "original"
 CHANCE = 25.0  # % right, of four continuations
 MOVED = 10.0  # points above chance that a model surely has before anything can be kept

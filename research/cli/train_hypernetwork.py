@@ -173,7 +173,7 @@ def run(options: TrainHypernetwork, log: Log = print) -> "training.Trained":
         languages=len(languages),
     )
     initial = trunk = None
-    if saved is not None:
+    if saved is not None and options.init_from is not None:
         initial, trunk = hypernetwork_file.start_from(
             options.init_from,
             saved,

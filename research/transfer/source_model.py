@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -32,9 +33,7 @@ class SourceModel(NamedTuple):
         """The rows of real ids, without padding; float32."""
         size = self.tokenizer.vocab_size
         table = learned.table(self.params["vocabulary"])
-        return EmbeddingTable(*(
-            None if part is None else jnp.asarray(part, jnp.float32)[:size] for part in table
-        ))  # fmt: skip
+        return jax.tree.map(lambda rows: jnp.asarray(rows, jnp.float32)[:size], table)
 
 
 def load(directory: str | os.PathLike) -> SourceModel:

@@ -18,8 +18,11 @@ from research.vocabularies import cross_entropy
 from research.vocabularies.cross_entropy import TokenLosses
 from research.vocabularies.protocol import (
     SPECIALS,
+    Array,
     EmbeddingTable,
     LossConfig,
+    Params,
+    Size,
     embed,
     specials,
     weighted,
@@ -55,7 +58,7 @@ class CanonicalEmbedding:
     kind: str = dataclasses.field(default="canonical", init=False)
     draws: bool = dataclasses.field(default=False, init=False)
 
-    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
+    def init(self, key: Array, rows: int, d_model: int) -> Params:
         """Parameters 'input_NxD' and, untied, 'output_NxD': N(0, 1/D)."""
         names = ("input_NxD",) if self.tied else ("input_NxD", "output_NxD")
         shape = (_FIRST_SLOT + min(self.slots, rows), d_model)
@@ -64,13 +67,7 @@ class CanonicalEmbedding:
         return {name: normal(keys[i], shape) for i, name in enumerate(names)}
 
     def table(
-        self,
-        params: dict[str, jax.Array],
-        ids_BxL: jax.Array,
-        keys_Bx2: jax.Array | None,
-        *,
-        rows: int,
-        vocab_size: int | jax.Array,
+        self, params: Params, ids_BxL: Array, keys_Bx2: Array | None, *, rows: int, vocab_size: Size
     ) -> SlotTable:
         """Numbers the types of each sequence.
 
@@ -102,13 +99,11 @@ class CanonicalEmbedding:
         ordinary = jnp.asarray(vocab_size - SPECIALS, jnp.int32)
         return SlotTable(table, row_BxV, first_BxV, seen_BxL, ordinary)
 
-    def embed(self, table: SlotTable, ids_BxL: jax.Array) -> jax.Array:
+    def embed(self, table: SlotTable, ids_BxL: Array) -> Array:
         """Rows of the slots."""
         return embed(table.table, jnp.take_along_axis(table.row_BxV, ids_BxL, axis=1))
 
-    def readout(
-        self, table: SlotTable, x_BxLxD: jax.Array, vocab_size: int | jax.Array
-    ) -> jax.Array:
+    def readout(self, table: SlotTable, x_BxLxD: Array, vocab_size: Size) -> Array:
         """Logits [B, L, V]: an unseen type has its share of "new"."""
         rows_BxLxN = self._slot_logits(table, x_BxLxD)
         places_L = jnp.arange(x_BxLxD.shape[1])[None, :, None]
@@ -121,7 +116,7 @@ class CanonicalEmbedding:
         return jnp.where(ids_V < vocab_size, logits_BxLxV, -jnp.inf)
 
     def losses(
-        self, table: SlotTable, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
+        self, table: SlotTable, x_BxLxD: Array, targets_BxL: Array, config: LossConfig
     ) -> TokenLosses:
         """Exact, over the slots; the N = slots + 3 logits of all positions are held."""
         logits_BxLxN = self._slot_logits(table, x_BxLxD)
@@ -140,13 +135,9 @@ class CanonicalEmbedding:
         return TokenLosses(log_z_BxL - target_BxL, log_z_BxL, correct_BxL)
 
     def loss(
-        self,
-        table: SlotTable,
-        x_BxLxD: jax.Array,
-        targets_BxL: jax.Array,
-        weights_BxL: jax.Array,
+        self, table: SlotTable, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array,
         config: LossConfig,
-    ) -> tuple[jax.Array, TokenLosses]:
+    ) -> tuple[Array, TokenLosses]:
         """The exact losses, summed."""
         return weighted(
             self.losses(table, x_BxLxD, targets_BxL, config), weights_BxL, config.z_loss

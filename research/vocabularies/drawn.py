@@ -22,7 +22,16 @@ import jax.numpy as jnp
 
 from research.vocabularies import cross_entropy
 from research.vocabularies.cross_entropy import TokenLosses
-from research.vocabularies.protocol import SPECIALS, LossConfig, specials, typed_keys, weighted
+from research.vocabularies.protocol import (
+    SPECIALS,
+    Array,
+    LossConfig,
+    Params,
+    Size,
+    specials,
+    typed_keys,
+    weighted,
+)
 
 DISTRIBUTIONS = ("gaussian", "sphere", "hypercube")
 _BLOCK_ELEMENTS = 2**24  # of a block of rows, [B, block, D]
@@ -86,7 +95,7 @@ class DrawnEmbedding:
     """Entries of [B, V, D] up to which it is held."""
     draws: bool = dataclasses.field(default=True, init=False)
 
-    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
+    def init(self, key: Array, rows: int, d_model: int) -> Params:
         """Parameters: specials_SxD, N(0, 1/D); scale_D, ones; bias_D, zeros."""
         return {
             "specials_SxD": jax.random.normal(key, (SPECIALS, d_model)) * d_model**-0.5,
@@ -95,13 +104,7 @@ class DrawnEmbedding:
         }
 
     def table(
-        self,
-        params: dict[str, jax.Array],
-        ids_BxL: jax.Array,
-        keys_Bx2: jax.Array | None,
-        *,
-        rows: int,
-        vocab_size: int | jax.Array,
+        self, params: Params, ids_BxL: Array, keys_Bx2: Array | None, *, rows: int, vocab_size: Size
     ) -> DrawnTable:
         """Draws the tables, or leaves it to who needs a row."""
         keys_B = typed_keys(keys_Bx2)
@@ -113,15 +116,13 @@ class DrawnEmbedding:
         first = jnp.asarray(vocab_size - SPECIALS, jnp.int32)
         return DrawnTable(params, keys_B, dense, first, ids_BxL, rows)
 
-    def embed(self, table: DrawnTable, ids_BxL: jax.Array) -> jax.Array:
+    def embed(self, table: DrawnTable, ids_BxL: Array) -> Array:
         """Scaled and shifted rows."""
         params = table.params
         rows_BxLxD = self._rows(table, ids_BxL)
         return rows_BxLxD * params["scale_D"][None, None] + params["bias_D"][None, None]
 
-    def readout(
-        self, table: DrawnTable, x_BxLxD: jax.Array, vocab_size: int | jax.Array
-    ) -> jax.Array:
+    def readout(self, table: DrawnTable, x_BxLxD: Array, vocab_size: Size) -> Array:
         """Exact logits [B, L, V]."""
         if table.rows_BxVxD is not None:
             return self._whole_logits(table, x_BxLxD, vocab_size)
@@ -133,7 +134,7 @@ class DrawnEmbedding:
         return logits_BxLxV[:, :, : table.num_rows]
 
     def losses(
-        self, table: DrawnTable, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
+        self, table: DrawnTable, x_BxLxD: Array, targets_BxL: Array, config: LossConfig
     ) -> TokenLosses:
         """Exact, from the whole tables or block by block."""
         if table.rows_BxVxD is not None:
@@ -161,13 +162,9 @@ class DrawnEmbedding:
         return TokenLosses(log_z_BxL - target_BxL, log_z_BxL, correct_BxL.astype(jnp.float32))
 
     def loss(
-        self,
-        table: DrawnTable,
-        x_BxLxD: jax.Array,
-        targets_BxL: jax.Array,
-        weights_BxL: jax.Array,
+        self, table: DrawnTable, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array,
         config: LossConfig,
-    ) -> tuple[jax.Array, TokenLosses]:
+    ) -> tuple[Array, TokenLosses]:
         """The exact losses where tables are held, else the bound of the module's docstring."""
         if table.rows_BxVxD is not None:
             losses = self.losses(table, x_BxLxD, targets_BxL, config)
@@ -176,7 +173,7 @@ class DrawnEmbedding:
         return weighted(losses, weights_BxL, config.z_loss)
 
     def bounds(
-        self, table: DrawnTable, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
+        self, table: DrawnTable, x_BxLxD: Array, targets_BxL: Array, config: LossConfig
     ) -> TokenLosses:
         """Losses with the undrawn types' sum replaced by its expectation.
 
@@ -312,7 +309,7 @@ class DualEmbedding(DrawnEmbedding):
     share: float = 0.5
     """Of the D entries, those of alpha."""
 
-    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
+    def init(self, key: Array, rows: int, d_model: int) -> Params:
         """Those of `DrawnEmbedding`, shared_D (alpha, as many entries as it has) and log_scale."""
         keys = jax.random.split(key)
         size = self._shared_size(d_model)

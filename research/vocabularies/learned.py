@@ -7,7 +7,14 @@ import jax.numpy as jnp
 
 from research.vocabularies import cross_entropy
 from research.vocabularies.cross_entropy import TokenLosses
-from research.vocabularies.protocol import EmbeddingTable, LossConfig, embed
+from research.vocabularies.protocol import (
+    Array,
+    EmbeddingTable,
+    LossConfig,
+    Params,
+    Size,
+    embed,
+)
 
 
 def init(
@@ -45,34 +52,26 @@ class LearnedEmbedding:
     kind: str = dataclasses.field(default="learned", init=False)
     draws: bool = dataclasses.field(default=False, init=False)
 
-    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
+    def init(self, key: Array, rows: int, d_model: int) -> Params:
         """See `learned.init`."""
         return init(key, rows, d_model, tied=self.tied, bias=self.bias)
 
     def table(
-        self,
-        params: dict[str, jax.Array],
-        ids_BxL: jax.Array,
-        keys_Bx2: jax.Array | None,
-        *,
-        rows: int,
-        vocab_size: int | jax.Array,
+        self, params: Params, ids_BxL: Array, keys_Bx2: Array | None, *, rows: int, vocab_size: Size
     ) -> EmbeddingTable:
         """The parameters as a `EmbeddingTable`."""
         return table(params)
 
-    def embed(self, table: EmbeddingTable, ids_BxL: jax.Array) -> jax.Array:
+    def embed(self, table: EmbeddingTable, ids_BxL: Array) -> Array:
         """Rows of the table."""
         return embed(table, ids_BxL)
 
-    def readout(
-        self, table: EmbeddingTable, x_BxLxD: jax.Array, vocab_size: int | jax.Array
-    ) -> jax.Array:
+    def readout(self, table: EmbeddingTable, x_BxLxD: Array, vocab_size: Size) -> Array:
         """Logits [B, L, V]."""
         return cross_entropy.masked_logits(table, x_BxLxD, vocab_size, self.softcap)
 
     def losses(
-        self, table: EmbeddingTable, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
+        self, table: EmbeddingTable, x_BxLxD: Array, targets_BxL: Array, config: LossConfig
     ) -> TokenLosses:
         """See `cross_entropy.token_losses`."""
         return cross_entropy.token_losses(
@@ -85,13 +84,9 @@ class LearnedEmbedding:
         )
 
     def loss(
-        self,
-        table: EmbeddingTable,
-        x_BxLxD: jax.Array,
-        targets_BxL: jax.Array,
-        weights_BxL: jax.Array,
+        self, table: EmbeddingTable, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array,
         config: LossConfig,
-    ) -> tuple[jax.Array, TokenLosses]:
+    ) -> tuple[Array, TokenLosses]:
         """See `cross_entropy.summed_loss`."""
         return cross_entropy.summed_loss(
             table,

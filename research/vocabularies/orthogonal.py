@@ -11,11 +11,18 @@ import functools
 from typing import ClassVar
 
 import jax
+import jax.core
 import jax.numpy as jnp
 
 from research.errors import UsageError
 from research.vocabularies.drawn import DrawnEmbedding, DrawnTable
-from research.vocabularies.protocol import SPECIALS, typed_keys
+from research.vocabularies.protocol import (
+    SPECIALS,
+    Array,
+    Params,
+    Size,
+    typed_keys,
+)
 
 _FRAMES = 1_618_033  # seed of the fixed frames
 
@@ -34,7 +41,7 @@ class OrthogonalEmbedding(DrawnEmbedding):
     order of its own. So a model need learn to copy K V vectors only: a beginner's exercise, as
     lexinvariant as the whole. 0: a fresh frame for each sequence."""
     span: int = 0
-    """Dimensions that frames lie in, the first of D; 0: all. What a trunk has learned in few
+    """Dimensions that frames span, the first of D; 0: all. What a trunk has learned in few
     dimensions still holds in part when they become more, and need only be continued."""
     dense_limit: ClassVar[int] = 0
 
@@ -44,13 +51,7 @@ class OrthogonalEmbedding(DrawnEmbedding):
                 raise UsageError(f"{name} must be at least 0, not {getattr(self, name)}")
 
     def table(
-        self,
-        params: dict[str, jax.Array],
-        ids_BxL: jax.Array,
-        keys_Bx2: jax.Array | None,
-        *,
-        rows: int,
-        vocab_size: int | jax.Array,
+        self, params: Params, ids_BxL: Array, keys_Bx2: Array | None, *, rows: int, vocab_size: Size
     ) -> DrawnTable:
         """Draws a frame for each sequence.
 

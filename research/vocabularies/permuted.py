@@ -19,8 +19,11 @@ from research.vocabularies.cross_entropy import TokenLosses
 from research.vocabularies.drawn import random_rows
 from research.vocabularies.learned import LearnedEmbedding
 from research.vocabularies.protocol import (
+    Array,
     EmbeddingTable,
     LossConfig,
+    Params,
+    Size,
     embed,
     specials,
     typed_keys,
@@ -39,7 +42,7 @@ class PermutedTable(NamedTuple):
 class PermutedEmbedding:
     """Ids of a sequence are permuted before they meet one shared table.
 
-    Lexinvariant in distribution, as a table drawn anew for every sequence is, but nothing of
+    Lexinvariant in distribution, as a table drawn for every sequence is, but nothing of
     [B, V, D] exists: a sequence costs [V] integers and one sort of them. With V far above the
     number of types in a sequence, frozen rows that are nearly orthogonal serve as well as learned
     ones.
@@ -56,18 +59,12 @@ class PermutedEmbedding:
     def _plain(self) -> LearnedEmbedding:
         return LearnedEmbedding(self.tied)
 
-    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
+    def init(self, key: Array, rows: int, d_model: int) -> Params:
         """The parameters of `LearnedEmbedding`."""
         return learned.init(key, rows, d_model, tied=self.tied)
 
     def table(
-        self,
-        params: dict[str, jax.Array],
-        ids_BxL: jax.Array,
-        keys_Bx2: jax.Array | None,
-        *,
-        rows: int,
-        vocab_size: int | jax.Array,
+        self, params: Params, ids_BxL: Array, keys_Bx2: Array | None, *, rows: int, vocab_size: Size
     ) -> PermutedTable:
         """One uniform permutation of the ordinary ids for each sequence."""
         params = jax.lax.stop_gradient(params) if self.frozen else params
@@ -78,32 +75,26 @@ class PermutedEmbedding:
 
         return PermutedTable(learned.table(params), jax.vmap(image)(typed_keys(keys_Bx2)))
 
-    def embed(self, table: PermutedTable, ids_BxL: jax.Array) -> jax.Array:
+    def embed(self, table: PermutedTable, ids_BxL: Array) -> Array:
         """Rows of the images."""
         return self._plain.embed(table.table, images(table.image_BxV, ids_BxL))
 
-    def readout(
-        self, table: PermutedTable, x_BxLxD: jax.Array, vocab_size: int | jax.Array
-    ) -> jax.Array:
+    def readout(self, table: PermutedTable, x_BxLxD: Array, vocab_size: Size) -> Array:
         """Logits of the images, in the order of the ids."""
         logits_BxLxV = self._plain.readout(table.table, x_BxLxD, vocab_size)
         return jnp.take_along_axis(logits_BxLxV, table.image_BxV[:, None], axis=-1)
 
     def losses(
-        self, table: PermutedTable, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
+        self, table: PermutedTable, x_BxLxD: Array, targets_BxL: Array, config: LossConfig
     ) -> TokenLosses:
         """Those of the images."""
         targets_BxL = images(table.image_BxV, targets_BxL)
         return self._plain.losses(table.table, x_BxLxD, targets_BxL, config)
 
     def loss(
-        self,
-        table: PermutedTable,
-        x_BxLxD: jax.Array,
-        targets_BxL: jax.Array,
-        weights_BxL: jax.Array,
+        self, table: PermutedTable, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array,
         config: LossConfig,
-    ) -> tuple[jax.Array, TokenLosses]:
+    ) -> tuple[Array, TokenLosses]:
         """Those of the images."""
         targets_BxL = images(table.image_BxV, targets_BxL)
         return self._plain.loss(table.table, x_BxLxD, targets_BxL, weights_BxL, config)
@@ -160,7 +151,7 @@ class PartialEmbedding:
     base: str = "permuted"
     """'permuted' or 'gaussian'."""
     keep: int = 0
-    """Ids below which nothing is made random (beside BOS and EOS, which never are)."""
+    """Ids below which nothing is made random (BOS and EOS never are)."""
     tied: bool = True
     """The readout uses the input table."""
     match_norms: bool = True
@@ -179,18 +170,12 @@ class PartialEmbedding:
         """The vocabulary without randomness, on the same parameters."""
         return LearnedEmbedding(self.tied)
 
-    def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
+    def init(self, key: Array, rows: int, d_model: int) -> Params:
         """The parameters of `LearnedEmbedding`."""
         return learned.init(key, rows, d_model, tied=self.tied)
 
     def table(
-        self,
-        params: dict[str, jax.Array],
-        ids_BxL: jax.Array,
-        keys_Bx2: jax.Array | None,
-        *,
-        rows: int,
-        vocab_size: int | jax.Array,
+        self, params: Params, ids_BxL: Array, keys_Bx2: Array | None, *, rows: int, vocab_size: Size
     ) -> PartialTable:
         """Tosses the coins of a batch."""
         plain, length = learned.table(params), ids_BxL.shape[1]
@@ -218,7 +203,7 @@ class PartialEmbedding:
             drawn = jnp.where(chosen_BxV[:, :, None], random, plain.input_VxD[None])
         return PartialTable(plain, image_BxV, chosen_BxM, drawn)
 
-    def embed(self, table: PartialTable, ids_BxL: jax.Array) -> jax.Array:
+    def embed(self, table: PartialTable, ids_BxL: Array) -> Array:
         """Rows of the randomised ids."""
         if table.rows_BxVxD is None:
             return embed(table.table, self._replaced(table, ids_BxL, 0))
@@ -226,9 +211,7 @@ class PartialEmbedding:
         random = embed(EmbeddingTable(table.rows_BxVxD), ids_BxL)
         return jnp.where(chosen_BxLx1, random, embed(table.table, ids_BxL))
 
-    def readout(
-        self, table: PartialTable, x_BxLxD: jax.Array, vocab_size: int | jax.Array
-    ) -> jax.Array:
+    def readout(self, table: PartialTable, x_BxLxD: Array, vocab_size: Size) -> Array:
         """Logits of the ids; per occurrence those of the learned rows, which targets may have."""
         if table.rows_BxVxD is not None and self.per == "type":
             return cross_entropy.masked_logits(self._drawn_rows(table), x_BxLxD, vocab_size)
@@ -238,7 +221,7 @@ class PartialEmbedding:
         return jnp.take_along_axis(logits_BxLxV, table.image_BxV[:, None], axis=-1)
 
     def losses(
-        self, table: PartialTable, x_BxLxD: jax.Array, targets_BxL: jax.Array, config: LossConfig
+        self, table: PartialTable, x_BxLxD: Array, targets_BxL: Array, config: LossConfig
     ) -> TokenLosses:
         """Those of the randomised targets."""
         if table.rows_BxVxD is not None and self.per == "type":
@@ -254,13 +237,9 @@ class PartialEmbedding:
         )
 
     def loss(
-        self,
-        table: PartialTable,
-        x_BxLxD: jax.Array,
-        targets_BxL: jax.Array,
-        weights_BxL: jax.Array,
+        self, table: PartialTable, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array,
         config: LossConfig,
-    ) -> tuple[jax.Array, TokenLosses]:
+    ) -> tuple[Array, TokenLosses]:
         """Those of the randomised targets."""
         if table.rows_BxVxD is not None and self.per == "type":
             return weighted(
@@ -271,7 +250,7 @@ class PartialEmbedding:
 
     def _drawn_rows(self, table: PartialTable) -> EmbeddingTable:
         """[B, V, D] readout rows: the input's where chosen or tied."""
-        if table.table.output_VxD is None:
+        if table.table.output_VxD is None or table.rows_BxVxD is None:
             return EmbeddingTable(table.rows_BxVxD)
         kept = table.rows_BxVxD == table.table.input_VxD[None]
         rows = jnp.where(kept, table.table.output_VxD[None], table.rows_BxVxD)

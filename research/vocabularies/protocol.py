@@ -1,7 +1,7 @@
 """What a vocabulary is: ids to vectors and back, for one batch.
 
 A vocabulary is a frozen dataclass of settings (hashable, so it can be static under `jax.jit`) with
-pure methods. What it learns lies in a dict of arrays; what it draws is decided by one key for each
+pure methods. What it learns is in a dict of arrays; what it draws is decided by one key for each
 sequence. `table` makes both into a table for a batch, which the other methods take:
 
     params = vocabulary.init(key, rows, d_model)
@@ -20,20 +20,23 @@ import jax.numpy as jnp
 import numpy as np
 
 SPECIALS = 2  # BOS and EOS
+Array = jax.Array
+Params = dict[str, jax.Array]
+Size = int | jax.Array  # perhaps traced
 
 
 class EmbeddingTable(NamedTuple):
-    """Vectors of V ids."""
+    """Vectors of V ids, arrays of JAX or numpy."""
 
-    input_VxD: jax.Array
+    input_VxD: Any
     """Rows that ids are turned into; or [B, V, D], a table of its own per sequence."""
-    output_VxD: jax.Array | None = None
+    output_VxD: Any = None
     """Rows that logits are made with, same shape; None: the input's (tied)."""
-    bias_V: jax.Array | None = None
+    bias_V: Any = None
     """Added to the logits; None: nothing."""
 
     @property
-    def readout_VxD(self) -> jax.Array:
+    def readout_VxD(self) -> Any:
         """The rows that logits are made with, tied or not."""
         return self.input_VxD if self.output_VxD is None else self.output_VxD
 
@@ -100,13 +103,7 @@ class Vocabulary(Protocol):
         ...
 
     def table(
-        self,
-        params: dict[str, jax.Array],
-        ids_BxL: jax.Array,
-        keys_Bx2: jax.Array | None,
-        *,
-        rows: int,
-        vocab_size: int | jax.Array,
+        self, params: Params, ids_BxL: Array, keys_Bx2: Array | None, *, rows: int, vocab_size: Size
     ) -> Any:
         """The table for a batch, a pytree.
 
@@ -132,14 +129,10 @@ class Vocabulary(Protocol):
         """Exact losses of every position, [B, L]; [B, L, V] is never held."""
         ...
 
-    def objective(
-        self,
-        table: Any,
-        x_BxLxD: jax.Array,
-        targets_BxL: jax.Array,
-        weights_BxL: jax.Array,
+    def loss(
+        self, table: Any, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array,
         config: LossConfig,
-    ) -> tuple[jax.Array, TokenLosses]:
+    ) -> tuple[Array, TokenLosses]:
         """What training minimises, summed over positions, and each position's losses."""
         ...
 
@@ -147,7 +140,7 @@ class Vocabulary(Protocol):
 def weighted(
     losses: TokenLosses, weights_BxL: jax.Array, z_loss: float
 ) -> tuple[jax.Array, TokenLosses]:
-    """The objective of losses that can be differentiated as they are."""
+    """The sum that training minimises, of losses that can be differentiated as they are."""
     terms_BxL = losses.nats_BxL + z_loss * jnp.square(losses.log_z_BxL)
     return jnp.sum(weights_BxL * terms_BxL), losses
 

@@ -44,7 +44,7 @@ def divergence(log_teacher: jax.Array, log_student: jax.Array, tau: float = TAU)
 def chunk_sums(values_BxL: jax.Array, chunks_BxL: jax.Array, count: int) -> jax.Array:
     """[B, count]: the sum over the positions of each chunk; a position with chunk -1 is in none."""
 
-    def sums(values_L, chunks_L):
+    def sums(values_L: jax.Array, chunks_L: jax.Array) -> jax.Array:
         place_L = jnp.where(chunks_L < 0, count, chunks_L)
         return jax.ops.segment_sum(values_L, place_L, num_segments=count + 1)[:count]
 
@@ -80,11 +80,13 @@ def align(ends_L: np.ndarray | None, ends_S: np.ndarray | None) -> tuple[np.ndar
         is no chunk. Of a pair with None in it nothing but the lengths matters.
     """
     if ends_L is None or ends_S is None:
-        sizes = (0 if ends is None else len(ends) for ends in (ends_L, ends_S))
-        return tuple(np.full(size, -1, np.int32) for size in sizes)
+        none_L, none_S = (
+            np.full(0 if ends is None else len(ends), -1, np.int32) for ends in (ends_L, ends_S)
+        )
+        return none_L, none_S
     common_C = np.intersect1d(ends_L, ends_S)
 
-    def chunks(ends):
+    def chunks(ends: np.ndarray) -> np.ndarray:
         index = np.searchsorted(common_C, ends)
         return np.where(index < len(common_C), index, -1).astype(np.int32)
 

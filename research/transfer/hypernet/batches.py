@@ -160,8 +160,9 @@ class Chosen(NamedTuple):
 
     def take(self, tokens_M: np.ndarray) -> "Chosen":
         """Some of the tokens."""
-        return Chosen(*(part.take(tokens_M) if isinstance(part, Pieces) else part[tokens_M]
-                        for part in self))  # fmt: skip
+        return Chosen._make(
+            part.take(tokens_M) if isinstance(part, Pieces) else part[tokens_M] for part in self
+        )
 
 
 def identity_layout(tokens: int, groups: int) -> Layout:

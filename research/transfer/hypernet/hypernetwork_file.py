@@ -7,6 +7,7 @@ trunk after n-shot training.
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,7 +64,7 @@ def save(
       dtype: 'bfloat16' to store rounded parameters; None: float32.
 
     Raises:
-      UsageError: if what stands there is no hypernetwork, or not as this program wrote it.
+      UsageError: if what stands there is not a hypernetwork as this program wrote it.
       FreevocabError: if it cannot be written.
     """
     table = source.table
@@ -92,7 +93,7 @@ def load(directory: str | os.PathLike) -> Saved:
     """Opens a folder that `save` wrote; arrays are numpy.
 
     Raises:
-      UsageError: if there is no such folder or it is no hypernetwork.
+      UsageError: if there is no such folder, or it is not a hypernetwork.
       FreevocabError: if it is damaged or of a newer version.
     """
     directory = Path(directory)
@@ -219,8 +220,5 @@ def _arrays_of(config: HypernetworkConfig, rows: int) -> dict[str, Any]:
     row = jax.ShapeDtypeStruct((rows, config.d_model), np.float32)
     bias = jax.ShapeDtypeStruct((rows,), np.float32) if config.bias else None
     source = EmbeddingTable(row, None if config.tied else row, bias)
-    return flatten(
-        jax.eval_shape(
-            lambda key, table: hypernetwork.init(key, config, table), jax.random.key(0), source
-        )
-    )
+    init = functools.partial(hypernetwork.init, config=config)
+    return flatten(jax.eval_shape(init, jax.random.key(0), source=source))

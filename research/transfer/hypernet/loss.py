@@ -39,7 +39,7 @@ class HypernetLossConfig:
     tau: float = 100.0
     """Temperature of the distillation."""
     sampled_rows: int = 0
-    """Softmax over so many entries: those of the batch and others drawn uniformly, weighed up so
+    """Softmax over this many entries: those of the batch and others drawn uniformly, weighed up so
     that the sum is right in the mean; 0: over the whole vocabulary."""
     copy_overlap: bool = False
     """Tokens with one piece take the source's row instead of a prediction."""
@@ -147,7 +147,7 @@ def predicted(
     copies_R, offsets_R = batch["copies_GxT"].reshape(-1), batch["offsets_GxT"].reshape(-1)
     pieces_R, first_R = _pieces(packed, layout)
     single_R = ((pieces_R == 1) & (copies_R < 0) & jnp.isfinite(offsets_R)).astype(jnp.float32)
-    distance = 0.0
+    distance = jnp.zeros(())
     for rows_RxD, rows_VxD in zip(rows[:2], source[:2], strict=True):
         if rows_RxD is None:
             continue

@@ -109,10 +109,8 @@ def train(
     warmup_steps: int = 0,
     warmup_rate: float = _IDENTITY_RATE,
     warmup_workdir: str | Path | None = None,
-    layout: Layout | None = None,
     eval_fn: Callable[[Any], Mapping[str, float]] | None = None,
     description: Mapping[str, Any] | None = None,
-    prepared: loop.Prepared | None = None,
     log: Log = print,
 ) -> Trained:
     """Trains for `config.steps` steps; with a workdir the same arguments go on where they were.
@@ -123,10 +121,8 @@ def train(
       warmup_steps: of zett's first stage (`warm_up`), in place of `initial`.
       warmup_rate: the learning rate that it ends with.
       warmup_workdir: its checkpoints.
-      layout: of the packed tokens; None: found from the first steps' tokenizers.
       eval_fn: takes the whole tree of parameters, 'hypernetwork' among it.
       description: what else makes this run what it is: text and sampling.
-      prepared: of an earlier run of the same shapes.
 
     Raises:
       UsageError: if model, network and loss do not fit together, or the processes do not divide the
@@ -154,8 +150,7 @@ def train(
     batches = HypernetBatches(
         source.tokenizer, loss, masked=not source.config.trunk.causal, seed=config.seed
     )
-    if layout is None:
-        layout = find_layout(batches, draws, network, groups, loss.margin)
+    layout = find_layout(batches, draws, network, groups, loss.margin)
     params = parameters(source, network, loss, config.seed, initial, initial_trunk)
     mesh = parallelism.make_mesh(config.parallelism)
     shards = mesh.shape["data"] if config.parallelism.kind == "mesh" else 1
@@ -181,18 +176,17 @@ def train(
         "layout": dataclasses.asdict(layout) if groups == 1 else None,
         **(description or {}),
     }
-    with ahead(batch_fn, config.steps) as batch_fn:
+    with ahead(batch_fn, config.steps) as prefetched:
         result = loop.train(
             loss_fn,
             _shapes_of(params),
-            batch_fn,
+            prefetched,
             config,
             workdir,
             eval_fn=eval_fn,
             initial_params=lambda: params,
             description=whole,
             rules=TRANSFER_RULES,
-            prepared=prepared,
             log=log,
         )
     trained = _trained(result)

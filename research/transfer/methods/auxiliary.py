@@ -73,6 +73,7 @@ class Auxiliary:
 
     def _made(self, takes: str, source: Tokenizer, target: Tokenizer) -> dict[str, Any]:
         if takes == "donor":
+            assert self.donor is not None  # `Method.check` has asked for it
             return {"donor_table": self.donor.table, "donor": self.donor.tokenizer}
         if takes == "network":
             return {"network": self.hypernetwork}
@@ -89,12 +90,12 @@ class Auxiliary:
     def _of_entries(self, target: Tokenizer) -> TokenVectors:
         if self.vectors is not None:
             return words.token_vectors(target, self.vectors)
-        return cooccurrence.train(target, self.aux_text, self.svd)
+        return cooccurrence.train(target, self.aux_text or (), self.svd)
 
     def _word_spaces(self) -> tuple[WordVectors, WordVectors]:
         """Word vectors of the source's and the target's language, in one space."""
-        theirs = self.vectors or words.train(self.aux_text, self.svd)
+        theirs = self.vectors or words.train(self.aux_text or (), self.svd)
         if self.dictionary is None:
             return theirs, theirs
-        mine = self.source_vectors or words.train(self.source_aux_text, self.svd)
+        mine = self.source_vectors or words.train(self.source_aux_text or (), self.svd)
         return mine, words.align(mine, theirs, self.dictionary)

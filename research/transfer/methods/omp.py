@@ -114,17 +114,14 @@ def _by(reference, known_T, source_table, source, target, match, k, whose):
     inputs = rows.combined(weights[0], EmbeddingTable(source_table.input_VxD))
     others = rows.combined(weights[-1], source_table._replace(input_VxD=None))
     pursued = others._replace(input_VxD=inputs.input_VxD)
-    pursued_T = np.zeros(target.vocab_size, bool)
-    pursued_T[new_M] = True
-    made = rows.replaced(fallback, pursued, pursued_T)
-    return finish(made, source_table, match, copy_overlap=True)
+    return finish(rows.replaced(fallback, pursued, new_M), source_table, match, copy_overlap=True)
 
 
 def _weights(reference_TxD, new_M, shared_N, match, shape, k):
     """Weights [target ids, source ids]: those of the donor's rows, for our rows of shared ids."""
     atoms_AxD = reference_TxD[match.overlap_target_N[shared_N]]
-    found = pursue(reference_TxD[new_M], atoms_AxD, k)
-    return rows.placed(found, new_M, match.overlap_source_N[shared_N], shape)
+    weights = pursue(reference_TxD[new_M], atoms_AxD, k)
+    return rows.placed(weights, new_M, match.overlap_source_N[shared_N], shape)
 
 
 def pursue(
@@ -137,7 +134,7 @@ def pursue(
     squares in float64. Zero vectors get no weights, zero atoms are never taken.
 
     Args:
-      max_atoms: of more atoms only so many take part: those that correlate best with some vector.
+      max_atoms: of more atoms only this many take part: those that correlate best with some vector.
     """
     vectors_TxD, atoms_AxD = (np.asarray(x, np.float32) for x in (vectors_TxD, atoms_AxD))
     unit_TxD = unit_rows(vectors_TxD)

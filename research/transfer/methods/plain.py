@@ -1,5 +1,6 @@
 """Methods that need only the source's rows: random, mean, overlap, FVT (Gee et al., 2022)."""
 
+import jax
 import numpy as np
 
 from research.tokenizers import Pieces, Tokenizer
@@ -15,8 +16,8 @@ def random(
 
     Nothing is copied but special rows: the floor that any method has to beat.
     """
-    made = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
-    return finish(made, source_table, match, copy_overlap=False)
+    table = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
+    return finish(table, source_table, match, copy_overlap=False)
 
 
 def mean(
@@ -24,20 +25,17 @@ def mean(
 ) -> EmbeddingTable:
     """Every ordinary row is the mean of the source's; a model then predicts nothing (`seed` is
     not used)."""
-    made = EmbeddingTable(*(
-        None if one is None
-        else np.repeat(mean_row(np.asarray(one), match)[None], match.target_size, 0)
-        for one in source_table
-    ))  # fmt: skip
-    return finish(made, source_table, match, copy_overlap=False)
+    means = jax.tree.map(lambda rows: mean_row(np.asarray(rows), match), source_table)
+    table = jax.tree.map(lambda mean: np.repeat(mean[None], match.target_size, 0), means)
+    return finish(table, source_table, match, copy_overlap=False)
 
 
 def overlap(
     source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
 ) -> EmbeddingTable:
     """Lexical: equal entries keep their row, all others are drawn as `random` draws them."""
-    made = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
-    return finish(made, source_table, match, copy_overlap=True)
+    table = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
+    return finish(table, source_table, match, copy_overlap=True)
 
 
 def fvt(
@@ -45,8 +43,8 @@ def fvt(
 ) -> EmbeddingTable:
     """Equal entries keep their row, others are the mean of their source pieces (`seed` unused)."""
     pieces = source.decompose(target.match_bytes())
-    made = rows.combined(rows.means(pieces, source.vocab_size), source_table)
-    return finish(made, source_table, match, copy_overlap=True)
+    table = rows.combined(rows.means(pieces, source.vocab_size), source_table)
+    return finish(table, source_table, match, copy_overlap=True)
 
 
 def byte_fvt(
@@ -58,8 +56,8 @@ def byte_fvt(
     that the source has no entry for is left out; an entry of such bytes alone takes the mean row.
     """
     pieces = _bytes_as_pieces(source, target.match_bytes())
-    made = rows.combined(rows.means(pieces, source.vocab_size), source_table)
-    return finish(made, source_table, match, copy_overlap=False)
+    table = rows.combined(rows.means(pieces, source.vocab_size), source_table)
+    return finish(table, source_table, match, copy_overlap=False)
 
 
 def _bytes_as_pieces(source: Tokenizer, tokens: list[bytes]) -> Pieces:

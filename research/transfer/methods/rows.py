@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 import scipy.sparse
 
@@ -16,9 +17,7 @@ def combined(weights_TxV: scipy.sparse.csr_array, source: EmbeddingTable) -> Emb
 
     Sums are float64, so a single weight of 1 copies its row to the bit. Rows float32.
     """
-    return EmbeddingTable(
-        *(None if rows is None else _combined(weights_TxV, rows) for rows in source)
-    )
+    return jax.tree.map(lambda rows: _combined(weights_TxV, rows), source)
 
 
 def means(pieces: Pieces, vocab_size: int) -> scipy.sparse.csr_array:
@@ -30,7 +29,9 @@ def means(pieces: Pieces, vocab_size: int) -> scipy.sparse.csr_array:
 
 
 def placed(
-    weights_MxN: scipy.sparse.csr_array, rows_M: np.ndarray, columns_N: np.ndarray,
+    weights_MxN: scipy.sparse.csr_array,
+    rows_M: np.ndarray,
+    columns_N: np.ndarray,
     shape: tuple[int, int],
 ) -> scipy.sparse.csr_array:
     """Weights of `shape` whose [rows_M, columns_N] are those given and whose others are 0."""
@@ -55,13 +56,15 @@ def drawn(
     ))  # fmt: skip
 
 
-def replaced(rows: EmbeddingTable, others: EmbeddingTable, where_T: np.ndarray) -> EmbeddingTable:
-    """`rows`, but `others` where `where_T` (bool) says so."""
-    return EmbeddingTable(*(
-        None if mine is None
-        else np.where(where_T.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
-        for mine, theirs in zip(rows, others, strict=True)
-    ))  # fmt: skip
+def replaced(rows: EmbeddingTable, others: EmbeddingTable, ids_M: np.ndarray) -> EmbeddingTable:
+    """`rows`, but those of the ids `ids_M` from `others`."""
+
+    def of_part(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+        out = np.array(mine)
+        out[ids_M] = theirs[ids_M]
+        return out
+
+    return jax.tree.map(of_part, rows, others)
 
 
 def _combined(weights_TxV, rows):

@@ -22,7 +22,7 @@ from research.vocabularies.protocol import EmbeddingTable
 
 NEIGHBOURS, TEMPERATURE = 10, 0.1  # both papers
 CHUNK = 1 << 24  # cosines at a time: 64 MB
-SUPPORT = 128  # sparsemax looks at so many of the largest scores before it looks at all
+SUPPORT = 128  # of the largest scores, which sparsemax looks at before it looks at all
 
 
 def wechsel(
@@ -44,9 +44,9 @@ def wechsel(
       UsageError: no entry of the source has a vector.
     """
     ordinary_T = np.flatnonzero(~np.asarray(target.special_V, bool))
-    made = _mixed(source_table, source, target, ordinary_T, match, seed,
+    table = _mixed(source_table, source, target, ordinary_T, match, seed,
                   source_vectors, target_vectors)  # fmt: skip
-    return finish(made, source_table, match, copy_overlap=False)
+    return finish(table, source_table, match, copy_overlap=False)
 
 
 def ofa(
@@ -64,7 +64,7 @@ def ofa(
 
     Args:
       factors: the source's rows are first brought to this rank by a singular value
-        decomposition; everything, overlap included, then lies in its span (the paper: 100, 200,
+        decomposition; everything, overlap included, is then in its span (the paper: 100, 200,
         400). None: the full rank, and overlapping rows equal to the bit.
 
     Raises:
@@ -77,10 +77,10 @@ def ofa(
         return finish(mixed(source_table), source_table, match, copy_overlap=True)
     split = [_factorised(one, factors) for one in source_table]
     coordinates = EmbeddingTable(*(None if part is None else part[0] for part in split))
-    made = finish(mixed(coordinates), coordinates, match, copy_overlap=True)
+    table = finish(mixed(coordinates), coordinates, match, copy_overlap=True)
     whole = EmbeddingTable(*(
         None if part is None else one if part[1] is None else one @ part[1]
-        for one, part in zip(made, split, strict=True)
+        for one, part in zip(table, split, strict=True)
     ))  # fmt: skip
     return finish(whole, source_table, match, copy_overlap=False)
 
@@ -102,9 +102,7 @@ def _mixed(source_table, source, target, ids_T, match, seed, source_vectors, tar
     shape = (target.vocab_size, source.vocab_size)
     mixed = rows.combined(rows.placed(weights, known_M, known_N, shape), source_table)
     random = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
-    mixed_T = np.zeros(target.vocab_size, bool)
-    mixed_T[known_M] = True
-    return rows.replaced(random, mixed, mixed_T)
+    return rows.replaced(random, mixed, known_M)
 
 
 def _factorised(source_VxD, factors: int):
@@ -150,9 +148,7 @@ def focus(
     placed = rows.placed(weights, new_M, match.overlap_source_N[anchored_N], shape)
     mixed = rows.combined(placed, source_table)
     random = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
-    mixed_T = np.zeros(target.vocab_size, bool)
-    mixed_T[new_M] = True
-    return finish(rows.replaced(random, mixed, mixed_T), source_table, match, copy_overlap=True)
+    return finish(rows.replaced(random, mixed, new_M), source_table, match, copy_overlap=True)
 
 
 def sparsemax(scores_TxN: np.ndarray) -> np.ndarray:
@@ -182,7 +178,7 @@ def softmax_of_nearest(
     """
     out_TxN = np.zeros(scores_TxN.shape)
     count = min(neighbours, scores_TxN.shape[1])
-    # The count-th largest score, then the first so many that reach it.
+    # The count-th largest score, then the first ones that reach it.
     border_T = -np.partition(-scores_TxN, count - 1, axis=1)[:, count - 1]
     for t, scores_N in enumerate(scores_TxN):
         above = np.flatnonzero(scores_N > border_T[t])

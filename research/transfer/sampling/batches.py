@@ -1,7 +1,7 @@
 """What a step of training gets: a tokenizer, sampled or fixed, and a batch of text in its ids."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -111,13 +111,12 @@ class FixedBatches:
         self, tokenizer: Tokenizer, windows: TextWindows, *, length: int, language: int = 0
     ):
         like = {"bos": ("bos", "cls", "eos"), "eos": ("eos", "sep", "bos")}
-        roles = {
-            role: next((tokenizer.roles[name] for name in names if name in tokenizer.roles), None)
-            for role, names in like.items()
-        }
-        if None in roles.values():
+        own = tokenizer.roles
+        names = {role: [name for name in some if name in own] for role, some in like.items()}
+        if not all(names.values()):
             raise UsageError(f"the tokenizer {tokenizer.name} has no token to begin a text with")
-        self.tokenizer = _WithRoles(tokenizer, roles)
+        roles = {role: own[first] for role, (first, *_) in names.items()}
+        self.tokenizer = cast(Tokenizer, _WithRoles(tokenizer, roles))
         self._windows, self._length, self._language = windows, length, language
 
     def at(self, step: int) -> FixedBatch:

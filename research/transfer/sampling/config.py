@@ -26,7 +26,7 @@ class Candidates:
     max_bytes: int = 64
     """And in bytes."""
     stride: int = 1
-    """A substring begins at every so many characters of its pretoken (zett: 4)."""
+    """Characters of its pretoken from one begin of a substring to the next (zett: 4)."""
     aligned: bool = True
     """Substrings begin and end between characters; False: between any two bytes, and max_characters
     and stride count bytes (zett's, for ablations)."""
@@ -51,7 +51,7 @@ class UnigramEM:
     """A trained Unigram: seed entries, expectation-maximisation, pruning down to V."""
 
     batches: int = 4
-    """Of the queue's, drawn anew for each tokenizer: how many it is trained on."""
+    """How many of the queue's it is trained on, drawn for each tokenizer."""
     seeds: int = 4
     """The best seeds x V substrings are the first vocabulary."""
     keep: float = 0.75

@@ -27,7 +27,7 @@ _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 class Strings:
     """S strings; number s is blob[start_S[s] : start_S[s] + length_S[s]] with the hash hash_S[s].
 
-    Arrays are longer than `size`: what lies behind it means nothing.
+    Arrays are longer than `size`; what comes after it means nothing.
     """
 
     def __init__(self):
@@ -122,7 +122,7 @@ class Counts:
       words, strings: the pretokens and the substrings, numbered as they came.
       counts_S: int64, how often each substring is in the queue now.
       characters_S: int32, characters of each substring (bytes, if not aligned).
-      blob: uint8, the bytes of the pretokens; substrings lie in them.
+      blob: uint8, the bytes of the pretokens, and so of their substrings.
     """
 
     def __init__(self, candidates: Candidates):
@@ -229,7 +229,7 @@ def _spans(
     blob, start_P, length_P, max_characters, max_bytes, stride, aligned,
     start_N, length_N, characters_N, ends_P,
 ):
-    """Where the substrings of the pretokens lie; nothing is written while start_N is empty.
+    """Where the substrings of the pretokens are; nothing is written while start_N is empty.
 
     Returns:
       how many there are.

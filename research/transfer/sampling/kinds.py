@@ -27,6 +27,7 @@ import functools
 import json
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -280,13 +281,13 @@ def _coarser(strings: list[bytes], size: int, rng: np.random.Generator) -> set[b
     while True:
         at = np.sort(rng.choice(len(strings) - 1, cuts, replace=False)) + 1
         starts, ends = [0, *at.tolist()], [*at.tolist(), len(strings)]
-        found = {
+        beginnings: set[Any] = {
             os.path.commonprefix([strings[start], strings[end - 1]])
             for start, end in zip(starts, ends, strict=True)
         }
-        found = {string for string in found if len(string) > 1}
-        if len(found) <= size:
-            return found
+        beginnings = {string for string in beginnings if len(string) > 1}
+        if len(beginnings) <= size:
+            return beginnings
         cuts = int(_FEWER * cuts)
 
 

@@ -34,9 +34,11 @@ class Segmenter(Protocol):
 
     def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
         """(ids int32, counts int64 [texts])."""
+        ...
 
     def state(self) -> bytes:
         """What the ids depend on besides the entries."""
+        ...
 
 
 class Unigram:

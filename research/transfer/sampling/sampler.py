@@ -64,7 +64,7 @@ def mixture(spec: str) -> tuple[tuple[Kind, float], ...]:
     """`Sampling.kinds` by name: "substrings", or with weights "substrings=3,bpe=1".
 
     Raises:
-      UsageError: another kind than those of KINDS, or a weight that is no number.
+      UsageError: another kind than those of KINDS, or a weight that is not a number.
     """
     weighted = []
     for part in spec.split(","):

@@ -48,7 +48,7 @@ class SVDConfig:
     window: int = 5
     """Ids on each side that count as company; one d places away counts 1 / d."""
     max_bytes: int | None = 20_000_000
-    """The first so many bytes of the texts are used; None for all."""
+    """How much of the texts is used, from the front; None: all."""
     min_count: int = 3
     """Ids seen less often get no vector."""
     context_power: float = 0.75

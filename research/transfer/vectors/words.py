@@ -60,12 +60,12 @@ def train(texts: Iterable[bytes | str], config: SVDConfig | None = None) -> Word
     new_W = np.full(len(counts_W), -1)
     new_W[kept_W] = np.arange(len(kept_W))
     frequent = [renamed[renamed >= 0] for renamed in (new_W[sequence] for sequence in sequences)]
-    made = cooccurrence.from_ids(frequent, len(kept_W), config)
+    vectors = cooccurrence.from_ids(frequent, len(kept_W), config)
     words = list(ids)
-    known_W = np.flatnonzero(made.known_V)
+    known_W = np.flatnonzero(vectors.known_V)
     return WordVectors(
         [words[kept_W[w]] for w in known_W],
-        made.vectors_VxK[known_W],
+        vectors.vectors_VxK[known_W],
         counts_W[kept_W[known_W]].astype(np.float32),
     )
 
@@ -105,7 +105,7 @@ def token_vectors(tokenizer: Tokenizer, words: WordVectors) -> TokenVectors:
 
 
 def _string(entry: bytes) -> str:
-    """What an entry spells, without spaces around it; "" if it is no whole characters."""
+    """What an entry spells, without spaces around it; "" if these are not whole characters."""
     try:
         return entry.decode().strip()
     except UnicodeDecodeError:
@@ -166,12 +166,12 @@ def align(
     if target.vectors_WxK.shape[1] != num_dims:
         raise UsageError(f"vectors of {num_dims} and {target.vectors_WxK.shape[1]} numbers cannot "
                          "be aligned: give files of the same dimension")
-    found = max((_pairs(source, target, dictionary),
+    pairs = max((_pairs(source, target, dictionary),
                  _pairs(source, target, [(b, a) for a, b in dictionary])), key=len)  # fmt: skip
-    if len(found) < MIN_PAIRS:
-        raise UsageError(f"only {len(found)} pairs of the dictionary have vectors in both "
+    if len(pairs) < MIN_PAIRS:
+        raise UsageError(f"only {len(pairs)} pairs of the dictionary have vectors in both "
                          f"languages; {MIN_PAIRS} are needed: is it the right --dictionary?")
-    source_N, target_N = np.array(found).T
+    source_N, target_N = np.array(pairs).T
     rotation = procrustes(unit_rows(target.vectors_WxK[target_N]),
                           unit_rows(source.vectors_WxK[source_N]))  # fmt: skip
     return _rotated(target, rotation)
@@ -192,11 +192,11 @@ def _pairs(source, target, dictionary):
     """Index pairs (source word, target word), each once, in the dictionary's order."""
     in_source = {word: w for w, word in enumerate(source.words)}
     in_target = {word: w for w, word in enumerate(target.words)}
-    found = {
+    pairs = {
         (in_source[one], in_target[other]): None
         for first, second in dictionary
         for one in (first, first.lower(), first.capitalize())
         for other in (second, second.lower(), second.capitalize())
         if one in in_source and other in in_target
     }
-    return list(found)
+    return list(pairs)

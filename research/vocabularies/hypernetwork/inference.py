@@ -45,12 +45,12 @@ def predict(
     number = max(1, -(-len(order_M) // chunk))
     parts = [order_M[index::number] for index in range(number)]
     means = jax.tree.map(lambda rows: np.mean(np.asarray(rows, np.float32), axis=0), source)
-    made = jax.tree.map(
+    table = jax.tree.map(
         lambda mean: np.tile(mean, (len(counts_T),) + (1,) * mean.ndim).astype(np.float32),
         EmbeddingTable(means.input_VxD, means.output_VxD, means.bias_V if config.bias else None),
     )
     if not len(order_M):
-        return made
+        return table
     layout = layout_for(
         [counts_T[part] for part in parts],
         rows=len(parts[0]),
@@ -62,11 +62,11 @@ def predict(
     for part_M in parts:
         packed, row_M = pack(pieces.take(part_M), layout)
         rows = _apply(params, config, on_device, packed, layout, languages_G)
-        for whole, some in zip(jax.tree.leaves(made), jax.tree.leaves(rows), strict=True):
+        for whole, some in zip(jax.tree.leaves(table), jax.tree.leaves(rows), strict=True):
             whole[part_M] = np.asarray(some)[row_M]
-    if not all(np.isfinite(rows).all() for rows in jax.tree.leaves(made)):
+    if not all(np.isfinite(rows).all() for rows in jax.tree.leaves(table)):
         raise FreevocabError("the hypernetwork predicts rows that are not finite")
-    return made
+    return table
 
 
 @functools.partial(jax.jit, static_argnums=(1, 4))

@@ -156,17 +156,17 @@ def init(key: jax.Array, config: HypernetworkConfig, source: EmbeddingTable) -> 
     columns = [source.input_VxD] + ([] if config.tied else [source.output_VxD])
     rows_VxI = jnp.concatenate(columns, axis=-1)
     languages = jnp.zeros(1, jnp.int32) if config.languages else None
-    params = Network(config, layout).init(
+    variables = Network(config, layout).init(
         weights_key, rows_VxI[None, :1], jnp.ones((1, 1), bool), languages
-    )["params"]
-    params = dict(params)
+    )
+    params = dict(variables["params"])
     params["in_mean_I"] = jnp.mean(rows_VxI, axis=0)
     params["in_std_I"] = jnp.maximum(jnp.std(rows_VxI, axis=0), _LEAST_STD)
     if config.form == "residual":
         return params
     count = min(_ANCHORS, rows_VxI.shape[0])
     ids_T = jax.random.permutation(anchors_key, rows_VxI.shape[0])[:count]
-    anchors = Network(config, Layout(1, (1,), (count,), 1)).apply(
+    anchors: Any = Network(config, Layout(1, (1,), (count,), 1)).apply(
         {"params": params}, rows_VxI[ids_T][None], jnp.ones((1, count), bool), languages
     )
     for name, rows_VxD in zip(config.outputs, columns, strict=True):
@@ -212,7 +212,7 @@ def apply(
     sums = {name: _slot_sums(names[name], packed) for name in config.outputs}
     counts_GxN = packed.counts_GxN.astype(jnp.float32)
     means = [rows / jnp.maximum(counts_GxN, 1.0)[..., None] for rows in sums.values()]
-    predicted = Network(config, layout, pool_early).apply(
+    predicted: Any = Network(config, layout, pool_early).apply(
         {"params": params},
         jnp.concatenate(means, axis=-1),
         packed.counts_GxN > 0,
@@ -268,7 +268,7 @@ def flops(config: HypernetworkConfig, layout: Layout, *, pool_early: bool = True
     entered = layout.groups * layout.slots
     slots = entered + language * rows
     read = rows if pool_early else slots  # of the last layer
-    pairs = read_pairs = 0  # of slots of a token; a single slot's attention is no product
+    pairs = read_pairs = 0  # of slots of a token; a single slot's attention needs no product
     for width, tokens in zip(layout.widths, layout.tokens, strict=True):
         width, tokens = width + language, layout.groups * tokens
         if width > 1:
