@@ -37,11 +37,11 @@ def run(options: Export) -> None:
       FreevocabError: a damaged folder.
     """
     from research.models import pretrained, saved
-    from research.transfer.convert import target_files
+    from research.transfer.convert import target_tokenizer
 
     check_out(options.out, [("--model", options.model)], mark=pretrained.CONFIG)
     params, config, _, _ = saved.load(options.model)
-    tokenizer = target_files.open_target(str(Path(options.model) / "codec"))
+    tokenizer = target_tokenizer.open_target(str(Path(options.model) / "codec"))
     model = pretrained.from_language_model(
         params, config, tokenizer, context=options.context, dtype=options.dtype
     )

@@ -301,13 +301,14 @@ def _target(model: str, tokenizer: str) -> "Tokenizer":
     """The tokenizer of n-shot training, with the ids that `freevocab transfer` would give it."""
     from research import codecs, tokenizers
     from research.codecs.codec_tokenizer import CodecTokenizer
-    from research.transfer.convert import target_files
+    from research.models import checkpoint
+    from research.transfer.convert import target_tokenizer
 
-    if not target_files.is_codec(tokenizer):
+    if not target_tokenizer.is_codec(tokenizer):
         return tokenizers.load(tokenizer)
-    if (Path(model) / "model.json").is_file():
+    if checkpoint.is_own(model):
         return CodecTokenizer(codecs.load(tokenizer))
-    return target_files.open_target(tokenizer)
+    return target_tokenizer.open_target(tokenizer)
 
 
 def _description(

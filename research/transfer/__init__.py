@@ -1,2 +1,2 @@
 """Moving a language model to another tokenizer: sampling tokenizers, heuristics, the hypernetwork,
-and rewriting checkpoints."""
+and converting checkpoints."""

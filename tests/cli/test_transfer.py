@@ -12,7 +12,7 @@ import pytest
 
 from research import codecs, tokenizers
 from research.models import language_model, pretrained, saved, sizes
-from research.models.pretrained import shards
+from research.models import safetensors_shards as shards
 from research.testing.codecs import TinyCodec
 from research.testing.models import tiny_model
 from tests.transfer import hf_folders
@@ -73,7 +73,7 @@ def test_a_stop_in_the_middle_leaves_nothing(folders, tmp_path, number, code):
         (slow / file.name).write_bytes(file.read_bytes())
     program = (
         "import sys, time\n"
-        "from research.models.pretrained import shards\n"
+        "from research.models import safetensors_shards as shards\n"
         "from research import cli\n"
         "whole = shards.Tensor.chunks\n"
         "def chunks(self, size=1 << 24):\n"

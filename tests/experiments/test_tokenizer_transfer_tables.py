@@ -21,7 +21,7 @@ from experiments.tokenizer_transfer import (
 from research import interrupts
 from research.models import pretrained
 from research.reporting import environment, results, tables
-from research.transfer.convert import target_files
+from research.transfer.convert import target_tokenizer
 
 NAMES = tokenizer_transfer.TABLES
 
@@ -169,7 +169,7 @@ def test_a_checkpoint_may_stand_in_for_the_base_model(tmp_path):
     config = config_module("zero_shot").quick()
     base = base_models.trained(config, 0, tmp_path, lambda line: None)
     base.codec.save(tmp_path / "codec")
-    tokenizer = target_files.open_target(str(tmp_path / "codec"))
+    tokenizer = target_tokenizer.open_target(str(tmp_path / "codec"))
     pretrained.from_language_model(base.params, base.config, tokenizer).save(tmp_path / "llama")
     other = dataclasses.replace(config, checkpoint=str(tmp_path / "llama"))
     opened = base_models.trained(other, 0, tmp_path, lambda line: None)

@@ -12,9 +12,9 @@ from research import vocabularies
 from research.errors import UsageError
 from research.models import language_model, positions, rotary, saved, trunk
 from research.models.attention import capped_attention
+from research.models.families.llama_like import check_llama_like
 from research.models.language_model import LanguageModelConfig
 from research.models.norms import LayerNorm
-from research.models.pretrained import config_files
 from research.models.projection import RMSNorm
 from research.models.rotary import RotaryScaling
 from research.models.sizes import FAMILY_FIELDS, TrunkConfig
@@ -211,4 +211,4 @@ def test_rows_of_another_width_than_the_trunk():
     rules = sharding_rules.match(params, sharding_rules.LANGUAGE_MODEL_RULES)
     assert all(rules["trunk"][name]["kernel"].kernel for name in ("rows_in", "rows_out"))
     with pytest.raises(UsageError, match="rows of another width"):
-        config_files.family_for(config)
+        check_llama_like(config)

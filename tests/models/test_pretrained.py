@@ -12,27 +12,28 @@ import numpy as np
 import pytest
 
 from research.errors import FreevocabError, UsageError
-from research.models import decoding, language_model, pretrained, sizes
-from research.models.pretrained import config_files, configs, model, shards
+from research.models import decoding, families, language_model, pretrained, sizes, tensor_layout
+from research.models import safetensors_shards as shards
+from research.models.families.base import both_generations
 from research.testing.models import tiny_config, tiny_model
 from research.training import command_parts, sharding_rules
 from research.training.config import ParallelismConfig
 from research.vocabularies.learned import LearnedEmbedding
 from research.vocabularies.protocol import EmbeddingTable, LossConfig
 
-FAMILIES = Path(__file__).resolve().parent / "fixtures" / "families"
-NAMES = sorted(path.name for path in FAMILIES.iterdir())
+FOLDERS = Path(__file__).resolve().parent / "fixtures" / "families"
+NAMES = sorted(path.name for path in FOLDERS.iterdir())
 CAUSAL = [name for name in NAMES if "roberta" not in name]
 
 
 @functools.cache
 def family(name):
-    return pretrained.load(FAMILIES / name)
+    return pretrained.load(FOLDERS / name)
 
 
 @functools.cache
 def expected(name):
-    with np.load(FAMILIES / name / "logits.npz") as file:
+    with np.load(FOLDERS / name / "logits.npz") as file:
         return {key: file[key] for key in file}
 
 
@@ -45,10 +46,10 @@ def leaves_equal(one, other):
 
 def rewritten(name, folder, change=lambda tensors: tensors, **fields):
     """A copy of a fixture with other tensors or another config.json."""
-    tensors = {key: one.read() for key, one in shards.open_checkpoint(FAMILIES / name).items()}
+    tensors = {key: one.read() for key, one in shards.open_checkpoint(FOLDERS / name).items()}
     folder.mkdir()
     shards.write_checkpoint(folder, [shards.entry(*one) for one in change(tensors).items()])
-    raw = json.loads((FAMILIES / name / "config.json").read_text()) | fields
+    raw = json.loads((FOLDERS / name / "config.json").read_text()) | fields
     (folder / "config.json").write_text(json.dumps(raw))
     return folder
 
@@ -70,7 +71,7 @@ def test_what_is_saved_is_what_was_loaded(name, tmp_path):
     again = pretrained.load(tmp_path / "again")
     assert leaves_equal(lm.params, again.params)
     assert (again.config, again.dtype, again.context) == (lm.config, lm.dtype, lm.context)
-    before, after = map(shards.open_checkpoint, (FAMILIES / name, tmp_path / "again"))
+    before, after = map(shards.open_checkpoint, (FOLDERS / name, tmp_path / "again"))
     assert {tensor.code for tensor in after.values()} == {"BF16"}
     # transformers 4 wants this copy, 5 leaves it out.
     assert after.keys() | {"lm_head.decoder.bias"} == before.keys() | {"lm_head.decoder.bias"}
@@ -146,11 +147,11 @@ def test_losses_see_the_cap_and_the_bias():
 def test_a_tensor_that_is_missing_or_left_over_or_of_another_shape_is_named(name, tmp_path):
     """Each tensor in turn, by the checkpoint's header alone."""
     lm = family(name)
-    whole = dict(shards.open_checkpoint(FAMILIES / name))
-    table = model.names(lm.family, lm.config)
+    whole = dict(shards.open_checkpoint(FOLDERS / name))
+    table = families.FAMILIES[lm.family].names(lm.config)
 
     def read(tensors):
-        return model.layout.params_of(tensors, table, lm.config, "folder")
+        return tensor_layout.params_of(tensors, table, lm.config, "folder")
 
     for key in whole:
         with pytest.raises(FreevocabError, match=rf"the tensor {key} is missing"):
@@ -200,16 +201,16 @@ def test_constants_and_equal_copies_are_let_be(tmp_path):
 
 
 def test_shards_and_their_index(tmp_path):
-    tensors = {key: one.read() for key, one in shards.open_checkpoint(FAMILIES / "llama").items()}
+    tensors = {key: one.read() for key, one in shards.open_checkpoint(FOLDERS / "llama").items()}
     entries = [shards.entry(*one) for one in tensors.items()]
     files = shards.write_checkpoint(tmp_path, entries, max_shard_bytes=4000)
     assert len(files) > 2
-    shutil.copy(FAMILIES / "llama" / "config.json", tmp_path)
+    shutil.copy(FOLDERS / "llama" / "config.json", tmp_path)
     assert leaves_equal(pretrained.load(tmp_path).params, family("llama").params)
 
 
 def test_old_and_new_keys_mean_the_same():
-    new = model.read_config(FAMILIES / "llama")
+    new = pretrained.read_config(FOLDERS / "llama")
     rope = new["rope_parameters"]
     old = {key: value for key, value in new.items() if key not in ("rope_parameters", "dtype")}
     old |= {
@@ -218,17 +219,18 @@ def test_old_and_new_keys_mean_the_same():
         "rope_scaling": {k: v for k, v in rope.items() if k not in ("rope_theta", "rope_type")}
         | {"type": "llama3"},
     }
-    wanted = configs.language_model_config(new)
-    assert configs.language_model_config(old) == wanted
+    llama = families.FAMILIES["llama"]
+    wanted = llama.language_model_config(new)
+    assert llama.language_model_config(old) == wanted
     for raw in (old, new):
-        both = config_files.both_generations(raw, "float32")
-        assert configs.language_model_config(both) == wanted
+        both = both_generations(raw, "float32")
+        assert llama.language_model_config(both) == wanted
         assert both["dtype"] == both["torch_dtype"] == "float32"
         assert both["rope_theta"] == rope["rope_theta"]
         assert both["rope_scaling"] == both["rope_parameters"] == rope
-    gemma = model.read_config(FAMILIES / "gemma2")
+    gemma = pretrained.read_config(FOLDERS / "gemma2")
     del gemma["layer_types"]
-    assert configs.language_model_config(gemma) == family("gemma2").config
+    assert families.FAMILIES["gemma2"].language_model_config(gemma) == family("gemma2").config
 
 
 @pytest.mark.parametrize(
@@ -260,7 +262,7 @@ def test_folders_that_are_none(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(FreevocabError, match="damaged"):
         pretrained.load(tmp_path)
-    shutil.copy(FAMILIES / "llama" / "config.json", tmp_path)
+    shutil.copy(FOLDERS / "llama" / "config.json", tmp_path)
     with pytest.raises(UsageError, match="no checkpoint"):
         pretrained.load(tmp_path)
     (tmp_path / "mine").mkdir()

@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from research.errors import FreevocabError, UsageError
-from research.models.pretrained import safetensors_format, shards
+from research.models import safetensors_format
+from research.models import safetensors_shards as shards
 
 DTYPES = [np.float32, np.float16, ml_dtypes.bfloat16, np.int64, np.int8, np.bool_, np.uint16]
 

@@ -18,9 +18,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from research.errors import FreevocabError
-from research.models import decoding, language_model, pretrained
-from research.models.pretrained import layout
-from research.models.pretrained.names import names
+from research.models import decoding, language_model, pretrained, tensor_layout
+from research.models.families import FAMILIES
 from research.testing.models import tiny_model
 from research.vocabularies.learned import LearnedEmbedding
 
@@ -207,8 +206,8 @@ def test_gradients(folders):
         "targets_BxL": np.roll(ids, -1, axis=1).astype(np.int32),
     }
     slopes = jax.jit(jax.grad(lambda p: language_model.loss(p, lm.config, batch)[0]))(lm.params)
-    table = names("gemma2", lm.config)
-    found = dict(layout.tensors_of(slopes, table, lm.config, jnp.dtype("float32")))
+    table = FAMILIES["gemma2"].names(lm.config)
+    found = dict(tensor_layout.tensors_of(slopes, table, lm.config, jnp.dtype("float32")))
     assert found.keys() == wanted.keys()
     for key, slope in wanted.items():
         np.testing.assert_allclose(found[key], slope, atol=1e-4 * max(1, np.abs(slope).max()))

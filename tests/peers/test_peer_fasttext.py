@@ -9,8 +9,7 @@ from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError
 from research.testing.text import tiny_corpus
 from research.transfer import methods as heuristics
-from research.transfer.convert import methods
-from research.transfer.convert.request import Request
+from research.transfer.convert import new_rows
 from research.transfer.vectors import fasttext
 from research.transfer.vectors import words as word_vectors
 from research.vocabularies.protocol import EmbeddingTable
@@ -104,10 +103,9 @@ def test_wechsel_takes_two_binary_models(texts, tmp_path):
     one = fasttext.read(tmp_path / "source.bin")
     pairs = [(word, word) for word in one.words[:60]]
     (tmp_path / "pairs.txt").write_text("\n".join("\t".join(pair) for pair in pairs))
-    asked = Request("model", "tokenizer", "wechsel", "out",
-                    vectors=str(tmp_path / "target.bin"), dictionary=str(tmp_path / "pairs.txt"),
-                    source_vectors=str(tmp_path / "source.bin"))  # fmt: skip
-    auxiliary = methods.auxiliary(asked)
+    paths = {"vectors": "target.bin", "dictionary": "pairs.txt", "source_vectors": "source.bin"}
+    paths = {name: str(tmp_path / file) for name, file in paths.items()}
+    auxiliary = new_rows.auxiliary(paths)
     assert auxiliary.dictionary == word_vectors.read_dictionary(tmp_path / "pairs.txt")
     source, target = (CodecTokenizer(BPECodec.train(texts, size)) for size in (320, 400))
     rows = np.random.default_rng(0).normal(size=(source.vocab_size, 6)).astype(np.float32)

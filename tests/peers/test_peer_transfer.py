@@ -9,10 +9,8 @@ import transformers
 
 from research import tokenizers
 from research.models import pretrained
-from research.models.pretrained import shards
+from research.models import safetensors_shards as shards
 from research.transfer import matching
-from research.transfer.convert import command
-from research.transfer.convert.request import Request
 from tests.transfer import hf_folders
 
 SHARED = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
@@ -72,8 +70,7 @@ def moved(request, old, new, tmp_path_factory):
             parameter.add_(0.1 * torch.randn_like(parameter))
     model.save_pretrained(path / "old")
     transformers.PreTrainedTokenizerFast.from_pretrained(old).save_pretrained(path / "old")
-    asked = Request(str(path / "old"), str(new), "fvt", str(path / "out"))
-    command.run(asked, say=lambda line: None)
+    hf_folders.transfer(path / "old", new, path / "out")
     return kind, path / "old", path / "out"
 
 

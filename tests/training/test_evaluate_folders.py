@@ -18,7 +18,7 @@ from research.testing.models import tiny_model
 from research.training import commands
 from research.training.command_configs import Evaluate
 from research.training.data import hf_eval_batches
-from research.transfer.convert.target_files import open_target
+from research.transfer.convert.target_tokenizer import open_target
 from research.vocabularies.learned import LearnedEmbedding
 
 LENGTH, BATCH = 16, 8

@@ -7,10 +7,10 @@ import pytest
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from research.cli.transfer import Transfer, run
 from research.corpora import load
-from research.models.pretrained import shards
-from research.transfer.convert import command, families
-from research.transfer.convert.request import Request
+from research.models import safetensors_shards as shards
+from research.transfer.convert import hf_tables
 
 D = 16
 # The family's table names; everything else in the files stands for the trunk.
@@ -89,17 +89,14 @@ def config_of(path, name="config.json"):
 def transfer(model, tokenizer, out, method="fvt", **options):
     """What `freevocab transfer` says; errors come through."""
     said = []
-    dry_run = options.pop("dry_run", False)
-    asked = Request(str(model), str(tokenizer), method, str(out), **options)
-    command.run(asked, dry_run=dry_run, say=said.append)
+    run(Transfer(str(model), str(tokenizer), str(out), method, **options), say=said.append)
     return "\n".join(said)
 
 
 def opened(path):
-    """(config, checkpoint, layout) of a folder."""
-    config = families.read_config(path)
-    checkpoint = shards.open_checkpoint(path)
-    return config, checkpoint, families.layout(config, checkpoint)
+    """(config, tensors, tables) of a folder."""
+    config, tensors = hf_tables.read_config(path), shards.open_checkpoint(path)
+    return config, tensors, hf_tables.find(config, tensors)
 
 
 def rewrite(path, arrays):

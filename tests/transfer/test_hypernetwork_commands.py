@@ -12,8 +12,8 @@ from research.cli.train_hypernetwork import TrainHypernetwork
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
 from research.models import language_model, pretrained, saved, sizes
+from research.models import safetensors_shards as shards
 from research.models.language_model import LanguageModelConfig
-from research.models.pretrained import shards
 from research.testing import models
 from research.testing.codecs import TinyCodec
 from research.training.config import OptimizerConfig

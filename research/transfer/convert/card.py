@@ -13,14 +13,13 @@ VERSION = 1
 
 
 def record(
-    plan: Plan, options: Mapping[str, Any], digests: Mapping[str, str], scores: Mapping[str, Any]
+    plan: Plan, options: Mapping[str, Any], digests: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The content of freevocab_transfer.json.
+    """The content of freevocab_transfer.json, whose "scores" are for the caller to fill in.
 
     Args:
       options: the method's, as they were given.
       digests: SHA-256 by file name, of what was read.
-      scores: bits/byte and tokens/byte "before" and "after", or empty.
     """
     return {
         "format": FORMAT,
@@ -29,12 +28,12 @@ def record(
         "overlap_share": round(plan.overlap_share, 6),
         "options": dict(options),
         "digests": dict(digests),
-        "scores": dict(scores),
+        "scores": {},
         "versions": environment.versions(),
     }
 
 
-def card(facts: Mapping[str, Any], licences: list[str], *, hugging_face: bool = True) -> str:
+def card(facts: Mapping[str, Any], licences: list[str], *, hugging_face: bool) -> str:
     """The content of README.md, from `record`.
 
     Args:
@@ -77,16 +76,16 @@ def card(facts: Mapping[str, Any], licences: list[str], *, hugging_face: bool = 
 
 
 def _what(facts: Mapping[str, Any]) -> str:
-    made = "Made by `freevocab transfer`: the input and output tables were exchanged for another "
+    start = "Made by `freevocab transfer`: the input and output tables were exchanged for another "
     end = "." if facts["options"].get("dtype") is None else ", in another type."
     if not facts["trunk"]:
         rest = "every other tensor is the original's"
-        return f"{made}tokenizer's, without training; {rest}{end}"
+        return f"{start}tokenizer's, without training; {rest}{end}"
     times = "" if facts["trunk"] == 1 else f", {facts['trunk']:g} times"
     ids = f"the ids of {facts['trained_on']}" if facts["trained_on"] else "the new tokenizer's ids"
     of_base = "the base model's trunk" if facts["options"].get("base") else "the trunk"
     did = f"what n-shot training in {ids} did to {of_base}"
-    return f"{made}tokenizer's, and {did} was added{times}{end}"
+    return f"{start}tokenizer's, and {did} was added{times}{end}"
 
 
 def _use(facts: Mapping[str, Any], hugging_face: bool) -> str:

@@ -9,6 +9,7 @@ from research.files import shown
 from research.tokenizers import Tokenizer
 from research.training.metrics import quantity
 from research.transfer.convert import special_ids
+from research.transfer.convert.folders import Move, Source
 from research.transfer.matching import Match
 from research.transfer.methods import METHODS
 
@@ -19,21 +20,10 @@ PROGRAM_BYTES = 400e6  # Python, numpy and JAX themselves
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Facts about a transfer; see `lines`.
-
-    Attributes:
-      model: folder, family and architecture, for people.
-      parameters, new_parameters: numbers in all tensors.
-      nbytes, new_nbytes: of all tensors.
-      rows: of the old table, padding included.
-      pieces: share of the new entries that the old tokenizer takes 1, 2, 3, 4, 5 to 7, 8 or more
-        pieces for.
-      notes: what a reader should know, one line each.
-      trunk: how much of n-shot training's change of the trunk is added.
-      trained_on: the tokenizer of that training, where it is not the new one.
-    """
+    """Facts about a transfer; see `lines`."""
 
     model: str
+    """Folder, family and architecture, for people."""
     method: str
     out: str
     dtype: str
@@ -41,21 +31,33 @@ class Plan:
     tied: bool
     bias: bool
     rows: int
+    """Of the old table, padding included."""
     parameters: int
+    """Numbers in all tensors."""
     new_parameters: int
     nbytes: int
+    """Of all tensors."""
     new_nbytes: int
     files: int
     source: dict[str, Any]
+    """See `described`."""
     target: dict[str, Any]
     overlap: int
+    """New entries that the old tokenizer has too."""
     new: int
+    """New entries that it lacks."""
     pieces: dict[str, float]
+    """Share of the latter that the old tokenizer takes 1, 2, 3, 4, 5 to 7, 8 or more pieces for."""
     copied: list[str]
+    """Special tokens that take over a row."""
     unmatched: list[str]
+    """Special tokens that take the mean row."""
     notes: list[str]
+    """What a reader should know, one line each."""
     trunk: float = 0.0
+    """How much of n-shot training's change of the trunk is added."""
     trained_on: str = ""
+    """The tokenizer of that training, where it is not the new one."""
 
     @property
     def overlap_share(self) -> float:
@@ -76,6 +78,25 @@ class Plan:
         """Very roughly."""
         rate = METHODS[self.method].rows_per_second * 768 / self.d_model
         return 5 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
+
+
+def of_move(source: Source, move: Move, method: str, out: str) -> Plan:
+    """The plan of a transfer."""
+    match, target = move.match, move.tokenizer
+    copied, unmatched = special_lists(source.tokenizer, target, match)
+    return Plan(
+        **move.facts(),
+        method=method,
+        out=shown(out),
+        source=described(source.tokenizer),
+        target=described(target),
+        overlap=len(match.overlap_target_N),
+        new=len(match.new_target_M),
+        pieces=piece_shares(source.tokenizer, target, match),
+        copied=copied,
+        unmatched=unmatched,
+        notes=move.notes,
+    )
 
 
 def described(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -114,8 +135,8 @@ def special_lists(
     ]
     named, nameless = [], 0
     for id_ in match.unmatched_S.tolist():
-        shown = special_ids.written(target, id_)
-        named, nameless = ([*named, shown], nameless) if "(" in shown else (named, nameless + 1)
+        token = special_ids.written(target, id_)
+        named, nameless = ([*named, token], nameless) if "(" in token else (named, nameless + 1)
     if nameless:
         named.append(f"{nameless} ids that no token has")
     return copied, named

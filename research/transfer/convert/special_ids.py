@@ -1,46 +1,36 @@
-"""Ids of special tokens in config.json and generation_config.json, rewritten for new ids.
+"""Special tokens in config.json and generation_config.json, and around every text.
 
 An id that is left as it was would mean another token, or none: transformers then pads, starts or
-stops at the wrong place, or does not open the model at all.
+stops at the wrong place, or does not open the model at all. A model that has always seen its BOS
+does worse without it, and nothing says so later.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
 from research.tokenizers import ROLES, Tokenizer
 from research.transfer.matching import Match
 
 SUFFIX = "_token_id"
-# What transformers takes where config.json says nothing.
-DEFAULTS = {
-    "gpt2": {"bos": 50256, "eos": 50256},
-    "llama": {"bos": 1, "eos": 2},
-    "mistral": {"bos": 1, "eos": 2},
-    "gemma2": {"pad": 0, "eos": 1, "bos": 2},
-    "roberta": {"bos": 0, "pad": 1, "eos": 2},
-    "xlm-roberta": {"bos": 0, "pad": 1, "eos": 2},
-}
 # Lists of ordinary ids, which have no equal in another tokenizer; generation goes on without them.
 DROPPED = ("suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "forced_decoder_ids",
            "force_words_ids", "sequence_bias", "forced_bos_tokens")  # fmt: skip
 
 
 class Renaming(NamedTuple):
-    """How the source's ids turn into the target's.
-
-    Attributes:
-      source_roles, target_roles: ids by what they are for.
-      targets: source id -> target ids that stand for the same, by id.
-      ordinary: source ids that stand for text.
-    """
+    """How the source's ids turn into the target's."""
 
     source_roles: Mapping[str, int]
+    """Ids by what they are for."""
     target_roles: Mapping[str, int]
     targets: Mapping[int, list[int]]
+    """Source id -> target ids that stand for the same, by id."""
     ordinary: frozenset[int]
+    """Source ids that stand for text."""
 
     @classmethod
     def of(cls, source: Tokenizer, target: Tokenizer, match: Match) -> "Renaming":
@@ -95,18 +85,37 @@ def rewrite(
         role = key.removesuffix(SUFFIX)
         old = value if isinstance(value, list) else [value]
         new = [renaming.one(id_, role) for id_ in old]
-        found = list(dict.fromkeys(id_ for id_ in new if id_ is not None))
-        if not found and role in renaming.target_roles:
-            found = [renaming.target_roles[role]]
+        successors = list(dict.fromkeys(id_ for id_ in new if id_ is not None))
+        if not successors and role in renaming.target_roles:
+            successors = [renaming.target_roles[role]]
         lost = [id_ for id_, now in zip(old, new, strict=True) if now is None]
-        if lost and (len(old) > 1 or not found):
+        if lost and (len(old) > 1 or not successors):
             ids = ", ".join(map(str, lost))
             notes.append(f"{key} {ids} has no successor; --map-special names one")
         if isinstance(value, list):
-            out[key] = found or None
+            out[key] = successors or None
         else:
-            out[key] = found[0] if found else None
+            out[key] = successors[0] if successors else None
     return out, notes
+
+
+def frame_notes(source: Tokenizer, target: Tokenizer, renaming: Renaming) -> list[str]:
+    """One line if another frame is put around texts, one if a chat template is lost."""
+    before, old_config = _frame(source)
+    after, new_config = _frame(target)
+    successors = [renaming.one(id_, _role(source, id_)) for id_ in before]
+    out = []
+    if before and successors != after:
+        lacking = [id_ for id_ in successors if id_ is not None and id_ not in after]
+        advice = f"; put {_written_all(target, lacking)} there yourself" if lacking else ""
+        out.append(f"the old tokenizer puts {_written_all(source, before)} around every text, "
+                   f"the new one {_written_all(target, after)}{advice}")  # fmt: skip
+    elif after and not before:
+        out.append(f"the new tokenizer puts {_written_all(target, after)} around every text, which "
+                   "the model has not seen: add_special_tokens=False leaves it out")  # fmt: skip
+    if _has_template(source, old_config) and not _has_template(target, new_config):
+        out.append("the original's chat template is left out: it names the old special tokens")
+    return out
 
 
 def parse_map(pairs: Sequence[str], source: Tokenizer, target: Tokenizer) -> dict[int, int]:
@@ -145,7 +154,13 @@ def _id(word: str, tokenizer: Tokenizer) -> int | None:
     return int(word) if word.isdecimal() and int(word) < tokenizer.vocab_size else None
 
 
-def _unknown(pair, cuts, sides, source, target) -> str:
+def _unknown(
+    pair: str,
+    cuts: list[int],
+    sides: list[tuple[int | None, int | None]],
+    source: Tokenizer,
+    target: Tokenizer,
+) -> str:
     if not cuts:
         return f"--map-special wants SRC=DST, not {pair!r}"
     known = sides[0][0] is not None
@@ -156,3 +171,36 @@ def _unknown(pair, cuts, sides, source, target) -> str:
         f"--map-special {pair}: the {which} tokenizer has no special token {word!r}; "
         f"it has {', '.join(specials) or 'none'}"
     )
+
+
+def _frame(tokenizer: Tokenizer) -> tuple[list[int], dict[str, Any]]:
+    """Ids around an empty text, in order, and tokenizer_config.json."""
+    import tokenizers
+
+    try:
+        files = getattr(tokenizer, "files", {})
+    except FreevocabError:  # a sentencepiece model that transformers' format cannot express
+        return [], {}
+    config = json.loads(files.get("tokenizer_config.json", b"{}"))
+    ids = []
+    if "tokenizer.json" in files:
+        ids = list(tokenizers.Tokenizer.from_str(files["tokenizer.json"].decode()).encode("").ids)
+    bos = tokenizer.roles.get("bos")
+    if config.get("add_bos_token") and bos is not None and bos not in ids:
+        ids = [bos, *ids]
+    return ids, config
+
+
+def _has_template(tokenizer: Tokenizer, config: dict[str, Any]) -> bool:
+    if not config:
+        return False
+    own_file = any(name.startswith("chat_template") for name in getattr(tokenizer, "files", {}))
+    return own_file or bool(config.get("chat_template"))
+
+
+def _role(tokenizer: Tokenizer, id_: int) -> str:
+    return next((role for role, own in tokenizer.roles.items() if own == id_), "bos")
+
+
+def _written_all(tokenizer: Tokenizer, ids: list[int]) -> str:
+    return " and ".join(written(tokenizer, id_) for id_ in ids) or "nothing"

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
 from research.models.saved import flatten
 
 _MODULUS = 1 << 64
@@ -52,6 +52,15 @@ def added(own: Any, before: Any, after: Any, weight: float) -> Any:
     if weight == 1 and own is before:
         return after
     return own + weight * (after - before)
+
+
+def check_finite(name: str, array: np.ndarray, weight: float) -> None:
+    """Raises FreevocabError if an array that a task vector was added to is not finite."""
+    if not np.isfinite(array).all():
+        raise FreevocabError(
+            f"{name} has numbers that are not finite after {weight:g} times the task vector: give "
+            "another --task-vector"
+        )
 
 
 def fingerprint(arrays: Iterable[np.ndarray]) -> str:

@@ -7,14 +7,14 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from research.errors import FreevocabError, UsageError
 from research.files import share, write_json
-from research.models.pretrained import safetensors_format
-from research.models.pretrained.safetensors_format import DTYPES, Place
+from research.models import safetensors_format
+from research.models.safetensors_format import DTYPES, Place
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -25,19 +25,15 @@ FOREIGN = ("pytorch_model.bin", "pytorch_model.bin.index.json", "flax_model.msgp
 
 
 class Tensor:
-    """One tensor of a file, read when asked.
-
-    Attributes:
-      name: as the checkpoint calls it.
-      shape: sizes.
-      code: the type as safetensors names it ("BF16").
-      nbytes: bytes in the file.
-      path: the file.
-    """
+    """One tensor of a file, read when asked."""
 
     def __init__(self, name: str, path: Path, place: Place):
-        self.name, self.path, self._place = name, path, place
-        self.code, self.shape, self.nbytes = place.code, place.shape, place.nbytes
+        self.name = name
+        """As the checkpoint calls it."""
+        self.path, self._place = path, place
+        self.shape, self.nbytes = place.shape, place.nbytes
+        self.code = place.code
+        """The type as safetensors names it ("BF16")."""
 
     @property
     def dtype(self) -> np.dtype:
@@ -53,9 +49,9 @@ class Tensor:
     def read(self) -> np.ndarray:
         """The whole tensor, in its own type."""
         array = np.empty(self.shape, self.dtype)
-        target, done = array.reshape(-1).view(np.uint8), 0
+        raw, done = array.reshape(-1).view(np.uint8), 0
         for chunk in self.chunks():
-            target[done : done + len(chunk)] = np.frombuffer(chunk, np.uint8)
+            raw[done : done + len(chunk)] = np.frombuffer(chunk, np.uint8)
             done += len(chunk)
         return array
 
@@ -76,18 +72,13 @@ class Tensor:
         return Entry(self.name, self.shape, self.code, self.chunks, self.nbytes)
 
 
-class Checkpoint(Mapping[str, Tensor]):
-    """Tensors by name, in the order of files and of places in them.
-
-    Attributes:
-      directory: the folder.
-      files: names of the files that hold the tensors.
-      metadata: what the first file's header says beside them.
-    """
+class StoredTensors(Mapping[str, Tensor]):
+    """Tensors by name, in the order of files and of places in them."""
 
     def __init__(self, directory: Path, files: list[str]):
         self.directory, self.files = directory, files
         self.metadata: dict[str, str] = {}
+        """Of the first file that has any."""
         self._tensors: dict[str, Tensor] = {}
         for file in files:
             places, metadata = safetensors_format.read_header(directory / file)
@@ -114,19 +105,16 @@ class Checkpoint(Mapping[str, Tensor]):
 
 
 class Entry(NamedTuple):
-    """A tensor to be written.
-
-    Attributes:
-      dtype: a numpy type or the format's name of one.
-      chunks: its bytes in order, in pieces of any size; or a function that returns them.
-      nbytes: bytes; None: by dtype and shape.
-    """
+    """A tensor to be written."""
 
     name: str
     shape: tuple[int, ...]
-    dtype: object
+    dtype: Any
+    """A numpy type or the format's name of one."""
     chunks: Iterable[bytes] | Callable[[], Iterable[bytes]]
-    nbytes: int | None = None
+    """Its bytes in order, in pieces of any size; or a function that returns them."""
+    nbytes: int = -1
+    """-1: by dtype and shape."""
 
 
 def entry(name: str, array: np.ndarray) -> Entry:
@@ -140,7 +128,7 @@ def entry(name: str, array: np.ndarray) -> Entry:
     return Entry(name, array.shape, array.dtype, chunks)
 
 
-def open_checkpoint(directory: str | os.PathLike) -> Checkpoint:
+def open_checkpoint(directory: str | os.PathLike) -> StoredTensors:
     """The tensors of a folder's model.safetensors, or else of the shards that its index names.
 
     Raises:
@@ -151,7 +139,7 @@ def open_checkpoint(directory: str | os.PathLike) -> Checkpoint:
     if not directory.is_dir():
         raise UsageError(f"there is no folder {directory}")
     if (directory / SINGLE).is_file():
-        return Checkpoint(directory, [SINGLE])
+        return StoredTensors(directory, [SINGLE])
     if not (directory / INDEX).is_file():
         foreign = [name for name in FOREIGN if (directory / name).exists()]
         if foreign:
@@ -165,7 +153,7 @@ def open_checkpoint(directory: str | os.PathLike) -> Checkpoint:
     for file in files:
         if not (directory / file).is_file():
             raise FreevocabError(f"{directory} is not complete: {file} is missing; get it again")
-    checkpoint = Checkpoint(directory, files)
+    checkpoint = StoredTensors(directory, files)
     for name, file in weight_map.items():
         if name not in checkpoint or checkpoint[name].path.name != file:
             raise FreevocabError(f"{directory}: {INDEX} says that {file} holds {name}; it does not")
@@ -174,7 +162,7 @@ def open_checkpoint(directory: str | os.PathLike) -> Checkpoint:
 
 def write_checkpoint(
     directory: str | os.PathLike,
-    tensors: Iterable[Entry | tuple],
+    tensors: Iterable[Entry | tuple[Any, ...]],
     *,
     max_shard_bytes: float = 5e9,
     metadata: Mapping[str, str] = {"format": "pt"},  # noqa: B006  (never written to)
@@ -223,10 +211,10 @@ def write_checkpoint(
     return written
 
 
-def _sized(one: Entry | tuple) -> Entry:
-    one = Entry(*one)
+def _sized(fields: Entry | tuple[Any, ...]) -> Entry:
+    one = Entry(*fields)  # pyright: ignore[reportArgumentType]  (a tuple of any length)
     code, shape = safetensors_format.code_of(one.dtype), tuple(map(int, one.shape))
-    nbytes = safetensors_format.nbytes_of(code, shape) if one.nbytes is None else one.nbytes
+    nbytes = safetensors_format.nbytes_of(code, shape) if one.nbytes < 0 else one.nbytes
     return one._replace(dtype=code, shape=shape, nbytes=nbytes)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from research import tokenizers
 from research.errors import FreevocabError, UsageError
-from research.models.pretrained import shards
-from research.transfer.convert import positions, special_ids
+from research.models import safetensors_shards as shards
+from research.transfer.convert import hf_weights, special_ids
 from tests.transfer import hf_folders
 from tests.transfer.hf_folders import edit, message, opened, rewrite, transfer
 
@@ -36,7 +36,6 @@ def test_special_ids_are_rewritten_by_role(old, new, tmp_path):
     assert "mean row, nothing known: [NEW] (602)" in said
 
 
-
 def test_one_token_for_beginning_and_end_becomes_two(old, new, tmp_path):
     one = hf_folders.bpe(tmp_path / "one", 300, ("<|end|>",), False, bos="<|end|>", eos="<|end|>")
     source, _ = hf_folders.model(
@@ -50,7 +49,6 @@ def test_one_token_for_beginning_and_end_becomes_two(old, new, tmp_path):
     transfer(back, one, tmp_path / "out")  # what stands there is ours: replaced
     config = hf_folders.config_of(tmp_path / "out")
     assert [config[f"{role}_token_id"] for role in ("bos", "eos")] == [300, 300]
-
 
 
 def test_special_tokens_are_mapped_by_hand(old, new, tmp_path):
@@ -70,7 +68,6 @@ def test_special_tokens_are_mapped_by_hand(old, new, tmp_path):
         with pytest.raises(UsageError, match=".*") as caught:
             special_ids.parse_map([pair], before, after)
         assert says in str(caught.value)
-
 
 
 def test_what_stands_around_a_text_is_compared(old, new, tmp_path):
@@ -100,7 +97,6 @@ def test_what_stands_around_a_text_is_compared(old, new, tmp_path):
     assert "the new tokenizer puts [BOS] (601) around every text, which the model has not" in said
 
 
-
 def test_roberta_positions_follow_the_padding_id(old, new, tmp_path):
     source, arrays = hf_folders.model(tmp_path / "m", "roberta", 420, tokenizer=old)
     name = "roberta.embeddings.position_embeddings.weight"
@@ -115,10 +111,10 @@ def test_roberta_positions_follow_the_padding_id(old, new, tmp_path):
     np.testing.assert_array_equal(moved[603], arrays[name][1])
     assert "roberta.embeddings.position_ids" not in checkpoint
     rng = np.random.default_rng(0).normal(size=(9, 4))
-    np.testing.assert_array_equal(positions.move(positions.move(rng, 1, 5), 5, 1)[1:], rng[1:])
+    there = hf_weights.move_positions(rng, 1, 5)
+    np.testing.assert_array_equal(hf_weights.move_positions(there, 5, 1)[1:], rng[1:])
     bare = hf_folders.bpe(tmp_path / "bare", 300, ("<s>",), bos="<s>")
     assert "--map-special pad=TOKEN" in message(UsageError, source, bare, tmp_path / "o")
-
 
 
 def test_special_tokens_beyond_the_table_take_the_mean(old, new, tmp_path):
@@ -131,7 +127,6 @@ def test_special_tokens_beyond_the_table_take_the_mean(old, new, tmp_path):
     table = shards.open_checkpoint(tmp_path / "out")["transformer.wte.weight"].read()
     mean = arrays["transformer.wte.weight"].mean(0)
     np.testing.assert_allclose(table[603], mean, rtol=1e-4, atol=1e-6)
-
 
 
 def test_the_tokenizers_files_go_along_as_they_are(old, new, tmp_path):

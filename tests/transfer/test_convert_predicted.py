@@ -6,9 +6,8 @@ import pytest
 
 from research import tokenizers
 from research.errors import FreevocabError, UsageError
-from research.models.pretrained import shards
+from research.models import safetensors_shards as shards
 from research.transfer import matching
-from research.transfer.convert import families
 from research.transfer.hypernet import hypernetwork_file
 from research.transfer.source_model import SourceModel
 from research.vocabularies import hypernetwork
@@ -21,9 +20,9 @@ def made(request, old, tmp_path):
     """A checkpoint, its tensors and an untrained network for it, whose rows are FVT's."""
     kind = request.param
     source, arrays = hf_folders.model(tmp_path / "m", kind, 420, tokenizer=old, padding=4)
-    _, checkpoint, layout = opened(source)
+    _, _, layout = opened(source)
     tokenizer = tokenizers.load(source)
-    table = families.read_table(layout, checkpoint, tokenizer)
+    table = layout.read(tokenizer)
     config = hypernetwork.HypernetworkConfig(
         hf_folders.D, layout.tied, bool(layout.biases), num_layers=1, num_heads=2
     )

@@ -5,8 +5,9 @@
               "__metadata__": {str: str}}, padded with spaces
     rest      the tensors, without gaps; offsets count from here
 
-Read and written here rather than through the library because tensors of any size, and of types
-that numpy does not have, must pass in pieces (https://github.com/huggingface/safetensors, Format).
+Read and written here because the library neither says where a tensor begins nor writes one that is
+not whole in memory, and types that numpy lacks must pass as they are
+(https://github.com/huggingface/safetensors, Format).
 """
 
 import json
@@ -44,16 +45,13 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Place(NamedTuple):
-    """One tensor of a file.
-
-    Attributes:
-      code: its type as the format names it; not always one of DTYPES.
-      offset: where it begins, in bytes from the start of the file.
-    """
+    """One tensor of a file."""
 
     code: str
+    """Its type as the format names it; not always one of DTYPES."""
     shape: tuple[int, ...]
     offset: int
+    """Where it begins, in bytes from the start of the file."""
     nbytes: int
 
 
@@ -107,7 +105,9 @@ def read_header(path: str | os.PathLike) -> tuple[dict[str, Place], dict[str, st
     return ordered, metadata
 
 
-def header_bytes(places: Mapping[str, tuple[str, tuple[int, ...], int]], metadata) -> bytes:
+def header_bytes(
+    places: Mapping[str, tuple[str, tuple[int, ...], int]], metadata: Mapping[str, str]
+) -> bytes:
     """The beginning of a file that holds, in this order, tensors of (code, shape, bytes)."""
     entries: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0

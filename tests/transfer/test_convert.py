@@ -10,10 +10,10 @@ from research import tokenizers
 from research.codecs.bpe_codec import BPECodec
 from research.codecs.codebook.codebook import CodebookCodec
 from research.errors import FreevocabError, UsageError
-from research.models.pretrained import shards
+from research.models import safetensors_shards as shards
 from research.transfer import matching
-from research.transfer.convert import folder, target_files
-from research.transfer.convert.request import Request
+from research.transfer.convert import plan, target_tokenizer
+from research.transfer.convert.hf_folder import HFSource
 from tests.transfer import hf_folders
 from tests.transfer.hf_folders import edit, message, opened, rewrite, transfer
 
@@ -43,7 +43,6 @@ def test_every_family_is_moved(kind, old, new, tmp_path):
     assert ids == ([None, None] if "qwen" in kind else [601, 600])
 
 
-
 def test_the_same_tokenizer_gives_the_same_checkpoint(old, tmp_path):
     for kind in ("llama", "xlm-roberta"):
         source, arrays = hf_folders.model(
@@ -58,7 +57,6 @@ def test_the_same_tokenizer_gives_the_same_checkpoint(old, tmp_path):
         assert {key: config[key] for key in before} == before
 
 
-
 def test_shards_stay_within_memory_and_bound(old, new, tmp_path):
     source, arrays = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)
     (source / shards.SINGLE).unlink()
@@ -68,7 +66,6 @@ def test_shards_stay_within_memory_and_bound(old, new, tmp_path):
     transfer(source, new, tmp_path / "out")
     checkpoint = shards.open_checkpoint(tmp_path / "out")
     np.testing.assert_array_equal(checkpoint[hf_folders.TRUNK].read(), arrays[hf_folders.TRUNK])
-
 
 
 def test_tied_and_untied_by_config_and_tensors(old, new, tmp_path):
@@ -95,7 +92,6 @@ def test_tied_and_untied_by_config_and_tensors(old, new, tmp_path):
     assert set(shards.open_checkpoint(tmp_path / "headless")) == set(arrays)
 
 
-
 @pytest.mark.parametrize("name", ["float32", "float16", "bfloat16"])
 def test_all_numbers_in_another_type(name, old, new, tmp_path):
     source, arrays = hf_folders.model(
@@ -115,7 +111,6 @@ def test_all_numbers_in_another_type(name, old, new, tmp_path):
         assert f"{hf_folders.TRUNK} has numbers too large for float16" in said
 
 
-
 def test_a_dry_run_says_everything_and_writes_nothing(old, new, tmp_path):
     source, _ = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old, padding=12)
     said = transfer(source, new, tmp_path / "deep" / "out", dry_run=True)
@@ -125,18 +120,12 @@ def test_a_dry_run_says_everything_and_writes_nothing(old, new, tmp_path):
                  "memory", "writes", "kB"):  # fmt: skip
         assert part in said, part
     # What is announced is what is written.
-    announced = folder.planned(*planned(source, new, tmp_path / "out")).new_nbytes
+    opened_source, tokenizer = HFSource(str(source)), tokenizers.load(new)
+    match = matching.match(opened_source.tokenizer, tokenizer)
+    move = opened_source.move(tokenizer, match, None)
+    announced = plan.of_move(opened_source, move, "fvt", "out").new_nbytes
     transfer(source, new, tmp_path / "out")
     assert announced == shards.open_checkpoint(tmp_path / "out").nbytes
-
-
-
-def planned(source, new, out):
-    opened_source, tokenizer = folder.open_source(source), tokenizers.load(new)
-    match = matching.match(opened_source.tokenizer, tokenizer)
-    asked = Request(str(source), str(new), "fvt", str(out))
-    return asked, opened_source, folder.target(opened_source, tokenizer, match, None)
-
 
 
 def test_the_card_tells_what_was_done(old, new, tmp_path):
@@ -159,7 +148,6 @@ def test_the_card_tells_what_was_done(old, new, tmp_path):
         transfer(source, new, tmp_path / "again", "random", seed=seed, map_special=("<unk>=[NEW]",))
         files = [tmp_path / name / "model.safetensors" for name in ("out", "again")]
         assert (files[0].read_bytes() == files[1].read_bytes()) is equal
-
 
 
 def test_every_method_with_what_it_needs(old, new, tmp_path):
@@ -195,7 +183,6 @@ def test_every_method_with_what_it_needs(old, new, tmp_path):
     assert len({table.tobytes() for table in tables.values()}) == len(cases)
 
 
-
 def test_a_model_moves_to_a_codec(old, tmp_path):
     """A codebook or a BPE of ours as a tokenizer.json with two more ids."""
     text = hf_folders.text(5000)
@@ -211,7 +198,7 @@ def test_a_model_moves_to_a_codec(old, tmp_path):
         config = hf_folders.config_of(tmp_path / "out")
         ids = [config["bos_token_id"], config["eos_token_id"]]
         assert ids == [codec.vocab_size, codec.vocab_size + 1]
-    assert target_files.is_codec("english-b16") and not target_files.is_codec(str(old))
+    assert target_tokenizer.is_codec("english-b16") and not target_tokenizer.is_codec(str(old))
     (tmp_path / "other").mkdir()
     said = message(UsageError, source, "gzip", tmp_path / "other" / "out")
     assert "cannot be written as a tokenizer.json" in said

@@ -1,12 +1,12 @@
 """Requests that are refused, and transfers that end early: one line, and nothing is left."""
 
-
 import numpy as np
 import pytest
 
 from research.errors import FreevocabError, UsageError
-from research.models.pretrained import shards
-from research.transfer.convert import command, folder, progress
+from research.models import safetensors_shards as shards
+from research.transfer.convert import hf_folder
+from research.transfer.convert import transfer as command
 from tests.transfer import hf_folders
 from tests.transfer.hf_folders import edit, message, rewrite, transfer
 
@@ -24,7 +24,7 @@ def test_failing_in_the_middle_leaves_nothing(old, new, tmp_path, monkeypatch):
         return write
 
     for error in (OSError(28, "No space left on device"), KeyboardInterrupt(), SystemExit(143)):
-        for where, what in ((shards, "_write"), (folder, "write_json"), (command, "write_text")):
+        for where, what in ((shards, "_write"), (hf_folder, "write_json"), (command, "write_text")):
             with monkeypatch.context() as patch:
                 patch.setattr(where, what, fails_with(error))
                 with pytest.raises(type(error)):
@@ -35,7 +35,6 @@ def test_failing_in_the_middle_leaves_nothing(old, new, tmp_path, monkeypatch):
             assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "out"]
 
 
-
 def test_too_small_a_disk_is_noticed_first(old, new, tmp_path, monkeypatch):
     source, _ = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)
     usage = command.shutil.disk_usage(tmp_path)._replace(free=1000)
@@ -43,16 +42,14 @@ def test_too_small_a_disk_is_noticed_first(old, new, tmp_path, monkeypatch):
     assert "make room" in message(FreevocabError, source, new, tmp_path / "out")
 
 
-
 def test_progress_tells_rate_and_time_left():
     said, now = [], [0.0]
-    count = progress.Progress(1000, said.append, lambda: now[0])
+    count = command.Progress(1000, said.append, lambda: now[0])
     for seconds in (1.0, 6.0, 7.0, 12.0):
         now[0] = seconds
         count(100)
     assert said == ["200 B of 1 kB written, 33.3 B/s, 0:24 left",
                     "400 B of 1 kB written, 33.3 B/s, 0:18 left"]  # fmt: skip
-
 
 
 def test_requests_that_make_no_sense(old, new, tmp_path):
@@ -90,7 +87,6 @@ def test_requests_that_make_no_sense(old, new, tmp_path):
     assert "--seed must be" in said(seed=-1)
 
 
-
 def test_out_is_never_somebody_elses(old, new, tmp_path):
     source, _ = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)
 
@@ -109,7 +105,6 @@ def test_out_is_never_somebody_elses(old, new, tmp_path):
     assert "theirs holds thesis.tex" in refused(tmp_path / "theirs")
     (tmp_path / "empty").mkdir()
     transfer(source, new, tmp_path / "empty")
-
 
 
 def test_what_is_no_checkpoint_is_named(old, new, tmp_path):

@@ -1,7 +1,16 @@
-"""A pretrained language model: its folder, parameters and logits."""
+"""Other people's language models: Hugging Face folders of several families, read and written.
+
+    lm = pretrained.load("folder")     # config.json, *.safetensors and perhaps a tokenizer
+    lm.logits(ids_BxL)                 # what transformers gives, within 1e-4 in float32
+    lm.save("another")                 # opens in transformers
+
+A family is nothing but options of the one trunk, so `lm.params` and `lm.config` go wherever those
+of a model trained here go: training, sharding, cached decoding, evaluation.
+"""
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,44 +22,44 @@ import numpy as np
 
 from research import files, tokenizers
 from research.errors import FreevocabError, UsageError
-from research.models import language_model
+from research.models import families, language_model, safetensors_shards, tensor_layout
+from research.models.families.base import Family, both_generations
 from research.models.language_model import LanguageModelConfig
-from research.models.pretrained import config_files, configs, layout, shards
-from research.models.pretrained.names import names
+from research.tokenizers import Tokenizer
 
 CONFIG = "config.json"
 DTYPES = ("float32", "bfloat16", "float16")
 _CODES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-_BESIDE = ("generation_config.json",)
+_KEPT_FILES = ("generation_config.json",)
 
 _logits = jax.jit(language_model.logits, static_argnums=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedLM:
-    """A model of one of the families.
+    """A model of one of the families."""
 
-    Attributes:
-      params: {'trunk', 'vocabulary'} as `language_model` has them, float32.
-      config: of the language model; all rows of the checkpoint's tables are ids, whether or not
-        the tokenizer has that many.
-      raw: config.json.
-      tokenizer: the folder's, or None.
-      dtype: of the checkpoint, which `save` writes.
-      beside: other files of the folder that belong to the model, by name.
-    """
-
-    params: dict[str, Any]
+    params: Mapping[str, Any]
+    """{'trunk', 'vocabulary'} as `language_model` has them, float32."""
     config: LanguageModelConfig
+    """All rows of the checkpoint's tables are ids, whether or not the tokenizer has that many."""
     raw: Mapping[str, Any]
-    tokenizer: tokenizers.Tokenizer | None = None
+    """config.json."""
+    tokenizer: Tokenizer | None = None
+    """The folder's, if it has one."""
     dtype: str = "float32"
-    beside: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    """Of the checkpoint, which `save` writes."""
+    other_files: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    """Other files of the folder that belong to the model, by name."""
 
     @property
     def family(self) -> str:
-        """'gpt2', 'llama', 'mistral', 'qwen2', 'qwen3', 'gemma2', 'roberta' or 'xlm-roberta'."""
-        return configs.family_of(self.raw)
+        """Its name in config.json: a key of `families.FAMILIES`."""
+        return self._family.model_type
+
+    @property
+    def _family(self) -> Family:
+        return families.of_config(self.raw)
 
     @property
     def masked(self) -> bool:
@@ -60,7 +69,7 @@ class PretrainedLM:
     @property
     def context(self) -> int:
         """Positions that the model was made for."""
-        return configs.context(self.raw)
+        return self._family.context(self._family.getter(self.raw))
 
     def logits(self, ids_BxL: Any, attention_mask_BxL: Any = None) -> jax.Array:
         """Float32 [B, L, V]: of the id after each position, or of a masked model's own position.
@@ -102,15 +111,16 @@ class PretrainedLM:
         if dtype not in DTYPES:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
         params = jax.device_get(self.params)
-        tensors = layout.tensors_of(
-            params, names(self.family, self.config), self.config, jnp.dtype(dtype)
+        tensors = tensor_layout.tensors_of(
+            params, self._family.names(self.config), self.config, jnp.dtype(dtype)
         )
         with files.atomic_path(directory, directory=True, mark=CONFIG) as temporary:
-            shards.write_checkpoint(temporary, (shards.entry(*one) for one in tensors))
-            raw = config_files.both_generations(self.raw, dtype)
+            entries = (safetensors_shards.entry(*one) for one in tensors)
+            safetensors_shards.write_checkpoint(temporary, entries)
+            raw = both_generations(self.raw, dtype)
             files.write_json(temporary / CONFIG, raw | {"vocab_size": self.config.rows})
-            beside = dict(getattr(self.tokenizer, "files", {})) | dict(self.beside)
-            for name, content in beside.items():
+            others = dict(getattr(self.tokenizer, "files", {})) | dict(self.other_files)
+            for name, content in others.items():
                 files.write_bytes(temporary / name, content)
 
     def _check(self, ids_BxL: np.ndarray, mask_BxL: Any) -> None:
@@ -146,12 +156,13 @@ def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> Pretra
     directory = Path(directory)
     raw = read_config(directory)
     try:
-        config = configs.language_model_config(raw)
-        family = configs.family_of(raw)
+        family = families.of_config(raw)
+        config = family.language_model_config(raw)
     except FreevocabError as error:
         raise type(error)(f"{directory}: {error}") from None
-    tensors = shards.open_checkpoint(directory)
-    params = layout.params_of(tensors, names(family, config), config, directory)
+    tensors = safetensors_shards.open_checkpoint(directory)
+    params = tensor_layout.params_of(tensors, family.names(config), config, directory)
+    others = [directory / name for name in _KEPT_FILES]
     codes = {tensor.code for tensor in tensors.values()} & set(_CODES)
     return PretrainedLM(
         jax.tree.map(jnp.asarray, params),
@@ -159,8 +170,53 @@ def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> Pretra
         raw,
         _tokenizer(directory) if with_tokenizer else None,
         _CODES[codes.pop()] if len(codes) == 1 else "float32",
-        {name: (directory / name).read_bytes() for name in _BESIDE if (directory / name).is_file()},
+        {path.name: path.read_bytes() for path in others if path.is_file()},
     )
+
+
+def from_language_model(
+    params: Mapping[str, Any],
+    config: LanguageModelConfig,
+    tokenizer: Tokenizer | None = None,
+    family: str | None = None,
+    *,
+    context: int = 2048,
+    dtype: str = "float32",
+) -> PretrainedLM:
+    """A model that was trained here as a Llama, Mistral, Qwen2 or Qwen3 (QK-norm); same logits.
+
+    It needs rotary positions, a gated MLP and RMSNorm: `sizes.size("llama-3m")`. Rows that pad the
+    tables are cut off. Where the trunk scales its inputs, sqrt(D) goes into the input table; a
+    tied table becomes two, of which the readout's keeps its numbers.
+
+    Args:
+      tokenizer: of the model's ids; its files are saved too, if it has any.
+      family: None: the one that fits.
+      context: positions that it was trained with, for config.json.
+
+    Raises:
+      UsageError: naming what the model has and no such family.
+    """
+    target = families.for_export(config, family)
+    if tokenizer is not None and tokenizer.vocab_size != config.vocab_size:
+        raise UsageError(
+            f"the model has {config.vocab_size} ids, its tokenizer {tokenizer.vocab_size}"
+        )
+    trunk, vocabulary = config.trunk, dict(params["vocabulary"])
+    if trunk.scale_inputs:
+        rows_VxD = vocabulary["input_VxD"]
+        vocabulary.setdefault("output_VxD", rows_VxD)
+        vocabulary["input_VxD"] = rows_VxD * jnp.float32(math.sqrt(trunk.d_model))
+    tied = "output_VxD" not in vocabulary
+    config = dataclasses.replace(
+        config,
+        trunk=dataclasses.replace(trunk, scale_inputs=False, dtype="float32"),
+        padded_vocab_size=config.vocab_size,
+        vocabulary=dataclasses.replace(config.vocabulary, tied=tied),
+    )
+    raw = target.config_json(config, context=context, dtype=dtype)
+    cut = jax.tree.map(lambda rows: jnp.asarray(rows)[: config.vocab_size], vocabulary)
+    return PretrainedLM({**params, "vocabulary": cut}, config, raw, tokenizer, dtype)
 
 
 def read_config(directory: str | os.PathLike) -> dict[str, Any]:

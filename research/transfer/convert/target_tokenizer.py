@@ -1,15 +1,37 @@
-"""The new tokenizer by name: a file or folder of anybody's, or one of our codecs as such a file."""
+"""The new tokenizer: opened by name, and its files as transformers takes them as they are.
+
+It is anybody's file or folder, or one of our codecs as such a file.
+
+A tokenizer class named in tokenizer_config.json (LlamaTokenizer, ...) makes transformers 5 build
+its own normaliser and pre-tokenizer around the vocabulary, and other ids come out. The class
+PreTrainedTokenizerFast uses tokenizer.json to the letter. For some families transformers goes by
+the model whatever the file says, unless that names code of its own; then it is content with the
+class, and never runs the code unless it is told to trust it.
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from research import codecs
 from research.codecs import saved
 from research.codecs.protocol import Codec
-from research.errors import UsageError
-from research.tokenizers import Tokenizer
+from research.errors import FreevocabError, UsageError
+from research.models.families import Family
+from research.tokenizers import FileTokenizer
 
 BOS, EOS = "<|bos|>", "<|eos|>"
+CONFIG, CLASS = "tokenizer_config.json", "PreTrainedTokenizerFast"
+CODE_FILE = "plain_tokenizer.py"
+CODE = '''"""The tokenizer in tokenizer.json, as it is."""
+
+from transformers import PreTrainedTokenizerFast
+
+
+class PlainTokenizer(PreTrainedTokenizerFast):
+    pass
+'''
 
 
 def is_codec(name: str) -> bool:
@@ -20,7 +42,7 @@ def is_codec(name: str) -> bool:
     return name in codecs.names()
 
 
-def open_target(name: str) -> Tokenizer:
+def open_target(name: str) -> FileTokenizer:
     """A tokenizer that can be written beside a checkpoint.
 
     A codec becomes a tokenizer.json with the codec's ids and two more, for the beginning and the
@@ -38,13 +60,36 @@ def open_target(name: str) -> Tokenizer:
         return _writable(load(name))
     codec = codecs.load(name)
     content = _with_ends(_tokenizer_json(codec, name))
-    ends = {"bos_token": BOS, "eos_token": EOS, "tokenizer_class": "PreTrainedTokenizerFast"}
-    beside = {"tokenizer_config.json": json.dumps(ends, indent=1).encode()}
+    ends = {"bos_token": BOS, "eos_token": EOS, "tokenizer_class": CLASS}
+    other_files = {CONFIG: json.dumps(ends, indent=1).encode()}
     raw = json.dumps(content, ensure_ascii=False).encode()
-    return _writable(of_json(raw, name=codec.name, beside=beside))
+    return _writable(of_json(raw, name=codec.name, beside=other_files))
 
 
-def _writable(tokenizer: Tokenizer) -> Tokenizer:
+def files_for(family: Family, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """A tokenizer's files for a model; all but tokenizer_config.json are as given.
+
+    Raises:
+      FreevocabError: tokenizer_config.json is no JSON object.
+    """
+    try:
+        config = json.loads(files[CONFIG])
+        config = {key: value for key, value in config.items() if key != "auto_map"}
+    except (ValueError, AttributeError) as error:
+        raise FreevocabError(f"the new tokenizer's {CONFIG} is damaged ({error})") from None
+    config["tokenizer_class"] = CLASS
+    # None of the families tells segments apart, and causal ones refuse to be told of them.
+    config["model_input_names"] = ["input_ids", "attention_mask"]
+    out = dict(files)
+    if family.overrules_tokenizer:
+        module = CODE_FILE.removesuffix(".py")
+        config["auto_map"] = {"AutoTokenizer": [None, f"{module}.PlainTokenizer"]}
+        out[CODE_FILE] = CODE.encode()
+    out[CONFIG] = (json.dumps(config, indent=1, ensure_ascii=False) + "\n").encode()
+    return out
+
+
+def _writable(tokenizer: FileTokenizer) -> FileTokenizer:
     """The same, its files made now: what cannot be written must fail before anything is."""
     if not tokenizer.files:
         raise UsageError(f"{tokenizer.name} has no files that other programs open: give a "
@@ -52,7 +97,7 @@ def _writable(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
-def _tokenizer_json(codec: Codec, name: str) -> dict:
+def _tokenizer_json(codec: Codec, name: str) -> dict[str, Any]:
     from research.codecs.codebook.codebook import CodebookCodec
 
     if isinstance(codec, CodebookCodec):
@@ -69,7 +114,7 @@ def _tokenizer_json(codec: Codec, name: str) -> dict:
                      "a codebook (english-b16), a BPE or a sentencepiece can")  # fmt: skip
 
 
-def _with_ends(content: dict) -> dict:
+def _with_ends(content: dict[str, Any]) -> dict[str, Any]:
     vocabulary, added = content["model"]["vocab"], content["added_tokens"]
     ids = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
     first = max([*ids, *(token["id"] for token in added)]) + 1

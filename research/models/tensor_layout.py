@@ -10,9 +10,9 @@ import numpy as np
 
 from research.errors import FreevocabError, UsageError
 from research.models import language_model
+from research.models.families.base import Names, Weight
 from research.models.language_model import LanguageModelConfig
-from research.models.pretrained.names import Names, Weight
-from research.models.pretrained.shards import Tensor
+from research.models.safetensors_shards import Tensor
 from research.models.saved import flatten, unflatten
 
 
@@ -28,16 +28,16 @@ def params_of(
     tensors = _with_prefix(tensors, names)
     layers = config.trunk.num_layers
     places = [(weight, layer) for weight in names.weights for layer in _layers(weight, layers)]
-    found = {place: _find(tensors, names, _name(*place), where) for place in places}
-    _check_others(tensors, set(found.values()), names, where)
+    keys = {place: _find(tensors, names, _name(*place), where) for place in places}
+    _check_others(tensors, set(keys.values()), names, where)
     shapes = _shapes(config)
     params = {path: np.empty(shape, np.float32) for path, shape in shapes.items()}
-    for (weight, layer), key in found.items():
+    for (weight, layer), key in keys.items():
         parts = [shapes[path] if layer is None else shapes[path][1:] for path in weight.paths]
-        tensor, wanted = tensors[key], _shape(weight, parts)
-        if tuple(tensor.shape) != wanted:
+        tensor, shape = tensors[key], _shape(weight, parts)
+        if tuple(tensor.shape) != shape:
             raise FreevocabError(
-                f"{where}: {key} is {list(tensor.shape)}, config.json asks for {list(wanted)}"
+                f"{where}: {key} is {list(tensor.shape)}, config.json asks for {list(shape)}"
             )
         array = tensor.read().astype(np.float32)
         for path, part in zip(weight.paths, _split(weight, parts, array), strict=True):
@@ -53,14 +53,14 @@ def tensors_of(
     copies = {original: copy for copy, original in names.copies.items() if copy in names.written}
     for weight in names.weights:
         for layer in _layers(weight, config.trunk.num_layers):
-            made = _tensor(flat, weight, layer).astype(dtype)
-            yield _name(weight, layer), made
+            tensor = _tensor(flat, weight, layer).astype(dtype)
+            yield _name(weight, layer), tensor
             if weight.name in copies:
-                yield copies[weight.name], made
+                yield copies[weight.name], tensor
 
 
 class TrunkTensor(NamedTuple):
-    """A tensor that a trunk of ours is in a checkpoint: its shape, and itself when it is made."""
+    """A part of a trunk as a checkpoint's tensor: its shape, and its numbers when called."""
 
     shape: tuple[int, ...]
     make: Callable[[], np.ndarray]
@@ -75,15 +75,14 @@ def trunk_tensors(
       UsageError: the trunk is not of this config; the first parameter that differs is named.
     """
     flat = flatten({"trunk": dict(trunk)})
-    shapes = _shapes(config).items()
-    wanted = {path: shape for path, shape in shapes if path.startswith("trunk/")}
-    for path in sorted(flat.keys() | wanted.keys()):
-        have = flat[path].shape if path in flat else None
-        if have != wanted.get(path):
-            raise UsageError(f"{path} is {have}, the model's is {wanted.get(path)}")
+    shapes = {path: shape for path, shape in _shapes(config).items() if path.startswith("trunk/")}
+    for path in sorted(flat.keys() | shapes.keys()):
+        shape = flat[path].shape if path in flat else None
+        if shape != shapes.get(path):
+            raise UsageError(f"{path} is {shape}, the model's is {shapes.get(path)}")
     return {
         _name(weight, layer): TrunkTensor(
-            _shape(weight, [wanted[path][0 if layer is None else 1 :] for path in weight.paths]),
+            _shape(weight, [shapes[path][0 if layer is None else 1 :] for path in weight.paths]),
             functools.partial(_tensor, flat, weight, layer),
         )
         for weight in names.weights
@@ -95,8 +94,8 @@ def trunk_tensors(
 def _tensor(flat: Mapping[str, Any], weight: Weight, layer: int | None) -> np.ndarray:
     arrays = [np.asarray(flat[path]) for path in weight.paths]
     parts = [array if layer is None else array[layer] for array in arrays]
-    made = [_as_theirs(weight, *one) for one in zip(weight.paths, parts, strict=True)]
-    return np.ascontiguousarray(np.concatenate(made, axis=-1))
+    theirs = [_as_theirs(weight, *pair) for pair in zip(weight.paths, parts, strict=True)]
+    return np.ascontiguousarray(np.concatenate(theirs, axis=-1))
 
 
 def _layers(weight: Weight, count: int) -> Iterable[int | None]:

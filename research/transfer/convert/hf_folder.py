@@ -1,0 +1,181 @@
+"""A Hugging Face folder moved to another tokenizer: tensors in one pass, configurations, files."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from research import tokenizers
+from research.errors import FreevocabError, UsageError
+from research.files import shown, write_json
+from research.models import safetensors_shards
+from research.models.safetensors_format import DTYPES
+from research.tokenizers import FileTokenizer, Tokenizer
+from research.transfer.convert import hf_tables, hf_weights, special_ids, target_tokenizer
+from research.transfer.convert.folders import Move, Source
+from research.transfer.convert.hf_weights import TrunkChange
+from research.transfer.matching import Match
+from research.vocabularies.protocol import EmbeddingTable
+
+CONFIG, GENERATION = "config.json", "generation_config.json"
+LICENCES = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
+_CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+
+
+class HFSource(Source):
+    """An opened checkpoint folder: its config.json, headers and tokenizer; no weights yet.
+
+    Raises:
+      UsageError: no checkpoint, another architecture, no tokenizer.
+      FreevocabError: damaged, or the tokenizer is not the model's.
+    """
+
+    hugging_face = True
+
+    def __init__(self, name: str):
+        self.directory = Path(name)
+        self.config = hf_tables.read_config(self.directory)
+        self.tensors = safetensors_shards.open_checkpoint(self.directory)
+        self.tables = hf_tables.find(self.config, self.tensors)
+        super().__init__(name, tokenizers.load(self.directory))
+        self.tables.check_tokenizer(self.tokenizer)
+
+    def table(self) -> EmbeddingTable:
+        return self.tables.read(self.tokenizer)
+
+    def check_measurable(self) -> None:
+        if self.tables.family.masked:
+            raise UsageError(
+                f"--eval-text: a {self.tables.family.model_type} model fills gaps and has no "
+                "bits/byte: leave it out, and measure the task that the model is for"
+            )
+
+    def open_target(self, name: str) -> FileTokenizer:
+        return target_tokenizer.open_target(name)
+
+    def move(self, target: Tokenizer, match: Match, dtype: str | None) -> "HFMove":
+        assert isinstance(target, FileTokenizer), "what open_target gave"
+        return HFMove(self, target, match, dtype)
+
+    def digests(self) -> dict[str, str]:
+        config = hashlib.sha256((self.directory / CONFIG).read_bytes()).hexdigest()
+        out = {CONFIG: config}
+        for name in (*self.tables.inputs[:1], *self.tables.outputs):
+            state = hashlib.sha256()
+            for chunk in self.tensors[name].chunks():
+                state.update(chunk)
+            out[name] = state.hexdigest()
+        return out
+
+    def licences(self) -> list[Path]:
+        paths = {path for pattern in LICENCES for path in self.directory.glob(pattern)}
+        return sorted(path for path in paths if path.is_file())
+
+
+class HFMove(Move):
+    """A checkpoint's configurations, rewritten for a new tokenizer."""
+
+    def __init__(self, source: HFSource, target: FileTokenizer, match: Match, dtype: str | None):
+        tables, family = source.tables, source.tables.family
+        renaming = special_ids.Renaming.of(source.tokenizer, target, match)
+        config, notes = special_ids.rewrite(source.config, renaming, family.special_ids)
+        config["vocab_size"] = target.vocab_size
+        default_pad = family.special_ids.get("pad")
+        pads = (source.config.get("pad_token_id", default_pad), config.get("pad_token_id"))
+        padding = hf_weights.padding_ids(tables, *pads)
+        if padding is not None and tables.positions is not None:
+            more = padding[1] - padding[0]
+            length = source.tensors[tables.positions].shape[0] + more
+            config["max_position_embeddings"] = length
+            notes.append(
+                f"the position table has {length:,} rows, to begin after padding id {pads[1]}"
+            )
+        if dtype is not None:
+            # transformers 4 reads the first name, 5 the second; a folder may have both.
+            for key in [name for name in ("torch_dtype", "dtype") if name in config] or ["dtype"]:
+                config[key] = dtype
+        generation = _json(source.directory / GENERATION)
+        if generation is not None:
+            generation, more_notes = special_ids.rewrite(generation, renaming)
+            notes += [note for note in more_notes if note not in notes]
+        notes += special_ids.frame_notes(source.tokenizer, target, renaming)
+        super().__init__(target, match, notes)
+        self._source, self._config, self._generation = source, config, generation
+        self._padding, self._tokenizer_files = padding, target.files
+        self._dtype = None if dtype is None else DTYPES[_CODES[dtype]]
+        self._trunk: TrunkChange | None = None
+
+    def facts(self) -> dict[str, Any]:
+        source, tables = self._source, self._source.tables
+        new_parameters, new_nbytes = hf_weights.sizes(
+            tables, self.tokenizer.vocab_size, padding=self._padding, dtype=self._dtype
+        )
+        architecture = (source.config.get("architectures") or [source.config["model_type"]])[0]
+        name = shown(source.directory.resolve().name)
+        shapes = [tensor.shape for tensor in source.tensors.values()]
+        dtype = tables.dtype.name if self._dtype is None else f"{tables.dtype} -> {self._dtype}"
+        return {
+            "model": f"{name} ({tables.family.title}, {architecture})",
+            "dtype": dtype,
+            "d_model": tables.d_model,
+            "tied": tables.tied,
+            "bias": bool(tables.biases),
+            "rows": tables.rows,
+            "parameters": sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes),
+            "new_parameters": new_parameters,
+            "nbytes": source.tensors.nbytes,
+            "new_nbytes": new_nbytes,
+            "files": len(source.tensors.files),
+        }
+
+    def change_trunk(
+        self,
+        trunk: Mapping[str, Any],
+        weight: float,
+        check: Callable[[str], None],
+        base: Source | None,
+    ) -> None:
+        source = self._source
+        before = (base.config, base.tensors) if isinstance(base, HFSource) else None
+        self._trunk = hf_weights.trunk_change(source.config, source.tensors, trunk, weight, before)
+        check(self._trunk.fingerprint(source.tensors))
+
+    def write(
+        self,
+        directory: Path,
+        table: EmbeddingTable,
+        record: Mapping[str, Any],
+        progress: Callable[[int], None],
+    ) -> None:
+        source = self._source
+        entries = hf_weights.entries(
+            source.tables, table, padding=self._padding, dtype=self._dtype, trunk=self._trunk
+        )
+        metadata = {"format": "pt"} | source.tensors.metadata
+        safetensors_shards.write_checkpoint(
+            directory, entries, metadata=metadata, progress=progress
+        )
+        write_json(directory / CONFIG, self._config)
+        if self._generation is not None:
+            write_json(directory / GENERATION, self._generation)
+        files = target_tokenizer.files_for(source.tables.family, self._tokenizer_files)
+        for name, content in files.items():
+            (directory / name).write_bytes(content)
+        for path in source.licences():
+            shutil.copyfile(path, directory / path.name)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("no object")
+        return content
+    except ValueError as error:
+        raise FreevocabError(f"{path} is damaged ({error}): get it again, or remove it") from None
