@@ -50,7 +50,7 @@ def run(
     corpus = language_models.load_corpus(config.text)
     source = CodecTokenizer(target_tokenizers.build(config.tokenizer, corpus, workdir, log))
     target = target_tokenizers.build(config.target, corpus, workdir, log)
-    counts_T = source.decompose([token for token in target.token_bytes() if token]).counts_T
+    counts_T = source.decompose([token for token in target.token_bytes() or () if token]).counts_T
     counts_T = counts_T[: config.entries]
     rows = []
     for name in config.models:
@@ -115,4 +115,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         " multiplication for each of its hypernetwork's 673 M weights, so rows must be counted in"
         " another way; ours are all matrix products of one row, which serve every later use of it"
     )
-    return [*lines, wording.text(rows)]
+    return wording.compact(*lines, wording.text(rows))

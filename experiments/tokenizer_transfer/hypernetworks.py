@@ -275,8 +275,8 @@ class _Watched:
             sampling_of(settings), [(windows, 1.0)], length=settings.length, seed=seed
         )
         codecs = [target_tokenizers.build(one, base.corpus, workdir, log) for one in config.targets]
-        self._entries = {
-            one.label: getattr(codec, "match_bytes", codec.token_bytes)()
+        self._entries: dict[str, list[bytes]] = {
+            one.label: getattr(codec, "match_bytes", codec.token_bytes)() or []
             for one, codec in zip(config.targets, codecs, strict=True)
         }
         self._seen = sampling.Seen(name for names in self._entries.values() for name in names)

@@ -146,12 +146,14 @@ def table(
       found: the trained hypernetwork, for the methods that need one.
     """
     if method in (STEP_0, *HYPERNETWORKS):
+        assert found is not None, f"{method} needs a hypernetwork"
         params = found.initial if method == STEP_0 else found.params
         return hypernetworks.table(
             found, params, base, to.tokenizer, to.match, copy_overlap=method == WITH_OVERLAP
         )
     auxiliary = None
     if method == OMP:
+        assert to.donor is not None, f"{to.label} has no donor"
         auxiliary = Auxiliary(donor=Donor(to.donor, to.tokenizer))
     elif registry.METHODS[method].needs:
         auxiliary = to.auxiliary

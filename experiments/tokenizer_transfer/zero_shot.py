@@ -120,7 +120,8 @@ def run(
             right_SxN = np.stack(
                 [accuracy.right(base, base.params, made, target.codec, asked) for made in tables]
             )
-            row = target.facts(found[config.seeds[0]]) | {"method": method} | _measured(sums, own)
+            row: dict[str, Any] = target.facts(found[config.seeds[0]]) | {"method": method}
+            row |= _measured(sums, own)
             row["shorter"] = 100 * (1 - row["tokens_per_byte"] / rows[0]["tokens_per_byte"])
             row |= accuracy.columns(right_SxN, own_N)
             row["bits_per_byte_all"] = bpb.with_lost_bytes(row["bits_per_byte"], target.lost_share)

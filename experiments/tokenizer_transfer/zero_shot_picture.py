@@ -40,8 +40,9 @@ def summary(rows: Sequence[Row], paper_rows: Sequence[Row]) -> tuple[list[str], 
 
     def mean(method: str) -> float:
         """Over the targets that every method has."""
-        found = [pick(rows, method=method, target=target)["bits_per_byte"] for target in common]
-        return sum(found) / len(found)
+        found = (pick(rows, method=method, target=target) for target in common)
+        bits = [row["bits_per_byte"] for row in found if row]
+        return sum(bits) / len(bits)
 
     common = [
         target for target in targets
@@ -54,7 +55,7 @@ def summary(rows: Sequence[Row], paper_rows: Sequence[Row]) -> tuple[list[str], 
         line: Row = {"method": method}
         for target in targets:
             line[target] = _cell(pick(rows, method=method, target=target))
-        if method == ORIGINAL:
+        if own is not None and method == ORIGINAL:
             line = {"method": f"{ORIGINAL}, its own {own['target']}"}
             line |= dict.fromkeys(targets, _cell(own))
         lines.append(line | {f"paper ({THEIR_TARGET}), %": theirs and theirs["accuracy"]})
@@ -63,11 +64,11 @@ def summary(rows: Sequence[Row], paper_rows: Sequence[Row]) -> tuple[list[str], 
 
 def draw(path: Path, title: str, rows: Sequence[Row], paper_rows: Sequence[Row]) -> bool:
     """A column for each target, a mark for each method, a line for the model itself."""
-    targets = _targets(rows)
-    if pick(rows, method=ORIGINAL) is None or not targets:
+    own, targets = pick(rows, method=ORIGINAL), _targets(rows)
+    if own is None or not targets:
         return False
     panels = [("bits_per_byte", "bits/byte")]
-    if pick(rows, method=ORIGINAL).get("accuracy") is not None:
+    if own.get("accuracy") is not None:
         panels.append(("accuracy", "% of continuations right (chance 25)"))
     with plots.canvas(path, (4.5 + 4 * len(panels), 5)) as figure:
         *ours, theirs = figure.subplots(1, len(panels) + 1, width_ratios=[4] * len(panels) + [1.5])
@@ -84,8 +85,10 @@ def draw(path: Path, title: str, rows: Sequence[Row], paper_rows: Sequence[Row])
 
 
 def _panel(plot: Any, rows: Sequence[Row], targets: Sequence[str], column: str) -> None:
-    own = pick(rows, method=ORIGINAL)
-    plot.axhline(own[column], color="firebrick", linestyle="--", linewidth=1.2, label="original")
+    if own := pick(rows, method=ORIGINAL):
+        plot.axhline(
+            own[column], color="firebrick", linestyle="--", linewidth=1.2, label="original"
+        )
     for number, method in enumerate(SHOWN):
         aside = 0.09 * (number - len(SHOWN) // 2)  # so that none hides another
         found = [pick(rows, method=method, target=target) for target in targets]

@@ -1,6 +1,8 @@
 """Every kind of vocabulary: one meaning of readout, losses and objective; memory; draws."""
 
 import dataclasses
+import importlib
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from research import vocabularies
+from research import cli, vocabularies
 from research.errors import UsageError
 from research.models import language_model
 from research.testing.models import tiny_model
@@ -323,7 +325,11 @@ def test_wrong_kinds_and_options_are_refused():
         assert vocabulary.kind == kind
 
 
-def test_the_docstring_lists_every_kind():
+def test_every_kind_is_documented_and_offered():
     rows = [line for line in vocabularies.__doc__.split("\n") if line.startswith("|")][2:]
     listed = ", ".join(row.split("|")[1].strip() for row in rows)
     assert listed.split(", ") == list(vocabularies.KINDS)
+    module, _, name = cli.COMMANDS["train lexinvariant"].arguments.partition(":")
+    options = getattr(importlib.import_module(module), name)
+    choices = typing.get_args(typing.get_type_hints(options)["vocabulary"])
+    assert set(choices) == set(vocabularies.KINDS)
