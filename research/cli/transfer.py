@@ -14,8 +14,8 @@ from research.files import check_out, shown
 from research.transfer.methods import HYPERNETWORK, METHODS, MethodName
 
 if TYPE_CHECKING:
-    from research.transfer.convert.folders import Source
-    from research.transfer.convert.new_rows import Computed, Predicted
+    from research.transfer.convert.new_rows import NewRows
+    from research.transfer.convert.transfer import Source
 
 AUXILIARIES = ("vectors", "aux_text", "source_vectors", "source_aux_text", "dictionary", "donor")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -131,7 +131,7 @@ def run(options: Transfer, say: Callable[[str], None] = print) -> None:
     )
 
 
-def open_method(options: Transfer, base: "Source | None" = None) -> "Computed | Predicted":
+def open_method(options: Transfer, base: "Source | None" = None) -> "NewRows":
     """The method that is asked for, with the files that it needs.
 
     Args:

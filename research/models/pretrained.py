@@ -112,7 +112,7 @@ class PretrainedLM:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
         params = jax.device_get(self.params)
         tensors = tensor_layout.tensors_of(
-            params, self._family.names(self.config), self.config, jnp.dtype(dtype)
+            params, self._family, self.config, jnp.dtype(dtype)
         )
         with files.atomic_path(directory, directory=True, mark=CONFIG) as temporary:
             entries = (safetensors_shards.entry(*one) for one in tensors)
@@ -161,7 +161,7 @@ def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> Pretra
     except FreevocabError as error:
         raise type(error)(f"{directory}: {error}") from None
     tensors = safetensors_shards.open_checkpoint(directory)
-    params = tensor_layout.params_of(tensors, family.names(config), config, directory)
+    params = tensor_layout.params_of(tensors, family, config, directory)
     others = [directory / name for name in _KEPT_FILES]
     codes = {tensor.code for tensor in tensors.values()} & set(_CODES)
     return PretrainedLM(

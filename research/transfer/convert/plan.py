@@ -9,7 +9,8 @@ from research.files import shown
 from research.tokenizers import Tokenizer
 from research.training.metrics import quantity
 from research.transfer.convert import special_ids
-from research.transfer.convert.folders import Move, Source
+from research.transfer.convert.hf_folder import HFMove, HFSource
+from research.transfer.convert.own_folder import OwnMove, OwnSource
 from research.transfer.matching import Match
 from research.transfer.methods import METHODS
 
@@ -80,7 +81,9 @@ class Plan:
         return 5 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
 
 
-def of_move(source: Source, move: Move, method: str, out: str) -> Plan:
+def of_move(
+    source: HFSource | OwnSource, move: HFMove | OwnMove, method: str, out: str
+) -> Plan:
     """The plan of a transfer."""
     match, target = move.match, move.tokenizer
     copied, unmatched = special_lists(source.tokenizer, target, match)

@@ -14,12 +14,12 @@ from research.models import checkpoint
 from research.training.metrics import duration, quantity
 from research.transfer import matching
 from research.transfer.convert import card, plan, special_ids
-from research.transfer.convert.folders import Source
 from research.transfer.convert.hf_folder import HFSource
-from research.transfer.convert.new_rows import Computed, Predicted
+from research.transfer.convert.new_rows import NewRows, Predicted
 from research.transfer.convert.own_folder import OwnSource
 
 Say = Callable[[str], None]
+Source = HFSource | OwnSource
 EVERY_SECONDS = 5.0
 
 
@@ -28,7 +28,7 @@ def run(
     tokenizer: str,
     out: str,
     method: str,
-    open_method: Callable[[Source | None], Computed | Predicted],
+    open_method: Callable[[Source | None], NewRows],
     *,
     base: str | None = None,
     map_special: Sequence[str] = (),
