@@ -26,6 +26,7 @@ from research.models import families, language_model, safetensors_shards, tensor
 from research.models.families.base import Family, both_generations
 from research.models.language_model import LanguageModelConfig
 from research.tokenizers import Tokenizer
+from research.vocabularies.learned import LearnedEmbedding
 
 CONFIG = "config.json"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -202,6 +203,7 @@ def from_language_model(
         raise UsageError(
             f"the model has {config.vocab_size} ids, its tokenizer {tokenizer.vocab_size}"
         )
+    assert isinstance(config.vocabulary, LearnedEmbedding), "as for_export checked"
     trunk, vocabulary = config.trunk, dict(params["vocabulary"])
     if trunk.scale_inputs:
         rows_VxD = vocabulary["input_VxD"]

@@ -133,7 +133,7 @@ def entries(
       trunk: what is done to other tensors.
     """
     read = Tensor.read if trunk is None else trunk.read
-    rows_of = {
+    rows_of: dict[str, Any] = {
         **dict.fromkeys(tables.inputs, new_table.input_VxD),
         **dict.fromkeys(tables.outputs, new_table.output_VxD),
         **dict.fromkeys(tables.biases, new_table.bias_V),
