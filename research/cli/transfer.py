@@ -1,21 +1,22 @@
 """`freevocab transfer`: a finished model, moved to another tokenizer without training."""
 
 import dataclasses
-import functools
 import math
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from research.errors import UsageError, flag
-from research.files import check_out, shown
+from research.files import atomic_path, check_out, shown, write_json, write_text
 from research.transfer.methods import HYPERNETWORK, METHODS, MethodName
 
 if TYPE_CHECKING:
-    from research.transfer.convert.folders import Source
-    from research.transfer.convert.new_rows import Computed, Predicted
+    from research.transfer.convert.hf_folder import HFSource
+    from research.transfer.convert.new_rows import NewRows
+    from research.transfer.convert.own_folder import OwnSource
 
 AUXILIARIES = ("vectors", "aux_text", "source_vectors", "source_aux_text", "dictionary", "donor")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -106,32 +107,63 @@ class Transfer:
 
 
 def run(options: Transfer, say: Callable[[str], None] = print) -> None:
-    """Transfers, or says what would be done.
+    """Transfers, or says what would be done. OUT is written whole or not at all.
 
     Raises:
-      UsageError: for a wrong request; see `check`.
-      FreevocabError: for damaged files.
+      UsageError: for what is wrong with the request; nothing is written.
+      FreevocabError: for a damaged file, or too little room; nothing is written.
     """
     check(options)
-    from research.transfer.convert import transfer
+    from research.transfer import matching
+    from research.transfer.convert import card, plan, special_ids
+    from research.transfer.convert.new_rows import Predicted
 
-    transfer.run(
-        options.model,
-        options.tokenizer,
-        options.out,
-        options.exact_method,
-        functools.partial(open_method, options),
-        base=options.base,
-        map_special=options.map_special,
-        dtype=options.dtype,
-        eval_text=options.eval_text,
-        options=options.for_card(),
-        dry_run=options.dry_run,
-        say=say,
-    )
+    # The model, the new tokenizer and which of their entries are the same.
+    source = _open(options.model)
+    if options.eval_text:
+        source.check_measurable()
+    target = source.open_target(options.tokenizer)
+    mapped = special_ids.parse_map(options.map_special, source.tokenizer, target)
+    match = matching.match(source.tokenizer, target, map_special=mapped)
+    move = source.move(target, match, options.dtype)
+
+    # The method, with what it needs, so that this fails before anything else is done.
+    base = _open_base(options.base, source) if options.base else None
+    method, old_table = open_method(options, base), None
+    steps = plan.of_move(source, move, options.exact_method, options.out)
+    if isinstance(method, Predicted):  # a network is made for one model: is it this one?
+        old_table = source.table()
+        move.notes.extend(method.notes(old_table, source.tokenizer, target))
+        if weight := method.trunk_weight:
+            move.change_trunk(method.trunk(), weight, method.check_trunk, base)
+            trained_on = method.trained_on(target)
+            steps = dataclasses.replace(steps, trunk=weight, trained_on=trained_on)
+    say("\n".join(plan.lines(steps)))
+    if options.dry_run:
+        return
+
+    # The new table, then all files.
+    plan.check_room(options.out, steps.new_nbytes)
+    old_table = source.table() if old_table is None else old_table
+    table = method(old_table, source.tokenizer, target, match)
+    del old_table
+    digests = source.digests() | method.digests()
+    if base is not None and base.hugging_face:
+        digests |= {f"--base: {name}": digest for name, digest in base.digests().items()}
+    record = card.record(steps, options.for_card(), digests)
+    with atomic_path(options.out, directory=True, mark=card.RECORD) as temporary:
+        move.write(temporary, table, record, plan.Progress(steps.new_nbytes, say))
+        if options.eval_text:
+            record["scores"] = _before_and_after(options.model, temporary, options.eval_text)
+            say(card.scores_line(record["scores"]))
+        licences = [path.name for path in source.licences()]
+        content = card.card(record, licences, hugging_face=source.hugging_face)
+        write_text(temporary / "README.md", content)
+        write_json(temporary / card.RECORD, record)
+    say(f"wrote {shown(options.out)}")
 
 
-def open_method(options: Transfer, base: "Source | None" = None) -> "Computed | Predicted":
+def open_method(options: Transfer, base: "HFSource | OwnSource | None") -> "NewRows":
     """The method that is asked for, with the files that it needs.
 
     Args:
@@ -180,12 +212,14 @@ def check(options: Transfer) -> None:
         useless = [flag(one) for one in _OF_HYPERNETWORK if getattr(options, one) != default[one]]
     if useless:
         raise UsageError(f"method {name} has no use for {', '.join(useless)}")
-    for name in _FOLDERS:
-        if getattr(options, name) and not Path(getattr(options, name)).is_dir():
-            raise UsageError(f"{flag(name)}: there is no folder {getattr(options, name)}")
-    for name in _FILES:
-        if getattr(options, name) and not Path(getattr(options, name)).is_file():
-            raise UsageError(f"{flag(name)}: there is no file {getattr(options, name)}")
+    for names, kind, exists in (
+        (_FOLDERS, "folder", Path.is_dir),
+        (_FILES, "file", Path.is_file),
+    ):
+        for name in names:
+            path = getattr(options, name)
+            if path and not exists(Path(path)):
+                raise UsageError(f"{flag(name)}: there is no {kind} {path}")
     if options.eval_text and not Path(options.eval_text).stat().st_size:
         raise UsageError(f"--eval-text: {options.eval_text} is empty")
     _check_out(options)
@@ -201,3 +235,43 @@ def _check_out(options: Transfer) -> None:
         if pattern := getattr(options, name):
             inputs += [(flag(name), path) for path in corpora.load(f"text:{pattern}").paths]
     check_out(options.out, inputs, mark=RECORD)
+
+
+def _open(name: str) -> "HFSource | OwnSource":
+    from research.models import checkpoint
+    from research.transfer.convert.hf_folder import HFSource
+    from research.transfer.convert.own_folder import OwnSource
+
+    return OwnSource(name) if checkpoint.is_own(name) else HFSource(name)
+
+
+def _open_base(name: str, source: "HFSource | OwnSource") -> "HFSource | OwnSource":
+    from research.models import checkpoint
+
+    if checkpoint.is_own(name) == source.hugging_face:
+        folders = [f"--base {name}", f"--model {source.name}"]
+        own, theirs = folders if source.hugging_face else reversed(folders)
+        raise UsageError(f"{own} is a freevocab folder, {theirs} is not")
+    return _open(name)
+
+
+def _before_and_after(before: str, after: Path, text: str) -> dict[str, Any]:
+    """Both models on every byte of a file, as `freevocab evaluate --text` measures it.
+
+    Returns:
+      {"text": name, "bytes": n, "before": {"bits/byte", "tokens/byte"}, "after": {...}}
+    """
+    from research.training import commands
+    from research.training.command_configs import Evaluate
+
+    scores: dict[str, Any] = {"text": shown(Path(text).name)}
+    for when, folder in (("before", before), ("after", after)):
+        with tempfile.TemporaryDirectory() as stores:
+            options = Evaluate(model=str(folder), text=text, stores=stores)
+            totals = commands.evaluate(options, log=lambda line: None)
+        scores["bytes"] = int(totals.bytes)
+        scores[when] = {
+            "bits/byte": round(float(totals.bits_per_byte), 6),
+            "tokens/byte": round(float(totals.tokens / totals.bytes), 6),
+        }
+    return scores

@@ -26,6 +26,7 @@ from research.models import families, language_model, safetensors_shards, tensor
 from research.models.families.base import Family, both_generations
 from research.models.language_model import LanguageModelConfig
 from research.tokenizers import Tokenizer
+from research.vocabularies.learned import LearnedEmbedding
 
 CONFIG = "config.json"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -112,7 +113,7 @@ class PretrainedLM:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
         params = jax.device_get(self.params)
         tensors = tensor_layout.tensors_of(
-            params, self._family.names(self.config), self.config, jnp.dtype(dtype)
+            params, self._family, self.config, jnp.dtype(dtype)
         )
         with files.atomic_path(directory, directory=True, mark=CONFIG) as temporary:
             entries = (safetensors_shards.entry(*one) for one in tensors)
@@ -161,7 +162,7 @@ def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> Pretra
     except FreevocabError as error:
         raise type(error)(f"{directory}: {error}") from None
     tensors = safetensors_shards.open_checkpoint(directory)
-    params = tensor_layout.params_of(tensors, family.names(config), config, directory)
+    params = tensor_layout.params_of(tensors, family, config, directory)
     others = [directory / name for name in _KEPT_FILES]
     codes = {tensor.code for tensor in tensors.values()} & set(_CODES)
     return PretrainedLM(
@@ -202,6 +203,7 @@ def from_language_model(
         raise UsageError(
             f"the model has {config.vocab_size} ids, its tokenizer {tokenizer.vocab_size}"
         )
+    assert isinstance(config.vocabulary, LearnedEmbedding), "as for_export checked"
     trunk, vocabulary = config.trunk, dict(params["vocabulary"])
     if trunk.scale_inputs:
         rows_VxD = vocabulary["input_VxD"]

@@ -10,14 +10,14 @@ import numpy as np
 
 from research.errors import FreevocabError, UsageError
 from research.models import language_model
-from research.models.families.base import Names, Weight
+from research.models.families.base import Family, Weight
 from research.models.language_model import LanguageModelConfig
 from research.models.safetensors_shards import Tensor
 from research.models.saved import flatten, unflatten
 
 
 def params_of(
-    tensors: Mapping[str, Tensor], names: Names, config: LanguageModelConfig, where: Any
+    tensors: Mapping[str, Tensor], family: Family, config: LanguageModelConfig, where: Any
 ) -> dict[str, Any]:
     """Float32 parameters from a checkpoint's tensors.
 
@@ -25,11 +25,12 @@ def params_of(
       FreevocabError: naming the first tensor that is missing, has another shape, belongs to no
         parameter, or is a copy unlike its original.
     """
-    tensors = _with_prefix(tensors, names)
+    tensors = _with_prefix(tensors, family, config)
+    weights, copies = family.weights(config), family.copies(config)
     layers = config.trunk.num_layers
-    places = [(weight, layer) for weight in names.weights for layer in _layers(weight, layers)]
-    keys = {place: _find(tensors, names, _name(*place), where) for place in places}
-    _check_others(tensors, set(keys.values()), names, where)
+    places = [(weight, layer) for weight in weights for layer in _layers(weight, layers)]
+    keys = {place: _find(tensors, copies, _name(*place), where) for place in places}
+    _check_others(tensors, set(keys.values()), family, copies, where)
     shapes = _shapes(config)
     params = {path: np.empty(shape, np.float32) for path, shape in shapes.items()}
     for (weight, layer), key in keys.items():
@@ -46,12 +47,16 @@ def params_of(
 
 
 def tensors_of(
-    params: Mapping[str, Any], names: Names, config: LanguageModelConfig, dtype: np.dtype
+    params: Mapping[str, Any], family: Family, config: LanguageModelConfig, dtype: np.dtype
 ) -> Iterator[tuple[str, np.ndarray]]:
     """A checkpoint's tensors from parameters, one after another."""
     flat = flatten(dict(params))
-    copies = {original: copy for copy, original in names.copies.items() if copy in names.written}
-    for weight in names.weights:
+    copies = {
+        original: copy
+        for copy, original in family.copies(config).items()
+        if copy in family.written_copies
+    }
+    for weight in family.weights(config):
         for layer in _layers(weight, config.trunk.num_layers):
             tensor = _tensor(flat, weight, layer).astype(dtype)
             yield _name(weight, layer), tensor
@@ -67,7 +72,7 @@ class TrunkTensor(NamedTuple):
 
 
 def trunk_tensors(
-    trunk: Mapping[str, Any], names: Names, config: LanguageModelConfig
+    trunk: Mapping[str, Any], family: Family, config: LanguageModelConfig
 ) -> dict[str, TrunkTensor]:
     """A trunk's tensors by their whole names.
 
@@ -85,7 +90,7 @@ def trunk_tensors(
             _shape(weight, [shapes[path][0 if layer is None else 1 :] for path in weight.paths]),
             functools.partial(_tensor, flat, weight, layer),
         )
-        for weight in names.weights
+        for weight in family.weights(config)
         if weight.paths[0] in flat
         for layer in _layers(weight, config.trunk.num_layers)
     }
@@ -107,33 +112,37 @@ def _name(weight: Weight, layer: int | None) -> str:
     return weight.name.format(n=layer)
 
 
-def _with_prefix(tensors: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
+def _with_prefix(
+    tensors: Mapping[str, Tensor], family: Family, config: LanguageModelConfig
+) -> dict[str, Tensor]:
     """The tensors by full names; a checkpoint of the bare model leaves the prefix out."""
-    if any(name.startswith(names.prefix) for name in tensors):
+    prefix = family.prefix
+    if any(name.startswith(prefix) for name in tensors):
         return dict(tensors)
-    known = {weight.name for weight in names.weights} | set(names.copies)
-    whole = {name for name in known if not name.startswith(names.prefix)}
-    return {
-        name if name in whole else names.prefix + name: tensor for name, tensor in tensors.items()
-    }
+    known = {weight.name for weight in family.weights(config)} | set(family.copies(config))
+    whole = {name for name in known if not name.startswith(prefix)}
+    return {name if name in whole else prefix + name: one for name, one in tensors.items()}
 
 
-def _find(tensors: Mapping[str, Tensor], names: Names, name: str, where: Any) -> str:
+def _find(tensors: Mapping[str, Tensor], copies: Mapping[str, str], name: str, where: Any) -> str:
     """The name under which a tensor is there: its own or a copy's."""
-    copies = [copy for copy, original in names.copies.items() if original == name]
-    for candidate in (name, *copies):
+    for candidate in (name, *(copy for copy, original in copies.items() if original == name)):
         if candidate in tensors:
             return candidate
     raise FreevocabError(f"{where}: the tensor {name} is missing")
 
 
 def _check_others(
-    tensors: Mapping[str, Tensor], used: set[str], names: Names, where: Any
+    tensors: Mapping[str, Tensor],
+    used: set[str],
+    family: Family,
+    copies: Mapping[str, str],
+    where: Any,
 ) -> None:
     for name, tensor in tensors.items():
-        if name in used or names.is_ignored(name):
+        if name in used or family.is_ignored(name):
             continue
-        original = names.copies.get(name)
+        original = copies.get(name)
         if original is None:
             raise FreevocabError(
                 f"{where}: the tensor {name} has no place in a model of this config.json"

@@ -71,7 +71,7 @@ class FileTokenizer(StaticVocabulary):
         self.lossless, self.exact = entries.lossless, entries.exact
         self.special_V = np.array(entries.special, bool)
         self.starts_word_V = np.array(entries.starts_word, bool)
-        self.roles = dict(roles)
+        self.roles: Mapping[str, int] = dict(roles)
         self.special_names = dict(special_names)
         self._engine, self._entries = engine, entries
         self._digest, self._files = digest, files

@@ -195,8 +195,9 @@ def _specials(source: Tokenizer, target: Tokenizer, mapped: dict[int, int]) -> d
 def _ends(source: Tokenizer, target: Tokenizer, mapped: dict[int, int]) -> dict[int, int]:
     """The target's EOS -> the source's, if the target begins texts with the same token."""
     id_ = target.roles.get("eos")
-    both = id_ is not None and id_ == target.roles.get("bos") and "eos" in source.roles
-    return {id_: source.roles["eos"]} if both and id_ not in mapped.values() else {}
+    if id_ is None or id_ != target.roles.get("bos") or "eos" not in source.roles:
+        return {}
+    return {} if id_ in mapped.values() else {id_: source.roles["eos"]}
 
 
 def _names(tokenizer: Tokenizer) -> dict[int, str]:

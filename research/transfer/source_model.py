@@ -82,5 +82,5 @@ def digest(table: EmbeddingTable) -> str:
         if part is not None:
             array = np.ascontiguousarray(np.asarray(part, np.float32))
             sha.update(f"{name} {array.shape} ".encode())
-            sha.update(array)
+            sha.update(array.data)
     return sha.hexdigest()

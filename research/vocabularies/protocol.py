@@ -92,11 +92,17 @@ class LossConfig(NamedTuple):
 
 
 class Vocabulary(Protocol):
-    """See the module's docstring. `kind` names the class in saved models; `draws` says whether
-    keys are needed."""
+    """See the module's docstring."""
 
-    kind: str
-    draws: bool
+    @property
+    def kind(self) -> str:
+        """Names the class in saved models."""
+        ...
+
+    @property
+    def draws(self) -> bool:
+        """Whether keys are needed."""
+        ...
 
     def init(self, key: jax.Array, rows: int, d_model: int) -> dict[str, jax.Array]:
         """Fresh float32 parameters for tables of `rows` ids."""

@@ -206,8 +206,8 @@ def test_gradients(folders):
         "targets_BxL": np.roll(ids, -1, axis=1).astype(np.int32),
     }
     slopes = jax.jit(jax.grad(lambda p: language_model.loss(p, lm.config, batch)[0]))(lm.params)
-    table = FAMILIES["gemma2"].names(lm.config)
-    found = dict(tensor_layout.tensors_of(slopes, table, lm.config, jnp.dtype("float32")))
+    family = FAMILIES["gemma2"]
+    found = dict(tensor_layout.tensors_of(slopes, family, lm.config, jnp.dtype("float32")))
     assert found.keys() == wanted.keys()
     for key, slope in wanted.items():
         np.testing.assert_allclose(found[key], slope, atol=1e-4 * max(1, np.abs(slope).max()))

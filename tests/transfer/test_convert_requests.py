@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from research.cli import transfer as command
 from research.errors import FreevocabError, UsageError
 from research.models import safetensors_shards as shards
-from research.transfer.convert import hf_folder
-from research.transfer.convert import transfer as command
+from research.transfer.convert import hf_folder, plan
 from tests.transfer import hf_folders
 from tests.transfer.hf_folders import edit, message, rewrite, transfer
 
@@ -37,14 +37,14 @@ def test_failing_in_the_middle_leaves_nothing(old, new, tmp_path, monkeypatch):
 
 def test_too_small_a_disk_is_noticed_first(old, new, tmp_path, monkeypatch):
     source, _ = hf_folders.model(tmp_path / "m", "llama", 420, tokenizer=old)
-    usage = command.shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(command.shutil, "disk_usage", lambda path: usage)
+    usage = plan.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda path: usage)
     assert "make room" in message(FreevocabError, source, new, tmp_path / "out")
 
 
 def test_progress_tells_rate_and_time_left():
     said, now = [], [0.0]
-    count = command.Progress(1000, said.append, lambda: now[0])
+    count = plan.Progress(1000, said.append, lambda: now[0])
     for seconds in (1.0, 6.0, 7.0, 12.0):
         now[0] = seconds
         count(100)

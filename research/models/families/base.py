@@ -40,25 +40,6 @@ class Weight(NamedTuple):
     [inputs, outputs]), 'table' (as ours) or 'vector' (flattened)."""
 
 
-class Names(NamedTuple):
-    """The tensors of a model."""
-
-    weights: tuple[Weight, ...]
-    """All that the model consists of."""
-    prefix: str
-    """What a checkpoint of the bare model leaves out of the names."""
-    copies: dict[str, str]
-    """Copy -> original: may be there, must then be equal, and stands in for the original."""
-    written: tuple[str, ...]
-    """Those of the copies that are written too."""
-    ignored: tuple[str, ...]
-    """Regular expressions of tensors that take no part."""
-
-    def is_ignored(self, name: str) -> bool:
-        """Does the tensor take no part?"""
-        return any(re.fullmatch(pattern, name) for pattern in self.ignored)
-
-
 class Family(abc.ABC):
     """A family of Hugging Face checkpoints."""
 
@@ -147,20 +128,24 @@ class Family(abc.ABC):
         except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
             raise FreevocabError(f"config.json is damaged: {error}") from None
 
-    def names(self, config: LanguageModelConfig) -> Names:
-        """The tensors of a model of this family and config."""
-        weights = [
-            Weight(self.embedding, ("vocabulary/input_VxD",), "table"),
-            *self.trunk_weights(config.trunk),
-        ]
+    def weights(self, config: LanguageModelConfig) -> list[Weight]:
+        """All tensors that a model of this family and config consists of."""
+        table = Weight(self.embedding, ("vocabulary/input_VxD",), "table")
+        weights = [table, *self.trunk_weights(config.trunk)]
         weights += [Weight(name, ("vocabulary/bias_V",), "vector") for name in self.biases[:1]]
-        copies = {copy: self.biases[0] for copy in self.biases[1:]}
-        if config.vocabulary.tied:
-            copies[self.head] = self.embedding
-        else:
+        if self.head not in self.copies(config):
             weights.append(Weight(self.head, ("vocabulary/output_VxD",), "table"))
-        ignored = (*map(re.escape, self.buffers), *self.ignored)
-        return Names(tuple(weights), self.prefix, copies, self.written_copies, ignored)
+        return weights
+
+    def copies(self, config: LanguageModelConfig) -> dict[str, str]:
+        """Copy -> original: may be there, must then be equal, and stands in for the original."""
+        copies = {copy: self.biases[0] for copy in self.biases[1:]}
+        tied = getattr(config.vocabulary, "tied", False)
+        return copies | ({self.head: self.embedding} if tied else {})
+
+    def is_ignored(self, name: str) -> bool:
+        """Does a tensor take no part?"""
+        return name in self.buffers or any(re.fullmatch(one, name) for one in self.ignored)
 
     def spellings(self, *names: str) -> tuple[str, ...]:
         """The names of tensors in whole checkpoints, then in those of the bare model."""

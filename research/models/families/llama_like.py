@@ -170,7 +170,7 @@ class LlamaLike(Family):
             "max_position_embeddings": context,
             "rms_norm_eps": trunk.norm_epsilon,
             "rope_parameters": rope,
-            "tie_word_embeddings": config.vocabulary.tied,
+            "tie_word_embeddings": bool(getattr(config.vocabulary, "tied", False)),
             "bos_token_id": config.bos_id,
             "eos_token_id": config.eos_id,
             "pad_token_id": None,

@@ -75,6 +75,16 @@ def card(facts: Mapping[str, Any], licences: list[str], *, hugging_face: bool) -
     return "\n\n".join(parts) + "\n"
 
 
+def scores_line(scores: Mapping[str, Any]) -> str:
+    """Scores for people."""
+    parts = [
+        f"{when} {scores[when]['bits/byte']:.4f} bits/byte, "
+        f"{scores[when]['tokens/byte']:.4f} tokens/byte"
+        for when in ("before", "after")
+    ]
+    return f"{scores['text']}: {'; '.join(parts)}"
+
+
 def _what(facts: Mapping[str, Any]) -> str:
     start = "Made by `freevocab transfer`: the input and output tables were exchanged for another "
     end = "." if facts["options"].get("dtype") is None else ", in another type."

@@ -16,7 +16,6 @@ from research.models import safetensors_shards
 from research.models.safetensors_format import DTYPES
 from research.tokenizers import FileTokenizer, Tokenizer
 from research.transfer.convert import hf_tables, hf_weights, special_ids, target_tokenizer
-from research.transfer.convert.folders import Move, Source
 from research.transfer.convert.hf_weights import TrunkChange
 from research.transfer.matching import Match
 from research.vocabularies.protocol import EmbeddingTable
@@ -26,8 +25,11 @@ LICENCES = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
 _CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 
-class HFSource(Source):
+class HFSource:
     """An opened checkpoint folder: its config.json, headers and tokenizer; no weights yet.
+
+    Args:
+      name: the folder as it was given.
 
     Raises:
       UsageError: no checkpoint, another architecture, no tokenizer.
@@ -41,13 +43,15 @@ class HFSource(Source):
         self.config = hf_tables.read_config(self.directory)
         self.tensors = safetensors_shards.open_checkpoint(self.directory)
         self.tables = hf_tables.find(self.config, self.tensors)
-        super().__init__(name, tokenizers.load(self.directory))
+        self.name, self.tokenizer = name, tokenizers.load(self.directory)
         self.tables.check_tokenizer(self.tokenizer)
 
     def table(self) -> EmbeddingTable:
+        """Float32 rows of the tokenizer's ids, numpy; each call reads them."""
         return self.tables.read(self.tokenizer)
 
     def check_measurable(self) -> None:
+        """Raises UsageError for a model that has no bits/byte."""
         if self.tables.family.masked:
             raise UsageError(
                 f"--eval-text: a {self.tables.family.model_type} model fills gaps and has no "
@@ -55,13 +59,21 @@ class HFSource(Source):
             )
 
     def open_target(self, name: str) -> FileTokenizer:
+        """The new tokenizer; raises as `target_tokenizer.open_target`."""
         return target_tokenizer.open_target(name)
 
     def move(self, target: Tokenizer, match: Match, dtype: str | None) -> "HFMove":
+        """What will become of the model; nothing is written yet.
+
+        Raises:
+          UsageError: the family cannot do without a special token that the tokenizer lacks.
+          FreevocabError: generation_config.json is damaged.
+        """
         assert isinstance(target, FileTokenizer), "what open_target gave"
         return HFMove(self, target, match, dtype)
 
     def digests(self) -> dict[str, str]:
+        """SHA-256 of the configuration and of the tables that are replaced."""
         config = hashlib.sha256((self.directory / CONFIG).read_bytes()).hexdigest()
         out = {CONFIG: config}
         for name in (*self.tables.inputs[:1], *self.tables.outputs):
@@ -72,12 +84,13 @@ class HFSource(Source):
         return out
 
     def licences(self) -> list[Path]:
+        """The files that say on which terms the model may be used, sorted."""
         paths = {path for pattern in LICENCES for path in self.directory.glob(pattern)}
         return sorted(path for path in paths if path.is_file())
 
 
-class HFMove(Move):
-    """A checkpoint's configurations, rewritten for a new tokenizer."""
+class HFMove:
+    """A checkpoint with its new tokenizer: configurations rewritten, tables still to come."""
 
     def __init__(self, source: HFSource, target: FileTokenizer, match: Match, dtype: str | None):
         tables, family = source.tables, source.tables.family
@@ -103,13 +116,16 @@ class HFMove(Move):
             generation, more_notes = special_ids.rewrite(generation, renaming)
             notes += [note for note in more_notes if note not in notes]
         notes += special_ids.frame_notes(source.tokenizer, target, renaming)
-        super().__init__(target, match, notes)
+        self.tokenizer, self.match = target, match
+        self.notes = notes
+        """What a reader should know, one line each."""
         self._source, self._config, self._generation = source, config, generation
         self._padding, self._tokenizer_files = padding, target.files
         self._dtype = None if dtype is None else DTYPES[_CODES[dtype]]
         self._trunk: TrunkChange | None = None
 
     def facts(self) -> dict[str, Any]:
+        """Fields of `plan.Plan` about the model, its tables and its size, before and after."""
         source, tables = self._source, self._source.tables
         new_parameters, new_nbytes = hf_weights.sizes(
             tables, self.tokenizer.vocab_size, padding=self._padding, dtype=self._dtype
@@ -137,10 +153,21 @@ class HFMove(Move):
         trunk: Mapping[str, Any],
         weight: float,
         check: Callable[[str], None],
-        base: Source | None,
+        base: Any,
     ) -> None:
+        """Adds what n-shot training did to the trunk of `base`, or of the model itself.
+
+        Args:
+          trunk: what training left, of our layout.
+          weight: how much of the change is added.
+          check: takes `task_vectors.fingerprint` of the trunk that the change is taken from.
+          base: a source of the same kind, or None.
+
+        Raises:
+          UsageError: the trunks are not of one shape; and what `check` raises.
+        """
         source = self._source
-        before = (base.config, base.tensors) if isinstance(base, HFSource) else None
+        before = None if base is None else (base.config, base.tensors)
         self._trunk = hf_weights.trunk_change(source.config, source.tensors, trunk, weight, before)
         check(self._trunk.fingerprint(source.tensors))
 
@@ -151,6 +178,13 @@ class HFMove(Move):
         record: Mapping[str, Any],
         progress: Callable[[int], None],
     ) -> None:
+        """Fills an empty folder with all but the card.
+
+        Args:
+          table: the new one.
+          record: content of freevocab_transfer.json, without scores.
+          progress: called with the bytes of each piece.
+        """
         source = self._source
         entries = hf_weights.entries(
             source.tables, table, padding=self._padding, dtype=self._dtype, trunk=self._trunk

@@ -94,9 +94,8 @@ def _in(
     """The trunk's tensors, and the checkpoint's in their place; both by whole names."""
     family, where = families.of_config(config), tensors.directory
     model = family.language_model_config(config)
-    names = family.names(model)
     try:
-        trained = tensor_layout.trunk_tensors(trunk, names, model)
+        trained = tensor_layout.trunk_tensors(trunk, family, model)
     except UsageError as error:
         raise UsageError(
             f"the trunk that the hypernetwork was trained with is of another shape than {where}'s: "
@@ -105,7 +104,7 @@ def _in(
     own = {}
     for name, tensor in trained.items():
         # A checkpoint of the bare model leaves the prefix out.
-        known = name if name in tensors else name.removeprefix(names.prefix)
+        known = name if name in tensors else name.removeprefix(family.prefix)
         if known not in tensors:
             raise FreevocabError(f"{where} is not complete: {name} is missing")
         if tuple(tensors[known].shape) != tensor.shape:
@@ -134,7 +133,7 @@ def entries(
       trunk: what is done to other tensors.
     """
     read = Tensor.read if trunk is None else trunk.read
-    rows_of = {
+    rows_of: dict[str, Any] = {
         **dict.fromkeys(tables.inputs, new_table.input_VxD),
         **dict.fromkeys(tables.outputs, new_table.output_VxD),
         **dict.fromkeys(tables.biases, new_table.bias_V),

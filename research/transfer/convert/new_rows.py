@@ -8,8 +8,8 @@ from research.corpora.splits import SPLITS
 from research.errors import UsageError
 from research.tokenizers import Tokenizer
 from research.transfer import methods
-from research.transfer.convert.folders import Source
 from research.transfer.convert.hf_folder import HFSource
+from research.transfer.convert.own_folder import OwnSource
 from research.transfer.hypernet import hypernetwork_file
 from research.transfer.matching import Match
 from research.transfer.methods.auxiliary import Auxiliary, Donor
@@ -90,7 +90,7 @@ class Predicted:
         self,
         directory: str,
         model: str,
-        base: Source | None = None,
+        base: HFSource | OwnSource | None = None,
         *,
         copy_overlap: bool = False,
         language: str | None = None,
@@ -202,6 +202,9 @@ class Predicted:
             raise UsageError(f"--language: {self._directory} has {', '.join(languages)}; name the "
                              "one of the new tokenizer")  # fmt: skip
         return languages.index(language) if languages else 0
+
+
+NewRows = Computed | Predicted
 
 
 def _donor(directory: str) -> Donor:

@@ -16,15 +16,14 @@ from research.models import saved
 from research.models.saved import flatten
 from research.tokenizers import Tokenizer
 from research.transfer.convert import target_tokenizer
-from research.transfer.convert.folders import Move, Source
 from research.transfer.hypernet import task_vectors
 from research.transfer.matching import Match
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
 
 
-class OwnSource(Source):
-    """A model of ours and its codec, opened.
+class OwnSource:
+    """A model of ours and its codec, opened; its methods are those of `hf_folder.HFSource`.
 
     Raises:
       UsageError: the model's vocabulary is not a learned table, or it was saved without its codec.
@@ -40,7 +39,7 @@ class OwnSource(Source):
                 f"{name} has a {self.config.vocabulary.kind} vocabulary, which takes any tokenizer "
                 "as it is: there is no table to exchange"
             )
-        super().__init__(name, CodecTokenizer(self.codec))
+        self.name, self.tokenizer = name, CodecTokenizer(self.codec)
 
     def table(self) -> EmbeddingTable:
         size = self.tokenizer.vocab_size
@@ -73,11 +72,12 @@ class OwnSource(Source):
         return []
 
 
-class OwnMove(Move):
-    """A model of ours with another codec."""
+class OwnMove:
+    """A model of ours with another codec; its methods are those of `hf_folder.HFMove`."""
 
     def __init__(self, source: OwnSource, target: CodecTokenizer, match: Match):
-        super().__init__(target, match, [])
+        self.tokenizer, self.match = target, match
+        self.notes: list[str] = []
         self._source, self._params, self._codec = source, dict(source.params), target.codec
         self._config = dataclasses.replace(
             source.config, vocab_size=target.vocab_size, padded_vocab_size=None, bos=None, eos=None
@@ -108,10 +108,10 @@ class OwnMove(Move):
         trunk: Mapping[str, Any],
         weight: float,
         check: Callable[[str], None],
-        base: Source | None,
+        base: Any,
     ) -> None:
         own = self._params["trunk"]
-        before = base.params["trunk"] if isinstance(base, OwnSource) else own
+        before = own if base is None else base.params["trunk"]
         check(task_vectors.fingerprint_of(before))
         with np.errstate(over="ignore", invalid="ignore"):
             new_trunk = task_vectors.add(own, before, trunk, weight)

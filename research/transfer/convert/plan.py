@@ -1,20 +1,27 @@
-"""What a transfer will do and cost, found out before any table is read."""
+"""What a transfer will do and cost, found out before any table is read; and how far it is."""
 
 import dataclasses
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from research.errors import FreevocabError
 from research.files import shown
 from research.tokenizers import Tokenizer
-from research.training.metrics import quantity
+from research.training.metrics import duration, quantity
 from research.transfer.convert import special_ids
-from research.transfer.convert.folders import Move, Source
+from research.transfer.convert.hf_folder import HFMove, HFSource
+from research.transfer.convert.own_folder import OwnMove, OwnSource
 from research.transfer.matching import Match
 from research.transfer.methods import METHODS
 
 # Rough, of two cores: what a program can copy. Only an order of magnitude is promised.
 COPIED_PER_SECOND = 3e8
+EVERY_SECONDS = 5.0  # between two lines about progress
 PROGRAM_BYTES = 400e6  # Python, numpy and JAX themselves
 
 
@@ -80,7 +87,9 @@ class Plan:
         return 5 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
 
 
-def of_move(source: Source, move: Move, method: str, out: str) -> Plan:
+def of_move(
+    source: HFSource | OwnSource, move: HFMove | OwnMove, method: str, out: str
+) -> Plan:
     """The plan of a transfer."""
     match, target = move.match, move.tokenizer
     copied, unmatched = special_lists(source.tokenizer, target, match)
@@ -173,6 +182,51 @@ def lines(plan: Plan) -> list[str]:
         f" {_duration(plan.seconds)}",
     ]
     return out
+
+
+def check_room(out: str, nbytes: int) -> None:
+    """Raises FreevocabError if the disk has no room for `nbytes` more and a little."""
+    parent = Path(out).absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    free = shutil.disk_usage(parent).free
+    needed = nbytes + (50 << 20)
+    if free < needed:
+        raise FreevocabError(
+            f"{out} needs {quantity(needed, 'B')} and the disk has {quantity(free, 'B')} free: "
+            "make room, or give an --out elsewhere"
+        )
+
+
+class Progress:
+    """How far writing has come, for large models: a line now and then, with rate and time left.
+
+    Call it with the bytes of each piece written.
+
+    Args:
+      total: bytes there will be.
+      say: takes a line.
+      clock: seconds.
+    """
+
+    def __init__(
+        self, total: int, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ):
+        self._total, self._say, self._clock = total, say, clock
+        self._start = self._last = clock()
+        self._done = 0
+
+    def __call__(self, nbytes: int) -> None:
+        """Counts, and speaks if the last line was some time ago."""
+        self._done += nbytes
+        now = self._clock()
+        if now - self._last < EVERY_SECONDS:
+            return
+        self._last = now
+        rate = self._done / (now - self._start)
+        left = duration((self._total - self._done) / rate)
+        self._say(f"{quantity(self._done, 'B')} of {quantity(self._total, 'B')} written, "
+                  f"{quantity(rate, 'B')}/s, {left} left")  # fmt: skip
 
 
 def _tokenizer(facts: dict[str, Any]) -> str:
