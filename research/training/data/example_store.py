@@ -122,8 +122,8 @@ def _measure(texts: Iterator[bytes], codec: Codec, examples: Examples, writer: W
     whole = codec.encode(first[::apart])
     result = _Measured(len(whole) * examples.example_bytes, sum(map(len, whole)))
     others = [text for number, text in enumerate(first) if number % apart]
-    found = iter(_beginnings(codec, others, examples.length, result.ratio))
-    ids = [whole[n // apart] if n % apart == 0 else next(found) for n in range(len(first))]
+    beginnings = iter(_beginnings(codec, others, examples.length, result.ratio))
+    ids = [whole[n // apart] if n % apart == 0 else next(beginnings) for n in range(len(first))]
     _add(writer, ids, examples, result.ratio)
     return result
 

@@ -220,7 +220,7 @@ def _mapped(path: Path, dtype: str, expected: dict[str, int]) -> np.ndarray:
     if path.stat().st_size != expected["bytes"]:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {expected['bytes']}")
     array = np.memmap(path, dtype=dtype, mode="r")
-    if expected["bytes"] <= _CHECKED_BYTES and zlib.crc32(array) != expected["crc32"]:
+    if expected["bytes"] <= _CHECKED_BYTES and zlib.crc32(array.data) != expected["crc32"]:
         raise ValueError(f"{path.name} has a wrong checksum")
     return array
 
