@@ -15,6 +15,7 @@ from research.corpora import Corpus
 from research.models.language_model import LanguageModelConfig
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
+from research.training.loop import EvalFn
 from research.transfer import source_model
 from research.transfer.hypernet import task_vectors
 from research.vocabularies import learned
@@ -75,7 +76,8 @@ def train(
     config = base_models.config_for(base, store.vocab_size)
     start = base_models.with_table(base.params, table, config.rows)
     train_config = language_models.train_config(model, seed)
-    first = measure = None
+    first: Point | None = None
+    eval_fn: EvalFn | None = None
     if evaluate is not None and points:
         train_config = dataclasses.replace(train_config, eval_every=model.steps // points)
         first = Point(0, evaluate(start, _table(start, config)))
@@ -84,12 +86,13 @@ def train(
             params = jax.device_get(params)
             return {"bits_per_byte": evaluate(params, _table(params, config))}
 
+        eval_fn = measure
     lm = language_models.lm(model, config)
     result = lm.train(
         language_models.training_batches(lm, model, store, seed),
         train_config,
         workdir,
-        eval_fn=measure,
+        eval_fn=eval_fn,
         initial_params=lambda: start,
         description={
             "trunk": task_vectors.fingerprint_of(base.params["trunk"]),

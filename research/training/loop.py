@@ -224,8 +224,9 @@ class _Run:
         with Interrupts() as interrupts:
             for index in range(start, config.steps):
                 batch = parallelism.put_batch(config.parallelism, compiled.mesh, batch_fn(index))
-                if config.forgetting is not None and config.forgetting.due(index):
-                    state = compiled.forget(state, config.forgetting, config.seed)
+                forgets = config.forgetting
+                if compiled.forget is not None and forgets is not None and forgets.due(index):
+                    state = compiled.forget(state, forgets, config.seed)
                 # What is left inside must be on the devices already.
                 with jax.transfer_guard("disallow"):
                     state, metrics = compiled.step(state, batch)
