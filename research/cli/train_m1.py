@@ -1,7 +1,6 @@
 """`freevocab train m1`: its arguments, and the script it runs."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -99,10 +98,15 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
     if windows_of is not None:
         length = options.window_bytes
         rows = lm.rows_that_fit(options.batch_size * options.length // length)
-        batch_fn = functools.partial(
-            _window_batch, train, starts_of("train", train, windows_of),
-            seed=options.seed, batch_size=rows, length=length, shard=shard,
-        )  # fmt: skip
+        starts = starts_of("train", train, windows_of)
+
+        def window_batch(step: int) -> "Batch":
+            return batches.window_batch(
+                train, starts, seed=options.seed, step=step, batch_size=rows, length=length,
+                shard=shard,
+            )  # fmt: skip
+
+        batch_fn = window_batch
 
     # Evaluations: of whole texts, and of windows by themselves.
     def on_text(params: Any) -> "EvalTotals":
@@ -142,10 +146,3 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
         TransformerModel(params, model, beta=options.beta, name=name).save(options.out)
         log(f"saved the byte model to {options.out}")
     return evaluations.last[""]
-
-
-def _window_batch(store: "TokenStore", starts: "np.ndarray", step: int, **options: Any) -> "Batch":
-    """`batches.window_batch` of a step."""
-    from research.training.data import batches
-
-    return batches.window_batch(store, starts, step=step, **options)
