@@ -22,6 +22,7 @@ from research.training.config import (
 from research.training.optim import forgetting, optimizers
 from research.training.optim.forgetting import PerRowAdamState
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
+from research.training.step import TrainState
 
 ROWS, KEEP = 64, (62, 63)
 # A parameter beside the tables, so that there is something to leave alone.
@@ -259,6 +260,6 @@ def test_what_cannot_forget_says_so(model):
     with pytest.raises(UsageError, match="forgetting needs the optimizer adamw, not adafactor"):
         compile_step(model.loss, model.init, model.batch(0), config, rules=RULES)
     params = {"trunk": {"kernel": jnp.eye(8)}}
-    state = loop.steps.TrainState(jnp.zeros((), jnp.int32), params, ())
+    state = TrainState(jnp.zeros((), jnp.int32), params, ())
     with pytest.raises(UsageError, match="needs a learned vocabulary"):
         forgetting.forget(state, lambda key: params, 0, 1.0)
