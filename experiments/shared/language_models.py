@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,6 @@ from experiments.shared import compressors, weights
 from research import codecs, corpora, vocabularies
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.errors import UsageError
 from research.models import saved, sizes
 from research.models.language_model import LanguageModelConfig
 from research.reporting import results
@@ -51,13 +49,11 @@ def load_corpus(text: TextConfig) -> Corpus:
     Raises:
       UsageError: if it lies in $FREEVOCAB_DATA and that is not set, or the spec is wrong.
     """
-    spec = os.path.expandvars(text.corpus)
-    if "$FREEVOCAB_DATA" in spec:
-        raise UsageError(
-            "this scale reads novels/, enwiki/ and code/ in the folder $FREEVOCAB_DATA, which is "
-            "not set: set it (see the README), or run --scale cpu"
-        )
-    return corpora.load(spec)
+    unset = (
+        "this scale reads novels/, enwiki/ and code/ in the folder $FREEVOCAB_DATA, which is "
+        "not set: set it (see the README), or run --scale cpu"
+    )
+    return corpora.load(compressors.expanded(text.corpus, unset))
 
 
 def codec_of(

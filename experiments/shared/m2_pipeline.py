@@ -7,7 +7,6 @@ work directory and is reopened by the next run with the same config.
 """
 
 import dataclasses
-import os
 import time
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -17,6 +16,7 @@ import numpy as np
 from configs.compressed_text.parts import CodecConfig, ExampleConfig, M1Config, M2Config
 from experiments.shared import compressors, encoding, m2, position_counts, weights
 from experiments.shared.compressors import Log
+from research import corpora
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
@@ -64,15 +64,11 @@ def load_corpus(spec: str) -> Corpus:
     Raises:
       UsageError: if it does and the variable is not set, or the spec is wrong.
     """
-    from research import corpora
-
-    expanded = os.path.expandvars(spec)
-    if "$FREEVOCAB_DATA" in expanded:
-        raise UsageError(
-            "this scale reads train* and valid* in the folder $FREEVOCAB_DATA, which is not set:"
-            " set it, or give --set 'corpus=text:GLOB;valid=GLOB' (or --set corpus=builtin)"
-        )
-    return corpora.load(expanded)
+    unset = (
+        "this scale reads train* and valid* in the folder $FREEVOCAB_DATA, which is not set:"
+        " set it, or give --set 'corpus=text:GLOB;valid=GLOB' (or --set corpus=builtin)"
+    )
+    return corpora.load(compressors.expanded(spec, unset))
 
 
 def with_corpus(rows: list[dict[str, Any]], corpus: Corpus) -> list[dict[str, Any]]:
