@@ -166,8 +166,9 @@ def _checkpoint(config: Setting, corpus: Corpus) -> Base:
     return Base(
         params=with_table(model.params, table, whole.rows),
         config=whole,
-        codec=codec,
-        tokenizer=CodecTokenizer(codec),
+        # Only texts go through it: what a codec has beyond a tokenizer is not asked for.
+        codec=codec,  # pyright: ignore[reportArgumentType]
+        tokenizer=CodecTokenizer(codec),  # pyright: ignore[reportArgumentType]
         table=table,
         corpus=corpus,
         text=config.text,

@@ -21,19 +21,16 @@ from research.errors import FreevocabError, UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What the parameters whose whole name matches `pattern` are.
-
-    Attributes:
-      pattern: regular expression over names such as 'trunk/layers/mlp/up/kernel'.
-      axes: one word per axis, see the module's docstring.
-      kernel: a matrix of the network: decayed, and Muon's business.
-      frozen: part of the state, but it has no gradient, no optimizer state and no update.
-    """
+    """What the parameters whose whole name matches `pattern` are."""
 
     pattern: str
+    """Regular expression over names such as 'trunk/layers/mlp/up/kernel'."""
     axes: tuple[str, ...]
+    """One word per axis, see the module's docstring."""
     kernel: bool = False
+    """A matrix of the network: decayed, and updated by Muon where that is the optimizer."""
     frozen: bool = False
+    """Part of the state, but without gradient, optimizer state or update."""
 
     def indices(self, kind: str) -> tuple[int, ...]:
         """Axes of one kind, e.g. 'in'."""

@@ -1,4 +1,4 @@
-"""Forgetting: rows of a learned vocabulary are drawn anew while the rest of the model trains on.
+"""Forgetting: rows of a learned vocabulary are drawn again while the rest of the model trains on.
 
 Active forgetting (Chen et al. 2023, arXiv 2307.01163) resets all rows every k steps; temporary
 forgetting (Anand et al. 2025, arXiv 2406.00053) does so in the first N steps only; probabilistic
