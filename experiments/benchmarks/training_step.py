@@ -16,7 +16,6 @@ whose aim is 45 % of the bf16 peak.
 
 import argparse
 import dataclasses
-import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks.report import write
-from research.models import language_model, sizes
+from research.models import sizes
 from research.models.language_model import LanguageModelConfig
-from research.training import parallelism, preparation
+from research.training import parallelism
+from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+from research.training.lm import LM
 from research.training.metrics import quantity
 from research.vocabularies.learned import LearnedEmbedding
 
@@ -91,34 +92,35 @@ def run(config: Benchmark) -> dict[str, Any]:
         optimizer = OptimizerConfig.paper_adafactor()
     parallel = ParallelismConfig(config.parallelism, model=config.model)
     train = TrainConfig(steps=config.steps + 2, optimizer=optimizer, parallelism=parallel)
-
-    def loss(params, batch):
-        chunk = config.chunk_size or None
-        return language_model.loss(params, model, batch, z_loss=1e-4, chunk_size=chunk)
-
-    init = functools.partial(language_model.init, config=model)
+    lm = LM(
+        model,
+        parallelism.make_mesh(parallel),
+        parallel,
+        z_loss=1e-4,
+        chunk_size=config.chunk_size or None,
+    )
     ids_BxL = np.random.default_rng(0).integers(
         0, config.vocab_size, (config.batch_size, config.length), dtype=np.int32
     )
     batch = {"inputs_BxL": ids_BxL, "targets_BxL": np.roll(ids_BxL, -1, axis=1)}
     batch["weights_BxL"] = np.ones_like(ids_BxL, np.float32)
     started = time.perf_counter()
-    prepared = preparation.prepare(loss, init, batch, train)
+    compiled = compile_step(lm.loss, lm.init, batch, train, mesh=lm.mesh)
     compile_seconds = time.perf_counter() - started
-    state = prepared.init(0)
-    placed = parallelism.put_batch(parallel, prepared.mesh, batch)
+    state = compiled.init(0)
+    placed = parallelism.put_batch(parallel, compiled.mesh, batch)
     # The peak before and after: another program beside us would lower it.
     peaks = [matmul_peak(config.peak_size, config.dtype)]
     times = []
     for _ in range(config.steps + 2):
         started = time.perf_counter()
-        state, metrics = prepared.step(state, placed)
+        state, metrics = compiled.step(state, placed)
         jax.block_until_ready((state, metrics))
         times.append(time.perf_counter() - started)
     peaks.append(matmul_peak(config.peak_size, config.dtype))
     seconds = float(np.median(times[2:]))
-    estimate = prepared.estimate
-    peak = max(peaks) * prepared.mesh.size
+    estimate = compiled.estimate
+    peak = max(peaks) * compiled.mesh.size
     return {
         **dataclasses.asdict(config),
         "params": estimate.params,

@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.shared import compressors, encoding, m2_pipeline, second_model, wording
+from configs.compressed_text.parts import M2Config
+from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
 from research.reporting import kept_rows, results
+from research.training.data import batches
+from research.training.data.batches import Batch
+from research.training.lm import LM
 
 TITLE = "Learning the coder: sequence to sequence (Table 5)"
 COLUMNS = (
@@ -129,16 +133,15 @@ def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> dict[str
         for split, of in texts.items()
     }
     vocab_size = NUM_BYTES + vocabulary + 3
-    result = second_model.train(
-        config.m2,
-        vocab_size,
-        _training_batches(made["train"], config.m2, config.seed),
-        seed=config.seed,
+    lm = m2.lm(config.m2, vocab_size)
+    result = lm.train(
+        _training_batches(lm, made["train"], config.m2, vocab_size, config.seed),
+        m2.train_config(config.m2, seed=config.seed),
+        workdir / "m2" / results.key(name, task, config),
         log=lambda line: log(f"{name}, {task}: {line}"),
-        workdir=workdir / "m2" / results.key(name, task, config),
     )
-    batches = _evaluation_batches(made["valid"], config.m2)
-    sums = second_model.evaluate(config.m2, vocab_size, result.params, batches, 1)
+    stream = _evaluation_batches(lm, made["valid"], config.m2, vocab_size)
+    sums = lm.evaluate(result.params, stream, 1)
     row = {
         "method": name,
         "task": task,
@@ -163,21 +166,28 @@ def _pairs(task, texts, coded, vocabulary, length) -> Pairs:
     return pairs(as_bytes, as_tokens, sep, length)
 
 
-def _training_batches(made: Pairs, m2, seed: int) -> Callable[[int], dict[str, np.ndarray]]:
-    def batch(step: int) -> dict[str, np.ndarray]:
+def _training_batches(
+    lm: LM, made: Pairs, config: M2Config, vocab_size: int, seed: int
+) -> Callable[[int], Batch]:
+    shard = lm.shard
+
+    def batch_fn(step: int) -> Batch:
         generator = np.random.default_rng([seed, step])
-        rows = generator.integers(0, len(made.inputs_NxL), m2.batch_size)
-        return made.batch(second_model.own_rows(m2, rows))
+        rows = generator.integers(0, len(made.inputs_NxL), config.batch_size)
+        return batches.with_vocab_size(made.batch(shard.part(rows)), vocab_size)
 
-    return batch
+    return batch_fn
 
 
-def _evaluation_batches(made: Pairs, m2) -> Iterator[dict[str, np.ndarray]]:
-    count, size = len(made.inputs_NxL), m2.evaluation_batch_size
+def _evaluation_batches(
+    lm: LM, made: Pairs, config: M2Config, vocab_size: int
+) -> Iterator[Batch]:
+    count, size = len(made.inputs_NxL), config.evaluation_batch_size
     if count % size:
         raise ValueError("valid_texts must be a multiple of the evaluation batch")
+    rows = lm.shard.rows(size)
     for start in range(0, count, size):
-        yield made.batch(second_model.own_rows(m2, np.arange(start, start + size)))
+        yield batches.with_vocab_size(made.batch(start + rows), vocab_size)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

@@ -159,9 +159,8 @@ def _count(config, train: Sequence[bytes], rounds: int) -> tuple[CodebookCodec, 
 
 def _transformer(config, regime: str, folder: Path, log):
     """A Transformer M1 of one regime and the sums of its evaluation on text."""
+    from research.cli.train_m1 import TrainM1, train_m1
     from research.codecs import byte_models
-    from research.training import commands
-    from research.training.command_configs import TrainM1
 
     options = TrainM1(
         corpus=config.corpus,
@@ -183,7 +182,7 @@ def _transformer(config, regime: str, folder: Path, log):
         optimizer=config.optimizer,
         parallelism=config.parallelism,
     )
-    sums = commands.train_m1(options, log)
+    sums = train_m1(options, log)
     return byte_models.load(folder / regime), sums
 
 

@@ -1,7 +1,7 @@
 """M2's accuracy at each token of a window, along training (Fig 10)."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.shared import compressors, m2_pipeline, second_model, wording
+from configs.compressed_text.parts import M2Config
+from experiments.shared import compressors, m2, m2_pipeline, wording
 from research.models import language_model
 from research.reporting import plots, results
-from research.training import evaluation, parallelism
+from research.training import evaluation
+from research.training.data.batches import Batch
+from research.training.data.token_store import TokenStore
+from research.training.lm import LM
 
 TITLE = "Accuracy by a token's position in its window (Fig 10)"
 COLUMNS = ("step", "vocabulary", *(f"position {k}" for k in range(1, 9)), "guess")
@@ -57,21 +61,21 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     valid = m2_pipeline.store(codec, corpus, "valid", config, workdir)
     per_window = config.codec.window_bits // config.codec.bits_per_token
     positions = window_positions(valid.num_tokens, config.m2.length, per_window)
-    evaluate = _evaluator(config.m2, valid.vocab_size, per_window)
+    lm = m2.lm(config.m2, valid.vocab_size)
+    evaluate = _evaluator(lm, per_window)
 
     def accuracies(params) -> dict[str, float]:
-        batches = _batches(config.m2, valid, positions)
-        return evaluate(params, batches)
+        return evaluate(params, _batches(lm, config.m2, valid, positions))
 
-    result = second_model.train(
-        config.m2,
-        train.vocab_size,
-        second_model.training_batches(config.m2, train, config.seed),
-        seed=config.seed,
-        log=log,
-        workdir=workdir / "m2" / results.key(codec.fingerprint(), config),
+    length, looks = config.m2.length, max(1, config.m2.steps // config.looks)
+    result = lm.train(
+        lm.training_batches(
+            train, seed=config.seed, batch_size=config.m2.batch_size, length=length
+        ),
+        m2.train_config(config.m2, seed=config.seed, eval_every=looks),
+        workdir / "m2" / results.key(codec.fingerprint(), config),
         eval_fn=accuracies,
-        eval_every=max(1, config.m2.steps // config.looks),
+        log=log,
     )
     train_positions = window_positions(train.num_tokens, config.m2.length, per_window)
     guess = _best_guess(np.asarray(train.ids), train_positions)
@@ -89,27 +93,28 @@ def window_positions(num_tokens: int, length: int, per_window: int) -> np.ndarra
     return (np.arange(num_tokens) % length % per_window).astype(np.int32)
 
 
-def _batches(config, store, positions: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    size = config.evaluation_batch_size * config.length
-    for number, batch in enumerate(second_model.evaluation_batches(config, store)):
-        part = np.full(size, -1, np.int32)
-        found = positions[number * size : (number + 1) * size]
-        part[: len(found)] = found
-        positions_BxL = second_model.own_rows(config, part.reshape(-1, config.length))
-        yield batch | {"window_positions_BxL": positions_BxL}
+def _batches(
+    lm: LM, config: M2Config, store: TokenStore, positions: np.ndarray
+) -> Iterator[Batch]:
+    size, length = config.evaluation_batch_size, config.length
+    stream = lm.evaluation_batches(store, batch_size=size, length=length)
+    for number, batch in enumerate(stream):
+        part = np.full(size * length, -1, np.int32)
+        here = positions[number * size * length :][: size * length]
+        part[: len(here)] = here
+        yield batch | {"window_positions_BxL": lm.shard.part(part.reshape(-1, length))}
 
 
-def _evaluator(config, vocab_size: int, per_window: int):
+def _evaluator(
+    lm: LM, per_window: int
+) -> Callable[[Any, Iterable[Batch]], dict[str, float]]:
     """(params, batches) -> {"position k": accuracy}."""
-    model = second_model.model_config(config, vocab_size)
-    loss = functools.partial(_position_sums, config=model, per_window=per_window)
-    params = jax.eval_shape(second_model.init_fn(model), jax.random.key(0))
-    mesh = parallelism.make_mesh(config.parallelism)
-    sums = evaluation.make_evaluator(loss, config.parallelism, mesh, params)
+    loss = functools.partial(_position_sums, config=lm.model, per_window=per_window)
+    shapes = jax.eval_shape(lm.init, jax.random.key(0))
+    sums = evaluation.make_evaluator(loss, lm.parallelism, lm.mesh, shapes)
 
-    def evaluate(params, batches):
-        batches = (second_model.with_vocab_size(batch, vocab_size) for batch in batches)
-        others = sums(params, batches, 1).others
+    def evaluate(params: Any, stream: Iterable[Batch]) -> dict[str, float]:
+        others = sums(params, stream, 1).others
         return {
             f"position {k + 1}": others[f"right {k}"] / max(1.0, others[f"all {k}"])
             for k in range(per_window)

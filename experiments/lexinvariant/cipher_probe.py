@@ -9,7 +9,7 @@ import numpy as np
 
 from configs.lexinvariant.deciphering import ProbeConfig
 from experiments.shared import language_models
-from experiments.shared.language_models import Trained
+from experiments.shared.language_models import TrainedModel
 from research.lexinvariance import probe
 from research.lexinvariance.ciphers import enciphered
 from research.lexinvariance.ciphers.ciphers import Cipher
@@ -62,7 +62,7 @@ def trained(config, workdir: Path, log: Callable[[str], None]) -> Reader:
 
 
 def probed(
-    found: Trained,
+    found: TrainedModel,
     probe_config: ProbeConfig,
     *,
     length: int,

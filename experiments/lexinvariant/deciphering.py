@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.lexinvariant import cipher_probe, kept_models
+from experiments.lexinvariant import cipher_probe
 from experiments.shared import language_models, weights, wording
 from experiments.shared.m2_pipeline import Clock, with_corpus
 from research.lexinvariance import probe
@@ -161,7 +161,7 @@ def probed(
     name = f"probe-{weights.slug(model.label)}"
     place = weights.Place("lexinvariant", name, "deciphering", config.weights, workdir)
     settings = {
-        "model": kept_models.settings(model),
+        "model": language_models.settings_of(model),
         "model_weights": read,
         "probe": dataclasses.asdict(config.probe),
         "text": dataclasses.asdict(config.text),
@@ -173,7 +173,7 @@ def probed(
         mlp_dim=config.probe.mlp_dim,
         alphabet=found.config.vocab_size - 2,
     )
-    form = kept_models.arrays(init)
+    form = weights.arrays(init)
     params, _ = weights.obtain(place, settings, form, train, evaluate, say)
     loop.remove(run)
     return cipher_probe.Reader(lm, params)

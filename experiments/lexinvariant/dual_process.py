@@ -20,6 +20,7 @@ from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.reporting import kept_rows, results
 from research.training import evaluation, loop
+from research.training.compile import CompiledStep, compile_step
 from research.training.config import ForgettingConfig, TrainConfig
 from research.training.optim import forgetting
 
@@ -137,20 +138,20 @@ class Model:
         self.loss = functools.partial(masked_answers.loss, config=self.model)
 
     @functools.cached_property
-    def prepared(self) -> loop.Prepared:
+    def compiled(self) -> CompiledStep:
         """The compiled training step, the same for every skew and schedule."""
         drawn = self.model.vocabulary.draws
         config = self._train_config(None if drawn else next(iter(_schedules(self.config).values())))
-        return loop.prepare(self.loss, self.init, self._batch(0.0, 0), config)
+        return compile_step(self.loss, self.init, self._batch(0.0, 0), config)
 
     @functools.cached_property
     def evaluate(self) -> evaluation.Evaluator:
         """The compiled evaluation step."""
         return evaluation.make_evaluator(
             functools.partial(masked_answers.exact_loss, config=self.model),
-            self.prepared.config.parallelism,
-            self.prepared.mesh,
-            self.prepared.abstract.params,
+            self.compiled.config.parallelism,
+            self.compiled.mesh,
+            self.compiled.abstract.params,
         )
 
     def train(
@@ -173,7 +174,7 @@ class Model:
             self._train_config(schedule),
             workdir,
             eval_fn=functools.partial(self._accuracies, skew),
-            prepared=self.prepared,
+            compiled=self.compiled,
             log=log,
         )
         for row in result.history:

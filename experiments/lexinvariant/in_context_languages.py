@@ -169,9 +169,7 @@ def _trained(config, train, vocabulary, heads, name, run, log) -> tuple[Language
         )
         return _batch(model, ids_NxL[rows_B], inside_NxL[rows_B], config.seed, step)
 
-    result = loop.train(
-        language_models.loss_fn(described, model),
-        language_models.init_fn(model),
+    result = language_models.lm(described, model).train(
         batch,
         language_models.train_config(described, config.seed),
         run,

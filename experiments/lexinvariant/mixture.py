@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.lexinvariant import kept_models
 from experiments.shared import language_models, weights, wording
 from experiments.shared.m2_pipeline import Clock
 from research import vocabularies
@@ -171,10 +170,10 @@ def trained(
         return {"nats": float(nats / sums["tokens"])}
 
     settings = {
-        "model": kept_models.settings(described),
+        "model": language_models.settings_of(described),
         **{name: getattr(config, name) for name in ("alphabet", "concentration", "seed")},
     }
-    form = kept_models.arrays(language_models.init_fn(model))
+    form = weights.arrays(functools.partial(language_model.init, config=model))
     return model, weights.obtain(place, settings, form, train, evaluate, say)[0]
 
 

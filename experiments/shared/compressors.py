@@ -1,6 +1,7 @@
 """M1 and the codecs of a table, built from their configs once and reopened after that."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,18 @@ TOKENIZER_BYTES = 20_000_000  # of train text that SentencePiece, BPE and the di
 # What compresses is made from one half of the training documents, what is trained on the ids reads
 # the other: M1's own text costs it less than any other would.
 COMPRESSORS, MODELS = 1, 0
+
+
+def expanded(path: str, unset: str) -> str:
+    """A path or corpus in which $FREEVOCAB_DATA may stand for a folder, filled in.
+
+    Raises:
+      UsageError: with the message `unset`, if it does and the variable is not set.
+    """
+    filled = os.path.expandvars(path)
+    if "$FREEVOCAB_DATA" in filled:
+        raise UsageError(unset)
+    return filled
 
 
 def documents(

@@ -1,4 +1,7 @@
-"""Encoding with a live codec on several processes: the ids are those of one."""
+"""Encoding with a live codec on several processes: the ids are those of one.
+
+They import this module, so it imports little: no JAX.
+"""
 
 import contextlib
 import multiprocessing
@@ -55,7 +58,8 @@ def shared(codec: Codec, num_bytes: int, processes: int | None = None) -> Iterat
         yield codec
         return
     with contextlib.ExitStack() as stack:
-        yield SharedCodec(codec, processes, stack)
+        # What it has not itself it takes from the codec.
+        yield SharedCodec(codec, processes, stack)  # pyright: ignore[reportReturnType]
 
 
 @contextlib.contextmanager
@@ -83,5 +87,5 @@ def _open(directory: str) -> None:
     _encode.codec = codecs.load(directory)
 
 
-def _encode(texts: list[bytes]) -> list[np.ndarray]:
+def _encode(texts: list[bytes | str]) -> list[np.ndarray]:
     return _encode.codec.encode(texts)

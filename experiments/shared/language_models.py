@@ -3,50 +3,44 @@
 import dataclasses
 import functools
 import itertools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from configs.lexinvariant.parts import ModelConfig, TextConfig
-from experiments.lexinvariant import kept_models
 from experiments.shared import compressors, weights
 from research import codecs, corpora, vocabularies
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.errors import UsageError
-from research.models import language_model, saved, sizes
+from research.models import saved, sizes
 from research.models.language_model import LanguageModelConfig
 from research.reporting import results
-from research.training import checkpoints, command_parts, evaluation, loop, parallelism, preparation
+from research.training import checkpoints, loop, parallelism
 from research.training.config import TrainConfig
-from research.training.data import batches, token_store
+from research.training.data import token_store
+from research.training.data.batches import Batch
 from research.training.data.token_store import TokenStore
+from research.training.evaluation import EvalTotals
+from research.training.lm import LM
 
 Log = Callable[[str], None]
-Batch = dict[str, np.ndarray]
-_BATCHES_OF_FIGURES = 4  # of 16 sequences: what the records of weights are compared by
+EVALUATION_ROWS = 16  # sequences of an evaluation step
+_BATCHES_OF_FIGURES = 4  # what the records of weights are compared by
 
 
-class Trained(NamedTuple):
-    """A model and its text.
-
-    Attributes:
-      params, config: of the language model.
-      codec: text to ids.
-      train, valid: the ids.
-      seconds: the training took, when it was done.
-    """
+class TrainedModel(NamedTuple):
+    """A language model and its text."""
 
     params: Any
     config: LanguageModelConfig
     codec: Codec
+    """Text to ids."""
     train: TokenStore
     valid: TokenStore
     seconds: float
+    """The training took, when it was done."""
 
 
 def load_corpus(text: TextConfig) -> Corpus:
@@ -55,13 +49,11 @@ def load_corpus(text: TextConfig) -> Corpus:
     Raises:
       UsageError: if it lies in $FREEVOCAB_DATA and that is not set, or the spec is wrong.
     """
-    spec = os.path.expandvars(text.corpus)
-    if "$FREEVOCAB_DATA" in spec:
-        raise UsageError(
-            "this scale reads novels/, enwiki/ and code/ in the folder $FREEVOCAB_DATA, which is "
-            "not set: set it (see the README), or run --scale cpu"
-        )
-    return corpora.load(spec)
+    unset = (
+        "this scale reads novels/, enwiki/ and code/ in the folder $FREEVOCAB_DATA, which is "
+        "not set: set it (see the README), or run --scale cpu"
+    )
+    return corpora.load(compressors.expanded(text.corpus, unset))
 
 
 def codec_of(
@@ -84,7 +76,7 @@ def trained(
     log: Log,
     codec: Codec | None = None,
     source: weights.Source = "",
-) -> Trained:
+) -> TrainedModel:
     """Trains a model on a text, or opens it if an earlier table has.
 
     Args:
@@ -110,13 +102,14 @@ def trained(
         log(f"{what}: {line}")
 
     def batches_of(lesson: ModelConfig, seed: int) -> Callable[[int], Batch]:
-        return training_batches(lesson, train_store, seed)
+        one = lm(lesson, model_config(lesson, train_store.vocab_size))
+        return training_batches(one, lesson, train_store, seed)
 
     if source:
         name, table = weights.slug(model.label), "perplexity_by_position"
         place = weights.Place("lexinvariant", name, table, source, workdir, only=True)
         settings = {
-            "model": kept_models.settings(model),
+            "model": settings_of(model),
             "text": dataclasses.asdict(text),
             "corpus_digest": corpus.digest,
             "codec": codec.fingerprint(),
@@ -130,32 +123,32 @@ def trained(
             return params, {"ids": model.ids_seen, "seconds": seconds, "seed": seed}
 
         def figures(params: Any) -> dict[str, float]:
-            found = Trained(params, config, codec, train_store, valid, 0.0)
-            sums = evaluate(model, found, _BATCHES_OF_FIGURES)
+            trained_model = TrainedModel(params, config, codec, train_store, valid, 0.0)
+            sums = evaluate(model, trained_model, _BATCHES_OF_FIGURES)
             return {
                 "nats": sums.nats / sums.tokens,
                 "accuracy": sums.others["correct"] / sums.tokens,
             }
 
-        form = kept_models.language_model(config, codec)
+        form = weights.language_model(config, codec)
         params, record = weights.obtain(place, settings, form, train_it, figures, say)
-        return Trained(params, config, codec, train_store, valid, record["seconds"])
+        return TrainedModel(params, config, codec, train_store, valid, record["seconds"])
     if (directory / "model.json").is_file():
         params, kept, _, meta = saved.load(directory)
         if kept == config:
-            return Trained(params, config, codec, train_store, valid, meta["seconds"])
+            return TrainedModel(params, config, codec, train_store, valid, meta["seconds"])
     params, seconds = train(
         model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
     )
     facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name}
     saved.save(directory, params, config, codec, {**facts, "seconds": seconds})
     loop.remove(run)
-    return Trained(params, config, codec, train_store, valid, seconds)
+    return TrainedModel(params, config, codec, train_store, valid, seconds)
 
 
 def trained_or_left_out(
     model: ModelConfig, text: TextConfig, config, workdir: Path, log: Log, *, owner: bool = False
-) -> Trained | None:
+) -> TrainedModel | None:
     """`trained` for a table with seed and weights; None, and the log says so, where weights should
     be committed and are not.
 
@@ -210,14 +203,11 @@ def train(
             f" vocabulary {lesson.vocabulary}"
         )
         before = params
-        result = loop.train(
-            loss_fn(lesson, config),
-            init_fn(config),
+        result = lm(lesson, config).train(
             batches_of(lesson, seed + number),
             train_config(lesson, seed),
             folders[number],
             initial_params=None if before is None else lambda before=before: before,
-            prepared=prepared(lesson, config),
             log=lambda line, part=part: log(f"{part}{line}"),
         )
         params = jax.device_get(result.params)
@@ -230,6 +220,14 @@ def _seconds(folder: Path) -> float:
     given, step = checkpoints.open_given(folder)
     with given:
         return float(given.meta(step)["seconds"])
+
+
+def settings_of(model: ModelConfig) -> dict[str, Any]:
+    """What decides on a trained model, for its record; how a step is computed and kept does not."""
+    fields = dataclasses.asdict(model)
+    for name in ("parallelism", "remat", "save_every", "name"):
+        del fields[name]
+    return fields
 
 
 def model_config(model: ModelConfig, vocab_size: int) -> LanguageModelConfig:
@@ -248,18 +246,10 @@ def model_config(model: ModelConfig, vocab_size: int) -> LanguageModelConfig:
     return LanguageModelConfig(trunk, vocab_size, model.rows, vocabulary)
 
 
-def loss_fn(model: ModelConfig, config: LanguageModelConfig):
-    """What a training step minimises."""
-    return functools.partial(_loss, config=config, z_loss=model.z_loss)
-
-
-def _loss(params, batch, *, config, z_loss):
-    return language_model.loss(params, config, batch, z_loss=z_loss)
-
-
-def init_fn(config: LanguageModelConfig) -> Callable[[jax.Array], Any]:
-    """Typed key -> fresh parameters."""
-    return functools.partial(language_model.init, config=config)
+def lm(model: ModelConfig, config: LanguageModelConfig) -> LM:
+    """The model to train and to evaluate."""
+    mesh = parallelism.make_mesh(model.parallelism)
+    return LM(config, mesh, model.parallelism, z_loss=model.z_loss)
 
 
 def train_config(model: ModelConfig, seed: int = 0) -> TrainConfig:
@@ -275,76 +265,27 @@ def train_config(model: ModelConfig, seed: int = 0) -> TrainConfig:
     )
 
 
-@functools.lru_cache(maxsize=4)
-def prepared(model: ModelConfig, config: LanguageModelConfig) -> preparation.Prepared:
-    """The compiled training step; made once for all texts and seeds."""
-    shape = (model.batch_size // _share(model)["process_count"], model.length)
-    batch = {
-        "inputs_BxL": np.zeros(shape, np.int32),
-        "targets_BxL": np.zeros(shape, np.int32),
-        "weights_BxL": np.zeros(shape, np.float32),
-        "keys_Bx2": np.zeros((shape[0], 2), np.uint32),
-    }
-    return preparation.prepare(loss_fn(model, config), init_fn(config), batch, train_config(model))
-
-
-def training_batches(model: ModelConfig, store: TokenStore, seed: int) -> Callable[[int], Batch]:
-    """step -> this process's share of a batch, with the keys of its draws."""
-    share = _share(model)
-
-    def batch_fn(step: int) -> Batch:
-        batch = batches.sequence_batch(
-            store,
-            seed=seed,
-            step=step,
-            batch_size=model.batch_size,
-            length=model.length,
-            **share,
-        )
-        batch = batches.said_twice(batch, model.twice, seed, step, **share)
-        return batches.with_keys(batch, seed, step, **share)
-
-    return batch_fn
-
-
-def evaluation_batches(
-    model: ModelConfig, store: TokenStore, batch_size: int = 16
-) -> Iterator[Batch]:
-    """Every token of a store as a target once, with one draw for each sequence."""
-    share = _share(model)
-    stream = batches.evaluation_batches(
-        store, batch_size=batch_size, length=model.length, **share
+def training_batches(
+    one: LM, model: ModelConfig, store: TokenStore, seed: int
+) -> Callable[[int], Batch]:
+    """step -> this process's part of a batch, of the size that the settings say."""
+    return one.training_batches(
+        store, seed=seed, batch_size=model.batch_size, length=model.length, twice=model.twice
     )
-    for step, batch in enumerate(stream):
-        yield batches.with_keys(batch, batches.EVALUATION_SEED, step, **share)
-
-
-@functools.lru_cache(maxsize=4)
-def evaluator(model: ModelConfig, config: LanguageModelConfig) -> evaluation.Evaluator:
-    """(params, batches, bytes) -> sums; compiled once."""
-    params = jax.eval_shape(init_fn(config), jax.random.key(0))
-    mesh = parallelism.make_mesh(model.parallelism)
-
-    def exact(params, batch):
-        return language_model.exact_loss(params, config, batch)
-
-    return evaluation.make_evaluator(exact, model.parallelism, mesh, params)
 
 
 def evaluate(
-    model: ModelConfig, found: Trained, count: int | None = None
-) -> evaluation.Sums:
+    model: ModelConfig, trained_model: TrainedModel, count: int | None = None
+) -> EvalTotals:
     """Exact sums over the validation text: bits per byte, accuracy.
 
     Args:
       count: of batches that are looked at; None: all, and only then are the bytes theirs.
     """
-    stream = itertools.islice(evaluation_batches(model, found.valid), count)
-    return evaluator(model, found.config)(found.params, stream, found.valid.num_bytes)
-
-
-def _share(model: ModelConfig) -> dict[str, int]:
-    return command_parts.share(parallelism.make_mesh(model.parallelism))
+    params, config, _, _, valid, _ = trained_model
+    one = lm(model, config)
+    stream = one.evaluation_batches(valid, batch_size=EVALUATION_ROWS, length=model.length)
+    return one.evaluate(params, itertools.islice(stream, count), valid.num_bytes)
 
 
 def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:

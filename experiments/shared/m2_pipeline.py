@@ -7,21 +7,22 @@ work directory and is reopened by the next run with the same config.
 """
 
 import dataclasses
-import os
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from configs.compressed_text.parts import CodecConfig, ExampleConfig, M1Config, M2Config
-from experiments.shared import compressors, encoding, position_counts, weights
+from experiments.shared import compressors, encoding, m2, position_counts, weights
 from experiments.shared.compressors import Log
+from research import corpora
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
 from research.evaluation import bits_per_byte as bpb
 from research.evaluation import flops
+from research.models import saved, sizes
 from research.reporting import kept_rows, results
 from research.training import loop
 from research.training.data import example_store
@@ -32,8 +33,9 @@ BEGINNING_BYTES = 80_000
 
 
 class Setting(Protocol):
-    """The fields of a config that this module reads."""
+    """The fields of a config, a dataclass, that this module reads."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     corpus: str
     m1: M1Config
     codecs: tuple[CodecConfig, ...]
@@ -62,15 +64,11 @@ def load_corpus(spec: str) -> Corpus:
     Raises:
       UsageError: if it does and the variable is not set, or the spec is wrong.
     """
-    from research import corpora
-
-    expanded = os.path.expandvars(spec)
-    if "$FREEVOCAB_DATA" in expanded:
-        raise UsageError(
-            "this scale reads train* and valid* in the folder $FREEVOCAB_DATA, which is not set:"
-            " set it, or give --set 'corpus=text:GLOB;valid=GLOB' (or --set corpus=builtin)"
-        )
-    return corpora.load(expanded)
+    unset = (
+        "this scale reads train* and valid* in the folder $FREEVOCAB_DATA, which is not set:"
+        " set it, or give --set 'corpus=text:GLOB;valid=GLOB' (or --set corpus=builtin)"
+    )
+    return corpora.load(compressors.expanded(spec, unset))
 
 
 def with_corpus(rows: list[dict[str, Any]], corpus: Corpus) -> list[dict[str, Any]]:
@@ -179,8 +177,6 @@ def train_and_evaluate(
     Raises:
       MissingWeights: if config.weights wants committed ones that are not there.
     """
-    from experiments.shared import second_model
-
     clock = Clock()
     corpus = load_corpus(config.corpus) if corpus is None else corpus
     name = compressors.method(codec_config) if codec_config else codec.name
@@ -194,14 +190,10 @@ def train_and_evaluate(
     def train() -> tuple[Any, dict[str, Any]]:
         say("encoding")
         train = store(codec, corpus, "train", config, workdir)
-        result = second_model.train(
-            config.m2,
-            train.vocab_size,
-            second_model.training_batches(config.m2, train, config.seed),
-            seed=config.seed,
-            log=say,
-            workdir=run,
-        )
+        lm = m2.lm(config.m2, train.vocab_size)
+        size = {"batch_size": config.m2.batch_size, "length": config.m2.length}
+        batch_fn = lm.training_batches(train, seed=config.seed, **size)
+        result = lm.train(batch_fn, m2.train_config(config.m2, seed=config.seed), run, log=say)
         ids = config.m2.steps * config.m2.batch_size * config.m2.length
         return result.params, {
             "ids": ids,
@@ -217,7 +209,8 @@ def train_and_evaluate(
         }
         return figures(codec, corpus, config, workdir, params) | kept
 
-    form = second_model.weights_format(config.m2, codec)
+    model = m2.model_config(config.m2, codec.vocab_size + 2)
+    form = weights.language_model(model, codec)
     params, record = weights.obtain(place, settings, form, train, evaluate, say)
     loop.remove(run)
     measured = record["figures"]
@@ -227,7 +220,7 @@ def train_and_evaluate(
     say(f"{value:.4f} bits/byte")
     if model_directory is not None:
         facts = {"corpus": config.corpus, "bits_per_byte": value, "steps": config.m2.steps}
-        second_model.save(model_directory, config.m2, params, codec, facts)
+        saved.save(model_directory, params, model, codec, facts)
     return {
         "method": name,
         "vocabulary": codec.vocab_size,
@@ -249,11 +242,10 @@ def figures(
     codec: Codec, corpus: Corpus, config: Setting, workdir: Path, params: Any
 ) -> dict[str, float]:
     """What M2 makes of the validation text: ratio, bits_per_byte, bits_per_token, accuracy."""
-    from experiments.shared import second_model
-
     valid = store(codec, corpus, "valid", config, workdir)
-    batches = second_model.evaluation_batches(config.m2, valid)
-    sums = second_model.evaluate(config.m2, valid.vocab_size, params, batches, valid.num_bytes)
+    sums = m2.lm(config.m2, valid.vocab_size).evaluate_store(
+        params, valid, batch_size=config.m2.evaluation_batch_size, length=config.m2.length
+    )
     return {
         "ratio": valid.bytes_per_token,
         "bits_per_byte": sums.bits_per_byte,
@@ -294,15 +286,15 @@ def described(
     The codec's making is in it too: where a codec is kept with its weights, nothing else would
     notice that its configuration has changed.
     """
-    m2 = dataclasses.asdict(config.m2)
+    trained = dataclasses.asdict(config.m2)
     for name in ("parallelism", "chunk_size", "remat", "evaluation_batch_size", "save_every"):
-        del m2[name]
+        del trained[name]
     return {
         "corpus": corpus.name,
         "corpus_digest": corpus.digest,
         "codec": codec.fingerprint(),
         "made_from": codec_config and compressors.made_from(codec_config, config.m1),
-        "m2": m2,
+        "m2": trained,
         "train_bytes": config.train_bytes,
         "examples": dataclasses.asdict(config.examples),
         "seed": config.seed,
@@ -379,10 +371,8 @@ def lost_share(codec: Codec, corpus: Corpus, max_bytes: int) -> float | None:
 
 def parameters(config: M2Config) -> float:
     """M2's size for FLOPs: the paper's nominal number where it has one, else the kernels."""
-    from experiments.shared import second_model
-
     nominal = flops.NOMINAL_PARAMETERS.get(config.size)
-    return nominal or second_model.kernel_count(config)
+    return nominal or sizes.kernel_count(m2.trunk_config(config))
 
 
 def m1_flops(codec: CodecConfig, m1: M1Config) -> float:

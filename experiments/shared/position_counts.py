@@ -22,7 +22,7 @@ def bits_per_token(train: TokenStore, valid: TokenStore, vocabulary: int) -> flo
       vocabulary: V, the codec's ids.
     """
     train_NxL, valid_NxL = (
-        np.asarray(store.ids).reshape(-1, store.example_length) for store in (train, valid)
+        np.asarray(store.ids).reshape(store.num_documents, -1) for store in (train, valid)
     )
     anywhere, by_place = nats(train_NxL, valid_NxL, vocabulary)
     return min(anywhere, by_place) / math.log(2)

@@ -22,13 +22,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
+
 from research import files
+from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
+from research.models import saved
+from research.models.described_folder import Kind, write_arrays
+from research.models.language_model import LanguageModelConfig
 from research.reporting import environment, results
 from research.training import checkpoints
 
 Source = Literal["", "committed", "retrain"]
 RECORD = results.WEIGHTS_RECORD
+_ARRAYS, _ARRAYS_FILE = Kind("arrays", version=1), "arrays.safetensors"
 _SMALL_BYTES = 1_500_000  # codecs up to this size are kept with their model
 
 
@@ -38,22 +46,20 @@ class MissingWeights(UsageError):
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a model belongs.
-
-    Attributes:
-      paper, name: results/<paper>/weights/<name>.
-      table: the table whose command trains it.
-      source: see the module's docstring.
-      workdir: the table's work directory.
-      only: whether the table's configuration can name the model alone.
-    """
+    """Where a model belongs: results/<paper>/weights/<name>."""
 
     paper: str
+    """The table's paper."""
     name: str
+    """The model's folder."""
     table: str
+    """Whose command trains it."""
     source: Source
+    """See the module's docstring."""
     workdir: Path
+    """The table's work directory."""
     only: bool = False
+    """Whether the table's configuration can name the model alone."""
 
     @property
     def command(self) -> str:
@@ -80,15 +86,44 @@ class Place:
 
 
 class Format(NamedTuple):
-    """How one kind of model is written and opened.
-
-    Attributes:
-      save: (folder, model); rounded to bfloat16.
-      load: folder -> model.
-    """
+    """How one kind of model is written and opened."""
 
     save: Callable[[Path, Any], None]
+    """(folder, model); rounded to bfloat16."""
     load: Callable[[Path], Any]
+    """folder -> model."""
+
+
+def language_model(config: LanguageModelConfig, codec: Codec) -> Format:
+    """A model's folder, with its codec if that is small."""
+
+    def save(folder: Path, params: Any) -> None:
+        small = _is_small(codec.save)
+        saved.save(folder, params, config, codec, dtype="bfloat16", with_codec=small)
+
+    return Format(save, lambda folder: saved.load(folder, codec)[0])
+
+
+def arrays(init: Callable[[jax.Array], Any]) -> Format:
+    """Parameters alone, of something that has no codec: arrays.json and arrays.safetensors.
+
+    Args:
+      init: typed key -> parameters like those that are kept.
+    """
+
+    def save(folder: Path, params: Any) -> None:
+        with files.atomic_path(folder, directory=True) as temporary:
+            flat = saved.flatten(jax.device_get(params))
+            digest = write_arrays(temporary / _ARRAYS_FILE, flat, folder, "bfloat16")
+            files.write_json(temporary / _ARRAYS.description, _ARRAYS.head() | {"arrays": digest})
+
+    def load(folder: Path) -> Any:
+        shapes = saved.flatten(jax.eval_shape(init, jax.random.key(0)))
+        digest = _ARRAYS.read(folder).get("arrays")
+        flat = _ARRAYS.read_arrays(folder / _ARRAYS_FILE, digest, shapes)
+        return jax.tree.map(jnp.asarray, saved.unflatten(flat))
+
+    return Format(save, load)
 
 
 def obtain(
@@ -164,7 +199,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def is_small(save: Callable[[Path], None]) -> bool:
+def _is_small(save: Callable[[Path], None]) -> bool:
     """Whether what `save` writes into a folder may be kept with a model."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "folder"

@@ -15,7 +15,7 @@ from experiments.tokenizer_transfer import target_tokenizers
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
-from research.training import estimate
+from research.training.compile import matmul_flops
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, Layout
 from research.vocabularies.hypernetwork.network import flops
@@ -96,7 +96,7 @@ def _model_flops(model: LanguageModelConfig, batch: int, length: int) -> int:
             params, model, {"inputs_BxL": ids, "targets_BxL": ids}
         )[0]
     )(params, ids)
-    return estimate.matmul_flops(traced)
+    return matmul_flops(traced)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

@@ -2,7 +2,7 @@
 costs in bits with any table."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,17 +10,18 @@ import numpy as np
 
 from configs.lexinvariant.parts import ModelConfig, TextConfig
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
-from experiments.lexinvariant import kept_models
-from experiments.shared import language_models, second_model, weights
+from experiments.shared import language_models, weights
 from experiments.tokenizer_transfer import target_tokenizers
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.models import saved
 from research.models.language_model import LanguageModelConfig
-from research.training import evaluation
-from research.training.data import batches, token_store
+from research.training import parallelism
+from research.training.data import token_store
 from research.training.data.token_store import TokenStore
+from research.training.evaluation import EvalTotals
+from research.training.lm import LM
 from research.transfer import source_model
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
@@ -32,26 +33,23 @@ ROWS = (512, 4224, 8448, 16_896, 33_792, 50_816, 66_048)
 
 
 class Base(NamedTuple):
-    """A trained model and what it was trained on.
-
-    Attributes:
-      params, config: of the language model.
-      codec, tokenizer: text to ids; the same with BOS and EOS.
-      table: numpy rows of real ids, one for each of the tokenizer's.
-      corpus, text: what it read.
-      model: how it was trained.
-      seconds: how long that took.
-    """
+    """A trained model and what it was trained on."""
 
     params: Any
     config: LanguageModelConfig
     codec: Codec
+    """Text to ids."""
     tokenizer: CodecTokenizer
+    """The same with BOS and EOS."""
     table: EmbeddingTable
+    """Numpy rows of real ids, one for each of the tokenizer's."""
     corpus: Corpus
     text: TextConfig
+    """What it read."""
     model: ModelConfig
+    """How it was trained."""
     seconds: float
+    """How long that took."""
 
 
 def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
@@ -64,33 +62,29 @@ def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
     if config.checkpoint:
         return _checkpoint(config, corpus)
     name = "base" if seed == config.seeds[0] else f"base-{seed}"
-    found = kept(config, config.model, config.tokenizer, name, seed, workdir, log)
+    model = kept(config, config.model, config.tokenizer, name, seed, workdir, log)
     return Base(
-        params=found.params,
-        config=found.config,
-        codec=found.codec,
-        tokenizer=CodecTokenizer(found.codec),
-        table=real_rows(learned.table(found.params["vocabulary"]), found.config.vocab_size),
+        params=model.params,
+        config=model.config,
+        codec=model.codec,
+        tokenizer=CodecTokenizer(model.codec),
+        table=real_rows(learned.table(model.params["vocabulary"]), model.config.vocab_size),
         corpus=corpus,
         text=config.text,
         model=config.model,
-        seconds=found.seconds,
+        seconds=model.seconds,
     )
 
 
 class Kept(NamedTuple):
-    """A language model of a table.
-
-    Attributes:
-      params, config: its own.
-      codec: text to ids.
-      seconds: of training.
-    """
+    """A language model of a table."""
 
     params: Any
     config: LanguageModelConfig
     codec: Codec
+    """Text to ids."""
     seconds: float
+    """Of training."""
 
 
 def kept(
@@ -112,12 +106,12 @@ def kept(
 
     def train():
         codec = target_tokenizers.build(tokenizer, corpus, workdir, log)
-        found = language_models.trained(
+        trained_model = language_models.trained(
             model, config.text, seed=seed, workdir=workdir, log=log, codec=codec
         )
         ids = model.steps * model.batch_size * model.length
-        facts = {"seconds": found.seconds, "ids": ids}
-        return Kept(found.params, found.config, codec, found.seconds), facts
+        facts = {"seconds": trained_model.seconds, "ids": ids}
+        return Kept(trained_model.params, trained_model.config, codec, trained_model.seconds), facts
 
     def save(directory: Path, one: Kept) -> None:
         saved.save(directory, one.params, one.config, one.codec, dtype="bfloat16")
@@ -130,7 +124,7 @@ def kept(
         return beginning(config, model, one, workdir) if config.weights else {}
 
     settings = {
-        "model": kept_models.settings(model),
+        "model": language_models.settings_of(model),
         "tokenizer": dataclasses.asdict(tokenizer),
         "corpus": corpus.digest,
         "train_bytes": config.text.train_bytes,
@@ -148,8 +142,9 @@ def beginning(config: Setting, model: ModelConfig, one: Kept, workdir: Path) -> 
     store = token_store.build(
         corpus, "valid", one.codec, workdir / "tokens", max_bytes=BEGINNING_BYTES
     )
-    stream = batches.evaluation_batches(store, batch_size=16, length=model.length)
-    sums = language_models.evaluator(model, one.config)(one.params, stream, store.num_bytes)
+    sums = language_models.lm(model, one.config).evaluate_store(
+        one.params, store, batch_size=language_models.EVALUATION_ROWS, length=model.length
+    )
     return {"bits_per_byte of the beginning": sums.bits_per_byte}
 
 
@@ -163,17 +158,17 @@ def _checkpoint(config: Setting, corpus: Corpus) -> Base:
         for like in (("bos", "cls", "eos"), ("eos", "sep", "bos"))
     ]
     rows_V = np.concatenate([np.arange(size), ends])
-    table = EmbeddingTable(
-        *(None if part is None else np.asarray(part)[rows_V] for part in model.table)
-    )
+    parts: Any = (None if part is None else np.asarray(part)[rows_V] for part in model.table)
+    table = EmbeddingTable(*parts)
     whole = dataclasses.replace(
         model.config, vocab_size=size + 2, padded_vocab_size=None, bos=None, eos=None
     )
     return Base(
         params=with_table(model.params, table, whole.rows),
         config=whole,
-        codec=codec,
-        tokenizer=CodecTokenizer(codec),
+        # Only texts go through it: what a codec has beyond a tokenizer is not asked for.
+        codec=codec,  # pyright: ignore[reportArgumentType]
+        tokenizer=CodecTokenizer(codec),  # pyright: ignore[reportArgumentType]
         table=table,
         corpus=corpus,
         text=config.text,
@@ -189,15 +184,14 @@ def config_for(base: Base, vocab_size: int, rows: int | None = None) -> Language
 
 def real_rows(table: EmbeddingTable, vocab_size: int) -> EmbeddingTable:
     """The rows of real ids as numpy arrays: what heuristics and checkpoints take."""
-    return EmbeddingTable(
-        *(None if part is None else np.asarray(part)[:vocab_size] for part in table)
-    )
+    parts: Any = (None if part is None else np.asarray(part)[:vocab_size] for part in table)
+    return EmbeddingTable(*parts)
 
 
 def with_table(params: Any, table: EmbeddingTable, rows: int) -> Any:
     """The parameters with another table, padded with zeros to `rows`."""
 
-    def padded(part: np.ndarray) -> np.ndarray:
+    def padded(part: Any) -> np.ndarray:
         widths = [(0, rows - len(part))] + [(0, 0)] * (part.ndim - 1)
         return np.pad(np.asarray(part, np.float32), widths)
 
@@ -215,24 +209,22 @@ def valid_store(base: Base, codec: Codec, workdir: Path) -> TokenStore:
     )
 
 
-def evaluate(base: Base, params: Any, table: EmbeddingTable, store: TokenStore) -> evaluation.Sums:
+def evaluate(base: Base, params: Any, table: EmbeddingTable, store: TokenStore) -> EvalTotals:
     """Exact sums of the model with another table, over a store of that table's ids.
 
     Args:
       params: the model's, its own table ignored.
     """
     rows = next(count for count in ROWS if count >= store.vocab_size)
-    config = config_for(base, rows, rows)
-    stream = _with_vocab_size(base, store)
+    model, config = base.model, config_for(base, rows, rows)
+    mesh = parallelism.make_mesh(model.parallelism)
+    lm = LM(config, mesh, model.parallelism, any_vocab_size=True)
     moved = with_table(params, table, config.rows)
-    return language_models.evaluator(base.model, config)(moved, stream, store.num_bytes)
+    return lm.evaluate_store(
+        moved, store, batch_size=language_models.EVALUATION_ROWS, length=model.length
+    )
 
 
-def own_bits(base: Base, workdir: Path) -> evaluation.Sums:
+def own_bits(base: Base, workdir: Path) -> EvalTotals:
     """Exact sums of the model with its own tokenizer on its validation text."""
     return evaluate(base, base.params, base.table, valid_store(base, base.codec, workdir))
-
-
-def _with_vocab_size(base: Base, store: TokenStore) -> Iterator[dict[str, np.ndarray]]:
-    for batch in batches.evaluation_batches(store, batch_size=16, length=base.model.length):
-        yield second_model.with_vocab_size(batch, store.vocab_size)

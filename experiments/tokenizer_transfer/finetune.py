@@ -13,9 +13,9 @@ from experiments.tokenizer_transfer import base_models
 from experiments.tokenizer_transfer.base_models import Base
 from research.corpora import Corpus
 from research.models.language_model import LanguageModelConfig
-from research.training import loop
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
+from research.training.loop import EvalFn
 from research.transfer import source_model
 from research.transfer.hypernet import task_vectors
 from research.vocabularies import learned
@@ -32,17 +32,14 @@ class Point(NamedTuple):
 
 
 class Continued(NamedTuple):
-    """What continued training leaves.
-
-    Attributes:
-      params: with padded tables.
-      table: its rows of real ids.
-      points: from step 0 on, if it was evaluated on the way.
-    """
+    """What continued training leaves."""
 
     params: Any
+    """With padded tables."""
     table: EmbeddingTable
+    """Its rows of real ids."""
     points: tuple[Point, ...]
+    """From step 0 on, if it was evaluated on the way."""
 
 
 def model_of(base: Base, steps: int, learning_rate: float) -> ModelConfig:
@@ -78,29 +75,29 @@ def train(
     """
     config = base_models.config_for(base, store.vocab_size)
     start = base_models.with_table(base.params, table, config.rows)
-    every = model.steps // points if points else 0
-    train_config = dataclasses.replace(
-        language_models.train_config(model, seed), eval_every=every
-    )
-    first = Point(0, evaluate(start, _table(start, config))) if points else None
+    train_config = language_models.train_config(model, seed)
+    first: Point | None = None
+    eval_fn: EvalFn | None = None
+    if evaluate is not None and points:
+        train_config = dataclasses.replace(train_config, eval_every=model.steps // points)
+        first = Point(0, evaluate(start, _table(start, config)))
 
-    def measure(params: Any) -> dict[str, float]:
-        params = jax.device_get(params)
-        return {"bits_per_byte": evaluate(params, _table(params, config))}
+        def measure(params: Any) -> dict[str, float]:
+            params = jax.device_get(params)
+            return {"bits_per_byte": evaluate(params, _table(params, config))}
 
-    result = loop.train(
-        language_models.loss_fn(model, config),
-        language_models.init_fn(config),
-        language_models.training_batches(model, store, seed),
+        eval_fn = measure
+    lm = language_models.lm(model, config)
+    result = lm.train(
+        language_models.training_batches(lm, model, store, seed),
         train_config,
         workdir,
-        eval_fn=measure if points else None,
+        eval_fn=eval_fn,
         initial_params=lambda: start,
         description={
             "trunk": task_vectors.fingerprint_of(base.params["trunk"]),
             "table": source_model.digest(table),
         },
-        prepared=language_models.prepared(model, config),
         log=log,
     )
     trained = jax.device_get(result.params)

@@ -1,16 +1,14 @@
 """The tokenizers of a table, made once for each work directory and opened after that."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from configs.tokenizer_transfer.setting import TokenizerConfig
-from experiments.shared import m2_pipeline
+from experiments.shared import compressors, m2_pipeline
 from research import codecs, files
 from research import tokenizers as tokenizers_
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.errors import UsageError
 from research.reporting import results
 from research.training.data import token_store
 
@@ -30,7 +28,11 @@ def build(config: TokenizerConfig, corpus: Corpus, workdir: Path, log: Log = pri
     if config.kind == "bytes":
         return codecs.load("bytes")
     if config.kind == "file":
-        return tokenizers_.load(_expanded(config.path))
+        unset = (
+            f"{config.path} lies in the folder $FREEVOCAB_DATA, which is not set: set it (see the"
+            " README), or run --scale cpu"
+        )
+        return tokenizers_.load(compressors.expanded(config.path, unset))
     if config.kind == "codebook" and config.path:
         return codecs.load(config.path)
     corpus = m2_pipeline.load_corpus(config.corpus) if config.corpus else corpus
@@ -41,16 +43,6 @@ def build(config: TokenizerConfig, corpus: Corpus, workdir: Path, log: Log = pri
     if config.kind == "wordpiece":
         return tokenizers_.load(directory / TOKENIZER_JSON)
     return codecs.load(directory)
-
-
-def _expanded(path: str) -> str:
-    found = os.path.expandvars(path)
-    if "$FREEVOCAB_DATA" in found:
-        raise UsageError(
-            f"{path} lies in the folder $FREEVOCAB_DATA, which is not set: set it (see the README),"
-            " or run --scale cpu"
-        )
-    return found
 
 
 def _texts(config: TokenizerConfig, corpus: Corpus) -> Iterator[bytes]:

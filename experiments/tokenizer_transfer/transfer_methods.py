@@ -12,9 +12,9 @@ from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.training import evaluation
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
+from research.training.evaluation import EvalTotals
 from research.transfer import matching
 from research.transfer import methods as registry
 from research.transfer.matching import Match
@@ -161,7 +161,7 @@ def table(
     return make_table(base.table, base.tokenizer, to.tokenizer, match=to.match, seed=seed)
 
 
-def evaluate(base: Base, made: EmbeddingTable, to: Target, params: Any = None) -> evaluation.Sums:
+def evaluate(base: Base, made: EmbeddingTable, to: Target, params: Any = None) -> EvalTotals:
     """Exact sums over the validation text in the target's ids.
 
     Args:

@@ -69,18 +69,18 @@ COMMANDS = {
         "solve a substitution cipher, and say how sure",
     ),
     "train m1": Command(
-        "research.training.command_configs:TrainM1",
-        "research.training.commands:train_m1",
+        "research.cli.train_m1:TrainM1",
+        "research.cli.train_m1:train_m1",
         "train a byte model that compresses",
     ),
     "train m2": Command(
-        "research.training.command_configs:TrainM2",
-        "research.training.commands:train_m2",
+        "research.cli.train:TrainM2",
+        "research.cli.train:train_m2",
         "train a language model over a codec's ids",
     ),
     "train lexinvariant": Command(
-        "research.training.command_configs:TrainLexinvariant",
-        "research.training.commands:train_m2",
+        "research.cli.train:TrainLexinvariant",
+        "research.cli.train:train_m2",
         "train a language model whose ids mean nothing",
     ),
     "train hypernetwork": Command(
@@ -104,13 +104,13 @@ COMMANDS = {
         "write a trained model as a Hugging Face folder",
     ),
     "evaluate": Command(
-        "research.training.command_configs:Evaluate",
-        "research.training.commands:evaluate",
+        "research.cli.evaluate:Evaluate",
+        "research.cli.evaluate:run",
         "bits per byte of a saved model on a corpus",
     ),
     "generate": Command(
-        "research.training.command_configs:Generate",
-        "research.training.commands:generate",
+        "research.cli.generate:Generate",
+        "research.cli.generate:run",
         "continue a text with a saved model",
     ),
 }

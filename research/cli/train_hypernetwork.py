@@ -148,17 +148,16 @@ def run(options: TrainHypernetwork, log: Log = print) -> "training.Trained":
     """
     import jax
 
-    from research.training import command_parts as parts
-    from research.training import distributed
+    from research.training import runtime
     from research.training.config import TrainConfig
     from research.transfer import source_model
     from research.transfer.hypernet import hypernetwork_file, training
     from research.transfer.hypernet.loss import HypernetLossConfig
 
-    distributed.initialize(options.distributed)
-    log = parts.first_process(log)
+    runtime.initialize(options.distributed)
+    log = runtime.first_process(log)
     names = ("model", "init_from", "tokenizer")
-    workdir = parts.workdir_of(options, names, hypernetwork_file.DESCRIPTION)
+    workdir = runtime.workdir_of(options, names, hypernetwork_file.DESCRIPTION)
     source = source_model.load(options.model)
     saved = None if options.init_from is None else hypernetwork_file.load(options.init_from)
     languages = _languages(options, saved)
@@ -258,14 +257,14 @@ def _windows(options: TrainHypernetwork, workdir: Path, log: Log) -> "list[TextW
     from research import corpora
     from research.codecs.bytes_codec import BytesCodec
     from research.files import check_apart
-    from research.training import command_parts as parts
+    from research.training import runtime
     from research.transfer.sampling import TextWindows
 
     windows = []
     for _, text in options.texts:
         corpus = corpora.load_files_or(text)
         check_apart(options.out, [("--text", path) for path in corpus.paths])
-        build = parts.store_builder(corpus, workdir, options.max_bytes, None, log)
+        build = runtime.store_builder(corpus, workdir, options.max_bytes, None, log)
         store = build("train", BytesCodec())
         windows.append(TextWindows(store, options.batch_size, options.window_bytes, options.seed))
     return windows

@@ -1,6 +1,7 @@
 """`freevocab transfer`: a finished model, moved to another tokenizer without training."""
 
 import dataclasses
+import functools
 import math
 import os
 import tempfile
@@ -261,14 +262,17 @@ def _before_and_after(before: str, after: Path, text: str) -> dict[str, Any]:
     Returns:
       {"text": name, "bytes": n, "before": {"bits/byte", "tokens/byte"}, "after": {...}}
     """
-    from research.training import commands
-    from research.training.command_configs import Evaluate
+    from research.corpora import Corpus
+    from research.corpora.text import whole
+    from research.training import model_folders
+    from research.training.data import token_store
 
     scores: dict[str, Any] = {"text": shown(Path(text).name)}
+    corpus = Corpus(whole(Path(text)))
     for when, folder in (("before", before), ("after", after)):
         with tempfile.TemporaryDirectory() as stores:
-            options = Evaluate(model=str(folder), text=text, stores=stores)
-            totals = commands.evaluate(options, log=lambda line: None)
+            build = functools.partial(token_store.build, corpus, "valid", directory=stores)
+            totals = model_folders.evaluate(folder, build).totals
         scores["bytes"] = int(totals.bytes)
         scores[when] = {
             "bits/byte": round(float(totals.bits_per_byte), 6),

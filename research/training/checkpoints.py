@@ -1,13 +1,16 @@
-"""Checkpoints by Orbax: a state of any sharding, and what it is the state of.
+"""A run's working directory: its lock, and checkpoints by Orbax of a state of any sharding.
 
 A checkpoint holds `state` (step, parameters, optimizer) and `meta` (JSON: config, versions, seed,
 clock). The data position is the step, because batch = f(seed, step). Arrays are written whole, so
 a checkpoint opens on any number of devices.
 """
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,26 +128,47 @@ def open_given(directory: str | os.PathLike) -> tuple[Checkpoints, int]:
     raise UsageError(f"there is no checkpoint in {directory}")
 
 
-def abstract(state: Any, shardings: Any) -> Any:
-    """ShapeDtypeStructs of a state with the shardings to restore it into."""
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        state,
-        shardings,
-    )
+@contextlib.contextmanager
+def lock(workdir: Path) -> Iterator[None]:
+    """Keeps other runs out of `workdir` while entered; process 0 does it for all its processes.
+
+    The lock goes with the process, however that ends. Where the file system has no locks, there
+    are none. (25 lines instead of the package filelock, which would be one more dependency.)
+
+    Raises:
+      FreevocabError: if another run is in it, or it cannot be written to.
+    """
+    if jax.process_index() != 0:
+        yield
+        return
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = open(workdir / ".lock", "w")
+    except OSError as error:
+        raise FreevocabError(f"cannot use {workdir} as a workdir: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FreevocabError(
+                f"another run is using {workdir}: wait for it, or choose another workdir"
+            ) from None
+        except OSError:
+            file.write("this file system has no locks\n")
+        yield
 
 
 def differences(ours: Any, theirs: Any, name: str = "") -> list[str]:
     """What differs between two JSON values, as 'key: ours, not theirs', by path."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        found = []
+        lines = []
         for key in sorted(ours.keys() | theirs.keys()):
             path = f"{name}.{key}" if name else str(key)
             if key not in ours or key not in theirs:
-                found.append(f"{path} {'is new' if key in ours else 'is gone'}")
+                lines.append(f"{path} {'is new' if key in ours else 'is gone'}")
             else:
-                found += differences(ours[key], theirs[key], path)
-        return found
+                lines += differences(ours[key], theirs[key], path)
+        return lines
     return [] if ours == theirs else [f"{name} is {ours!r}, was {theirs!r}"]
 
 

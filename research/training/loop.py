@@ -22,42 +22,46 @@ import numpy as np
 
 from research.errors import FreevocabError
 from research.interrupts import Interrupted, Interrupts
+from research.reporting import environment
 from research.training import checkpoints as ckpt
-from research.training import metrics as reports
-from research.training import parallelism, workdir_lock
-from research.training import step as steps
+from research.training import parallelism
 from research.training.checkpoints import Checkpoints
+from research.training.compile import CompiledStep, compile_step
 from research.training.config import TrainConfig
-from research.training.preparation import Prepared, prepare
+from research.training.metrics import MetricsFile, progress_line
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
-from research.training.step import TrainState
+from research.training.step import LossFn, TrainState
 
-__all__ = ["Interrupted", "Prepared", "TrainConfig", "TrainResult", "prepare", "remove", "train"]
+BatchFn = Callable[[int], dict[str, np.ndarray]]
+EvalFn = Callable[[Any], Mapping[str, float]]
 
 
 class TrainResult(NamedTuple):
-    """What a run leaves: params, sharded as in training; metrics: the last logged ones, with
-    those of eval_fn; history: every logged line of the run, from its first step on where the
-    workdir has what was logged before it was interrupted."""
+    """What a run leaves."""
 
     params: Any
+    """Sharded as in training."""
     step: int
+    """The last."""
     metrics: dict[str, Any]
+    """The last logged ones, with those of eval_fn."""
     history: list[dict[str, Any]]
+    """Every logged line of the run, from its first step on where the workdir has what was logged
+    before it was interrupted."""
 
 
 def train(
-    loss_fn: steps.LossFn,
+    loss_fn: LossFn,
     init_fn: Callable[[jax.Array], Any],
-    batch_fn: Callable[[int], dict[str, np.ndarray]],
+    batch_fn: BatchFn,
     config: TrainConfig,
     workdir: str | os.PathLike | None,
     *,
-    eval_fn: Callable[[Any], Mapping[str, float]] | None = None,
+    eval_fn: EvalFn | None = None,
     initial_params: Callable[[], Any] | None = None,
     description: Mapping[str, Any] | None = None,
     rules: Sequence[Rule] = LANGUAGE_MODEL_RULES,
-    prepared: Prepared | None = None,
+    compiled: CompiledStep | None = None,
     log: Callable[[str], None] = print,
 ) -> TrainResult:
     """Runs `config.steps` updates, from wherever `workdir` has got to.
@@ -65,14 +69,14 @@ def train(
     Args:
       loss_fn: (params, batch) -> (sum to minimise, sums); see `research.training.step`.
       init_fn: typed key -> fresh parameters.
-      batch_fn: step (from 0) -> this process's share of that step's batch, a pure function.
+      batch_fn: step (from 0) -> this process's part of that step's batch, a pure function.
       workdir: for checkpoints/ and metrics.jsonl; None: nothing is written.
       eval_fn: parameters -> metrics; called every `eval_every` steps and at the end.
       initial_params: loads the weights to start from; called only if there is no checkpoint.
       description: what else makes this run what it is (model, corpus, batch size), as JSON
         values; a workdir with another one is refused.
       rules: what the parameters are.
-      prepared: from `prepare` or an earlier run of the same shapes, to save the compilation.
+      compiled: of an earlier run of the same shapes, to save the compilation.
       log: takes progress lines.
 
     Raises:
@@ -81,21 +85,21 @@ def train(
       Interrupted: after Ctrl-C, SIGTERM or SIGHUP, once the state is saved.
     """
     log = log if jax.process_index() == 0 else lambda line: None
-    if prepared is None:
-        prepared = prepare(loss_fn, init_fn, batch_fn(0), config, rules=rules)
-    elif _compiled_part(prepared.config) != _compiled_part(config):
-        raise ValueError("`prepared` was compiled for another optimizer, length or parallelism")
-    for line in prepared.estimate.lines():
+    if compiled is None:
+        compiled = compile_step(loss_fn, init_fn, batch_fn(0), config, rules=rules)
+    elif _compiled_part(compiled.config) != _compiled_part(config):
+        raise ValueError("`compiled` was compiled for another optimizer, length or parallelism")
+    for line in compiled.estimate.lines():
         log(line)
     with contextlib.ExitStack() as stack:
         saved = None
         if workdir is not None:
-            stack.enter_context(workdir_lock.held(Path(workdir)))
+            stack.enter_context(ckpt.lock(Path(workdir)))
             directory = Path(workdir) / "checkpoints"
             saved = stack.enter_context(Checkpoints(directory, keep=config.keep))
         identity = _identity(config, description)
-        state, clock = _first_state(prepared, config, saved, identity, initial_params, log)
-        run = _Run(config, prepared, saved, identity, reports.MetricsFile(workdir), log, clock)
+        state, clock = _first_state(compiled, config, saved, identity, initial_params, log)
+        run = _Run(config, compiled, saved, identity, MetricsFile(workdir), log, clock)
         run.announce(int(state.step))
         if saved is not None:
             run.remember(int(state.step), eval_fn)
@@ -109,7 +113,14 @@ def remove(workdir: str | os.PathLike) -> None:
         shutil.rmtree(workdir, ignore_errors=True)
 
 
-def _first_state(prepared, config, saved, identity, initial_params, log):
+def _first_state(
+    compiled: CompiledStep,
+    config: TrainConfig,
+    saved: Checkpoints | None,
+    identity: dict[str, Any],
+    initial_params: Callable[[], Any] | None,
+    log: Callable[[str], None],
+) -> tuple[TrainState, float]:
     """(state, seconds trained before). Where a run starts, in this order:
 
     1. the newest checkpoint of its own workdir: an interrupted run goes on, whatever else is set;
@@ -129,16 +140,16 @@ def _first_state(prepared, config, saved, identity, initial_params, log):
                 f"{saved.directory.parent} is at step {step}, beyond the {config.steps} asked for"
             )
         log(f"going on from step {step} of {saved.directory}")
-        return saved.restore(step, prepared.abstract), meta["seconds"]
+        return saved.restore(step, compiled.abstract), meta["seconds"]
     if config.checkpoint is not None:
         given, step = ckpt.open_given(config.checkpoint)
         with given:
             log(f"starting from step {step} of {given.directory}")
-            return given.restore(step, prepared.abstract), 0.0
+            return given.restore(step, compiled.abstract), 0.0
     if initial_params is not None:
         log("starting from given weights")
-        return prepared.from_params(initial_params()), 0.0
-    return prepared.init(config.seed), 0.0
+        return compiled.from_params(initial_params()), 0.0
+    return compiled.init(config.seed), 0.0
 
 
 def _compiled_part(config: TrainConfig) -> Any:
@@ -164,8 +175,17 @@ def _identity(config: TrainConfig, description: Mapping[str, Any] | None) -> dic
 class _Run:
     """The bookkeeping of one call of `train`."""
 
-    def __init__(self, config, prepared, saved, identity, file, log, clock):
-        self.config, self.prepared, self.saved = config, prepared, saved
+    def __init__(
+        self,
+        config: TrainConfig,
+        compiled: CompiledStep,
+        saved: Checkpoints | None,
+        identity: dict[str, Any],
+        file: MetricsFile,
+        log: Callable[[str], None],
+        clock: float,
+    ):
+        self.config, self.compiled, self.saved = config, compiled, saved
         self.identity, self.file, self.log = identity, file, log
         self.metrics: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
@@ -180,13 +200,13 @@ class _Run:
             "step": start,
             "config": dataclasses.asdict(self.config),
             "settings": self.identity,
-            "versions": reports.versions(),
-            "hardware": reports.hardware(),
-            "estimate": self.prepared.estimate._asdict(),
+            "versions": environment.versions(),
+            "hardware": {**environment.hardware(), "processes": jax.process_count()},
+            "estimate": self.compiled.estimate._asdict(),
         }
         self.file.write("run", values)
 
-    def remember(self, start: int, eval_fn) -> None:
+    def remember(self, start: int, eval_fn: EvalFn | None) -> None:
         """What the run logged before it was interrupted; the last evaluation is done again."""
         for kind, values in self.file.logged(start):
             if kind == "eval" and eval_fn and values["step"] == self.config.steps:
@@ -194,19 +214,22 @@ class _Run:
             self.metrics = {**self.metrics, **values}
             self.history.append(values)
 
-    def steps(self, state: TrainState, batch_fn, eval_fn) -> TrainState:
+    def steps(
+        self, state: TrainState, batch_fn: BatchFn, eval_fn: EvalFn | None
+    ) -> TrainState:
         """All the steps that are left."""
-        config, prepared = self.config, self.prepared
+        config, compiled = self.config, self.compiled
         start = int(state.step)
         self._started = self._logged = time.monotonic()
         with Interrupts() as interrupts:
             for index in range(start, config.steps):
-                batch = parallelism.put_batch(config.parallelism, prepared.mesh, batch_fn(index))
-                if config.forgetting is not None and config.forgetting.due(index):
-                    state = prepared.forget(state, config.forgetting, config.seed)
+                batch = parallelism.put_batch(config.parallelism, compiled.mesh, batch_fn(index))
+                forgets = config.forgetting
+                if compiled.forget is not None and forgets is not None and forgets.due(index):
+                    state = compiled.forget(state, forgets, config.seed)
                 # What is left inside must be on the devices already.
                 with jax.transfer_guard("disallow"):
-                    state, metrics = prepared.step(state, batch)
+                    state, metrics = compiled.step(state, batch)
                 done = index + 1
                 self._waiting.append((done, metrics))
                 last = done == config.steps
@@ -241,8 +264,7 @@ class _Run:
         return f"the {what} of step {step} is not finite"
 
     def _where_to_go_on(self) -> str:
-        good = None if self.saved is None else self.saved.latest()
-        if good is None:
+        if self.saved is None or (good := self.saved.latest()) is None:
             return "no checkpoint was saved before; lower the learning rate"
         return (
             f"the last good checkpoint is step {good} in {self.saved.directory}; "
@@ -271,9 +293,9 @@ class _Run:
         self.history.append(values)
         self.file.write("train", values)
         left = (now - self._started) / steps_here * (self.config.steps - step)
-        self.log(reports.progress_line(step, self.config.steps, values["loss"], rate, left))
+        self.log(progress_line(step, self.config.steps, values["loss"], rate, left))
 
-    def _evaluate(self, step: int, state: TrainState, eval_fn) -> None:
+    def _evaluate(self, step: int, state: TrainState, eval_fn: EvalFn) -> None:
         self._check()
         values = {"step": step, **{name: float(v) for name, v in eval_fn(state.params).items()}}
         self.metrics = {**self.metrics, **values}
@@ -289,7 +311,7 @@ class _Run:
         meta = {
             "identity": self.identity,
             "config": dataclasses.asdict(self.config),
-            "versions": reports.versions(),
+            "versions": environment.versions(),
             "seconds": self._clock + time.monotonic() - self._started,
         }
         self.saved.save(step, state, meta)

@@ -8,18 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from research.reporting import environment
-
-
-def versions() -> dict[str, str]:
-    """What a run depends on, by name."""
-    return environment.versions()
-
-
-def hardware() -> dict[str, Any]:
-    """What the run stands on."""
-    return {**environment.hardware(), "processes": jax.process_count()}
-
 
 class MetricsFile:
     """Appends JSON lines to workdir/metrics.jsonl.
@@ -46,7 +34,6 @@ class MetricsFile:
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-
     def logged(self, last: int) -> list[tuple[str, dict[str, Any]]]:
         """(kind, values) of the "train" and "eval" lines up to step `last`, in order; process 0's.
 
@@ -54,13 +41,13 @@ class MetricsFile:
         """
         if self._path is None or not self._path.is_file():
             return []
-        found: dict[tuple[str, int], dict[str, Any]] = {}
+        lines: dict[tuple[str, int], dict[str, Any]] = {}
         for values in read(self._path.parent):
             kind, step = values.pop("kind"), values["step"]
             if kind != "run" and step <= last:
-                found.pop((kind, step), None)
-                found[kind, step] = values
-        return [(kind, values) for (kind, _), values in found.items()]
+                lines.pop((kind, step), None)
+                lines[kind, step] = values
+        return [(kind, values) for (kind, _), values in lines.items()]
 
 
 def _drop_half_line(path: Path) -> None:

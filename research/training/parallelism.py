@@ -6,8 +6,8 @@ of any kind opens in any other), and a batch is a dict of [B, ...] numpy arrays 
 process holds its share.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,18 +16,43 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from research.errors import UsageError
 from research.training.config import ParallelismConfig
 
-__all__ = ["ParallelismConfig", "batch_share", "make_mesh", "parallelize", "put_batch"]
-
 AXIS = "data"
 
 
-def make_mesh(config: ParallelismConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
+class DataShard(NamedTuple):
+    """A process builds part `index` of `count` equal parts of each batch, in order."""
+
+    index: int = 0
+    count: int = 1
+
+    def rows(self, batch_size: int) -> np.ndarray:
+        """The rows of a whole batch that this process builds, int64 [B / count].
+
+        Raises:
+          UsageError: if B does not divide by the processes.
+        """
+        if batch_size < 1 or batch_size % self.count:
+            raise UsageError(
+                f"a batch of {batch_size} does not divide among {self.count} processes"
+            )
+        size = batch_size // self.count
+        return np.arange(self.index * size, (self.index + 1) * size, dtype=np.int64)
+
+    def part(self, whole: np.ndarray) -> np.ndarray:
+        """This process's part of an array [B, ...] that every process has made whole."""
+        return whole if self.count == 1 else whole[self.rows(len(whole))]
+
+
+WHOLE = DataShard()
+
+
+def make_mesh(config: ParallelismConfig) -> Mesh:
     """The ('data', 'model') mesh of a config; 'single' takes the first device.
 
     Raises:
       UsageError: if the numbers of devices do not fit, or a kind cannot do what is asked.
     """
-    devices = list(jax.devices() if devices is None else devices)
+    devices = jax.devices()
     if config.kind != "mesh" and jax.process_count() > 1:
         raise UsageError(f"parallelism {config.kind} runs in one process; use parallelism mesh")
     if config.kind == "single":
@@ -43,17 +68,17 @@ def make_mesh(config: ParallelismConfig, devices: Sequence[jax.Device] | None = 
         raise UsageError("data must be -1 or at least 1, model at least 1")
     data = len(devices) // config.model if config.data == -1 else config.data
     if data * config.model != len(devices) or data < 1:
-        wanted = f"{'?' if config.data == -1 else data} x {config.model}"
+        shape = f"{'?' if config.data == -1 else data} x {config.model}"
         raise UsageError(
-            f"a data x model mesh of {wanted} does not fit {len(devices)} devices; their product "
+            f"a data x model mesh of {shape} does not fit {len(devices)} devices; their product "
             "must be the number of devices (data=-1 takes what model leaves)"
         )
     grid = np.asarray(devices).reshape(data, config.model)
     return Mesh(grid, (AXIS, "model"), axis_types=(AxisType.Auto, AxisType.Auto))
 
 
-def batch_share(mesh: Mesh) -> tuple[int, int]:
-    """(index, count): this process builds part `index` of `count` equal parts of each batch.
+def data_shard(mesh: Mesh) -> DataShard:
+    """Which part of each batch this process builds.
 
     Processes whose devices lie in the same rows of the mesh ('model' across processes) build the
     same part.
@@ -63,7 +88,7 @@ def batch_share(mesh: Mesh) -> tuple[int, int]:
         i for i, row in enumerate(mesh.devices) if any(d.process_index == process for d in row)
     ]
     count = mesh.devices.shape[0] // len(rows)
-    return rows[0] // len(rows), count
+    return DataShard(rows[0] // len(rows), count)
 
 
 def _data_mesh(mesh: Mesh) -> Mesh:
@@ -84,7 +109,7 @@ def put_batch(config: ParallelismConfig, mesh: Mesh, batch: dict[str, np.ndarray
     Raises:
       UsageError: if B does not divide by the devices along 'data'.
     """
-    shards = mesh.shape[AXIS] // batch_share(mesh)[1]
+    shards = mesh.shape[AXIS] // data_shard(mesh).count
     for size in sorted({len(array) for array in batch.values()}):
         if size % shards == 0:
             continue
@@ -101,7 +126,7 @@ def put_batch(config: ParallelismConfig, mesh: Mesh, batch: dict[str, np.ndarray
 
 def abstract_batch(mesh: Mesh, batch: dict[str, np.ndarray]) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes of the whole batch [B, ...], of which `batch` is this process's share."""
-    count = batch_share(mesh)[1]
+    count = data_shard(mesh).count
     return {
         name: jax.ShapeDtypeStruct((count * len(array), *array.shape[1:]), array.dtype)
         for name, array in batch.items()

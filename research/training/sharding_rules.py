@@ -21,19 +21,16 @@ from research.errors import FreevocabError, UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What the parameters whose whole name matches `pattern` are.
-
-    Attributes:
-      pattern: regular expression over names such as 'trunk/layers/mlp/up/kernel'.
-      axes: one word per axis, see the module's docstring.
-      kernel: a matrix of the network: decayed, and Muon's business.
-      frozen: part of the state, but it has no gradient, no optimizer state and no update.
-    """
+    """What the parameters whose whole name matches `pattern` are."""
 
     pattern: str
+    """Regular expression over names such as 'trunk/layers/mlp/up/kernel'."""
     axes: tuple[str, ...]
+    """One word per axis, see the module's docstring."""
     kernel: bool = False
+    """A matrix of the network: decayed, and updated by Muon where that is the optimizer."""
     frozen: bool = False
+    """Part of the state, but without gradient, optimizer state or update."""
 
     def indices(self, kind: str) -> tuple[int, ...]:
         """Axes of one kind, e.g. 'in'."""
@@ -95,13 +92,13 @@ def match(params: Any, rules: Sequence[Rule] = LANGUAGE_MODEL_RULES) -> Any:
 
     def find(path, leaf):
         name = name_of(path)
-        found = [rule for rule in rules if re.fullmatch(rule.pattern, name)]
-        if len(found) == 1 and len(found[0].axes) == len(leaf.shape):
-            return found[0]
-        if len(found) == 1:
-            problems.append(f"{name} has {len(leaf.shape)} axes, its rule {len(found[0].axes)}")
+        matching = [rule for rule in rules if re.fullmatch(rule.pattern, name)]
+        if len(matching) == 1 and len(matching[0].axes) == len(leaf.shape):
+            return matching[0]
+        if len(matching) == 1:
+            problems.append(f"{name} has {len(leaf.shape)} axes, its rule {len(matching[0].axes)}")
         else:
-            problems.append(f"{name} matches {len(found)} rules")
+            problems.append(f"{name} matches {len(matching)} rules")
         return None
 
     matched = jax.tree_util.tree_map_with_path(find, params)
@@ -183,7 +180,7 @@ def state_shardings(
     """NamedSharding of each array of an optimizer's state: its parameter's, by name.
 
     A state array belongs to the parameter whose name is the end of its own; below such a name,
-    'row' and 'col' are Adafactor's factors (`research.training.optim.adafactor`), which keep the
+    'row' and 'col' are Adafactor's factors (`training.optim.optimizers.adafactor`), which keep the
     splits of the axes that they keep. Scalars and arrays of no parameter are whole everywhere.
 
     Raises:
@@ -222,6 +219,6 @@ def state_shardings(
 def _owner(name: str, by_name: dict[str, Any]) -> Any:
     parts = name.split("/")
     for start in range(len(parts)):
-        if (found := by_name.get("/".join(parts[start:]))) is not None:
-            return found
+        if (owner := by_name.get("/".join(parts[start:]))) is not None:
+            return owner
     return None

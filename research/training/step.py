@@ -1,4 +1,4 @@
-"""The training and the evaluation step: loss = all nats / all tokens, on any kind of parallelism.
+"""The training step: loss = all nats / all tokens, on any kind of parallelism.
 
 Gradients of the *sum* of nats are added over devices and divided by the sum of tokens, so the
 result does not depend on how a batch is split, whatever each part's number of counted tokens.
@@ -58,7 +58,8 @@ def state_shardings(
     opt_state = sharding_rules.state_shardings(
         state.opt_state, state.params, mesh, rules, fsdp=config.fsdp
     )
-    return TrainState(whole, params, opt_state)
+    # A state of shardings in place of arrays.
+    return TrainState(whole, params, opt_state)  # pyright: ignore[reportArgumentType]
 
 
 def make_train_step(
@@ -76,7 +77,7 @@ def make_train_step(
     metrics: float32 scalars: the sums of loss_fn ('nats', 'tokens', ...) over the whole batch and
     'grad_norm', before clipping, of the mean loss.
     """
-    collect = _collector(config)
+    collect = sum_over_devices(config)
 
     def step(state: TrainState, batch) -> tuple[TrainState, dict[str, jax.Array]]:
         trained, kept = sharding_rules.split(state.params, rules)
@@ -104,27 +105,7 @@ def make_train_step(
     )
 
 
-def make_eval_step(
-    loss_fn: LossFn, config: ParallelismConfig, mesh: Mesh, params_shardings: Any
-) -> Any:
-    """step(params, batch) -> sums {'nats', 'tokens', ...} over the whole batch; nothing donated."""
-    collect = _collector(config)
-
-    def step(params, batch) -> dict[str, jax.Array]:
-        objective, sums = loss_fn(params, batch)
-        return collect({"nats": objective, **sums})
-
-    return parallelism.parallelize(
-        step,
-        config,
-        mesh,
-        in_shardings=params_shardings,
-        out_shardings=parallelism.replicated(config, mesh),
-        donate=False,
-    )
-
-
-def _collector(config: ParallelismConfig) -> Callable[[Any], Any]:
+def sum_over_devices(config: ParallelismConfig) -> Callable[[Any], Any]:
     """Sums over devices: by hand under pmap, by the partitioner elsewhere."""
     if config.kind == "pmap":
         return lambda tree: jax.lax.psum(tree, parallelism.AXIS)

@@ -9,8 +9,9 @@ import pytest
 
 from research import __version__, cli
 from research.cli import arguments
+from research.cli.train import TrainLexinvariant, TrainM2
+from research.cli.train_m1 import TrainM1
 from research.errors import FreevocabError, UsageError
-from research.training.command_configs import TrainLexinvariant, TrainM1, TrainM2
 
 HEAVY = (
     "jax numba tokenizers sentencepiece tensorflow tensorflow_datasets orbax flax matplotlib"

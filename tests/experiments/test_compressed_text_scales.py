@@ -16,11 +16,11 @@ import pytest
 
 from configs import compressed_text
 from configs.compressed_text.parts import M2Config
-from experiments.shared import m2_pipeline, second_model
+from experiments.shared import m2, m2_pipeline
 from research.evaluation import flops
 from research.models import sizes
-from research.models.language_model import LanguageModelConfig
-from research.training import estimate, parallelism, sharding_rules, step
+from research.training import parallelism, sharding_rules, step
+from research.training.compile import device_bytes, matmul_flops
 from research.training.config import ParallelismConfig
 from research.training.optim import optimizers
 
@@ -35,14 +35,14 @@ TRAINED = [
 
 
 @functools.cache
-def lowered(config: M2Config, model: LanguageModelConfig) -> dict[str, int]:
+def lowered(config: M2Config, vocab_size: int) -> dict[str, int]:
     """Lowers the training step on eight devices; parameters, bytes a device, FLOPs a token."""
-    mesh = parallelism.make_mesh(EIGHT, jax.devices()[:8])
+    mesh = parallelism.make_mesh(EIGHT)
     optimizer = optimizers.make_optimizer(config.optimizer, config.steps)
-    loss = second_model.loss_fn(config, model)
+    lm = m2.lm(config, vocab_size)
 
     def fresh(key):
-        return step.init_state(key, second_model.init_fn(model), optimizer)
+        return step.init_state(key, lm.init, optimizer)
 
     shapes = jax.eval_shape(fresh, jax.random.key(0))
     shardings = step.state_shardings(shapes, EIGHT, mesh, sharding_rules.LANGUAGE_MODEL_RULES)
@@ -53,13 +53,13 @@ def lowered(config: M2Config, model: LanguageModelConfig) -> dict[str, int]:
         "weights_BxL": jax.ShapeDtypeStruct(shape, np.float32),
         "vocab_size_B": jax.ShapeDtypeStruct(shape[:1], np.int32),
     }
-    traced = step.make_train_step(loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)
+    traced = step.make_train_step(lm.loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)
     assert "func.func public @main" in traced.lower().as_text()
-    forward = estimate.matmul_flops(jax.make_jaxpr(loss)(shapes.params, batch))
+    forward = matmul_flops(jax.make_jaxpr(lm.loss)(shapes.params, batch))
     return {
         "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params)),
-        "device_bytes": estimate.device_bytes(shapes.params, shardings.params)
-        + estimate.device_bytes(shapes.opt_state, shardings.opt_state),
+        "device_bytes": device_bytes(shapes.params, shardings.params)
+        + device_bytes(shapes.opt_state, shardings.opt_state),
         "forward_flops": forward // math.prod(shape),
     }
 
@@ -95,15 +95,16 @@ def papers_ratio(codec) -> float:
 def test_the_record_is_what_is_lowered(name, scale):
     module = importlib.import_module(f"configs.compressed_text.{name}")
     config = getattr(module, scale)()
-    m2 = config.m2
+    of_m2 = config.m2
     if hasattr(config, "sizes"):
-        m2 = dataclasses.replace(m2, size=config.sizes[0])
-    model = second_model.model_config(m2, vocabulary(name, config))
-    found = lowered(m2, model)
-    kernels = sizes.kernel_count(second_model.trunk_config(m2))
+        of_m2 = dataclasses.replace(of_m2, size=config.sizes[0])
+    vocab_size = vocabulary(name, config)
+    model = m2.model_config(of_m2, vocab_size)
+    found = lowered(of_m2, vocab_size)
+    kernels = sizes.kernel_count(m2.trunk_config(of_m2))
     codec = first_codec(config)
     cost = flops.flops_per_byte(
-        m2_pipeline.parameters(m2), papers_ratio(codec), m2_pipeline.m1_flops(codec, config.m1)
+        m2_pipeline.parameters(of_m2), papers_ratio(codec), m2_pipeline.m1_flops(codec, config.m1)
     )
     line = (
         f"{scale}: {found['parameters']:,} parameters ({kernels:,} kernels),"
@@ -112,7 +113,7 @@ def test_the_record_is_what_is_lowered(name, scale):
     assert line in " ".join(module.__doc__.split())
     # Two FLOPs for each kernel and readout entry, and what attention adds.
     expected = 2 * kernels + 2 * model.rows * model.trunk.d_model
-    attention = 4 * m2.length * model.trunk.num_layers * model.trunk.num_heads * (
+    attention = 4 * of_m2.length * model.trunk.num_layers * model.trunk.num_heads * (
         model.trunk.head_dim
     )
     assert found["forward_flops"] == pytest.approx(expected + attention, rel=1e-4)

@@ -16,9 +16,10 @@ from configs.compressed_text.parts import (
     M1Config,
     TrainedTable,
 )
-from experiments.shared import compressors, encoding, m2_pipeline, second_model, wording
+from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
 from research.cli import overrides
 from research.errors import UsageError
+from research.training import lm
 from research.training.config import ParallelismConfig
 
 
@@ -52,8 +53,8 @@ def table(*codecs, **changes) -> TrainedTable:
 
 
 def test_rows_of_different_vocabularies_share_one_compiled_step(workdir):
-    second_model.prepared.cache_clear()
-    second_model.evaluator.cache_clear()
+    lm.compiled_step.cache_clear()
+    lm.evaluator.cache_clear()
     config = table(
         CodecConfig("bytes"),
         CodecConfig("gzip", bits_per_token=12),
@@ -61,8 +62,8 @@ def test_rows_of_different_vocabularies_share_one_compiled_step(workdir):
     )
     rows = m2_pipeline.train_rows(config, workdir, quiet)
     assert [row["vocabulary"] for row in rows] == [256, 4096, 4096]
-    assert second_model.prepared.cache_info().misses == 1
-    assert second_model.evaluator.cache_info().misses == 1
+    assert lm.compiled_step.cache_info().misses == 1
+    assert lm.evaluator.cache_info().misses == 1
 
 
 def test_a_row_is_measured_on_all_tokens_of_the_validation_text(corpus, workdir):
@@ -144,9 +145,9 @@ def test_a_missing_data_folder_and_a_missing_m1_are_one_line(corpus, workdir):
 
 def test_a_vocabulary_above_the_padding_is_refused():
     with pytest.raises(UsageError, match="padded_vocab_size=4224 is below the 5000 ids"):
-        second_model.model_config(QUICK_M2, 5_000)
+        m2.model_config(QUICK_M2, 5_000)
     with pytest.raises(UsageError, match="unknown model size 'huge'"):
-        second_model.trunk_config(dataclasses.replace(QUICK_M2, size="huge"))
+        m2.trunk_config(dataclasses.replace(QUICK_M2, size="huge"))
 
 
 def test_several_processes_give_the_ids_of_one(corpus, workdir):

@@ -15,7 +15,8 @@ from research.errors import UsageError
 from research.lexinvariance.tasks.part_of_speech import SPLITS
 from research.models import sizes
 from research.reporting import plots, results, tables
-from research.training import estimate, parallelism, sharding_rules, step
+from research.training import parallelism, sharding_rules, step
+from research.training.compile import device_bytes
 from research.training.config import ParallelismConfig
 from research.training.optim import optimizers
 
@@ -160,7 +161,7 @@ def test_the_record_is_what_is_lowered(scale):
     assert "func.func public @main" in traced.trace(shapes, batch).lower().as_text()
     count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params))
     kernels = sizes.kernel_count(model.model.trunk)
-    held = estimate.device_bytes(shapes.params, shardings.params)
-    held += estimate.device_bytes(shapes.opt_state, shardings.opt_state)
+    held = device_bytes(shapes.params, shardings.params)
+    held += device_bytes(shapes.opt_state, shardings.opt_state)
     line = f"{scale}: {count:,} parameters ({kernels:,} kernels), {held / 1e6:.2f} MB a device"
     assert line in " ".join(configs.__doc__.split())

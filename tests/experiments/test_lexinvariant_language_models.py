@@ -89,8 +89,7 @@ def test_weights_of_scale_hours_fit_from_lesson_to_lesson(model):
     shapes = []
     for lesson in model.lessons:
         config = language_models.model_config(lesson, vocab_size)
-        init = language_models.init_fn(config)
-        params = jax.eval_shape(init, jax.random.key(0))
+        params = jax.eval_shape(language_models.lm(lesson, config).init, jax.random.key(0))
         shapes.append(jax.tree.map(lambda leaf: leaf.shape, params))
         ids = jax.ShapeDtypeStruct((lesson.batch_size, lesson.length), np.int32)
         batch = {"inputs_BxL": ids, "targets_BxL": ids}

@@ -19,7 +19,8 @@ from configs.lexinvariant.parts import ModelConfig
 from experiments.shared import language_models
 from research.evaluation import flops
 from research.models import sizes
-from research.training import estimate, parallelism, sharding_rules, step
+from research.training import parallelism, sharding_rules, step
+from research.training.compile import device_bytes
 from research.training.config import ParallelismConfig
 from research.training.optim import optimizers
 
@@ -62,13 +63,13 @@ CASES = list(trained())
 @functools.cache
 def lowered(model: ModelConfig) -> dict[str, float]:
     """Lowers the training step on eight devices; parameters, bytes a device."""
-    mesh = parallelism.make_mesh(EIGHT, jax.devices()[:8])
+    mesh = parallelism.make_mesh(EIGHT)
     config = language_models.model_config(model, IDS[model.ids] or model.vocab_size + 2)
     optimizer = optimizers.make_optimizer(model.optimizer, model.steps)
-    loss = language_models.loss_fn(model, config)
+    lm = language_models.lm(model, config)
 
     def fresh(key):
-        return step.init_state(key, language_models.init_fn(config), optimizer)
+        return step.init_state(key, lm.init, optimizer)
 
     shapes = jax.eval_shape(fresh, jax.random.key(0))
     shardings = step.state_shardings(shapes, EIGHT, mesh, sharding_rules.LANGUAGE_MODEL_RULES)
@@ -79,13 +80,13 @@ def lowered(model: ModelConfig) -> dict[str, float]:
         "weights_BxL": jax.ShapeDtypeStruct(shape, np.float32),
         "keys_Bx2": jax.ShapeDtypeStruct((shape[0], 2), np.uint32),
     }
-    traced = step.make_train_step(loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)
+    traced = step.make_train_step(lm.loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)
     assert "func.func public @main" in traced.lower().as_text()
     return {
         "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params)),
         "kernels": sizes.kernel_count(config.trunk),
-        "device_bytes": estimate.device_bytes(shapes.params, shardings.params)
-        + estimate.device_bytes(shapes.opt_state, shardings.opt_state),
+        "device_bytes": device_bytes(shapes.params, shardings.params)
+        + device_bytes(shapes.opt_state, shardings.opt_state),
     }
 
 

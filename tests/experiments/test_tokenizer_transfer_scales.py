@@ -19,7 +19,8 @@ from configs.tokenizer_transfer import parts
 from experiments.shared import language_models
 from experiments.tokenizer_transfer import hypernetworks
 from research.models import language_model, sizes
-from research.training import estimate, parallelism, step
+from research.training import parallelism, step
+from research.training.compile import device_bytes, matmul_flops
 from research.training.config import ParallelismConfig
 from research.training.optim import optimizers
 from research.transfer.hypernet.loss import make_loss_fn
@@ -68,7 +69,7 @@ def abstract_batch(settings, layout, source):
 def lowered(setting):
     """Lowers a training step of the hypernetwork on eight devices; sizes and FLOPs."""
     settings = setting.hypernetwork
-    mesh = parallelism.make_mesh(EIGHT, jax.devices()[:8])
+    mesh = parallelism.make_mesh(EIGHT)
     vocab_size = setting.tokenizer.vocab_size or setting.model.vocab_size
     model = language_models.model_config(setting.model, vocab_size + 2)
     model_shapes = jax.eval_shape(
@@ -111,9 +112,9 @@ def lowered(setting):
         "model": entries(shapes["model"]),
         "kernels": sizes.kernel_count(model.trunk),
         "network": entries(shapes["hypernetwork"]),
-        "tflops": estimate.matmul_flops(traced.jaxpr) / 1e12,
-        "device": estimate.device_bytes(state.params, shardings.params)
-        + estimate.device_bytes(state.opt_state, shardings.opt_state),
+        "tflops": matmul_flops(traced.jaxpr) / 1e12,
+        "device": device_bytes(state.params, shardings.params)
+        + device_bytes(state.opt_state, shardings.opt_state),
     }
 
 

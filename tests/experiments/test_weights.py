@@ -7,7 +7,7 @@ import json
 import pytest
 
 from experiments.lexinvariant import deciphering, mixture
-from experiments.shared import compressors, language_models, m2_pipeline, second_model, weights
+from experiments.shared import compressors, language_models, m2, m2_pipeline, weights
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
 from research.errors import FreevocabError
@@ -69,7 +69,8 @@ def test_a_few_batches_give_what_the_record_says(folder, workdir):
     (codec,) = m2_pipeline.build_codecs(config, corpus, workdir, lambda line: None).values()
     described = m2_pipeline.described(codec, codec_config, config, corpus)
     assert results.plain(described) == record["settings"]
-    params = second_model.weights_format(config.m2, codec).load(folder)
+    model = m2.model_config(config.m2, codec.vocab_size + 2)
+    params = weights.language_model(model, codec).load(folder)
     for key, value in m2_pipeline.beginning(codec, corpus, config, workdir, params).items():
         assert value == pytest.approx(record["loaded"][f"{key} of the beginning"], rel=1e-3)
 

@@ -16,8 +16,10 @@ from research.models import decoding, families, language_model, pretrained, size
 from research.models import safetensors_shards as shards
 from research.models.families.base import both_generations
 from research.testing.models import tiny_config, tiny_model
-from research.training import command_parts, sharding_rules
+from research.training import sharding_rules
 from research.training.config import ParallelismConfig
+from research.training.lm import LM
+from research.training.parallelism import make_mesh
 from research.vocabularies.learned import LearnedEmbedding
 from research.vocabularies.protocol import EmbeddingTable, LossConfig
 
@@ -97,7 +99,7 @@ def test_eight_devices_give_the_same_loss(name):
     lm, ids_BxL = family(name), np.resize(expected(name)["ids"].astype(np.int32), (8, 24))
     batch = {"inputs_BxL": ids_BxL, "targets_BxL": np.roll(ids_BxL, -1, axis=1)}
     sums = [
-        command_parts.evaluator(lm.config, parallelism)(lm.params, [batch], 1)
+        LM(lm.config, make_mesh(parallelism), parallelism).evaluate(lm.params, [batch], 1)
         for parallelism in (ParallelismConfig("single"), ParallelismConfig("mesh", data=4, model=2))
     ]
     np.testing.assert_allclose(sums[0].nats, sums[1].nats, rtol=1e-5)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from research.errors import UsageError
 from research.testing.text import tiny_store
-from research.training.data import batches
+from research.training.data import batches, shuffle
+from research.training.parallelism import DataShard
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -26,13 +27,13 @@ def indexed_store(num_tokens):
     stream=st.integers(min_value=0, max_value=10**6),
 )
 def test_permuted_is_a_permutation(count, seed, stream):
-    found = batches.permuted(np.arange(count), count, seed=seed, stream=stream)
+    found = shuffle.permuted(np.arange(count), count, seed=seed, stream=stream)
     assert found.dtype == np.int64 and sorted(found.tolist()) == list(range(count))
 
 
 def test_permuted_gives_an_index_the_same_place_alone_and_in_company():
-    whole = batches.permuted(np.arange(1000), 1000, seed=3, stream=1)
-    alone = [batches.permuted(np.array([i]), 1000, seed=3, stream=1)[0] for i in (0, 17, 999)]
+    whole = shuffle.permuted(np.arange(1000), 1000, seed=3, stream=1)
+    alone = [shuffle.permuted(np.array([i]), 1000, seed=3, stream=1)[0] for i in (0, 17, 999)]
     assert alone == whole[[0, 17, 999]].tolist()
 
 
@@ -43,11 +44,11 @@ def test_permuted_looks_random():
         hits = np.zeros((count, count))
         for i in range(draws):
             keys = {"seed": 0, "stream": 0, varied: i}
-            hits[np.arange(count), batches.permuted(np.arange(count), count, **keys)] += 1
+            hits[np.arange(count), shuffle.permuted(np.arange(count), count, **keys)] += 1
         # 81 degrees of freedom: chi-square has mean 81 and deviation 12.7.
         chi_square = ((hits - draws / count) ** 2 / (draws / count)).sum()
         assert 81 - 6 * 12.7 < chi_square < 81 + 6 * 12.7
-    large = batches.permuted(np.arange(100_000), 100_000, seed=0, stream=0)
+    large = shuffle.permuted(np.arange(100_000), 100_000, seed=0, stream=0)
     assert abs(np.corrcoef(np.arange(100_000), large)[0, 1]) < 0.02
     assert abs(np.corrcoef(large[:-1], large[1:])[0, 1]) < 0.02
 
@@ -100,7 +101,7 @@ def test_processes_hold_slices_of_one_batch(step, processes):
     options = dict(seed=5, step=step, batch_size=12, length=7)
     whole = batches.sequence_batch(store, **options)
     parts = [
-        batches.sequence_batch(store, process_index=i, process_count=processes, **options)
+        batches.sequence_batch(store, shard=DataShard(i, processes), **options)
         for i in range(processes)
     ]
     for key, array in whole.items():
@@ -143,7 +144,7 @@ def test_evaluation_sees_every_token_once_in_order(num_tokens, length, share, pr
     store = indexed_store(num_tokens)
     options = dict(batch_size=share * processes, length=length)
     by_process = [
-        list(batches.evaluation_batches(store, process_index=i, process_count=processes, **options))
+        list(batches.evaluation_batches(store, shard=DataShard(i, processes), **options))
         for i in range(processes)
     ]
     seen = []
@@ -158,7 +159,7 @@ def test_a_step_far_on_is_found_without_the_steps_before():
     store = indexed_store(1000)  # 100 sequences of 10: ten batches of ten an epoch
     epoch, step = 10**11, 10**12 + 3
     batch = batches.sequence_batch(store, seed=0, step=step, batch_size=10, length=10)
-    expected = batches.permuted(np.arange(30, 40), 100, seed=0, stream=epoch)
+    expected = shuffle.permuted(np.arange(30, 40), 100, seed=0, stream=epoch)
     assert batch["targets_BxL"][:, 0].tolist() == (10 * expected).tolist()
 
 
@@ -171,10 +172,11 @@ def test_wrong_requests_are_one_line():
     for batch_size, processes in ((5, 2), (0, 1)):
         with pytest.raises(UsageError, match="does not divide"):
             batches.sequence_batch(
-                store, seed=0, step=0, batch_size=batch_size, length=5, process_count=processes
+                store, seed=0, step=0, batch_size=batch_size, length=5,
+                shard=DataShard(0, processes),
             )
         with pytest.raises(UsageError, match="does not divide"):
-            options = dict(batch_size=batch_size, length=5, process_count=processes)
+            options = dict(batch_size=batch_size, length=5, shard=DataShard(0, processes))
             next(batches.evaluation_batches(store, **options))
 
 
@@ -199,7 +201,7 @@ def test_what_is_said_twice_is_copied_within_its_sequence():
         np.testing.assert_array_equal(found["targets_BxL"][row], plain["targets_BxL"][row])
     assert batches.said_twice(plain, 0.0, 1, 4) is plain
     halves = [
-        batches.said_twice({k: v[part] for k, v in plain.items()}, 0.5, 1, 4, index, 2)
+        batches.said_twice({k: v[part] for k, v in plain.items()}, 0.5, 1, 4, DataShard(index, 2))
         for index, part in enumerate((slice(0, 30), slice(30, 60)))
     ]
     for name, value in found.items():

@@ -6,7 +6,8 @@ from research.codecs.byte_models.unigram import UnigramModel
 from research.codecs.windows.equal_info import EqualInfoCodec
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
-from research.training.data import byte_windows, token_store
+from research.training.data import batches, token_store
+from research.training.parallelism import DataShard
 
 LENGTH = 6
 
@@ -31,7 +32,7 @@ def windows(corpus, stores, tmp_path_factory):
     codec = TinyCodec()
     store = stores(codecs.load("bytes"))
     folder = tmp_path_factory.mktemp("starts")
-    return store, byte_windows.window_starts(store, stores(codec), codec, folder), folder
+    return store, batches.window_starts(store, stores(codec), codec, folder), folder
 
 
 def test_starts_are_where_the_codec_cuts(corpus, windows):
@@ -50,7 +51,7 @@ def test_windows_of_several_ids_count_once(stores, tmp_path):
     model = UnigramModel.train([b"some text or other " * 9], beta=12)
     store = stores(codecs.load("bytes"), "valid")
     codec = EqualInfoCodec(model, 16, 8)
-    starts = byte_windows.window_starts(store, stores(codec, "valid"), codec, tmp_path)
+    starts = batches.window_starts(store, stores(codec, "valid"), codec, tmp_path)
     text = store.document(0).astype(np.uint8).tobytes()
     lengths = codec.windows([text])[0].lengths_N
     np.testing.assert_array_equal(starts[: len(lengths)], np.cumsum(lengths) - lengths)
@@ -59,18 +60,18 @@ def test_windows_of_several_ids_count_once(stores, tmp_path):
 def test_stores_of_other_texts_and_codecs_without_windows_are_refused(stores, tmp_path):
     store = stores(codecs.load("bytes"))
     with pytest.raises(FreevocabError, match="not of the same text"):
-        byte_windows.window_starts(store, stores(TinyCodec(), "valid"), TinyCodec(), tmp_path)
+        batches.window_starts(store, stores(TinyCodec(), "valid"), TinyCodec(), tmp_path)
     model = UnigramModel.train([b"some text"], beta=12)
     codec = EqualInfoCodec(model, 16, 16, closing="point")
     with pytest.raises((UsageError, FreevocabError), match="decode|windows"):
-        byte_windows.window_starts(store, stores(codec), codec, tmp_path)
+        batches.window_starts(store, stores(codec), codec, tmp_path)
     assert list(tmp_path.glob("*.npy")) == []
 
 
 def batch_of(windows, step=0, **options):
     store, starts, _ = windows
     options = {"seed": 5, "batch_size": 8, "length": LENGTH} | options
-    return byte_windows.window_batch(store, starts, step=step, **options)
+    return batches.window_batch(store, starts, step=step, **options)
 
 
 def test_examples_begin_at_windows_and_stop_after_a_document(windows):
@@ -101,7 +102,7 @@ def test_batches_are_a_permutation_of_the_windows_and_pure(windows):
     distinct = {tuple(row) for row in rows}
     everything = {
         tuple(row)
-        for row in byte_windows.window_batch(
+        for row in batches.window_batch(
             store, starts, seed=0, step=0, batch_size=len(starts), length=LENGTH
         )["targets_BxL"]
     }
@@ -115,30 +116,30 @@ def test_evaluation_counts_every_byte_once(corpus, windows):
     store, starts, _ = windows
     counted = [
         batch["targets_BxL"][batch["weights_BxL"] > 0]
-        for batch in byte_windows.evaluation_windows(store, starts, batch_size=16)
+        for batch in batches.evaluation_windows(store, starts, batch_size=16)
     ]
     text = b"".join(corpus.documents("train"))
     assert np.concatenate(counted).astype(np.uint8).tobytes() == text
     parts = [
         list(
-            byte_windows.evaluation_windows(
-                store, starts, batch_size=16, process_index=i, process_count=2
+            batches.evaluation_windows(
+                store, starts, batch_size=16, shard=DataShard(i, 2)
             )
         )
         for i in range(2)
     ]
-    whole = next(byte_windows.evaluation_windows(store, starts, batch_size=16))
+    whole = next(batches.evaluation_windows(store, starts, batch_size=16))
     both = np.concatenate([part[0]["inputs_BxL"] for part in parts])
     np.testing.assert_array_equal(whole["inputs_BxL"], both)
 
 
 def test_processes_share_a_batch(windows):
     whole = batch_of(windows, 2)
-    parts = [batch_of(windows, 2, process_index=i, process_count=2) for i in range(2)]
+    parts = [batch_of(windows, 2, shard=DataShard(i, 2)) for i in range(2)]
     for name, array in whole.items():
         np.testing.assert_array_equal(array, np.concatenate([part[name] for part in parts]))
     with pytest.raises(UsageError, match="does not divide"):
-        batch_of(windows, process_count=3)
+        batch_of(windows, shard=DataShard(0, 3))
     with pytest.raises(UsageError, match="16 does not divide among 3"):
         store, starts = windows[:2]
-        next(byte_windows.evaluation_windows(store, starts, batch_size=16, process_count=3))
+        next(batches.evaluation_windows(store, starts, batch_size=16, shard=DataShard(0, 3)))

@@ -7,6 +7,7 @@ import pytest
 from research.errors import FreevocabError, UsageError
 from research.training import checkpoints, loop, metrics
 from research.training.checkpoints import Checkpoints
+from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 
 SINGLE = ParallelismConfig()
@@ -15,12 +16,12 @@ MESH_4X2 = ParallelismConfig("mesh", data=4, model=2)
 PMAP = ParallelismConfig("pmap")
 
 
-def train(model, workdir, parallel, steps=6, prepared=None, **options):
+def train(model, workdir, parallel, steps=6, compiled=None, **options):
     config = TrainConfig(
         steps=steps, parallelism=parallel, log_every=1, save_every=2, keep=10, **options
     )
     return loop.train(
-        model.loss, model.init, model.batch, config, workdir, prepared=prepared, log=str
+        model.loss, model.init, model.batch, config, workdir, compiled=compiled, log=str
     )
 
 
@@ -57,18 +58,18 @@ def test_resuming_equals_not_stopping_to_the_bit(transformer, compare, tmp_path)
     although the steps after it reused the memory it was saved from."""
     config = OptimizerConfig(learning_rate=1e-3, schedule="constant", weight_decay=0.1)
     full = TrainConfig(steps=6, parallelism=MESH_4X2, optimizer=config)
-    prepared = loop.prepare(transformer.loss, transformer.init, transformer.batch(0), full)
+    compiled = compile_step(transformer.loss, transformer.init, transformer.batch(0), full)
     straight = train(
-        transformer, tmp_path / "a", MESH_4X2, prepared=prepared, optimizer=config
+        transformer, tmp_path / "a", MESH_4X2, compiled=compiled, optimizer=config
     )
     for step in (2, 4):
         workdir = cut_back(tmp_path / "a", tmp_path / str(step), step)
-        resumed = train(transformer, workdir, MESH_4X2, prepared=prepared, optimizer=config)
+        resumed = train(transformer, workdir, MESH_4X2, compiled=compiled, optimizer=config)
         assert compare.bit_equal(straight.params, resumed.params), step
         with Checkpoints(workdir / "checkpoints") as saved:
-            again = saved.restore(6, prepared.abstract)
+            again = saved.restore(6, compiled.abstract)
         with Checkpoints(tmp_path / "a" / "checkpoints") as saved:
-            assert compare.bit_equal(saved.restore(6, prepared.abstract), again), step
+            assert compare.bit_equal(saved.restore(6, compiled.abstract), again), step
 
 
 def test_a_finished_run_is_only_opened(bigram, compare, tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import signal
 import sys
 
@@ -6,13 +7,17 @@ import jax
 import numpy as np
 import pytest
 
-from research import codecs, corpora
+from research import codecs, corpora, interrupts
+from research.cli import evaluate, generate, train, train_m1
+from research.cli.evaluate import Evaluate
+from research.cli.generate import Generate
+from research.cli.train import TrainM2
+from research.cli.train_m1 import TrainM1
 from research.errors import UsageError
 from research.models import language_model, saved, sizes
 from research.testing import models
 from research.testing.codecs import TinyCodec
-from research.training import commands, loop, metrics
-from research.training.command_configs import Evaluate, Generate, TrainM1, TrainM2
+from research.training import metrics
 from research.training.config import OptimizerConfig, ParallelismConfig
 
 CORPUS = "synthetic:40000"
@@ -43,7 +48,7 @@ def trained(tmp_path_factory):
             out=str(folder / "model"),
             parallelism=ParallelismConfig("mesh", data=4, model=2),
         )
-        sums = commands.train_m2(options, lines.append)
+        sums = train.train_m2(options, lines.append)
         yield options, sums, lines
 
 
@@ -95,7 +100,7 @@ def test_evaluate_equals_a_plain_sum(trained, tmp_path):
     np.testing.assert_allclose(sums.nats, nats, rtol=1e-5)
 
     lines = []
-    again = commands.evaluate(
+    again = evaluate.run(
         Evaluate(options.out, CORPUS, max_bytes=VALID_BYTES, stores=str(tmp_path)), lines.append
     )
     np.testing.assert_allclose(again.nats, nats, rtol=1e-5)
@@ -109,7 +114,7 @@ def test_evaluate_equals_a_plain_sum(trained, tmp_path):
 def test_training_on_takes_the_same_command(trained):
     options, sums, _ = trained
     lines = []
-    more = commands.train_m2(dataclasses.replace(options, steps=4), lines.append)
+    more = train.train_m2(dataclasses.replace(options, steps=4), lines.append)
     assert any("going on from step 4" in line for line in lines)
     np.testing.assert_allclose(more.nats, sums.nats, rtol=1e-6)
 
@@ -120,21 +125,21 @@ def test_weights_of_another_codec_are_refused(trained, tmp_path):
         options, init_from=options.out, codec="bytes", out=str(tmp_path / "m")
     )
     with pytest.raises(UsageError, match="ids mean something else"):
-        commands.train_m2(wrong, str)
+        train.train_m2(wrong, str)
 
 
 def test_a_folder_of_other_things_is_not_replaced(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     options = TrainM2(**TINY, codec="bytes", out=str(tmp_path))
     with pytest.raises(UsageError, match="holds thesis.tex, and no .freevocab.json says"):
-        commands.train_m2(options, str)
+        train.train_m2(options, str)
     with pytest.raises(UsageError, match="is a file"):
-        commands.train_m1(TrainM1(**TINY, out=str(tmp_path / "thesis.tex")), str)
+        train_m1.train_m1(TrainM1(**TINY, out=str(tmp_path / "thesis.tex")), str)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 def generated(options, capfdbinary):
-    commands.generate(options)
+    generate.run(options)
     sys.stdout.flush()
     return capfdbinary.readouterr().out
 
@@ -167,7 +172,7 @@ def test_train_m1_both_ways(tmp_path, monkeypatch):
             **TINY, out=str(out), regime=regime, codec=str(tmp_path / "codec"), window_bytes=8
         )
         lines = []
-        sums = commands.train_m1(options, lines.append)
+        sums = train_m1.train_m1(options, lines.append)
         assert sums.bytes == sum(map(len, valid_documents()))
         assert sums.tokens == sums.bytes + len(list(valid_documents()))
         assert 0 < sums.bits_per_byte < 8.1
@@ -185,23 +190,27 @@ def test_train_m1_both_ways(tmp_path, monkeypatch):
 
 def test_a_beta_out_of_range_is_refused_before_the_training(tmp_path):
     with pytest.raises(UsageError, match="beta must lie"):
-        commands.train_m1(TrainM1(out=str(tmp_path / "m1"), beta=17), log=[].append)
+        train_m1.train_m1(TrainM1(out=str(tmp_path / "m1"), beta=17), log=[].append)
     assert not list(tmp_path.iterdir())
 
 
 def test_regime_window_needs_a_codec(tmp_path):
     with pytest.raises(UsageError, match="needs --codec"):
-        commands.train_m1(TrainM1(**TINY, out=str(tmp_path / "m"), regime="window"), str)
+        train_m1.train_m1(TrainM1(**TINY, out=str(tmp_path / "m"), regime="window"), str)
 
 
-def test_control_c_comes_out_as_one_line(trained, tmp_path, monkeypatch):
-    options, _, _ = trained
+def test_control_c_saves_the_state_and_leaves_no_model(trained, tmp_path):
+    options, sums, _ = trained
+    options = dataclasses.replace(options, out=str(tmp_path / "m"))
 
-    def interrupted(*arguments, **options):
-        message = "stopped at step 3 and saved; the same command goes on from there"
-        raise loop.Interrupted(signal.SIGINT, message)
+    def press(line):
+        if line.startswith("step 2/4"):
+            os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(commands.loop, "train", interrupted)
-    with pytest.raises(loop.Interrupted, match="the same command goes on"):
-        commands.train_m2(dataclasses.replace(options, out=str(tmp_path / "m")), str)
+    with pytest.raises(interrupts.Interrupted, match="the same command goes on from there"):
+        train.train_m2(options, press)
     assert not (tmp_path / "m").exists()
+    lines = []
+    resumed = train.train_m2(options, lines.append)
+    assert any("going on from step 2" in line for line in lines)
+    np.testing.assert_allclose(resumed.nats, sums.nats, rtol=1e-6)

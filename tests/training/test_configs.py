@@ -4,8 +4,11 @@ import math
 
 import pytest
 
+from research.cli.evaluate import Evaluate
+from research.cli.generate import Generate
+from research.cli.train import TrainM2
+from research.cli.train_m1 import TrainM1
 from research.errors import UsageError
-from research.training.command_configs import Evaluate, Generate, TrainM1, TrainM2
 from research.training.config import OptimizerConfig, TrainConfig
 
 WRONG = [

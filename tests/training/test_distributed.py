@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from research.errors import UsageError
-from research.training import distributed, loop
+from research.training import loop, runtime
+from research.training.compile import compile_step
 from research.training.config import (
     DistributedConfig,
     OptimizerConfig,
@@ -30,20 +31,20 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from research.training import distributed, loop, parallelism
+from research.training import loop, parallelism, runtime
 from research.training.config import DistributedConfig, OptimizerConfig, ParallelismConfig
 from research.training.config import TrainConfig
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 address, process, data, folder, steps, conftest = sys.argv[1:]
-distributed.initialize(DistributedConfig(address, 2, int(process)))
+runtime.initialize(DistributedConfig(address, 2, int(process)))
 assert jax.process_count() == 2 and jax.local_device_count() == 4
 namespace = {"__name__": "models"}
 exec(compile(Path(conftest).read_text(), conftest, "exec"), namespace)
 model = namespace["transformer_model"]()
 parallel = ParallelismConfig("mesh", data=int(data), model=8 // int(data))
 mesh = parallelism.make_mesh(parallel)
-index, count = parallelism.batch_share(mesh)
+index, count = parallelism.data_shard(mesh)
 assert (index, count) == (int(process), 2)
 
 def share(step):
@@ -57,13 +58,13 @@ config = TrainConfig(
     optimizer=OptimizerConfig(learning_rate=1e-3),
     parallelism=parallel,
 )
-prepared = loop.prepare(model.loss, model.init, share(0), config)
+compiled = compile_step(model.loss, model.init, share(0), config)
 # On a busy machine one process may be far ahead here, and gloo does not wait for long.
 order = Path(folder, "order")
-with distributed.process_zero_first("compiled"):
+with runtime.process_zero_first("compiled"):
     assert order.exists() == (index == 1)
     order.touch()
-result = loop.train(model.loss, model.init, share, config, folder, prepared=prepared)
+result = loop.train(model.loss, model.init, share, config, folder, compiled=compiled)
 params = multihost_utils.process_allgather(result.params, tiled=True)
 if int(process) == 0:
     rows = [[row["loss"], row["grad_norm"]] for row in result.history]
@@ -82,11 +83,11 @@ if int(process) == 0:
 )
 def test_incomplete_flags_get_one_line(config, message):
     with pytest.raises(UsageError, match=message):
-        distributed.initialize(config)
+        runtime.initialize(config)
 
 
 def test_no_flags_mean_one_process():
-    distributed.initialize(DistributedConfig())
+    runtime.initialize(DistributedConfig())
 
 
 def free_port() -> int:
@@ -132,11 +133,11 @@ def test_two_processes_train_as_one(tmp_path, transformer):
         parallelism=ParallelismConfig(),
     )
     model = transformer
-    prepared = loop.prepare(model.loss, model.init, model.batch(0), config)
+    compiled = compile_step(model.loss, model.init, model.batch(0), config)
 
     def train(workdir):
         return loop.train(
-            model.loss, model.init, model.batch, config, workdir, prepared=prepared, log=str
+            model.loss, model.init, model.batch, config, workdir, compiled=compiled, log=str
         )
 
     alone = train(None)

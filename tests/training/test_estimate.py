@@ -5,12 +5,13 @@ import pytest
 
 from research.models import language_model, sizes
 from research.testing import models
-from research.training import estimate, loop, parallelism
+from research.training import parallelism
+from research.training.compile import compile_step, matmul_flops
 from research.training.config import ParallelismConfig, TrainConfig
 
 
 def flops(function, *arguments):
-    return estimate.matmul_flops(jax.make_jaxpr(function)(*arguments))
+    return matmul_flops(jax.make_jaxpr(function)(*arguments))
 
 
 A = np.ones((3, 4), np.float32)
@@ -76,8 +77,8 @@ def test_memory_and_flops_of_a_prepared_step(bigram):
     for kind in ("single", "mesh", "pmap"):
         model = 2 if kind == "mesh" else 1
         config = TrainConfig(steps=1, parallelism=ParallelismConfig(kind, model=model))
-        prepared = loop.prepare(bigram.loss, bigram.init, bigram.batch(0), config)
-        results[kind] = prepared.estimate
+        compiled = compile_step(bigram.loss, bigram.init, bigram.batch(0), config)
+        results[kind] = compiled.estimate
     table = 64 * 8 * 4
     assert {kind: e.params_bytes for kind, e in results.items()} == {
         "single": 2 * table,

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from research import codecs, corpora
+from research.cli import evaluate as evaluate_command
+from research.cli.evaluate import Evaluate
 from research.codecs.bpe_codec import BPECodec
 from research.corpora import Corpus
 from research.corpora.text import whole as text_of
 from research.errors import UsageError
 from research.models import language_model, pretrained, saved
 from research.testing.models import tiny_model
-from research.training import commands
-from research.training.command_configs import Evaluate
-from research.training.data import hf_eval_batches
+from research.training import model_folders
 from research.transfer.convert.target_tokenizer import open_target
 from research.vocabularies.learned import LearnedEmbedding
 
@@ -47,7 +47,7 @@ def setting(tmp_path_factory):
 def evaluate(folder, name, **options):
     lines = []
     options = {"text": str(folder / "text.txt"), "stores": str(folder / "stores")} | options
-    sums = commands.evaluate(
+    sums = evaluate_command.run(
         Evaluate(str(folder / name), batch_size=BATCH, **options), lines.append
     )
     return sums, "\n".join(lines)
@@ -127,7 +127,7 @@ def test_a_plain_sum_with_whatever_specials_there_are(setting, roles):
     tokenizer = pretrained.load(folder / name).tokenizer
     assert set(roles) == set(tokenizer.roles) & set(names)
     sums, said = evaluate(folder, name)
-    marks = hf_eval_batches.marks(tokenizer, {})
+    marks = model_folders.special_ids(tokenizer, {})
     texts = list(Corpus(text_of(Path(folder / "text.txt"))).documents("valid"))
     assert sums.bytes == sum(map(len, texts)) and len(texts) == 3
     assert ("no BOS or EOS" in said) == (not roles)
@@ -160,7 +160,7 @@ def test_windows_do_not_see_each_other(setting):
     ids_BxL = np.random.default_rng(0).integers(0, 280, (1, LENGTH)).astype(np.int32)
     empty_BxL = np.zeros((1, LENGTH), bool)
     empty_BxL[0, [0, 9]] = True
-    more = hf_eval_batches._without_marks(empty_BxL)
+    more = model_folders._without_specials(empty_BxL)
     logits = jax.jit(language_model.logits, static_argnums=1)
     base = logits(lm.params, config, ids_BxL, more["segments_BxL"], more["positions_BxL"])
     moved = ids_BxL.copy()

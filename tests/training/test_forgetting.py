@@ -12,6 +12,7 @@ import pytest
 
 from research.errors import FreevocabError, UsageError
 from research.training import loop
+from research.training.compile import compile_step
 from research.training.config import (
     ForgettingConfig,
     OptimizerConfig,
@@ -19,8 +20,9 @@ from research.training.config import (
     TrainConfig,
 )
 from research.training.optim import forgetting, optimizers
-from research.training.optim.per_row_adam import AdamByRowState
+from research.training.optim.forgetting import PerRowAdamState
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
+from research.training.step import TrainState
 
 ROWS, KEEP = 64, (62, 63)
 # A parameter beside the tables, so that there is something to leave alone.
@@ -50,14 +52,14 @@ def model(bigram):
 
 
 @pytest.fixture(scope="module")
-def prepared(model):
+def compiled(model):
     """One compiled step for a kind of parallelism, whatever the schedule."""
     made = {}
 
     def get(kind):
         if kind not in made:
             config = train_config(kind=kind)
-            made[kind] = loop.prepare(model.loss, model.init, model.batch(0), config, rules=RULES)
+            made[kind] = compile_step(model.loss, model.init, model.batch(0), config, rules=RULES)
         return made[kind]
 
     return get
@@ -69,7 +71,7 @@ def train_config(forgets=OFTEN, *, kind="single", steps=7, **options):
 
 
 @pytest.fixture
-def train(model, prepared):
+def train(model, compiled):
     def run(config, workdir=None, batch=None):
         kind = {value: name for name, value in KINDS.items()}[config.parallelism]
         return loop.train(
@@ -79,7 +81,7 @@ def train(model, prepared):
             config,
             workdir,
             rules=RULES,
-            prepared=prepared(kind),
+            compiled=compiled(kind),
             log=str,
         )
 
@@ -87,18 +89,18 @@ def train(model, prepared):
 
 
 @pytest.fixture(scope="module")
-def trained(model, prepared):
+def trained(model, compiled):
     """A state after three updates."""
-    state = prepared("single").init(0)
+    state = compiled("single").init(0)
     for number in range(3):
-        state, _ = prepared("single").step(state, model.batch(number))
+        state, _ = compiled("single").step(state, model.batch(number))
     return jax.device_get(state)
 
 
 def adam(state):
     """Every AdamW state in a train state."""
-    nodes = jax.tree.leaves(state.opt_state, is_leaf=lambda node: isinstance(node, AdamByRowState))
-    return [node for node in nodes if isinstance(node, AdamByRowState)]
+    nodes = jax.tree.leaves(state.opt_state, is_leaf=lambda node: isinstance(node, PerRowAdamState))
+    return [node for node in nodes if isinstance(node, PerRowAdamState)]
 
 
 def reset_rows(before, after):
@@ -129,9 +131,9 @@ def test_only_the_chosen_rows_change(model, trained, compare, share):
     undone = after._replace(
         params={**after.params, "vocabulary": trained.params["vocabulary"]},
         opt_state=jax.tree.map(
-            lambda node: old if isinstance(node, AdamByRowState) else node,
+            lambda node: old if isinstance(node, PerRowAdamState) else node,
             after.opt_state,
-            is_leaf=lambda node: isinstance(node, AdamByRowState),
+            is_leaf=lambda node: isinstance(node, PerRowAdamState),
         ),
     )
     assert compare.bit_equal(undone, trained)
@@ -256,8 +258,8 @@ def test_another_schedule_is_another_run(train, tmp_path):
 def test_what_cannot_forget_says_so(model):
     config = train_config(optimizer=OptimizerConfig(name="adafactor"))
     with pytest.raises(UsageError, match="forgetting needs the optimizer adamw, not adafactor"):
-        loop.prepare(model.loss, model.init, model.batch(0), config, rules=RULES)
+        compile_step(model.loss, model.init, model.batch(0), config, rules=RULES)
     params = {"trunk": {"kernel": jnp.eye(8)}}
-    state = loop.steps.TrainState(jnp.zeros((), jnp.int32), params, ())
+    state = TrainState(jnp.zeros((), jnp.int32), params, ())
     with pytest.raises(UsageError, match="needs a learned vocabulary"):
         forgetting.forget(state, lambda key: params, 0, 1.0)

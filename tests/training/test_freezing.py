@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from research.training import loop, sharding_rules
+from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule, frozen
 
@@ -38,7 +39,7 @@ def test_what_is_frozen_stays_to_the_bit_and_has_no_state(kind, name, bigram):
     after = train(bigram, RULES, kind, name=name).params["vocabulary"]
     np.testing.assert_array_equal(after["input_VxD"], before["input_VxD"])
     assert np.abs(after["output_VxD"] - before["output_VxD"]).max() > 0
-    prepared = loop.prepare(
+    compiled = compile_step(
         bigram.loss,
         bigram.init,
         bigram.batch(0),
@@ -47,7 +48,7 @@ def test_what_is_frozen_stays_to_the_bit_and_has_no_state(kind, name, bigram):
     )
     names = [
         sharding_rules.name_of(path)
-        for path, _ in jax.tree_util.tree_flatten_with_path(prepared.abstract.opt_state)[0]
+        for path, _ in jax.tree_util.tree_flatten_with_path(compiled.abstract.opt_state)[0]
     ]
     assert any("output_VxD" in state for state in names)
     assert not any("input_VxD" in state for state in names)

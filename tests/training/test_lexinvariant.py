@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 
 from research import vocabularies
+from research.cli import evaluate, generate, train
+from research.cli.evaluate import Evaluate
+from research.cli.generate import Generate
+from research.cli.train import TrainLexinvariant
 from research.errors import UsageError
 from research.models import language_model, saved, sizes
 from research.testing import models
-from research.training import commands, parallelism
-from research.training.command_configs import Evaluate, Generate, TrainLexinvariant
+from research.training import parallelism
+from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 from research.training.data import batches
-from research.training.loop import prepare
+from research.training.parallelism import DataShard
 
 KINDS = {
     "single": ParallelismConfig(),
@@ -40,16 +44,16 @@ def five_steps(vocabulary, parallel, make_batch):
     # magnify its rounding to steps of the whole learning rate.
     epsilon = 1e-5 if vocabulary.kind == "orthogonal" else 1e-8
     optimizer = OptimizerConfig(learning_rate=1e-2, epsilon=epsilon)
-    prepared = prepare(
+    compiled = compile_step(
         lambda params, batch: language_model.loss(params, config, batch, z_loss=1e-4),
         functools.partial(language_model.init, config=config),
         batch_fn(0),
         TrainConfig(steps=5, optimizer=optimizer, parallelism=parallel),
     )
-    state, losses = prepared.init(0), []
+    state, losses = compiled.init(0), []
     for number in range(5):
-        placed = parallelism.put_batch(parallel, prepared.mesh, batch_fn(number))
-        state, metrics = prepared.step(state, placed)
+        placed = parallelism.put_batch(parallel, compiled.mesh, batch_fn(number))
+        state, metrics = compiled.step(state, placed)
         losses.append(float(metrics["nats"]) / float(metrics["tokens"]))
     return losses, jax.device_get(state.params)
 
@@ -80,24 +84,24 @@ def test_a_bound_trains_as_the_exact_loss_does(bigram):
     config = models.tiny_config(vocab_size=60, num_layers=1, vocabulary=lazy)
     loss = functools.partial(language_model.loss, config=config)
     exact = functools.partial(language_model.exact_loss, config=config)
-    prepared = prepare(
+    compiled = compile_step(
         lambda params, batch: loss(params, batch=batch),
         functools.partial(language_model.init, config=config),
         batches.with_keys(bigram.batch(0), 0, 0),
         TrainConfig(steps=30, optimizer=OptimizerConfig(learning_rate=1e-2)),
     )
-    state = prepared.init(0)
+    state = compiled.init(0)
     held_out = batches.with_keys(bigram.batch(999), 1, 0)
     before = float(exact(jax.device_get(state.params), batch=held_out)[0])
     for number in range(30):
-        state, _ = prepared.step(state, batches.with_keys(bigram.batch(number), 0, number))
+        state, _ = compiled.step(state, batches.with_keys(bigram.batch(number), 0, number))
     assert float(exact(jax.device_get(state.params), batch=held_out)[0]) < before
 
 
 def test_each_process_draws_the_rows_of_its_sequences(bigram):
     whole = batches.with_keys(bigram.batch(0), 5, 2)["keys_Bx2"]
     half = {name: value[:8] for name, value in bigram.batch(0).items()}
-    parts = [batches.with_keys(half, 5, 2, index, 2)["keys_Bx2"] for index in range(2)]
+    parts = [batches.with_keys(half, 5, 2, DataShard(index, 2))["keys_Bx2"] for index in range(2)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
@@ -116,11 +120,11 @@ def test_the_command_trains_saves_and_evaluates(vocabulary, tmp_path, monkeypatc
         optimizer=OptimizerConfig(learning_rate=1e-2),
     )
     lines = []
-    sums = commands.train_m2(options, lines.append)
+    sums = train.train_m2(options, lines.append)
     params, config, codec, meta = saved.load(options.out)
     assert (codec.name, meta["length"]) == ("characters", 16)
     assert config.vocabulary.kind == ("learned" if vocabulary == "partial" else vocabulary)
-    again = commands.evaluate(
+    again = evaluate.run(
         Evaluate(
             options.out,
             corpus=options.corpus,
@@ -133,4 +137,4 @@ def test_the_command_trains_saves_and_evaluates(vocabulary, tmp_path, monkeypatc
     np.testing.assert_allclose(again.nats, sums.nats, rtol=1e-5)
     if vocabulary != "partial":
         with pytest.raises(UsageError, match="needs a learned vocabulary"):
-            commands.generate(Generate(options.out, max_tokens=2))
+            generate.run(Generate(options.out, max_tokens=2))

@@ -10,22 +10,23 @@ from research import interrupts
 from research.errors import FreevocabError
 from research.training import loop, metrics
 from research.training.checkpoints import Checkpoints
+from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, TrainConfig
 
 FAST = OptimizerConfig(learning_rate=0.1, schedule="constant")
 
 
 @pytest.fixture(scope="module")
-def prepared(bigram):
+def compiled(bigram):
     """One compiled step for all runs here that do not need another."""
-    return loop.prepare(
+    return compile_step(
         bigram.loss, bigram.init, bigram.batch(0), TrainConfig(steps=1, optimizer=FAST)
     )
 
 
 @pytest.fixture
-def train(bigram, prepared):
-    def run(workdir, steps=6, batch=None, init=None, prepared=prepared, log=str, **options):
+def train(bigram, compiled):
+    def run(workdir, steps=6, batch=None, init=None, compiled=compiled, log=str, **options):
         names = {"eval_fn", "initial_params", "description"}
         arguments = {name: options.pop(name) for name in names & options.keys()}
         config = TrainConfig(steps=steps, optimizer=options.pop("optimizer", FAST), **options)
@@ -35,7 +36,7 @@ def train(bigram, prepared):
             batch or bigram.batch,
             config,
             workdir,
-            prepared=prepared,
+            compiled=compiled,
             log=log,
             **arguments,
         )
@@ -253,7 +254,7 @@ def test_a_workdir_of_another_run_is_refused(train, bigram, tmp_path):
         train(tmp_path, description={"model": {"width": 9}})
     slower = OptimizerConfig(learning_rate=0.05, schedule="constant")
     with pytest.raises(FreevocabError, match="optimizer.learning_rate is 0.05, was 0.1"):
-        train(tmp_path, optimizer=slower, prepared=None, description={"model": {"width": 8}})
+        train(tmp_path, optimizer=slower, compiled=None, description={"model": {"width": 8}})
     with pytest.raises(FreevocabError, match="at step 6, beyond the 2 asked for"):
         train(tmp_path, steps=2, description={"model": {"width": 8}})
 

@@ -9,6 +9,7 @@ import pytest
 
 from research.errors import UsageError
 from research.training import loop, parallelism
+from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 
 KINDS = {
@@ -59,7 +60,7 @@ def test_each_process_builds_the_rows_of_its_devices(monkeypatch):
         shares[name] = []
         for process in range(1 + max(map(max, grid))):
             monkeypatch.setattr(jax, "process_index", lambda process=process: process)
-            shares[name].append(parallelism.batch_share(fake_mesh(grid)))
+            shares[name].append(parallelism.data_shard(fake_mesh(grid)))
     assert shares["two hosts, data"] == [(0, 2), (1, 2)]
     assert shares["four hosts, data"] == [(0, 4), (1, 4), (2, 4), (3, 4)]
     assert shares["model across hosts"] == [(0, 2), (0, 2), (1, 2), (1, 2)]
@@ -85,7 +86,7 @@ def test_a_batch_that_does_not_divide_gets_one_line():
 
 
 @pytest.fixture(scope="module")
-def prepared(transformer):
+def compiled(transformer):
     """A compiled step of a real model for each kind."""
 
     @functools.cache
@@ -96,13 +97,13 @@ def prepared(transformer):
             optimizer=OptimizerConfig(learning_rate=1e-3, schedule="constant", weight_decay=0.1),
             parallelism=KINDS[name],
         )
-        return loop.prepare(transformer.loss, transformer.init, transformer.batch(0), config)
+        return compile_step(transformer.loss, transformer.init, transformer.batch(0), config)
 
     return make
 
 
 @pytest.mark.slow
-def test_every_kind_trains_the_same(transformer, prepared, compare):
+def test_every_kind_trains_the_same(transformer, compiled, compare):
     """Five AdamW steps in float32; each device has another number of counted tokens."""
     results = {}
     for name in KINDS:
@@ -110,9 +111,9 @@ def test_every_kind_trains_the_same(transformer, prepared, compare):
             transformer.loss,
             transformer.init,
             transformer.batch,
-            prepared(name).config,
+            compiled(name).config,
             None,
-            prepared=prepared(name),
+            compiled=compiled(name),
             log=str,
         )
     base = results.pop("single")
@@ -125,9 +126,9 @@ def test_every_kind_trains_the_same(transformer, prepared, compare):
 
 
 @pytest.mark.slow
-def test_devices_hold_their_share(prepared):
+def test_devices_hold_their_share(compiled):
     """Bytes of real arrays: tables 1 / model, kernels and all optimizer state 1 / devices."""
-    state = prepared("4x2").init(0)
+    state = compiled("4x2").init(0)
     for leaf in jax.tree.leaves(state.params["vocabulary"]):
         assert leaf.addressable_shards[0].data.nbytes * 2 == leaf.nbytes
     adam = optax.tree.get(state.opt_state, "mu")
@@ -148,17 +149,17 @@ def gathered_shapes(compiled):
 
 
 @pytest.mark.slow
-def test_compiled_code_never_gathers_a_table(prepared):
+def test_compiled_code_never_gathers_a_table(compiled):
     """[V, D] = [64, 16] split on V over 'model': looked up, read out and updated in parts.
 
     Neither is the batch gathered where a kernel's split over 'data' could suggest it: the fsdp
     gathers are of one layer's kernels.
     """
-    gathered = gathered_shapes(prepared("4x2").step)
+    gathered = gathered_shapes(compiled("4x2").step)
     assert gathered  # fsdp gathers kernels; none found would mean that the pattern is wrong
     for shape in gathered:
         assert 64 not in shape, gathered
     # Without a second model shard every device has the table; only its update, computed in
     # parts as the optimizer's state is, comes together: once for each of the two tables.
-    gathered = gathered_shapes(prepared("8x1").step)
+    gathered = gathered_shapes(compiled("8x1").step)
     assert sum(sorted(shape) == [16, 64] for shape in gathered) <= 2

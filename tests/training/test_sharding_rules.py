@@ -8,7 +8,8 @@ from jax.sharding import PartitionSpec as P
 from research.errors import FreevocabError, UsageError
 from research.models import language_model
 from research.testing import models
-from research.training import estimate, parallelism, sharding_rules, step
+from research.training import parallelism, sharding_rules, step
+from research.training.compile import device_bytes
 from research.training.config import OptimizerConfig, ParallelismConfig
 from research.training.optim import optimizers
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
@@ -115,7 +116,7 @@ def test_optimizer_state_is_one_device_s_share_under_fsdp(optimizer):
     assert seen >= 2
     if not factored:
         whole = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.opt_state))
-        mine = estimate.device_bytes(state.opt_state, shardings.opt_state)
+        mine = device_bytes(state.opt_state, shardings.opt_state)
         assert mine <= whole / 8 * 1.25  # norms and biases are whole on every device
 
 
@@ -125,7 +126,7 @@ def test_tables_take_one_over_model_of_their_bytes():
         table = {"vocabulary": shapes_of()["vocabulary"]}
         shardings = sharding_rules.param_shardings(table, mesh, LANGUAGE_MODEL_RULES, fsdp=True)
         whole = 2 * 64 * 16 * 4
-        assert estimate.device_bytes(table, shardings) * model == whole
+        assert device_bytes(table, shardings) * model == whole
 
 
 def test_axes_that_do_not_divide():

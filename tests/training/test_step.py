@@ -5,6 +5,7 @@ import pytest
 
 from research.errors import FreevocabError
 from research.training import evaluation, loop, parallelism
+from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 
 MESH_4X2 = ParallelismConfig("mesh", data=4, model=2)
@@ -12,13 +13,13 @@ MESH_4X2 = ParallelismConfig("mesh", data=4, model=2)
 
 def prepare(model, parallel, loss=None, **options):
     config = TrainConfig(steps=5, parallelism=parallel, **options)
-    return loop.prepare(loss or model.loss, model.init, model.batch(0), config)
+    return compile_step(loss or model.loss, model.init, model.batch(0), config)
 
 
 def one_step(model, parallel, **options):
-    prepared = prepare(model, parallel, **options)
-    batch = parallelism.put_batch(parallel, prepared.mesh, model.batch(0))
-    return prepared.step(prepared.init(0), batch)
+    compiled = prepare(model, parallel, **options)
+    batch = parallelism.put_batch(parallel, compiled.mesh, model.batch(0))
+    return compiled.step(compiled.init(0), batch)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +44,11 @@ def test_the_loss_is_all_nats_over_all_tokens(parallel, bigram):
 
 
 def test_a_batch_without_tokens_changes_nothing_but_the_count(bigram):
-    prepared = prepare(bigram, ParallelismConfig())
+    compiled = prepare(bigram, ParallelismConfig())
     batch = {**bigram.batch(0), "weights_BxL": np.zeros_like(bigram.batch(0)["weights_BxL"])}
-    before = jax.device_get(prepared.init(0).params)
-    placed = parallelism.put_batch(ParallelismConfig(), prepared.mesh, batch)
-    state, metrics = prepared.step(prepared.init(0), placed)
+    before = jax.device_get(compiled.init(0).params)
+    placed = parallelism.put_batch(ParallelismConfig(), compiled.mesh, batch)
+    state, metrics = compiled.step(compiled.init(0), placed)
     assert float(metrics["nats"]) == 0.0
     jax.tree.map(np.testing.assert_array_equal, before, jax.device_get(state.params))
 
@@ -60,20 +61,20 @@ def test_one_trace_however_many_steps(bigram):
         return bigram.loss(params, batch)
 
     for parallel in (ParallelismConfig(), MESH_4X2, ParallelismConfig("pmap")):
-        prepared = prepare(bigram, parallel, loss=counted)
+        compiled = prepare(bigram, parallel, loss=counted)
         before = len(traces)
         config = TrainConfig(steps=5, parallelism=parallel)
         loop.train(
-            counted, bigram.init, bigram.batch, config, None, prepared=prepared, log=str
+            counted, bigram.init, bigram.batch, config, None, compiled=compiled, log=str
         )
         assert len(traces) == before
     assert len(traces) <= 2 * 3  # the step, and the forward pass that counts FLOPs
 
 
 def test_the_state_is_donated(bigram):
-    prepared = prepare(bigram, MESH_4X2)
-    state = prepared.init(0)
-    prepared.step(state, parallelism.put_batch(MESH_4X2, prepared.mesh, bigram.batch(0)))
+    compiled = prepare(bigram, MESH_4X2)
+    state = compiled.init(0)
+    compiled.step(state, parallelism.put_batch(MESH_4X2, compiled.mesh, bigram.batch(0)))
     leaves = jax.tree.leaves(state.params)
     assert leaves and all(leaf.is_deleted() for leaf in leaves)
 
@@ -100,4 +101,4 @@ def test_a_parameter_without_a_rule_stops_every_kind(bigram):
     for parallel in (ParallelismConfig(), MESH_4X2, ParallelismConfig("pmap")):
         config = TrainConfig(steps=1, parallelism=parallel, optimizer=OptimizerConfig())
         with pytest.raises(FreevocabError, match="novel matches 0 rules"):
-            loop.prepare(bigram.loss, init, bigram.batch(0), config)
+            compile_step(bigram.loss, init, bigram.batch(0), config)

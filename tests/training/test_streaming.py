@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research import codecs
+from research.cli import generate
 from research.codecs.byte_models.unigram import UnigramModel
 from research.codecs.windows.equal_info import EqualInfoCodec
 from research.errors import UsageError
 from research.testing.codecs import TinyCodec
-from research.training.data import streaming
 
 TEXT = "The naïve café, and the rest of it.".encode()
 
@@ -19,8 +19,8 @@ def model():
 
 
 def stream(codec, prompt, ids):
-    prompt_ids, shown = streaming.encode_prompt(codec, prompt)
-    return shown, list(streaming.stream_bytes(codec, prompt_ids, iter(ids)))
+    prompt_ids, shown = generate.encode_prompt(codec, prompt)
+    return shown, list(generate.stream_bytes(codec, prompt_ids, iter(ids)))
 
 
 def test_a_static_vocabulary_streams_id_by_id():
@@ -68,7 +68,7 @@ def test_gzip_gives_what_it_can_and_takes_no_prompt():
     noise = np.random.default_rng(0).integers(0, codec.vocab_size, 50)
     assert isinstance(b"".join(stream(codec, "", noise)[1]), bytes)
     with pytest.raises(UsageError, match="one closed message.*leave out --prompt"):
-        streaming.encode_prompt(codec, "text")
+        generate.encode_prompt(codec, "text")
 
 
 def test_a_codec_that_only_encodes_gets_one_line(model):
@@ -76,15 +76,15 @@ def test_a_codec_that_only_encodes_gets_one_line(model):
     with pytest.raises(UsageError, match="only encodes"):
         stream(codec, b"", [1, 2, 3])
     with pytest.raises(UsageError, match="only encodes"):
-        streaming.encode_prompt(codec, b"and")
+        generate.encode_prompt(codec, b"and")
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(st.binary(max_size=5)))
 def test_text_never_fails_and_keeps_characters_whole(pieces):
     whole = b"".join(pieces)
-    assert "".join(streaming.as_text(pieces)) == whole.decode("utf-8", "replace")
+    assert "".join(generate.as_text(pieces)) == whole.decode("utf-8", "replace")
 
 
 def test_a_character_split_over_pieces_stays_one():
-    assert "".join(streaming.as_text([b"na", b"\xc3", b"\xaf", b"ve\xff"])) == "naïve\ufffd"
+    assert "".join(generate.as_text([b"na", b"\xc3", b"\xaf", b"ve\xff"])) == "naïve\ufffd"

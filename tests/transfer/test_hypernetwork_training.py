@@ -13,8 +13,9 @@ from research.models import language_model
 from research.testing import models
 from research.testing.codecs import TinyCodec
 from research.testing.text import tiny_corpus
-from research.training import loop
+from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+from research.training.parallelism import DataShard
 from research.transfer import methods
 from research.transfer.hypernet import training
 from research.transfer.hypernet.batches import HypernetBatches
@@ -255,11 +256,11 @@ def test_a_sampled_softmax_is_right_in_the_mean():
 
 def test_processes_share_a_batch_and_lose_no_row():
     batch = {"inputs_BxL": np.arange(12).reshape(6, 2), "ids_GxN": np.arange(9).reshape(3, 3)}
-    parts = [training._share(batch, index, 3) for index in range(3)]
-    for name, array in batch.items():
-        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), array)
+    for array in batch.values():
+        parts = [DataShard(index, 3).part(array) for index in range(3)]
+        np.testing.assert_array_equal(np.concatenate(parts), array)
     with pytest.raises(UsageError, match="a batch of 6 does not divide among 4 processes"):
-        training._share(batch, 0, 4)
+        DataShard(0, 4).part(batch["inputs_BxL"])
 
 
 def test_zett_s_form_learns_the_identity_first():
@@ -285,14 +286,14 @@ def test_rows_stay_split_over_model():
     batches = HypernetBatches(source.tokenizer, objective)
     layout = training.find_layout(batches, draws(), net, 8, 0.1)
     params = training.parameters(source, net, objective, 0)
-    prepared = loop.prepare(
+    compiled = compile_step(
         make_loss_fn(source.config, net, layout, objective, data_shards=4),
         training._shapes_of(params),
         batches.make(draws().at(0), 0, layout),
         dataclasses.replace(config(), parallelism=kind),
         rules=training.TRANSFER_RULES,
     )
-    text = prepared.step.as_text()
+    text = compiled.step.as_text()
     found = re.findall(r"= \(?(\w+\[[\d,]*\][^=]*?) all-gather(?:-start)?\(", text)
     shapes = [shape for one in found for shape in re.findall(r"\w+\[([\d,]*)\]", one)]
     assert shapes

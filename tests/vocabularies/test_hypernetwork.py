@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from research.errors import UsageError
 from research.tokenizers import Pieces
-from research.training import estimate
+from research.training.compile import matmul_flops
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, network, packing
 from research.vocabularies.protocol import EmbeddingTable
@@ -267,7 +267,7 @@ def test_flops_are_those_of_the_traced_network(variant, early):
             params, config, table, packed, layout, languages, pool_early=early
         )
     )(params)
-    assert network.flops(config, layout, pool_early=early) == estimate.matmul_flops(traced)
+    assert network.flops(config, layout, pool_early=early) == matmul_flops(traced)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from research.errors import UsageError
-from research.training.data import batches
+from research.training.data.shuffle import shuffled
 
 TRAINING, HELD_OUT = range(2)  # families of automata
 
@@ -111,13 +111,7 @@ def problems(
 def training_indices(*, seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
     """The problems of a training step, int64 [B]: each of `count` once an epoch, in keyed order."""
     places_B = step * batch_size + np.arange(batch_size, dtype=np.int64)
-    indices_B = np.empty_like(places_B)
-    for epoch in np.unique(places_B // count):
-        here_B = places_B // count == epoch
-        indices_B[here_B] = batches.permuted(
-            places_B[here_B] % count, count, seed=seed, stream=int(epoch)
-        )
-    return indices_B
+    return shuffled(places_B, count, seed=seed)
 
 
 def _problem(settings, seed, family, index, length):

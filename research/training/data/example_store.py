@@ -26,21 +26,18 @@ _GROUP = 256  # examples that go to the codec at once
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """How examples are cut.
-
-    Attributes:
-      length: ids that are kept of each.
-      example_bytes: bytes of text in each (10,240 in the paper).
-      stride_bytes: from the start of one to the start of the next. Below example_bytes they
-        overlap, so that text behind an example's first ids is the beginning of others.
-      measured: examples (that do not overlap) on which the ratio of bytes to ids is measured, as
-        a whole; of the others only as much is encoded as gives `length` ids.
-    """
+    """How examples are cut."""
 
     length: int
+    """Ids that are kept of each."""
     example_bytes: int = 10_240
+    """Bytes of text in each (10,240 in the paper)."""
     stride_bytes: int = 10_240
+    """From the start of one to the start of the next. Below example_bytes they overlap, so that
+    text behind an example's first ids is the beginning of others."""
     measured: int = 256
+    """Examples (that do not overlap) on which the ratio of bytes to ids is measured, as a whole; of
+    the others only as much is encoded as gives `length` ids."""
 
 
 def build(
@@ -122,8 +119,8 @@ def _measure(texts: Iterator[bytes], codec: Codec, examples: Examples, writer: W
     whole = codec.encode(first[::apart])
     result = _Measured(len(whole) * examples.example_bytes, sum(map(len, whole)))
     others = [text for number, text in enumerate(first) if number % apart]
-    found = iter(_beginnings(codec, others, examples.length, result.ratio))
-    ids = [whole[n // apart] if n % apart == 0 else next(found) for n in range(len(first))]
+    beginnings = iter(_beginnings(codec, others, examples.length, result.ratio))
+    ids = [whole[n // apart] if n % apart == 0 else next(beginnings) for n in range(len(first))]
     _add(writer, ids, examples, result.ratio)
     return result
 

@@ -44,28 +44,27 @@ Progress = Callable[[int, float], None]  # bytes of text done, bytes per second 
 
 @dataclasses.dataclass(frozen=True)
 class TokenStore:
-    """The ids of a split.
-
-    Attributes:
-      ids: int32 [tokens], memory-mapped; documents, each followed by `eos_id`.
-      offsets: int64 [documents + 1]; document i is ids[offsets[i]:offsets[i + 1]], EOS included.
-      byte_offsets: int64 [documents + 1]; the same in bytes of the original text (EOS has none).
-      vocab_size: ids of the codec, then BOS, then EOS: the codec's vocab_size + 2.
-      meta: what meta.json holds (corpus, codec, split, sizes).
-    """
+    """The ids of a split."""
 
     ids: np.ndarray
+    """int32 [tokens], memory-mapped; documents, each followed by `eos_id`."""
     offsets: np.ndarray
+    """int64 [documents + 1]; document i is ids[offsets[i]:offsets[i + 1]], EOS included."""
     byte_offsets: np.ndarray
+    """int64 [documents + 1]; the same in bytes of the original text (EOS has none)."""
     vocab_size: int
+    """Ids of the codec, then BOS, then EOS: the codec's vocab_size + 2."""
     meta: dict[str, Any]
+    """What meta.json holds (corpus, codec, split, sizes)."""
 
     @property
     def bos_id(self) -> int:
+        """The second-to-last id."""
         return self.vocab_size - 2
 
     @property
     def eos_id(self) -> int:
+        """The last id."""
         return self.vocab_size - 1
 
     @property
@@ -220,7 +219,7 @@ def _mapped(path: Path, dtype: str, expected: dict[str, int]) -> np.ndarray:
     if path.stat().st_size != expected["bytes"]:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {expected['bytes']}")
     array = np.memmap(path, dtype=dtype, mode="r")
-    if expected["bytes"] <= _CHECKED_BYTES and zlib.crc32(array) != expected["crc32"]:
+    if expected["bytes"] <= _CHECKED_BYTES and zlib.crc32(array.data) != expected["crc32"]:
         raise ValueError(f"{path.name} has a wrong checksum")
     return array
 

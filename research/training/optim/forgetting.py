@@ -1,29 +1,90 @@
-"""Forgetting: rows of a learned vocabulary are drawn anew while the rest of the model trains on.
+"""Forgetting: rows of a learned vocabulary are drawn again while the rest of the model trains on.
 
 Active forgetting (Chen et al. 2023, arXiv 2307.01163) resets all rows every k steps; temporary
 forgetting (Anand et al. 2025, arXiv 2406.00053) does so in the first N steps only; probabilistic
 forgetting resets a random share of the ids each time. What is reset, and when, is a
 `research.training.config.ForgettingConfig`.
 
-A reset comes before an update, so after a run, and at every checkpoint and evaluation, the rows
-have been trained. It is a function of (seed, step): an interrupted run goes on with the same draws.
+AdamW counts steps by row for it (`scale_by_per_row_adam`); as long as no row is reset it is
+optax.adamw. A reset comes before an update, so after a run, and at every checkpoint and evaluation,
+the rows have been trained. It is a function of (seed, step): an interrupted run goes on with the
+same draws.
 """
 
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from flax import traverse_util
 
 from research.errors import UsageError
 from research.training.config import ForgettingConfig
-from research.training.optim import per_row_adam
-from research.training.optim.per_row_adam import AdamByRowState, is_table
 from research.training.sharding_rules import name_of
 from research.training.step import TrainState
 
 _STREAM = 0x666F7267  # keeps these draws apart from the initial weights'
+_TABLE = re.compile(r"vocabulary/(input|output)_VxD")
+
+
+class PerRowAdamState(NamedTuple):
+    """What AdamW knows."""
+
+    count: jax.Array
+    """int32, steps in all."""
+    mu: Any
+    """Decayed means of gradients, like the parameters."""
+    nu: Any
+    """Decayed means of their squares."""
+    rows: Any
+    """For each table, under its name, {'row': int32 [V]}, steps since the row was drawn; named as
+    Adafactor's factor over the same axis, so that the same sharding rule fits."""
+
+
+def is_table(name: str) -> bool:
+    """Whether a parameter of this name, such as 'vocabulary/input_VxD', has a row for each id."""
+    return _TABLE.fullmatch(name) is not None
+
+
+def scale_by_per_row_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """As optax.scale_by_adam, with a step count for each row of a table.
+
+    A row that is drawn again has seen no gradient: its moments go back to zero, and their bias must
+    be corrected by the steps since then, not by those of the run.
+    """
+
+    def init(params):
+        flat, _ = jax.tree_util.tree_flatten_with_path(params)
+        rows = {
+            f"{name_of(path)}/row": jnp.zeros(leaf.shape[:1], jnp.int32)
+            for path, leaf in flat
+            if is_table(name_of(path))
+        }
+        zeros = optax.tree.zeros_like(params)
+        return PerRowAdamState(
+            jnp.zeros((), jnp.int32), zeros, zeros, traverse_util.unflatten_dict(rows, sep="/")
+        )
+
+    def update(updates, state, params=None):
+        del params
+        mu = optax.tree.update_moment(updates, state.mu, b1, 1)
+        nu = optax.tree.update_moment(updates, state.nu, b2, 2)
+        count: Any = optax.safe_increment(state.count)
+        rows = jax.tree.map(optax.safe_increment, state.rows)
+        counts: Any = traverse_util.flatten_dict(rows, sep="/")
+
+        def one(path, mean, square):
+            row = counts.get(f"{name_of(path)}/row")
+            steps = count if row is None else row[:, None]
+            return mean / (1 - b1**steps) / (jnp.sqrt(square / (1 - b2**steps)) + eps)
+
+        updates = jax.tree_util.tree_map_with_path(one, mu, nu)
+        return updates, PerRowAdamState(count, mu, nu, rows)
+
+    return optax.GradientTransformation(init, update)
 
 
 def forget(
@@ -55,12 +116,11 @@ def forget(
         chosen_V &= ~jnp.isin(jnp.arange(rows), jnp.asarray(keep))
 
     def reset(node):
-        return per_row_adam.forget(node, chosen_V) if _is_adam(node) else node
+        return _forget_moments(node, chosen_V) if _is_adam(node) else node
 
-    return TrainState(
-        state.step,
-        redraw(rows_key, state.params, init_fn, chosen_V),
-        jax.tree.map(reset, state.opt_state, is_leaf=_is_adam),
+    return state._replace(
+        params=redraw(rows_key, state.params, init_fn, chosen_V),
+        opt_state=jax.tree.map(reset, state.opt_state, is_leaf=_is_adam),
     )
 
 
@@ -93,8 +153,24 @@ def compiled(
     return lambda state, config, seed: program(state, np.uint32(seed), np.float32(config.share))
 
 
+def _forget_moments(state: PerRowAdamState, chosen_V: jax.Array) -> PerRowAdamState:
+    """The state with moments and step count of the chosen rows (bool [V]) at zero."""
+
+    def cleared(path, leaf):
+        if not is_table(name_of(path)):
+            return leaf
+        return jnp.where(chosen_V[:, None], jnp.zeros_like(leaf), leaf)
+
+    return PerRowAdamState(
+        state.count,
+        jax.tree_util.tree_map_with_path(cleared, state.mu),
+        jax.tree_util.tree_map_with_path(cleared, state.nu),
+        jax.tree.map(lambda row_V: jnp.where(chosen_V, 0, row_V), state.rows),
+    )
+
+
 def _is_adam(node: Any) -> bool:
-    return isinstance(node, AdamByRowState)
+    return isinstance(node, PerRowAdamState)
 
 
 def _num_rows(params: Any) -> int:

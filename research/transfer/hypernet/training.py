@@ -24,10 +24,9 @@ import numpy as np
 
 from research.errors import UsageError
 from research.models.saved import config_as_dict
-from research.training import loop, parallelism
+from research.training import loop, parallelism, runtime
 from research.training.config import ParallelismConfig, TrainConfig
-from research.training.data.batches import own_rows
-from research.training.data.prefetch import ahead
+from research.training.data.batches import prefetch
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule, frozen
 from research.transfer.hypernet import task_vectors
 from research.transfer.hypernet.batches import (
@@ -155,7 +154,7 @@ def train(
     mesh = parallelism.make_mesh(config.parallelism)
     shards = mesh.shape["data"] if config.parallelism.kind == "mesh" else 1
     loss_fn = make_loss_fn(source.config, network, layout, loss, data_shards=shards)
-    index, count = parallelism.batch_share(mesh)
+    shard = parallelism.data_shard(mesh)
 
     def batch_fn(step: int) -> Batch:
         drawn = draws.at(step)
@@ -163,7 +162,7 @@ def train(
         if network.languages:
             language = draws.source(step)[0]
             batch["languages_G"] = np.full(layout.groups, language, np.int32)
-        return _share(batch, index, count)
+        return {name: shard.part(array) for name, array in batch.items()}
 
     whole = {
         "model": config_as_dict(source.config),
@@ -176,7 +175,7 @@ def train(
         "layout": dataclasses.asdict(layout) if groups == 1 else None,
         **(description or {}),
     }
-    with ahead(batch_fn, config.steps) as prefetched:
+    with prefetch(batch_fn, config.steps) as prefetched:
         result = loop.train(
             loss_fn,
             _shapes_of(params),
@@ -206,11 +205,11 @@ def warm_up(
     layout = identity_layout(min(_IDENTITY_TOKENS, source.tokenizer.vocab_size), groups)
     params = parameters(source, network, HypernetLossConfig(), config.seed)
     params = {**params, "model": {"vocabulary": params["model"]["vocabulary"]}}
-    index, count = parallelism.batch_share(parallelism.make_mesh(config.parallelism))
+    shard = parallelism.data_shard(parallelism.make_mesh(config.parallelism))
     make_batch = identity_batches(source.tokenizer.vocab_size, layout, config.seed)
 
     def batch_fn(step: int) -> Batch:
-        return _share(make_batch(step), index, count)
+        return {name: shard.part(array) for name, array in make_batch(step).items()}
 
     description = {
         "stage": "identity",
@@ -311,19 +310,8 @@ def _shapes_of(params: Any) -> Callable[[jax.Array], Any]:
     return init_fn
 
 
-def _share(batch: Batch, index: int, count: int) -> Batch:
-    """One process's part of a batch that every process has made whole.
-
-    Raises:
-      UsageError: if the rows of texts do not divide by the processes.
-    """
-    return {name: array[own_rows(len(array), index, count)] for name, array in batch.items()}
-
-
 def _trained(result: loop.TrainResult) -> Trained:
-    from research.training.command_parts import whole
-
-    params = whole({
+    params = runtime.gather({
         name: result.params[name] for name in ("hypernetwork", "trunk") if name in result.params
     })  # fmt: skip
     seconds = result.metrics.get("seconds", 0.0)

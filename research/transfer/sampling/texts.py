@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from research.errors import UsageError
-from research.training.data.batches import permuted
+from research.training.data.shuffle import permuted
 from research.training.data.token_store import TokenStore
 from research.transfer.sampling import pretokens
 from research.transfer.sampling.config import Candidates, Pretokens

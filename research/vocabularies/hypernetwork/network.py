@@ -261,7 +261,7 @@ def _check(config: HypernetworkConfig, source: EmbeddingTable) -> None:
 def flops(config: HypernetworkConfig, layout: Layout, *, pool_early: bool = True) -> int:
     """What the matrix products of `apply` cost forward, over the whole layout.
 
-    A multiplication and an addition are two, as in `research.training.estimate.matmul_flops`.
+    A multiplication and an addition are two, as in `research.training.compile.matmul_flops`.
     """
     d, rows = config.d_model, layout.rows
     language = int(config.languages > 0)

@@ -1,16 +1,88 @@
-"""Ids to text while they arrive."""
+"""`freevocab generate`: a model's continuation of a text, through its codec, while it is drawn."""
 
 import codecs as text_codecs
+import dataclasses
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from research.codecs.protocol import Codec
 from research.errors import EncodeOnlyError, UsageError
+from research.training.config import check_seed
+
+if TYPE_CHECKING:
+    from research.codecs.protocol import Codec
 
 
-def encode_prompt(codec: Codec, prompt: bytes | str) -> tuple[list[int], bytes]:
+@dataclasses.dataclass(frozen=True)
+class Generate:
+    """Continue a text with a saved model, through its codec, as it is drawn."""
+
+    model: str
+    """A folder that `train m2` or `reproduce` wrote."""
+    prompt: str = ""
+    """Text to go on from."""
+    max_tokens: int = 256
+    """Ids to draw at most; an end of document stops earlier."""
+    temperature: float = 1.0
+    """0 takes the most probable id every time."""
+    top_k: int = 0
+    """Draw only from the k most probable ids; 0: from all."""
+    top_p: float = 1.0
+    """Draw only from the most probable ids that together reach this probability."""
+    seed: int = 0
+    """The same seed, prompt and settings give the same text."""
+    raw: bool = False
+    """Write the bytes as they are; otherwise what is not UTF-8 is shown as a replacement sign."""
+
+    def __post_init__(self):
+        check_seed(self.seed)
+
+
+def run(options: Generate) -> None:
+    """Writes the prompt and its continuation to standard output as it is drawn.
+
+    Raises:
+      UsageError: if the model's codec cannot decode, or cannot go on from a prompt.
+    """
+    import jax
+
+    from research.models import decoding, saved
+
+    params, model, codec, meta = saved.load(options.model)
+    prompt_ids, prompt = encode_prompt(codec, options.prompt)
+    ids = decoding.generate(
+        params,
+        model,
+        prompt_ids,
+        key=jax.random.key(options.seed),
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        context=meta.get("length"),
+    )
+
+    def pieces() -> Iterator[bytes]:
+        yield prompt
+        yield from stream_bytes(codec, prompt_ids, ids)
+
+    if options.raw:
+        for piece in pieces():
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    for text in as_text(pieces()):
+        # A terminal that is not UTF-8 must not stop the program either.
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+def encode_prompt(codec: "Codec", prompt: bytes | str) -> tuple[list[int], bytes]:
     """The ids that a continuation can follow, and the bytes that they stand for.
 
     Windows that fill no whole group of ids at the end are left out: their last id would be filled
@@ -33,7 +105,7 @@ def encode_prompt(codec: Codec, prompt: bytes | str) -> tuple[list[int], bytes]:
     return ids, _decode(codec, ids)
 
 
-def stream_bytes(codec: Codec, prompt_ids: Sequence[int], ids: Iterable[int]) -> Iterator[bytes]:
+def stream_bytes(codec: "Codec", prompt_ids: Sequence[int], ids: Iterable[int]) -> Iterator[bytes]:
     """The bytes that `ids` add to what `prompt_ids` stand for, as soon as they are certain.
 
     A static vocabulary gives each id's bytes at once. Windows are decoded as soon as their bits
@@ -49,7 +121,8 @@ def stream_bytes(codec: Codec, prompt_ids: Sequence[int], ids: Iterable[int]) ->
         yield from (strings[id_] for id_ in ids)
         return
     group = _group_size(codec)
-    if group is not None and codec.rules.reset == "every":
+    rules: Any = getattr(codec, "rules", None)
+    if group is not None and rules.reset == "every":
         waiting: list[int] = []
         for id_ in ids:
             waiting.append(id_)
@@ -62,7 +135,7 @@ def stream_bytes(codec: Codec, prompt_ids: Sequence[int], ids: Iterable[int]) ->
     yield _decode(codec, everything)[len(_decode(codec, prompt_ids)) :]
 
 
-def _group_size(codec: Codec) -> int | None:
+def _group_size(codec: Any) -> int | None:
     """Ids whose bits are whole windows; None for a codec without windows."""
     rules = getattr(codec, "rules", None)
     if rules is None:
@@ -70,7 +143,7 @@ def _group_size(codec: Codec) -> int | None:
     return math.lcm(rules.window_bits, codec.bits_per_token) // codec.bits_per_token
 
 
-def _decode(codec: Codec, ids: Sequence[int]) -> bytes:
+def _decode(codec: "Codec", ids: Sequence[int]) -> bytes:
     if not ids:
         return b""
     try:
