@@ -31,7 +31,7 @@ import tokenizers  # noqa: E402
 from experiments.benchmarks.report import finish  # noqa: E402
 from research import corpora  # noqa: E402
 from research import tokenizers as tokenizer_files  # noqa: E402
-from research.codecs.bpe_codec import BPECodec  # noqa: E402
+from research.codecs.subword import BPECodec  # noqa: E402
 from research.tokenizers.tokenizer_json import byte_alphabet  # noqa: E402
 from research.transfer import sampling  # noqa: E402
 from research.transfer.sampling import kinds, pretokens  # noqa: E402

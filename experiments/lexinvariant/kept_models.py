@@ -10,13 +10,13 @@ import jax.numpy as jnp
 
 from configs.lexinvariant.parts import ModelConfig
 from experiments.shared.weights import Format
+from research.artifact import Spec, flatten, unflatten, write_arrays
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
-from research.files import atomic_path, write_json
-from research.models import saved
-from research.models.described_folder import Kind, write_arrays
+from research.files import atomic_path
 from research.models.language_model import LanguageModelConfig
 
-_ARRAYS = Kind("arrays", version=1)
+_ARRAYS = Spec("arrays", "arrays.json")
 _FILE = "arrays.safetensors"
 
 
@@ -32,9 +32,9 @@ def language_model(config: LanguageModelConfig, codec: Codec) -> Format:
     """A model's folder, with its codec."""
 
     def save(folder: Path, params: Any) -> None:
-        saved.save(folder, params, config, codec, dtype="bfloat16")
+        lm_folder.save(folder, params, config, codec, dtype="bfloat16")
 
-    return Format(save, lambda folder: saved.load(folder, codec)[0])
+    return Format(save, lambda folder: lm_folder.load(folder, codec)[0])
 
 
 def arrays(init: Callable[[jax.Array], Any]) -> Format:
@@ -46,14 +46,14 @@ def arrays(init: Callable[[jax.Array], Any]) -> Format:
 
     def save(folder: Path, params: Any) -> None:
         with atomic_path(folder, directory=True) as temporary:
-            flat = saved.flatten(jax.device_get(params))
+            flat = flatten(jax.device_get(params))
             digest = write_arrays(temporary / _FILE, flat, folder, "bfloat16")
-            write_json(temporary / _ARRAYS.description, _ARRAYS.head() | {"arrays": digest})
+            _ARRAYS.write(temporary, {"arrays": digest})
 
     def load(folder: Path) -> Any:
-        wanted = saved.flatten(jax.eval_shape(init, jax.random.key(0)))
+        expected = flatten(jax.eval_shape(init, jax.random.key(0)))
         digest = _ARRAYS.read(folder).get("arrays")
-        found = _ARRAYS.read_arrays(folder / _FILE, digest, wanted)
-        return jax.tree.map(jnp.asarray, saved.unflatten(found))
+        found = _ARRAYS.read_arrays(folder / _FILE, digest, expected)
+        return jax.tree.map(jnp.asarray, unflatten(found))
 
     return Format(save, load)

@@ -139,7 +139,7 @@ def build_codec(
     if config.kind == "saved":
         return codecs.load(config.directory)
     if config.kind == "gzip":
-        from research.codecs.gzip_codec import GZipCodec
+        from research.codecs.basic import GZipCodec
 
         return GZipCodec(bits_per_token=config.bits_per_token, header=config.header)
     if config.kind in ("ac", "static_ac", "equal_info"):
@@ -176,14 +176,14 @@ def _live_codec(config, m1, corpus, workdir, log) -> Codec:
 
 def _built_codec(config, m1, corpus, workdir, log) -> Codec:
     if config.kind == "sentencepiece":
-        from research.codecs.sentencepiece_codec import SentencePieceCodec
+        from research.codecs.subword import SentencePieceCodec
 
         texts = documents(corpus, "train", TOKENIZER_BYTES, COMPRESSORS)
         return SentencePieceCodec.train(
             texts, config.vocab_size, pre_tokenize=config.pre_tokenize
         )
     if config.kind == "bpe":
-        from research.codecs.bpe_codec import BPECodec
+        from research.codecs.subword import BPECodec
 
         texts = documents(corpus, "train", TOKENIZER_BYTES, COMPRESSORS)
         return BPECodec.train(texts, config.vocab_size, pre_tokenize=config.pre_tokenize)

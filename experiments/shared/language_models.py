@@ -15,10 +15,11 @@ from configs.lexinvariant.parts import ModelConfig, TextConfig
 from experiments.lexinvariant import kept_models
 from experiments.shared import compressors, weights
 from research import codecs, corpora, vocabularies
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
-from research.models import language_model, saved, sizes
+from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
 from research.reporting import results
 from research.training import checkpoints, command_parts, evaluation, loop, parallelism, preparation
@@ -141,14 +142,14 @@ def trained(
         params, record = weights.obtain(place, settings, form, train_it, figures, say)
         return Trained(params, config, codec, train_store, valid, record["seconds"])
     if (directory / "model.json").is_file():
-        params, kept, _, meta = saved.load(directory)
+        params, kept, _, meta = lm_folder.load(directory)
         if kept == config:
             return Trained(params, config, codec, train_store, valid, meta["seconds"])
     params, seconds = train(
         model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
     )
     facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name}
-    saved.save(directory, params, config, codec, {**facts, "seconds": seconds})
+    lm_folder.save(directory, params, config, codec, {**facts, "seconds": seconds})
     loop.remove(run)
     return Trained(params, config, codec, train_store, valid, seconds)
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from configs.compressed_text.parts import M2Config
 from experiments.shared import weights
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.errors import UsageError
-from research.models import language_model, saved, sizes
+from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.training import evaluation, loop, parallelism, preparation, step
@@ -161,9 +162,9 @@ def evaluate(
 
 
 def save(directory: Path, config: M2Config, params: Any, codec: Codec, facts: dict) -> None:
-    """Keeps a trained M2 as a folder that `research.models.saved.load` opens."""
+    """Keeps a trained M2 as a folder that `research.codecs.lm_folder.load` opens."""
     model = model_config(config, codec.vocab_size + 2)
-    saved.save(
+    lm_folder.save(
         directory, params, dataclasses.replace(model, vocab_size=codec.vocab_size + 2), codec, facts
     )
 
@@ -175,7 +176,7 @@ def weights_format(config: M2Config, codec: Codec) -> weights.Format:
     )
 
     def save(directory: Path, params: Any) -> None:
-        saved.save(
+        lm_folder.save(
             directory,
             params,
             model,
@@ -184,7 +185,7 @@ def weights_format(config: M2Config, codec: Codec) -> weights.Format:
             with_codec=weights.is_small(codec.save),
         )
 
-    return weights.Format(save, lambda directory: saved.load(directory, codec)[0])
+    return weights.Format(save, lambda directory: lm_folder.load(directory, codec)[0])
 
 
 def with_vocab_size(batch: Batch, vocab_size: int) -> Batch:

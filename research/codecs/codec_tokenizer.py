@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from research.codecs.bpe_codec import BPECodec
 from research.codecs.protocol import Codec
-from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.codecs.subword import BPECodec, SentencePieceCodec
 from research.errors import UsageError
 from research.tokenizers.load import of_json, of_sentencepiece
 from research.tokenizers.protocol import Pieces

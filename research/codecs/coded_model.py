@@ -10,7 +10,7 @@ from typing import Any
 from research.codecs import byte_models, saved
 from research.codecs.byte_models.protocol import ByteModel
 from research.errors import UsageError
-from research.files import atomic_path, write_json
+from research.files import atomic_path
 
 MODEL_FOLDER = "model"
 # Frequencies after every prefix of this text go into a fingerprint.
@@ -34,10 +34,9 @@ def save(
     directory: str | os.PathLike, kind: str, parameters: Mapping[str, Any], model: ByteModel
 ) -> None:
     """Writes codec.json and the model's folder beside it, all or nothing."""
-    with atomic_path(directory, directory=True, mark=saved.DESCRIPTION) as temporary:
+    with atomic_path(directory, directory=True, mark=saved.SPEC.file) as temporary:
         model.save(temporary / MODEL_FOLDER)
-        head = {"format": saved.FORMAT, "version": saved.VERSION, "kind": kind}
-        write_json(temporary / saved.DESCRIPTION, head | dict(parameters))
+        saved.SPEC.write(temporary, {"kind": kind} | dict(parameters))
 
 
 def load_model(directory: str | os.PathLike) -> ByteModel:

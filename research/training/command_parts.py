@@ -10,11 +10,12 @@ import jax
 import numpy as np
 
 from research import codecs, files, vocabularies
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError, flag
 from research.files import shown
-from research.models import language_model, saved
+from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.training import distributed, evaluation, parallelism
 from research.training.command_configs import TrainLexinvariant, TrainM1, TrainM2
@@ -174,7 +175,7 @@ def weights_of(directory: str, codec: Codec) -> Callable[[], Any]:
             f"{directory} was trained with codec {theirs.name}, whose ids mean something else: "
             "give the same --codec"
         )
-    return lambda: saved.load(directory)[0]
+    return lambda: lm_folder.load(directory)[0]
 
 
 def whole(params: Any) -> Any:

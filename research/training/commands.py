@@ -11,11 +11,11 @@ from typing import Any
 import jax
 
 from research import codecs, corpora
-from research.codecs import bytes_codec
+from research.codecs import basic, lm_folder
 from research.codecs.coder import frequencies
 from research.errors import UsageError
 from research.files import check_apart
-from research.models import decoding, language_model, saved, sizes
+from research.models import decoding, language_model, sizes
 from research.models.language_model import LanguageModelConfig
 from research.training import command_parts as parts
 from research.training import distributed, loop, parallelism
@@ -39,7 +39,7 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
 
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
-    workdir = parts.workdir_of(options, ["codec"], saved.DESCRIPTION)
+    workdir = parts.workdir_of(options, ["codec"], lm_folder.MANIFEST)
     frequencies.check(256, options.beta)
     if options.regime == "window" and options.codec is None:
         raise UsageError("regime window needs --codec, whose windows to train on: english-b16, say")
@@ -49,7 +49,7 @@ def train_m1(options: TrainM1, log: Log = print) -> Sums:
     check_apart(options.out, [("--corpus", path) for path in corpus.paths])
     build = parts.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
     window_codec = codecs.load(options.codec) if options.codec else None
-    train, valid = (build(split, bytes_codec.BytesCodec()) for split in ("train", "valid"))
+    train, valid = (build(split, basic.BytesCodec()) for split in ("train", "valid"))
 
     def starts_of(split, store):
         coded = build(split, window_codec)
@@ -111,7 +111,7 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
     distributed.initialize(options.distributed)
     log = parts.first_process(log)
     names = ("codec", "init_from", "checkpoint")
-    workdir = parts.workdir_of(options, names, saved.DESCRIPTION)
+    workdir = parts.workdir_of(options, names, lm_folder.MANIFEST)
     vocabulary = parts.vocabulary_of(options)
     share = parts.share(parallelism.make_mesh(options.parallelism))
     codec = codecs.load(options.codec)
@@ -167,7 +167,7 @@ def train_m2(options: TrainM2, log: Log = print) -> Sums:
             "bits_per_byte": sums.bits_per_byte,
             "arguments": json.loads(json.dumps(dataclasses.asdict(options))),
         }
-        saved.save(options.out, params, clean, codec, facts)
+        lm_folder.save(options.out, params, clean, codec, facts)
         next_ = "generate" if clean.vocabulary.kind == "learned" else "evaluate"
         log(f"saved the model to {options.out}; freevocab {next_} --model {options.out}")
     return sums
@@ -179,7 +179,7 @@ def generate(options: Generate) -> None:
     Raises:
       UsageError: if the model's codec cannot decode, or cannot go on from a prompt.
     """
-    params, model, codec, meta = saved.load(options.model)
+    params, model, codec, meta = lm_folder.load(options.model)
     prompt_ids, prompt = streaming.encode_prompt(codec, options.prompt)
     ids = decoding.generate(
         params,

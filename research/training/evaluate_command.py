@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from research import corpora, tokenizers
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus, text
 from research.errors import UsageError
 from research.evaluation.bits_per_byte import with_lost_bytes
-from research.models import pretrained, saved
+from research.models import pretrained
 from research.models.pretrained import PretrainedLM
 from research.tokenizers import Tokenizer
 from research.training import command_parts as parts
@@ -41,7 +42,7 @@ def evaluate(options: Evaluate, log: Log = print) -> Sums:
         return _foreign(options, log)
     if options.tokenizer is not None:
         raise UsageError("--tokenizer is for Hugging Face folders; this model has its own codec")
-    params, model, codec, meta = saved.load(options.model)
+    params, model, codec, meta = lm_folder.load(options.model)
     store = _store(options, codec, log)
     length = options.length or int(meta.get("length", 512))
     evaluate_ = parts.evaluation_of(model, options.parallelism, store, options.batch_size, length)

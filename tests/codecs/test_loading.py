@@ -8,10 +8,8 @@ import pytest
 
 from research import codecs
 from research.codecs import saved
-from research.codecs.bpe_codec import BPECodec
-from research.codecs.bytes_codec import BytesCodec
-from research.codecs.gzip_codec import GZipCodec
-from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.codecs.basic import BytesCodec, GZipCodec
+from research.codecs.subword import BPECodec, SentencePieceCodec
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 

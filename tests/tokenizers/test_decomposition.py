@@ -5,9 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from research.codecs.bpe_codec import BPECodec
 from research.codecs.codec_tokenizer import CodecTokenizer
-from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.codecs.subword import BPECodec, SentencePieceCodec
 from research.testing.tokenizers import KINDS, english
 from research.tokenizers import decomposition
 from research.tokenizers.load import of_json, of_sentencepiece

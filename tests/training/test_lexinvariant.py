@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from research import vocabularies
+from research.codecs import lm_folder
 from research.errors import UsageError
-from research.models import language_model, saved, sizes
+from research.models import language_model, sizes
 from research.testing import models
 from research.training import commands, parallelism
 from research.training.command_configs import Evaluate, Generate, TrainLexinvariant
@@ -117,7 +118,7 @@ def test_the_command_trains_saves_and_evaluates(vocabulary, tmp_path, monkeypatc
     )
     lines = []
     sums = commands.train_m2(options, lines.append)
-    params, config, codec, meta = saved.load(options.out)
+    params, config, codec, meta = lm_folder.load(options.out)
     assert (codec.name, meta["length"]) == ("characters", 16)
     assert config.vocabulary.kind == ("learned" if vocabulary == "partial" else vocabulary)
     again = commands.evaluate(

@@ -6,18 +6,24 @@ A saved model is a folder: model.json {"format": "freevocab-byte-model", "versio
 """
 
 import importlib
-import json
 import os
 from pathlib import Path
 
+from research.artifact import Spec
 from research.codecs.byte_models.protocol import ByteModel
 from research.errors import FreevocabError
 
-__all__ = ["FORMAT", "KINDS", "VERSION", "ByteModel", "load"]
+__all__ = ["KINDS", "SPEC", "ByteModel", "load"]
 
-FORMAT = "freevocab-byte-model"
-VERSION = 1
-DESCRIPTION = "model.json"
+SPEC = Spec(
+    "byte model",
+    "model.json",
+    error=FreevocabError,
+    missing="no byte model at {folder}: {path} cannot be read",
+    damaged="{path} is damaged (not JSON): train the model again",
+    foreign='{path} is no byte model ("format" is not "{format}")',
+    newer="{path} has format version {version!r}, this freevocab reads up to {known}",
+)
 KINDS = {
     "unigram": "research.codecs.byte_models.unigram:UnigramModel",
     "ngram": "research.codecs.byte_models.ngram:NGramModel",
@@ -32,24 +38,13 @@ def load(directory: str | os.PathLike) -> ByteModel:
       FreevocabError: no such folder, damaged, of a newer version or of an unknown kind.
     """
     directory = Path(directory)
-    path = directory / DESCRIPTION
-    try:
-        meta = json.loads(path.read_bytes())
-    except OSError as error:
-        raise FreevocabError(f"no byte model at {directory}: {path} cannot be read") from error
-    except ValueError as error:
-        raise FreevocabError(f"{path} is damaged (not JSON): train the model again") from error
-    if isinstance(meta, dict) and meta.get("format") == "freevocab-model":
+    meta = SPEC.parse(directory)
+    if meta.get("format") == "freevocab-model":
         return _class_of("transformer").from_directory(directory, meta)
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise FreevocabError(f'{path} is no byte model ("format" is not "{FORMAT}")')
-    version = meta.get("version")
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
-        raise FreevocabError(
-            f"{path} has format version {version!r}, this freevocab reads up to {VERSION}"
-        )
+    SPEC.check(directory, meta)
     kind = meta.get("kind")
     if kind not in KINDS:
+        path = directory / SPEC.file
         raise FreevocabError(f"{path}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
     try:
         return _class_of(kind).from_directory(directory, meta)

@@ -31,7 +31,7 @@ from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram_counts import CountTrie
 from research.codecs.coder import frequencies
 from research.errors import FreevocabError, UsageError
-from research.files import atomic_path, write_json
+from research.files import atomic_path
 from research.numba_jit import compiled
 
 SMOOTHINGS = ("witten-bell", "discount", "kneser-ney")
@@ -157,13 +157,12 @@ class NGramModel:
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes model.json and counts.npz into the folder `directory`."""
-        with atomic_path(directory, directory=True, mark=byte_models.DESCRIPTION) as temporary:
+        with atomic_path(directory, directory=True, mark=byte_models.SPEC.file) as temporary:
             arrays = {name: getattr(self.counts, name) for name in _ARRAYS}
             np.savez_compressed(temporary / _FILE, **arrays)
-            meta = {"format": byte_models.FORMAT, "version": byte_models.VERSION, "kind": "ngram"}
-            meta |= {"name": self.name, "beta": self.beta, "smoothing": self.smoothing}
-            meta |= {"order": self.order, "digest": self.fingerprint()}
-            write_json(temporary / byte_models.DESCRIPTION, meta)
+            fields = {"kind": "ngram", "name": self.name, "beta": self.beta}
+            fields |= {"smoothing": self.smoothing, "order": self.order}
+            byte_models.SPEC.write(temporary, fields | {"digest": self.fingerprint()})
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "NGramModel":

@@ -17,8 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from research.artifact import flatten
+from research.codecs import lm_folder
+from research.codecs.basic import BytesCodec
 from research.codecs.byte_models import transformer_step
-from research.codecs.bytes_codec import BytesCodec
 from research.codecs.coder.frequencies import check, integer_frequencies
 from research.errors import UsageError
 from research.models import language_model, saved
@@ -129,7 +131,7 @@ class TransformerModel:
         """Hex digest of the parameters, the shape, beta and what bounds a context."""
         facts = [saved.config_as_dict(self.config), self.beta, self.context, self.batch_size]
         state = hashlib.sha256(repr(facts).encode())
-        for name, array in saved.flatten(self.params).items():
+        for name, array in flatten(self.params).items():
             state.update(name.encode())
             state.update(np.ascontiguousarray(jax.device_get(array)).tobytes())
         return state.hexdigest()
@@ -138,12 +140,12 @@ class TransformerModel:
         """Writes a language model's folder; its meta says the rest."""
         extra = {"beta": self.beta, "name": self.name}
         extra |= {"context": self.context, "batch_size": self.batch_size}
-        saved.save(directory, self.params, self.config, BytesCodec(), {"byte_model": extra})
+        lm_folder.save(directory, self.params, self.config, BytesCodec(), {"byte_model": extra})
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "TransformerModel":
         """Opens what `save`, or `freevocab train m1`, wrote."""
-        params, config, _, extra = saved.load(directory)
+        params, config, _, extra = lm_folder.load(directory)
         return cls(params, config, **extra.get("byte_model", {}))
 
     def _ids(self, context: bytes) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 from research.codecs import byte_models
 from research.codecs.coder.frequencies import frequencies_from_counts
 from research.errors import UsageError
-from research.files import atomic_path, write_json
+from research.files import atomic_path
 from research.tokenizers.text_spans import each_as_bytes
 
 
@@ -62,10 +62,9 @@ class UnigramModel:
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes model.json into the folder `directory`."""
-        meta = {"format": byte_models.FORMAT, "version": byte_models.VERSION, "kind": "unigram"}
-        meta |= {"name": self.name, "beta": self.beta, "counts": self.counts_A.tolist()}
-        with atomic_path(directory, directory=True, mark=byte_models.DESCRIPTION) as temporary:
-            write_json(temporary / byte_models.DESCRIPTION, meta)
+        fields = {"kind": "unigram", "name": self.name, "beta": self.beta}
+        with atomic_path(directory, directory=True, mark=byte_models.SPEC.file) as temporary:
+            byte_models.SPEC.write(temporary, fields | {"counts": self.counts_A.tolist()})
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "UnigramModel":

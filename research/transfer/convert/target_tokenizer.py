@@ -38,7 +38,7 @@ def is_codec(name: str) -> bool:
     """Does `name` mean a codec: a folder that one was saved to, or else a shipped one?"""
     path = Path(name)
     if path.exists():
-        return (path / saved.DESCRIPTION).is_file()
+        return (path / saved.SPEC.file).is_file()
     return name in codecs.names()
 
 

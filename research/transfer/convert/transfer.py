@@ -10,7 +10,7 @@ from typing import Any
 
 from research.errors import FreevocabError, UsageError
 from research.files import atomic_path, shown, write_json, write_text
-from research.models import checkpoint
+from research.models import saved
 from research.training.metrics import duration, quantity
 from research.transfer import matching
 from research.transfer.convert import card, plan, special_ids
@@ -100,13 +100,13 @@ def run(
 
 
 def _open(name: str) -> Source:
-    return OwnSource(name) if checkpoint.is_own(name) else HFSource(name)
+    return OwnSource(name) if saved.is_own(name) else HFSource(name)
 
 
 def _open_base(name: str, source: Source) -> Source:
-    if source.hugging_face and checkpoint.is_own(name):
+    if source.hugging_face and saved.is_own(name):
         raise UsageError(f"--base {name} is a freevocab folder, --model {source.name} is not")
-    if not source.hugging_face and not checkpoint.is_own(name):
+    if not source.hugging_face and not saved.is_own(name):
         raise UsageError(f"--model {source.name} is a freevocab folder, --base {name} is not")
     return _open(name)
 
