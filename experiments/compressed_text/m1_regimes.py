@@ -150,7 +150,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _count(config, train: Sequence[bytes], rounds: int) -> tuple[CodebookCodec, ByteModel]:
-    from research.codecs.codebook.training import train_codebook
+    from research.codecs.codebook.build import train_codebook
 
     return train_codebook(
         train, config.window_bits, beta=config.beta, order=config.order, rounds=rounds

@@ -6,6 +6,7 @@
     gzip         DEFLATE's bits, cut into N-bit ids (the GZip rows of arXiv 2404.03626, Table 10)
 """
 
+import abc
 import hashlib
 import os
 import re
@@ -30,7 +31,7 @@ _ID_OF_BYTE[np.frombuffer(LETTERS, np.uint8)] = np.arange(len(LETTERS))
 _RAW_DEFLATE = -zlib.MAX_WBITS
 
 
-class _Fixed(StaticVocabulary):
+class _Fixed(StaticVocabulary, abc.ABC):
     """A vocabulary of single bytes in which there is nothing to vary."""
 
     name: str
@@ -55,8 +56,9 @@ class _Fixed(StaticVocabulary):
         """Opens what `save` wrote."""
         return cls()
 
+    @abc.abstractmethod
     def _ids(self, text: bytes) -> np.ndarray:
-        raise NotImplementedError
+        """int32 [N]."""
 
 
 class BytesCodec(_Fixed):

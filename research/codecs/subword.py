@@ -8,6 +8,7 @@ Both libraries take text only. What they cannot take goes around them, by the id
 bytes that are not UTF-8 and, where it means a space inside the library, U+2581.
 """
 
+import abc
 import hashlib
 import io
 import itertools
@@ -36,7 +37,7 @@ _UNKNOWN = "\u2585"
 _TRAINING_THREADS = 2
 
 
-class SubwordCodec(StaticVocabulary):
+class SubwordCodec(StaticVocabulary, abc.ABC):
     """What the two have in common.
 
     `lossless` is True where the file's entries, joined, are the text; of any other codec
@@ -113,9 +114,9 @@ class SubwordCodec(StaticVocabulary):
         pieces = [text] if self._piece is None else [*cut(text, self._piece)]
         return [np.array(ids, np.int32) for ids in self._ids(pieces)]
 
+    @abc.abstractmethod
     def _ids(self, pieces: list[str]) -> list[list[int]]:
         """The library's ids of each piece."""
-        raise NotImplementedError
 
 
 class BPECodec(SubwordCodec):

@@ -56,12 +56,6 @@ def test_counts_are_those_made_by_hand(texts, depth, min_count, some):
         )
 
 
-def test_join_stops_at_the_limit():
-    data, offsets = ngram_counts.join([b"abc", b"def", b"ghi"], max_bytes=4)
-    assert bytes(data) == b"abcd"
-    assert offsets.tolist() == [0, 3, 4]
-
-
 def test_suffixes():
     trie = ngram_counts.count(*ngram_counts.join([b"abcab"]), depth=3)
     strings, suffixes = trie.strings(), ngram_counts.suffixes(trie)

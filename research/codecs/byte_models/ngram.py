@@ -72,7 +72,6 @@ class NGramModel:
         beta: int = 14,
         smoothing: str = "witten-bell",
         min_count: int = 2,
-        max_bytes: int | None = None,
         name: str = "ngram",
     ) -> "NGramModel":
         """Counts at every position of `documents` (the paper's regime: contexts of any window).
@@ -80,9 +79,8 @@ class NGramModel:
         Args:
           order: the longest context, in bytes.
           min_count: strings that occur more rarely are not kept.
-          max_bytes: stop after so many bytes.
         """
-        data, offsets = ngram_counts.join(documents, max_bytes)
+        data, offsets = ngram_counts.join(documents)
         counts = ngram_counts.count(data, offsets, depth=order + 1, min_count=min_count)
         return cls(counts, beta, smoothing, name)
 

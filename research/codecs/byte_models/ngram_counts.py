@@ -57,17 +57,11 @@ class CountTrie:
         return strings
 
 
-def join(documents: Iterable[bytes], max_bytes: int | None = None):
-    """Documents as one array: (uint8 [L], int64 offsets [documents + 1]); at most `max_bytes`."""
-    parts, offsets, total = [], [0], 0
-    for document in documents:
-        part = document if max_bytes is None else document[: max_bytes - total]
-        parts.append(part)
-        total += len(part)
-        offsets.append(total)
-        if total == max_bytes:
-            break
-    return np.frombuffer(b"".join(parts), np.uint8), np.asarray(offsets, np.int64)
+def join(documents: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Documents as one array: (uint8 [L], int64 offsets [documents + 1])."""
+    parts = list(documents)
+    lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+    return np.frombuffer(b"".join(parts), np.uint8), np.concatenate([[0], np.cumsum(lengths)])
 
 
 def count(
