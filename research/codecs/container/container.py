@@ -6,6 +6,7 @@ only its name and digest: a shipped codec is found by name, any other is given b
 at both ends. (A file that named code to import, or carried it, could not be opened safely.)
 """
 
+import dataclasses
 import itertools
 import os
 import sys
@@ -16,7 +17,6 @@ import numpy as np
 
 from research import codecs
 from research.codecs.container import format as fmt
-from research.codecs.container.report import Inspection, Summary
 from research.codecs.container.streams import PIPE, Reader, reading, writing
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
@@ -28,6 +28,63 @@ DEFAULT_CODEC = "english-b16"
 TABLE_BLOCK = 1 << 20
 LIVE_BLOCK = 1 << 14
 GROUP = 1 << 18
+_SHOWN = 60  # bytes of a string in a report
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a run of `compress` or `decompress` did, or what `inspect` found."""
+
+    codec: str
+    """Its name."""
+
+    num_bytes: int
+    """Of text."""
+
+    file_bytes: int
+    """Of the compressed file."""
+
+    num_ids: int
+    num_blocks: int
+
+    def __str__(self) -> str:
+        rate = f" ({8 * self.file_bytes / self.num_bytes:.3f} bits/byte)" if self.num_bytes else ""
+        return (
+            f"{self.num_bytes:,} bytes of text, {self.file_bytes:,} compressed{rate}, "
+            f"{self.num_ids:,} ids of {self.codec}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found in a file whose every block is sound."""
+
+    summary: Summary
+    header: fmt.Header
+    """What the file says of its codec."""
+
+    strings: list[bytes] | None
+    """The texts of the first ids or windows; None where the codec is not at hand."""
+
+    def __str__(self) -> str:
+        size, header = self.summary, self.header
+        rows = {
+            "codec": f"{header.name} ({'shipped' if header.shipped else 'given by --codec'})",
+            "digest": header.digest.hex(),
+            "format": f"version {fmt.VERSION}",
+            "vocabulary": f"{header.vocab_size:,} ids, {header.bits_per_id} bits each",
+            "text": f"{size.num_bytes:,} bytes in {size.num_blocks:,} blocks of at most "
+            f"{header.block_bytes:,}",
+            "ids": f"{size.num_ids:,}",
+            "compressed": f"{size.file_bytes:,} bytes, headers and checksums included",
+        }
+        if size.num_bytes:
+            rows["bytes per id"] = f"{size.num_bytes / size.num_ids:.3f}"
+            rows["ratio"] = f"{size.num_bytes / size.file_bytes:.3f}"
+            rows["bits per byte"] = f"{8 * size.file_bytes / size.num_bytes:.3f}"
+        if self.strings:
+            rows["starts with"] = "|".join(_show(string) for string in self.strings)
+        return "\n".join(f"{name:<14}{value}" for name, value in rows.items())
 
 
 def compress(
@@ -237,3 +294,16 @@ def _strings(codec: Codec, ids: np.ndarray, count: int) -> list[bytes]:
     ends = np.cumsum(lengths)[lengths > 0][:count]
     starts = np.concatenate([[0], ends[:-1]])
     return [text[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def _show(text: bytes) -> str:
+    """`text` as the paper shows windows: a space as "_"; what does not print, escaped.
+
+    Of more than _SHOWN bytes only the first are shown, and "...".
+    """
+    characters = text[:_SHOWN].decode("utf-8", "backslashreplace")
+    printable = "".join(
+        "_" if c == " " else c if c.isprintable() else c.encode("unicode_escape").decode()
+        for c in characters
+    )
+    return printable + ("..." if len(text) > _SHOWN else "")
