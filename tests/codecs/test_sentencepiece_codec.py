@@ -93,7 +93,7 @@ def test_ids_and_lengths_describe_the_text(inside):
 
 
 def test_text_goes_through_sentencepiece_itself(inside):
-    processor = sentencepiece.SentencePieceProcessor(model_proto=inside._model)
+    processor = sentencepiece.SentencePieceProcessor(model_proto=inside.content)
     text = TOPICS[:2000]
     (ids,) = inside.encode([text])
     assert ids.tolist() == processor.encode(text)

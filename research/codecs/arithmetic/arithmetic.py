@@ -67,9 +67,9 @@ class ArithmeticCodec:
         self.name = f"ac-{model.name}-{bits_per_token}bit"
         self._live = None
         if coded_model.is_live(model):
-            from research.codecs.arithmetic.batched_arithmetic_codec import LiveMessages
+            from research.codecs.arithmetic.batched_arithmetic_codec import BatchedMessages
 
-            self._live = LiveMessages(
+            self._live = BatchedMessages(
                 model, self.beta, example_bytes, batch_size, self.context_bytes
             )
         else:

@@ -1,8 +1,6 @@
 """Arithmetic coding with a Transformer: one compiled loop for encoding and decoding.
 
-As in window_loop.py, B rows each code one document, symbols after START take no step of the model,
-and encoder and decoder are the same compiled program, told apart by a flag per row. The arithmetic
-is that of coder.py.
+The loop is that of coder/batched.py, the arithmetic that of coder.py.
 """
 
 from typing import Any, NamedTuple
@@ -11,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from research.codecs.byte_models.transformer import START
-from research.codecs.coder import coder
+from research.codecs.coder import batched, coder
+from research.codecs.coder.batched import choose
 from research.codecs.coder.coder import Interval, Reader
 
 END = 256
@@ -89,8 +88,8 @@ def run(
     rows = rows._replace(
         last=jnp.where(work.fresh, START, rows.last),
         context=jnp.where(work.fresh, 0, rows.context),
-        interval=_choose(work.fresh, start, rows.interval),
-        reader=_choose(work.fresh, opened, rows.reader),
+        interval=choose(work.fresh, start, rows.interval),
+        reader=choose(work.fresh, opened, rows.reader),
     )
     output = Output(
         values=jnp.zeros((batch, turns), jnp.uint32),
@@ -100,17 +99,18 @@ def run(
         ended=jnp.zeros((batch,), bool),
     )
 
-    def unfinished(carry):
-        turn, rows, output = carry
-        return (turn < turns) & jnp.any(_active(rows, output, work))
-
-    def turn_once(carry):
-        turn, rows, output = carry
-        rows, output = _turn(params, rows, output, work, step, beta, example_bytes)
-        return turn + 1, rows, output
-
-    _, rows, output = jax.lax.while_loop(unfinished, turn_once, (jnp.int32(0), rows, output))
-    return rows, output
+    return batched.loop(
+        params,
+        rows,
+        output,
+        step=step,
+        turns=turns,
+        active=lambda rows, output: _active(rows, output, work),
+        seen=lambda rows: rows.context,
+        take=lambda sums_BxA, goes, rows, output: _symbol(
+            sums_BxA, goes, rows, output, work, beta, example_bytes
+        ),
+    )
 
 
 def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
@@ -118,18 +118,6 @@ def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
     at_hand = (output.count < work.available) | work.ends
     goes_on = jnp.where(work.decode, rows.reader.consumed <= work.left, at_hand)
     return ~output.ended & (output.count < work.text.shape[1]) & goes_on
-
-
-def _turn(params, rows, output, work, step, beta, example_bytes) -> tuple[Rows, Output]:
-    goes = (rows.last == START) & _active(rows, output, work)
-    sums_1xA = jnp.cumsum(rows.first[None], axis=1, dtype=jnp.uint32)
-    rows, output = _symbol(sums_1xA, goes, rows, output, work, beta, example_bytes)
-    goes = (rows.last != START) & _active(rows, output, work)
-    length = jnp.where(goes, rows.context, 0)
-    frequencies_BxA, cache = step(params, rows.cache, rows.last, length)
-    sums_BxA = jnp.cumsum(frequencies_BxA, axis=1, dtype=jnp.uint32)
-    rows = rows._replace(cache=cache)
-    return _symbol(sums_BxA, goes, rows, output, work, beta, example_bytes)
 
 
 def _symbol(sums_BxA, active, rows, output, work, beta, example_bytes) -> tuple[Rows, Output]:
@@ -167,11 +155,7 @@ def _symbol(sums_BxA, active, rows, output, work, beta, example_bytes) -> tuple[
     rows = rows._replace(
         last=jnp.where(active, jnp.where(anew, START, byte), rows.last),
         context=jnp.where(active, jnp.where(anew, 0, context), rows.context),
-        interval=_choose(active & ~work.decode, interval, rows.interval),
-        reader=_choose(active & work.decode, reader, rows.reader),
+        interval=choose(active & ~work.decode, interval, rows.interval),
+        reader=choose(active & work.decode, reader, rows.reader),
     )
     return rows, output
-
-
-def _choose(condition: jax.Array, a: NamedTuple, b: NamedTuple) -> Any:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)

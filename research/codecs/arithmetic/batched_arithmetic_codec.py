@@ -2,20 +2,19 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 
 from research.codecs.arithmetic import arithmetic_xla
 from research.codecs.arithmetic.arithmetic_xla import SYMBOLS, Output, Rows, Work
 from research.codecs.byte_models.transformer import TransformerModel
-from research.codecs.coder import batched_jobs, host_coder
+from research.codecs.coder import batched, host_coder
 
 TURNS = 128
 
 
-class LiveMessages:
+class BatchedMessages(batched.BatchedLoop):
     """Arithmetic encoder and decoder over documents, B rows at a time, at one fixed shape."""
 
     def __init__(
@@ -26,21 +25,9 @@ class LiveMessages:
         batch_size: int,
         context: int,
     ):
-        self._batch = batch_size
-        self._stepper = model.stepper(batch_size, context, SYMBOLS)
-        loop = functools.partial(
-            arithmetic_xla.run,
-            step=self._stepper.step,
-            beta=beta,
-            example_bytes=example_bytes,
-            turns=TURNS,
-        )
-        self._run = jax.jit(loop, donate_argnums=1)
-        self._compiled = None
-        first = functools.partial(
-            arithmetic_xla.initial_rows, start=self._stepper.start, batch=batch_size
-        )
-        self._first_rows = jax.jit(first)
+        options = {"beta": beta, "example_bytes": example_bytes, "turns": TURNS}
+        run = functools.partial(arithmetic_xla.run, **options)
+        super().__init__(model, batch_size, context, SYMBOLS, run, arithmetic_xla.initial_rows)
 
     def encode(self, texts: Sequence[bytes]) -> list[np.ndarray]:
         """The bits of each text's message, uint8 of 0/1."""
@@ -54,28 +41,12 @@ class LiveMessages:
         self._work([job for job in jobs if job.size])
         return [bytes(job.text) for job in jobs]
 
-    def _work(self, jobs: list) -> None:
-        batched_jobs.run(jobs, self._batch, self._open_lane)
-
-    def _open_lane(self) -> batched_jobs.Advance:
-        params = self._stepper.params
-        rows = self._first_rows(params)
-        if self._compiled is None:  # once, before lanes go their own ways
-            self._compiled = self._run.lower(params, rows, self._empty_work()).compile()
-
-        def advance(busy, fresh):
-            nonlocal rows
-            work = self._empty_work()
-            work.fresh[fresh] = True
-            consumed = np.zeros(self._batch, np.int32)
-            for row, job in busy.items():
-                job.fill(work, consumed, row)
-            rows = rows._replace(reader=rows.reader._replace(consumed=consumed))
-            rows, output = self._compiled(params, rows, work)
-            output, light = jax.device_get((output, rows._replace(cache=None)))
-            return [row for row, job in busy.items() if job.collect(output, light, row)]
-
-        return advance
+    def _fill(self, rows: Rows, work: Work, busy: Mapping[int, batched.Job]) -> Rows:
+        super()._fill(rows, work, busy)
+        consumed = np.zeros(self._batch, np.int32)
+        for row, job in busy.items():
+            consumed[row] = job.consumed_here
+        return rows._replace(reader=rows.reader._replace(consumed=consumed))
 
     def _empty_work(self) -> Work:
         batch = self._batch
@@ -96,6 +67,7 @@ class _Encoding:
 
     text: bytes
     done: int = 0
+    consumed_here: int = 0
     values: list[np.ndarray] = dataclasses.field(default_factory=list)
     widths: list[np.ndarray] = dataclasses.field(default_factory=list)
 
@@ -103,7 +75,7 @@ class _Encoding:
     def size(self) -> int:
         return len(self.text)
 
-    def fill(self, work: Work, consumed: np.ndarray, row: int) -> None:
+    def fill(self, work: Work, row: int) -> None:
         piece = self.text[self.done : self.done + TURNS]
         work.text[row, : len(piece)] = np.frombuffer(piece, np.uint8)
         work.available[row] = len(piece)
@@ -144,13 +116,17 @@ class _Decoding:
     def size(self) -> int:
         return len(self.bits)
 
-    def fill(self, work: Work, consumed: np.ndarray, row: int) -> None:
+    @property
+    def consumed_here(self) -> int:
+        """Bits consumed since the first word of `work`."""
+        return self.consumed - 32 * self.base
+
+    def fill(self, work: Work, row: int) -> None:
         self.base = self.consumed // 32
         piece = self.words[self.base : self.base + work.words.shape[1]]
         work.words[row, : len(piece)] = piece
         work.decode[row] = True
         work.left[row] = len(self.bits) - 32 * self.base
-        consumed[row] = self.consumed - 32 * self.base
 
     def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's bytes; True at the end symbol, or if the bits are used up."""

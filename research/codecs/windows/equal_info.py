@@ -152,9 +152,9 @@ class EqualInfoCodec:
 
     def _make_engine(self):
         if coded_model.is_live(self.model):
-            from research.codecs.windows.batched_window_codec import LiveWindows
+            from research.codecs.windows.batched_window_codec import BatchedWindows
 
-            return LiveWindows(self.model, self.rules, self.batch_size, self.context_bytes)
+            return BatchedWindows(self.model, self.rules, self.batch_size, self.context_bytes)
         from research.codecs.windows.host_windows import HostWindows
 
         return HostWindows(self.model, self.rules)

@@ -1,13 +1,8 @@
 """Equal-info windows with a Transformer: one compiled loop for encoding and decoding.
 
-B rows each code one document. A row narrows its interval by one byte, taken from the text
-(encoding) or found from the code (decoding), and closes its window when it has to, independently
-of the others. In every turn of the loop, rows whose context is empty take a byte by the
-frequencies after START, which are constants; then the model runs one step for all rows, and those
-in the midst of a context, whether since this turn or before, take a byte by what it says. Encoder
-and decoder are the *same compiled program*, told apart by a flag per row, so the model's floats,
-and with them the integer frequencies, agree to the bit. The definition of a window is that of
-windows.py.
+The loop is that of coder/batched.py. A row narrows its interval by one byte, taken from the text
+(encoding) or found from the code (decoding), and closes its window when it has to, independently of
+the others. The definition of a window is that of windows.py.
 
 With reset='every' nothing is remembered between windows, so a decoder works on many windows of a
 document at once. Otherwise the context is finite: it starts anew at the first window border past
@@ -21,7 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from research.codecs.byte_models.transformer import START
-from research.codecs.coder import multiword
+from research.codecs.coder import batched, multiword
+from research.codecs.coder.batched import choose
 from research.codecs.coder.multiword import Digits
 from research.codecs.windows import windows
 from research.codecs.windows.window_rules import WindowRules
@@ -126,7 +122,7 @@ def run(
         context=jnp.where(work.fresh, 0, rows.context),
         count=jnp.where(work.fresh, 0, rows.count),
         closed=jnp.where(work.fresh, 0, rows.closed),
-        interval=_choose(work.fresh, whole, rows.interval),
+        interval=choose(work.fresh, whole, rows.interval),
     )
     output = Output(
         codes=jnp.zeros_like(work.codes),
@@ -137,17 +133,18 @@ def run(
         start=work.start,
     )
 
-    def unfinished(carry):
-        turn, rows, output = carry
-        return (turn < turns) & jnp.any(_active(rows, output, work))
-
-    def turn_once(carry):
-        turn, rows, output = carry
-        rows, output = _turn(params, rows, output, work, step, rules, context)
-        return turn + 1, rows, output
-
-    _, rows, output = jax.lax.while_loop(unfinished, turn_once, (jnp.int32(0), rows, output))
-    return rows, output
+    return batched.loop(
+        params,
+        rows,
+        output,
+        step=step,
+        turns=turns,
+        active=lambda rows, output: _active(rows, output, work),
+        seen=lambda rows: rows.context + rows.count,
+        take=lambda sums_BxA, goes, rows, output: _byte(
+            sums_BxA, goes, rows, output, work, rules, context
+        ),
+    )
 
 
 def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
@@ -157,18 +154,6 @@ def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
     at_end = work.ends & (position == work.available) & (rows.count > 0)
     room = output.num_windows < work.codes.shape[1]
     return room & jnp.where(work.decode, output.num_windows < work.num_codes, at_hand | at_end)
-
-
-def _turn(params, rows, output, work, step, rules, context) -> tuple[Rows, Output]:
-    goes = (rows.last == START) & _active(rows, output, work)
-    sums_1xA = jnp.cumsum(rows.first[None], axis=1, dtype=jnp.uint32)
-    rows, output = _byte(sums_1xA, goes, rows, output, work, rules, context)
-    goes = (rows.last != START) & _active(rows, output, work)
-    length = jnp.where(goes, rows.context + rows.count, 0)
-    frequencies_BxA, cache = step(params, rows.cache, rows.last, length)
-    sums_BxA = jnp.cumsum(frequencies_BxA, axis=1, dtype=jnp.uint32)
-    rows = rows._replace(cache=cache)
-    return _byte(sums_BxA, goes, rows, output, work, rules, context)
 
 
 def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, Output]:
@@ -235,7 +220,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
         context=jnp.where(closes, kept, rows.context),
         count=jnp.where(closes, 0, count),
         closed=closed,
-        interval=_choose(closes, whole, _choose(taken, child, rows.interval)),
+        interval=choose(closes, whole, choose(taken, child, rows.interval)),
         best=best,
         best_count=best_count,
         best_last=best_last,
@@ -253,12 +238,6 @@ def _keeps(rules: WindowRules, closed: jax.Array) -> jax.Array:
 def _at(sums_BxA: jax.Array, symbol: jax.Array) -> jax.Array:
     rows = jnp.arange(len(sums_BxA), dtype=jnp.uint32) if len(sums_BxA) > 1 else 0
     return sums_BxA.at[rows, symbol.astype(jnp.uint32)].get(mode="promise_in_bounds")
-
-
-def _choose(condition: jax.Array, a: Interval, b: Interval) -> Interval:
-    return Interval(
-        multiword.where(condition, a.low, b.low), multiword.where(condition, a.range, b.range)
-    )
 
 
 def _padded(digits_BxG: jax.Array, size: int) -> Digits:
