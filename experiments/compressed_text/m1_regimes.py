@@ -9,9 +9,9 @@ import numpy as np
 
 from configs.compressed_text.parts import M1Config
 from experiments.shared import compressors, m2_pipeline, wording
-from research.codecs.byte_models.protocol import ByteModel
+from research.codecs.byte_models import ByteModel
+from research.codecs.codebook import CodebookCodec
 from research.codecs.codebook.build import compile_codebook
-from research.codecs.codebook.codebook import CodebookCodec
 from research.reporting import results
 
 TITLE = "M1 for windows: counts or a Transformer, trained everywhere or where windows begin"

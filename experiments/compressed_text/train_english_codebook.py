@@ -23,8 +23,8 @@ from pathlib import Path
 from research import corpora, files
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram import SMOOTHINGS, NGramModel
+from research.codecs.codebook import CodebookCodec
 from research.codecs.codebook.build import compile_codebook, train_codebook
-from research.codecs.codebook.codebook import CodebookCodec
 from research.codecs.codebook.dictionary import build_dictionary, train_dictionary
 from research.codecs.saved import SPEC
 from research.reporting import results

@@ -7,7 +7,7 @@ from typing import Any
 
 from configs.compressed_text.parts import CodecConfig, M1Config
 from experiments.shared import weights
-from research.codecs.byte_models.protocol import ByteModel
+from research.codecs.byte_models import ByteModel
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
@@ -156,7 +156,7 @@ def build_codec(
 
 def _live_codec(config, m1, corpus, workdir, log) -> Codec:
     if config.kind == "equal_info":
-        from research.codecs.windows.equal_info import EqualInfoCodec
+        from research.codecs.windows import EqualInfoCodec
 
         return EqualInfoCodec(
             build_m1(m1, corpus, workdir, log),
@@ -166,7 +166,7 @@ def _live_codec(config, m1, corpus, workdir, log) -> Codec:
             closing=config.closing,
             reset=config.reset,
         )
-    from research.codecs.arithmetic.arithmetic import ArithmeticCodec
+    from research.codecs.arithmetic import ArithmeticCodec
 
     if config.kind == "static_ac":
         m1 = M1Config(kind="unigram", beta=m1.beta, max_bytes=m1.max_bytes)

@@ -20,10 +20,10 @@ KINDS = {
     "gzip": "research.codecs.basic:GZipCodec",
     "sentencepiece": "research.codecs.subword:SentencePieceCodec",
     "bpe": "research.codecs.subword:BPECodec",
-    "arithmetic": "research.codecs.arithmetic.arithmetic:ArithmeticCodec",
-    "equal-info": "research.codecs.windows.equal_info:EqualInfoCodec",
+    "arithmetic": "research.codecs.arithmetic:ArithmeticCodec",
+    "equal-info": "research.codecs.windows:EqualInfoCodec",
     "letters": "research.codecs.basic:LettersCodec",
-    "codebook": "research.codecs.codebook.codebook:CodebookCodec",
+    "codebook": "research.codecs.codebook:CodebookCodec",
 }
 
 _WITHOUT_FILES = ("bytes", "characters", "gzip", "letters")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from research.codecs import byte_models, saved
-from research.codecs.byte_models.protocol import ByteModel
+from research.codecs.byte_models import ByteModel
 from research.errors import UsageError
 from research.files import atomic_path
 
@@ -51,13 +51,8 @@ def matching_beta(model: ByteModel, beta: int | None) -> int:
     return model.beta
 
 
-def is_live(model: ByteModel) -> bool:
-    """True for a model that runs inside a compiled loop."""
-    return hasattr(model, "stepper")
-
-
 def environment() -> str:
-    """What a live model's floats depend on beside its parameters."""
+    """What the floats of a model in a compiled loop depend on, apart from its parameters."""
     from research.codecs.byte_models.transformer import environment as current
 
     return current()

@@ -9,17 +9,22 @@ import numpy as np
 
 @runtime_checkable
 class Codec(Protocol):
-    """Text <-> ids. `encode` and `decode` are pure: the same input gives the same output.
-
-    Attributes:
-      name: short, printable; unique among the rows of a table.
-      lossless: True if decode(encode(x)) == x for every byte string x.
-      vocab_size: ids lie in [0, vocab_size). BOS and EOS are not the codec's business.
-    """
+    """Text <-> ids. `encode` and `decode` are pure: the same input gives the same output."""
 
     name: str
+    """Short, printable; unique among the rows of a table."""
+
     lossless: bool
+    """True if decode(encode(x)) == x for every byte string x."""
+
     vocab_size: int
+    """Ids are in [0, vocab_size). BOS and EOS are not the codec's business."""
+
+    block_bytes: int | None
+    """Bytes of text that a compressed file should encode at once; None: no preference."""
+
+    needs_whole_text: bool
+    """True if the first ids of a text depend on all of it."""
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; a `str` is taken as UTF-8.

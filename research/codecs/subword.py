@@ -23,7 +23,8 @@ import numpy as np
 
 from research.codecs import saved
 from research.errors import FreevocabError, UsageError
-from research.tokenizers import sentencepiece_model, tokenizer_json
+from research.tokenizers import FileTokenizer, sentencepiece_model, tokenizer_json
+from research.tokenizers.load import of_json, of_sentencepiece
 from research.tokenizers.static_vocabulary import StaticVocabulary
 from research.tokenizers.text_spans import cut, each_as_bytes, encode_spans, training_pieces
 
@@ -115,6 +116,10 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
         return [np.array(ids, np.int32) for ids in self._ids(pieces)]
 
     @abc.abstractmethod
+    def tokenizer(self) -> FileTokenizer:
+        """The file as a `Tokenizer`."""
+
+    @abc.abstractmethod
     def _ids(self, pieces: list[str]) -> list[list[int]]:
         """The library's ids of each piece."""
 
@@ -192,6 +197,10 @@ class BPECodec(SubwordCodec):
         pieces = training_pieces(texts, size=PIECE, max_bytes=max_bytes)
         tokenizer.train_from_iterator(pieces, trainer)
         return cls(tokenizer.to_str().encode(), name=name, piece=PIECE)
+
+    def tokenizer(self) -> FileTokenizer:
+        """The tokenizer.json as a `Tokenizer`."""
+        return of_json(self.content, name=self.name)
 
     def _ids(self, pieces: list[str]) -> list[list[int]]:
         encoded = self._tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
@@ -282,6 +291,10 @@ class SentencePieceCodec(SubwordCodec):
         except RuntimeError as error:
             raise FreevocabError(f"sentencepiece cannot train: {_reason(error)}") from error
         return cls(model.getvalue(), name=name, piece=PIECE)
+
+    def tokenizer(self) -> FileTokenizer:
+        """The model as a `Tokenizer`."""
+        return of_sentencepiece(self.content, name=self.name)
 
     def _ids(self, pieces: list[str]) -> list[list[int]]:
         return [self._processor.encode(piece) for piece in pieces]

@@ -10,11 +10,14 @@ from research.errors import FreevocabError
 class StaticVocabulary:
     """Base of the codecs whose ids stand for fixed strings.
 
-    It lacks, of the protocol, only name, lossless, encode, fingerprint and save.
+    Of `research.codecs.Codec` it lacks name, lossless, encode, fingerprint and save.
 
     Args:
       tokens: the byte string of each id; `vocab_size` = len(tokens). Empty strings are allowed.
     """
+
+    block_bytes: int | None = None
+    needs_whole_text = False
 
     def __init__(self, tokens: Sequence[bytes]):
         self._tokens = list(tokens)

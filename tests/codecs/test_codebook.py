@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from research import codecs, folders
+from research.codecs import codebook
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.codebook import build, codebook
+from research.codecs.codebook import CodebookCodec, build
 from research.codecs.codebook.build import compile_codebook, train_codebook
-from research.codecs.codebook.codebook import CodebookCodec
 from research.errors import FreevocabError, UsageError
 from tests.codecs import bigint_reference as reference
 

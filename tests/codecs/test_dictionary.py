@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from research import codecs, corpora
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.codebook import dictionary
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec, dictionary
 from research.codecs.codebook.dictionary import build_dictionary, probable_strings, train_dictionary
 from research.errors import UsageError
 

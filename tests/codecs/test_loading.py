@@ -219,7 +219,7 @@ def test_importing_and_the_plain_codecs_bring_nothing_heavy():
     program = (
         "import sys\n"
         "from research import codecs\n"
-        "from research.codecs.container import container\n"
+        "from research.codecs import container\n"
         "codecs.names(); codecs.load('bytes'); codecs.load('gzip')\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
     )

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research.codecs import byte_models
-from research.codecs.byte_models import ngram, ngram_counts
+from research.codecs.byte_models import ByteModel, ngram, ngram_counts
 from research.codecs.byte_models.ngram import SMOOTHINGS, NGramModel
-from research.codecs.byte_models.protocol import ByteModel
 from research.errors import FreevocabError, UsageError
 
 DOCUMENTS = [b"the cat sat on the mat. the end", b"", b"a cat and the dog; the cat ran", b"then"]

@@ -9,9 +9,9 @@ encoder and its decoder run the same compiled program at the same fixed shape.
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ import numpy as np
 from research.artifact import flatten
 from research.codecs import lm_folder
 from research.codecs.basic import BytesCodec
-from research.codecs.byte_models import transformer_step
+from research.codecs.byte_models import Stepper, transformer_step
 from research.codecs.coder.frequencies import check, integer_frequencies
 from research.errors import UsageError
 from research.models import language_model, saved
@@ -31,24 +31,6 @@ BYTES = 256
 START = 256  # the symbol before the first byte of a context (BOS)
 
 
-class Stepper(NamedTuple):
-    """A byte model as pure functions for a compiled loop over B rows.
-
-    Attributes:
-      params: arrays, to be passed through `jit` as an argument.
-      start: params -> (frequencies uint32 [symbols], state), after START: what every context
-        begins with, and the cache of rows that have seen nothing else.
-      step: (params, state, last_B, length_B) -> (frequencies uint32 [B, symbols], state). last_B
-        is each row's latest byte; length_B is how many symbols the row had seen before it, START
-        included. A smaller length than before forgets what lies past it. At 0 a row is idle: its
-        frequencies mean nothing and its state stays.
-    """
-
-    params: Any
-    start: Callable[[Any], tuple[jax.Array, Any]]
-    step: Callable[[Any, Any, jax.Array, jax.Array], tuple[jax.Array, Any]]
-
-
 class TransformerModel:
     """A language model over bytes as a `ByteModel`.
 
@@ -57,7 +39,7 @@ class TransformerModel:
       config: with vocab_size 258: the bytes, BOS (the start of a context), EOS (the text's end).
       beta: frequencies sum to 2**beta.
       context: symbols that `window_frequencies` looks at, at most.
-      batch_size: contexts of one call; fixed, as every shape here.
+      batch_size: contexts of one call; fixed, as is every shape here.
 
     Raises:
       UsageError: not a causal model over 258 ids, or beta out of range.

@@ -26,10 +26,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from research.codecs.byte_models import ngram_counts
+from research.codecs.byte_models import ByteModel, ngram_counts
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.byte_models.protocol import ByteModel
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec
 from research.errors import FreevocabError, UsageError
 
 MIN_WINDOW_BITS, MAX_WINDOW_BITS = 8, 16

@@ -15,7 +15,7 @@ import json
 import os
 import re
 
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec
 from research.files import write_text
 from research.tokenizers.trie import Trie
 

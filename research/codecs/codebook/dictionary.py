@@ -29,10 +29,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from research.codecs.byte_models import ngram_counts
+from research.codecs.byte_models import ByteModel, ngram_counts
 from research.codecs.byte_models.ngram_counts import CountTrie
-from research.codecs.byte_models.protocol import ByteModel
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec
 from research.errors import UsageError
 from research.numba_jit import compiled
 

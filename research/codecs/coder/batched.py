@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from research.codecs.byte_models.transformer import START, TransformerModel
+from research.codecs.byte_models import SteppedByteModel
+from research.codecs.byte_models.transformer import START
 
 # The jobs at work by row, and the rows whose job is new -> the rows whose job is done.
 Advance = Callable[[dict[int, Any], list[int]], list[int]]
@@ -53,7 +54,7 @@ class BatchedLoop(abc.ABC):
 
     def __init__(
         self,
-        model: TransformerModel,
+        model: SteppedByteModel,
         batch: int,
         context: int,
         symbols: int,

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from research.codecs.byte_models.transformer import TransformerModel
+from research.codecs.byte_models import SteppedByteModel
 from research.codecs.coder import batched
-from research.codecs.windows import windows_xla
-from research.codecs.windows.window_rules import WindowRules, Windows
+from research.codecs.windows import WindowRules, Windows, windows_xla
 from research.codecs.windows.windows_xla import Output, Rows, Work
 
 TURNS = 32  # of the loop in one call; a row that ends its document waits for the rest of them
@@ -24,7 +23,7 @@ class BatchedWindows(batched.BatchedLoop):
     test).
     """
 
-    def __init__(self, model: TransformerModel, rules: WindowRules, batch_size: int, context: int):
+    def __init__(self, model: SteppedByteModel, rules: WindowRules, batch_size: int, context: int):
         self._rules = rules
         run = functools.partial(windows_xla.run, rules=rules, context=context, turns=TURNS)
         initial = functools.partial(windows_xla.initial_rows, rules=rules)

@@ -17,7 +17,7 @@ How a window closes:
   dyadic       the longest prefix whose interval holds a whole W-bit cell (the paper's rule as
                written). Encode only.
 
-All arrays are uint32 of one shape (usually [B]); wide numbers are digits (see limbs.py).
+All arrays are uint32 of one shape (usually [B]); wide numbers are digits (see multiword.py).
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ import jax.numpy as jnp
 
 from research.codecs.coder import multiword
 from research.codecs.coder.multiword import Digits
-from research.codecs.windows.window_rules import EXTRA_BITS
+from research.codecs.windows import EXTRA_BITS
 
 Cumulative = Callable[[jax.Array], jax.Array]
 

@@ -19,8 +19,7 @@ from research.codecs.byte_models.transformer import START
 from research.codecs.coder import batched, multiword
 from research.codecs.coder.batched import choose
 from research.codecs.coder.multiword import Digits
-from research.codecs.windows import windows
-from research.codecs.windows.window_rules import WindowRules
+from research.codecs.windows import WindowRules, windows
 from research.codecs.windows.windows import Interval
 
 

@@ -98,7 +98,7 @@ def _writable(tokenizer: FileTokenizer) -> FileTokenizer:
 
 
 def _tokenizer_json(codec: Codec, name: str) -> dict[str, Any]:
-    from research.codecs.codebook.codebook import CodebookCodec
+    from research.codecs.codebook import CodebookCodec
 
     if isinstance(codec, CodebookCodec):
         from research.codecs.codebook.codebook_export import tokenizer_json
