@@ -27,6 +27,7 @@ from research.tokenizers import FileTokenizer, sentencepiece_model, tokenizer_js
 from research.tokenizers.load import of_json, of_sentencepiece
 from research.tokenizers.static_vocabulary import StaticVocabulary
 from research.tokenizers.text_spans import cut, each_as_bytes, encode_spans, training_pieces
+from research.tokenizers.tokenizer_json import SPACE, Strings
 
 # Characters per call of a library, in training and after it. A vocabulary trained on such pieces
 # has no entry that crosses their ends, so that cutting a text the same way costs nothing and
@@ -53,16 +54,11 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
     content: bytes
     """The tokenizer's file."""
 
-    lossless: bool
-    _reserved: str
-    _prefix: bool
-    _byte_ids: np.ndarray
-
-    def __init__(
-        self, content: bytes, tokens: Sequence[bytes], name: str | None, piece: int | None
-    ):
-        super().__init__(tokens)
+    def __init__(self, content: bytes, entries: Strings, name: str | None, piece: int | None):
+        super().__init__(entries.tokens)
         self.content = content
+        self.lossless = entries.lossless
+        self._entries, self._byte_ids = entries, entries.byte_ids_256()
         self.name = name or f"{self.kind}-{self.vocab_size}"
         self._piece = piece
 
@@ -87,7 +83,7 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array; the space that a lossy tokenizer prepends is removed."""
         texts = super().decode(ids)
-        return [text.removeprefix(b" ") for text in texts] if self._prefix else texts
+        return [text.removeprefix(b" ") for text in texts] if self._entries.prefix else texts
 
     def fingerprint(self) -> str:
         """Hex digest of the file and of how texts are cut for it."""
@@ -107,7 +103,7 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
 
     def _encode(self, data: bytes) -> np.ndarray:
         if self.lossless:
-            return encode_spans(data, self._reserved, self._encode_text, self._byte_ids)
+            return encode_spans(data, self._entries.reserved, self._encode_text, self._byte_ids)
         parts = self._encode_text(data.decode("utf-8", "replace"))
         return np.concatenate(parts) if parts else np.zeros(0, np.int32)
 
@@ -149,11 +145,7 @@ class BPECodec(SubwordCodec):
             entries = tokenizer_json.strings(spec)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FreevocabError(f"the tokenizer.json lacks a part ({error})") from error
-        super().__init__(content, entries.tokens, name, piece)
-        self.lossless = entries.lossless
-        self._reserved, self._prefix = entries.reserved, entries.prefix
-        byte_ids = [-1 if id_ is None else id_ for id_ in entries.byte_ids]
-        self._byte_ids = np.array(byte_ids, np.int32)
+        super().__init__(content, entries, name, piece)
 
     @classmethod
     def train(
@@ -222,15 +214,9 @@ class SentencePieceCodec(SubwordCodec):
     kind, file = "sentencepiece", "sentencepiece.model"
 
     def __init__(self, content: bytes, *, name: str | None = None, piece: int | None = None):
-        rules = sentencepiece_model.normalization(content)
         self._processor = sentencepiece_model.processor(content)
-        ids = range(self._processor.vocab_size())
-        tokens = [sentencepiece_model.token_bytes(self._processor, id_) for id_ in ids]
-        super().__init__(content, tokens, name, piece)
-        byte_ids = {tokens[id_]: id_ for id_ in ids if self._processor.is_byte(id_)}
-        self.lossless = rules.is_identity and len(byte_ids) == 256
-        self._reserved, self._prefix = sentencepiece_model.SPACE, rules.add_dummy_prefix
-        self._byte_ids = np.array([id_ for _, id_ in sorted(byte_ids.items())], np.int32)
+        entries = sentencepiece_model.entries(content, self._processor)
+        super().__init__(content, entries, name, piece)
 
     @classmethod
     def train(
@@ -261,7 +247,7 @@ class SentencePieceCodec(SubwordCodec):
             raise UsageError(f"a lossless sentencepiece needs vocab_size >= 300, not {vocab_size}")
         model = io.BytesIO()
         pieces = training_pieces(
-            texts, size=PIECE, max_bytes=max_bytes, reserved=sentencepiece_model.SPACE + _UNKNOWN
+            texts, size=PIECE, max_bytes=max_bytes, reserved=SPACE + _UNKNOWN
         )
         first = next(pieces, None)
         if first is None:

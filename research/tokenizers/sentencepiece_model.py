@@ -8,11 +8,11 @@ import dataclasses
 import struct
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from research.errors import FreevocabError
+from research.tokenizers.tokenizer_json import SPACE, Strings
 
-SPACE = "\u2581"
 UNIGRAM, BPE = 1, 2
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
@@ -179,3 +179,27 @@ def token_bytes(processor, id_: int) -> bytes:
     if processor.is_byte(id_):
         return bytes([int(piece[1:-1], 16)])
     return piece.replace(SPACE, " ").encode()
+
+
+def entries(model: bytes, processor: Any) -> Strings:
+    """The pieces of a serialised model, and of its `processor`, as bytes."""
+    rules = normalization(model)
+    ids = range(processor.vocab_size())
+    tokens = [token_bytes(processor, id_) for id_ in ids]
+    byte_ids: list[int | None] = [None] * 256
+    for id_ in ids:
+        if processor.is_byte(id_):
+            byte_ids[tokens[id_][0]] = id_
+    changes_text = rules.changes_characters or rules.remove_extra_whitespaces
+    return Strings(
+        tokens=tokens,
+        special=[not token for token in tokens],
+        starts_word=[token.startswith(b" ") for token in tokens],
+        byte_ids=byte_ids,
+        reserved=SPACE,
+        byte_level=False,
+        prefix=rules.add_dummy_prefix,
+        drops_spaces=False,
+        exact=rules.escape_whitespaces and not changes_text,
+        lossless=rules.is_identity and None not in byte_ids,
+    )

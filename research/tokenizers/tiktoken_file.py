@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from research.errors import FreevocabError
-from research.tokenizers.tokenizer_json import byte_alphabet
+from research.tokenizers.tokenizer_json import byte_characters
 
 GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -95,7 +95,7 @@ def tokenizer_json(
     if specials is None:
         specials = _SPECIALS.get(len(found), {})
     specials = {name: id_ for name, id_ in specials.items() if id_ not in found.values()}
-    letters = {byte: character for character, byte in byte_alphabet().items()}
+    letters = dict(enumerate(byte_characters()))
     written = {token: token.decode("latin-1").translate(letters) for token in found}
     merges = []
     for token in sorted(found, key=found.__getitem__):
