@@ -127,7 +127,7 @@ class GZipCodec:
     """
 
     lossless = True
-    # DEFLATE looks back 32 kB and starts each block of a file anew: short blocks cost ratio.
+    # DEFLATE looks back 32 kB and knows nothing of the block before: short blocks compress worse.
     block_bytes = 1 << 20
     # The first ids hold the Huffman code of a whole block.
     needs_whole_text = True

@@ -33,7 +33,7 @@ def fingerprint(kind: str, parameters: Mapping[str, Any], model: ByteModel, symb
 def save(
     directory: str | os.PathLike, kind: str, parameters: Mapping[str, Any], model: ByteModel
 ) -> None:
-    """Writes codec.json and the model's folder beside it, all or nothing."""
+    """Writes codec.json and, next to it, the model's folder, all or nothing."""
     with atomic_path(directory, directory=True, mark=saved.SPEC.file) as temporary:
         model.save(temporary / MODEL_FOLDER)
         saved.SPEC.write(temporary, {"kind": kind} | dict(parameters))

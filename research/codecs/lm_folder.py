@@ -76,7 +76,7 @@ def load(
       codec: stands in for the folder's own; it has to be the one that the model was trained with.
 
     Raises:
-      UsageError: if there is no such folder or it is no model, or it was saved without its codec
+      UsageError: if there is no such folder or it is not a model, or it was saved without its codec
         and none is given.
       FreevocabError: if it is damaged or of a newer version.
     """

@@ -1,4 +1,4 @@
-"""The folder that a codec is saved as: codec.json, and beside it the files it needs."""
+"""The folder that a codec is saved as: codec.json and the files that it names."""
 
 import hashlib
 import os
@@ -61,7 +61,7 @@ def read(directory: str | os.PathLike) -> dict[str, Any]:
 
 
 def read_file(directory: str | os.PathLike, meta: Mapping[str, Any], name: str) -> bytes:
-    """The content of a file that `write` put beside codec.json.
+    """The content of a file that `write` wrote next to codec.json.
 
     Raises:
       FreevocabError: missing, or not the bytes that were written.

@@ -163,7 +163,7 @@ class BPECodec(SubwordCodec):
           pre_tokenize: tokens stay inside the words that GPT-2's regular expression finds; False
             lets them cross, up to a line's length: slower, and about 90 bytes of memory for each
             byte of text.
-          max_bytes: the first so many bytes of `texts` are used; None for all.
+          max_bytes: how many bytes of `texts` are used, from the first on; None for all.
 
         Same texts and versions, same ids. Measured on 2 cores, 5 MB, 8,000 tokens: 1.4 s, and
         7 s without pre-tokenization.
@@ -234,7 +234,7 @@ class SentencePieceCodec(SubwordCodec):
           texts: documents, of any length; newlines are kept.
           pre_tokenize: pieces stay inside words, scripts and numbers (sentencepiece's default);
             False lets them cross, which trains about five times slower.
-          max_bytes: the first so many bytes of `texts` are used; None for all.
+          max_bytes: how many bytes of `texts` are used, from the first on; None for all.
 
         Runs of spaces may be pieces. Same texts and versions, same model. Measured on 2 cores,
         5 MB, 8,000 pieces: 14 s.

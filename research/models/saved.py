@@ -62,7 +62,7 @@ def load(
     """(params, config, the content of model.json) of a folder that `write` filled.
 
     Raises:
-      UsageError: if there is no such folder or it is no model.
+      UsageError: if there is no such folder or it is not a model.
       FreevocabError: if it is damaged or of a newer version.
     """
     directory = Path(directory)

@@ -148,7 +148,7 @@ class FileTokenizer(StaticVocabulary):
 
     @cached_property
     def files(self) -> dict[str, bytes]:
-        """What to write beside a checkpoint so that other tools open the same tokenizer.
+        """What to write next to a checkpoint so that other tools open the same tokenizer.
 
         Raises:
           FreevocabError: the file has no exact counterpart in the format they read.
@@ -175,7 +175,7 @@ class Decomposer:
       unknown: the id for what no entry covers.
       spaced: U+2581 stands for a space.
 
-    What is no text goes by byte ids where the tokenizer has all of them, else it is unknown.
+    What is not text goes by byte ids where the tokenizer has all of them, else it is unknown.
     """
 
     def __init__(self, split: Split, entries: Strings, unknown: int, *, spaced: bool = False):

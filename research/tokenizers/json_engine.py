@@ -99,7 +99,7 @@ def hidden(spec: Mapping[str, Any], entries: Strings) -> dict[str, str]:
     if model["type"] == "BPE" and not model.get("ignore_merges"):
         made = {"".join(pair) for pair in model["merges"]}
     return {
-        token: f"\U0010fffe{id_}\U0010ffff"  # two code points that are no characters
+        token: f"\U0010fffe{id_}\U0010ffff"  # two code points that are not characters
         for token, id_ in tokenizer_json.vocabulary(spec)
         if token and entries.special[id_] and (made is None or token in made or len(token) == 1)
     }

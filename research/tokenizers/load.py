@@ -18,7 +18,7 @@ TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 # Where a folder says which special token is for what, the first to be believed first.
 _CONFIGS = (CONFIG, "special_tokens_map.json", "generation_config.json")
 _MODELS = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
-# What belongs to a tokenizer beside its model, and goes along with it.
+# Files that go along with a tokenizer's model.
 _BESIDE = (
     CONFIG,
     "special_tokens_map.json",
@@ -89,7 +89,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     """The tokenizer of a tokenizer.json's content.
 
     Args:
-      beside: the files beside it, which may say what special tokens are for.
+      beside: the files next to it, which may say what special tokens are for.
 
     Raises:
       FreevocabError: not one that `tokenizers` reads.
@@ -130,7 +130,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
 def of_sentencepiece(
     model: bytes, *, name: str, beside: Files | None = None, file: str = "tokenizer.model"
 ) -> FileTokenizer:
-    """The tokenizer of a sentencepiece model's content; `file` is its name beside a checkpoint.
+    """The tokenizer of a sentencepiece model's content; `file` is its name next to a checkpoint.
 
     Raises:
       FreevocabError: not a sentencepiece model.

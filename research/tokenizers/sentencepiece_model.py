@@ -143,7 +143,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def damaged() -> FreevocabError:
-    """The error for bytes that are no model."""
+    """The error for bytes that are not a model."""
     return FreevocabError("not a sentencepiece model, or a damaged one")
 
 

@@ -41,7 +41,7 @@ class StaticVocabulary:
     def _join(self, id_N: np.ndarray) -> bytes:
         length_N = self._length_V[id_N]
         end_N = np.cumsum(length_N, dtype=np.int64)
-        # Byte j of the text lies at start(token) + j - (bytes of the text before that token).
+        # Byte j of the text is at start(token) + j - (bytes of the text before that token).
         shift_N = self._start_V[id_N] - (end_N - length_N)
         total = int(end_N[-1]) if len(end_N) else 0
         return self._bytes[np.repeat(shift_N, length_N) + np.arange(total)].tobytes()

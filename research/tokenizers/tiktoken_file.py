@@ -26,7 +26,7 @@ O200K = (
     rf"{_MARK}{_UPPER}*{_LOWER}+{_SHORT}?|{_MARK}{_UPPER}+{_LOWER}*{_SHORT}?|\p{{N}}{{1,3}}"
     rf"| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{_REST}"
 )
-# From so many ranks up: GPT-2 and Codex have about 50,000, cl100k 100,256 and Llama 3, with the
+# From this many ranks up: GPT-2 and Codex have about 50,000, cl100k 100,256 and Llama 3, with the
 # same expression, 128,000; o200k has 199,998.
 _BY_SIZE = ((150_000, O200K), (60_000, CL100K), (0, GPT2))
 _SPECIALS = {
@@ -81,7 +81,7 @@ def tokenizer_json(
       pattern: regular expression whose matches are the words; None takes GPT-2's up to 60,000
         ranks, cl100k's up to 150,000, else o200k's.
       specials: id of each special token; None takes those of the published encoding with exactly
-        so many ranks, if there is one.
+        that many ranks, if there is one.
 
     tiktoken merges any two neighbours whose joint string has a rank, the lowest first. So every
     way to cut a string into two others is a merge here, in the order of the whole's rank.

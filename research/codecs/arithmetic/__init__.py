@@ -2,7 +2,7 @@
 
 A text and its end (a 257th symbol, the paper's EOS) make one message; its bits are cut into ids of
 N bits, the last filled up with zeros. The coder runs on through the text while the model's context
-starts anew every `example_bytes`, the paper's 10,240-byte examples.
+starts again every `example_bytes`, the paper's 10,240-byte examples.
 """
 
 import os
@@ -32,7 +32,7 @@ class ArithmeticCodec:
         inside one compiled loop over a fixed batch of documents; any other on the host.
       bits_per_token: N; vocab_size = 2^N.
       beta: precision of the frequencies, the model's; None takes it from the model.
-      example_bytes: the model's context starts anew this often.
+      example_bytes: bytes after which the model's context starts again.
       batch_size, context_bytes: as for `EqualInfoCodec`; context_bytes is 1,024 by default, the
         paper's.
 

@@ -23,26 +23,29 @@ _TURNS = 128  # of the loop in one call
 
 
 class Work(NamedTuple):
-    """What the rows are to do in one call; all [B, ...].
-
-    Attributes:
-      decode: bool.
-      fresh: bool, the row starts a new document.
-      text: uint8 [B, M], encoding: the next bytes.
-      available: int32, how many.
-      ends: bool, the document ends with them.
-      words: uint32 [B, G], decoding: the message from the 32-bit word on in which the row stands
-        (its first unread bit is 32 bits behind `consumed`); zeros behind the end.
-      left: int32, decoding: bits from the start of `words` to the message's end.
-    """
+    """What the rows are to do in one call; all [B, ...]."""
 
     decode: jax.Array
+    """bool, the row decodes."""
+
     fresh: jax.Array
+    """bool, the row starts a new document."""
+
     text: jax.Array
+    """uint8 [B, M], encoding: the next bytes."""
+
     available: jax.Array
+    """int32, how many."""
+
     ends: jax.Array
+    """bool, the document ends with them."""
+
     words: jax.Array
+    """uint32 [B, G], decoding: the message from the 32-bit word on in which the row stands (its
+    first unread bit is 32 bits behind `consumed`); zeros behind the end."""
+
     left: jax.Array
+    """int32, decoding: bits from the start of `words` to the message's end."""
 
 
 class Rows(NamedTuple):
@@ -144,7 +147,7 @@ def _symbol(sums_BxA, active, rows, output, work, beta, example_bytes) -> tuple[
 
     interval, emission = coder.encode_step(rows.interval, lower, upper, beta)
     reader = coder.decode_step(rows.reader, lower, upper, work.words, beta)
-    # Without the barrier the compiler computes these anew wherever they are used.
+    # Without the barrier the compiler computes these again wherever they are used.
     interval, emission, reader = jax.lax.optimization_barrier((interval, emission, reader))
     byte = symbol.astype(jnp.int32)
     slot = jnp.where(active, output.count, turns)
@@ -156,10 +159,10 @@ def _symbol(sums_BxA, active, rows, output, work, beta, example_bytes) -> tuple[
         ended=output.ended | (active & (byte == END)),
     )
     context = rows.context + 1
-    anew = context >= example_bytes
+    starts_again = context >= example_bytes
     rows = rows._replace(
-        last=jnp.where(active, jnp.where(anew, START, byte), rows.last),
-        context=jnp.where(active, jnp.where(anew, 0, context), rows.context),
+        last=jnp.where(active, jnp.where(starts_again, START, byte), rows.last),
+        context=jnp.where(active, jnp.where(starts_again, 0, context), rows.context),
         interval=choose(active & ~work.decode, interval, rows.interval),
         reader=choose(active & work.decode, reader, rows.reader),
     )

@@ -1,7 +1,7 @@
 """Byte models (the paper's M1): integer frequencies of the next byte.
 
 A saved model is a folder: model.json {"format": "freevocab-byte-model", "version": 1, "kind": KIND,
-...} and beside it what that names; or a language model over bytes ("freevocab-model", what
+...} and the files that it names; or a language model over bytes ("freevocab-model", what
 `freevocab train m1` writes). Nothing heavy is imported before a model is opened.
 """
 

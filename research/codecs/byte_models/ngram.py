@@ -43,20 +43,21 @@ _ARRAYS = tuple(field.name for field in dataclasses.fields(CountTrie))
 class NGramModel:
     """Frequencies of the next byte from counts; a `ByteModel`.
 
-    Attributes:
-      counts: the strings that were counted; contexts up to `order` = counts.depth - 1 bytes.
-      beta: frequencies sum to 2**beta.
-      smoothing: "witten-bell", "discount" or "kneser-ney" (see the top of this module).
-      name: what tables call it.
-
     Raises:
       UsageError: an unknown smoothing, or beta out of range.
     """
 
     counts: CountTrie
+    """The strings that were counted; contexts up to `order` = counts.depth - 1 bytes."""
+
     beta: int = 14
+    """Frequencies sum to 2**beta."""
+
     smoothing: str = "witten-bell"
+    """One of SMOOTHINGS (see the top of this module)."""
+
     name: str = "ngram"
+    """What tables call it."""
 
     def __post_init__(self):
         if self.smoothing not in SMOOTHINGS:

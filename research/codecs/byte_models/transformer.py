@@ -72,7 +72,7 @@ class TransformerModel:
         """Frequencies of the next symbol after each context, uint32 [N, symbols].
 
         Contexts are run in batches of one size, padded to a power of two: which row a context
-        gets, and beside which others, makes no difference.
+        gets, and what is in the others, makes no difference.
         """
         result = np.empty((len(contexts), symbols), np.uint32)
         clipped = [self._ids(context) for context in contexts]
@@ -136,7 +136,7 @@ class TransformerModel:
 
 
 def environment() -> str:
-    """What a compiled model's floats depend on beside its parameters: backend, device, our step."""
+    """What a compiled model's floats depend on apart from its parameters: backend, device, step."""
     device = f"{jax.default_backend()} {jax.devices()[0].device_kind}"
     return f"{device}, step {transformer_step.VERSION}"
 

@@ -37,9 +37,7 @@ class UnigramModel:
         }
 
     @classmethod
-    def train(
-        cls, texts: Iterable[bytes | str], *, beta: int = 14, name: str = "unigram"
-    ) -> "UnigramModel":
+    def train(cls, texts: Iterable[bytes | str], *, beta: int = 14) -> "UnigramModel":
         """Counts `texts`, each with one end."""
         counts = np.zeros(257, np.int64)
         for text in each_as_bytes(texts):
@@ -47,7 +45,7 @@ class UnigramModel:
             counts[256] += 1
         if not counts[:256].any():
             raise UsageError("a unigram model needs some text: these texts are empty")
-        return cls(counts, beta, name)
+        return cls(counts, beta)
 
     def window_frequencies(self, contexts: Sequence[bytes], symbols: int = 256) -> np.ndarray:
         """The same row for every context, uint32 [N, symbols]."""

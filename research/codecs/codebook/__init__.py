@@ -53,7 +53,7 @@ class CodebookCodec(StaticVocabulary):
       notes: how it was made, kept in codec.json; decoding does not depend on it.
 
     Raises:
-      FreevocabError: if the strings are no codebook.
+      FreevocabError: if the strings are not a codebook.
     """
 
     lossless = True

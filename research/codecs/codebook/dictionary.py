@@ -92,7 +92,7 @@ def train_dictionary(
     data, offsets = ngram_counts.join(documents)
     starts, codec = None, None  # the first round counts everywhere, and only short strings
     for number in range(rounds + 1):
-        # What begins less than a twentieth of a string's share of the tokens is no candidate.
+        # What begins less than a twentieth of a string's share of the tokens is not a candidate.
         total = len(data) if starts is None else len(starts)
         counts = ngram_counts.count(
             data,

@@ -153,7 +153,7 @@ def loop(
     """At most `turns` turns, or until no row can go on.
 
     In every turn, rows whose context is empty take a symbol by the frequencies after START, which
-    are constants; then the model runs one step for all rows, and those in the midst of a context,
+    are constants; then the model runs one step for all rows, and those inside a context,
     whether since this turn or before, take a symbol by what it says.
 
     Args:

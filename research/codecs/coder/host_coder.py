@@ -138,7 +138,7 @@ def decode(
     Args:
       bits: uint8 of 0/1, zeros may follow the message.
       order: bytes of context that the model looks at, None for all.
-      example_bytes: the context starts anew this often.
+      example_bytes: bytes after which the context starts again.
     """
     total = len(bits)
     data = np.packbits(bits).tobytes() + bytes(8)

@@ -1,7 +1,7 @@
 """Equal-info windows with the byte model at hand (W >= 24, or any W): the paper's EqualInfoAC.
 
 A window of W bits holds as much text as fits; interval and (by default) the model's context start
-anew at each. The bits of all windows make one stream, cut into ids of N bits; where W is not a
+again at each. The bits of all windows make one stream, cut into ids of N bits; where W is not a
 multiple of N, ids straddle windows and the last one is filled up with zeros (fewer than N <= W, so
 they never look like another window). For W = 16 a codebook gives the same ids without a model.
 """
@@ -82,7 +82,7 @@ class WindowRules:
         return -(-self.window_bits // 16)
 
     def resets_after(self, windows_done: int) -> bool:
-        """Whether the context starts anew after so many windows of a document."""
+        """Whether the context starts again after this many windows of a document."""
         if self.reset == "every-other":
             return windows_done % 2 == 0
         return self.reset == "every"
@@ -98,7 +98,7 @@ class EqualInfoCodec:
       bits_per_token: N <= W; vocab_size = 2^N.
       beta: precision of the frequencies, the model's; None takes it from the model.
       closing: 'point+delay' (lossless), or the paper's 'point' and 'dyadic' (encode only).
-      reset: the model's context starts anew 'every' window, 'every-other', or 'never'.
+      reset: the model's context starts again 'every' window, 'every-other', or 'never'.
       batch_size: documents at once in the compiled loop. Encoder and decoder must agree on it, so
         it is saved and part of the fingerprint; ignored on the host.
       context_bytes: how far back the Transformer looks; None takes 2 W (8 W without resets every

@@ -5,7 +5,7 @@ The loop is that of coder/batched.py. A row narrows its interval by one byte, ta
 the others. The definition of a window is that of windows.py.
 
 With reset='every' nothing is remembered between windows, so a decoder works on many windows of a
-document at once. Otherwise the context is finite: it starts anew at the first window border past
+document at once. Otherwise the context is finite: it starts again at the first window border past
 three quarters of it, and a window that would fill it up is closed early (any prefix may be chosen
 as a window's end and still decode).
 """
@@ -24,53 +24,62 @@ from research.codecs.windows.windows import Interval
 
 
 class Work(NamedTuple):
-    """What the rows are to do in one call of the loop; all [B, ...].
-
-    Attributes:
-      decode: bool.
-      fresh: bool, the row starts a new document.
-      text: uint8 [B, S], encoding: a piece of the document.
-      start: int32, where in the piece the current window starts (negative: before it).
-      available: int32, bytes of the piece.
-      ends: bool, the document ends with the piece.
-      codes: uint32 [B, M, G], decoding: codes from the current window on; M windows at most are
-        made in the call.
-      num_codes: int32.
-    """
+    """What the rows are to do in one call of the loop; all [B, ...]."""
 
     decode: jax.Array
+    """bool, the row decodes."""
+
     fresh: jax.Array
+    """bool, the row starts a new document."""
+
     text: jax.Array
+    """uint8 [B, S], encoding: a piece of the document."""
+
     start: jax.Array
+    """int32, where in the piece the current window starts (negative: before it)."""
+
     available: jax.Array
+    """int32, bytes of the piece."""
+
     ends: jax.Array
+    """bool, the document ends with the piece."""
+
     codes: jax.Array
+    """uint32 [B, M, G], decoding: codes from the current window on; M windows at most are made in
+    the call."""
+
     num_codes: jax.Array
+    """int32, how many."""
 
 
 class Rows(NamedTuple):
-    """State of the rows between calls; all [B].
-
-    Attributes:
-      cache: of the model.
-      first: uint32 [A], frequencies after START, the same for ever.
-      last: int32, the latest byte of the context, or START.
-      context: int32, bytes in the model's context before this window.
-      count: int32, bytes of the window so far.
-      closed: int32, windows of the document so far.
-      interval: of the window so far.
-      best: digits, the latest code; best_count, best_last: the shortest prefix with it, its last
-        byte.
-    """
+    """State of the rows between calls; all [B]."""
 
     cache: Any
+    """Of the model."""
+
     first: jax.Array
+    """uint32 [A], frequencies after START, constant."""
+
     last: jax.Array
+    """int32, the latest byte of the context, or START."""
+
     context: jax.Array
+    """int32, bytes in the model's context before this window."""
+
     count: jax.Array
+    """int32, bytes of the window so far."""
+
     closed: jax.Array
+    """int32, windows of the document so far."""
+
     interval: Interval
+    """Of the window so far."""
+
     best: Digits
+    """Digits, the latest code; best_count, best_last: the shortest prefix with it, its last
+    byte."""
+
     best_count: jax.Array
     best_last: jax.Array
 
@@ -174,7 +183,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
     found = windows.locate(rows.interval, target, cumulative, beta, 256)
     byte = jnp.where(work.decode, found.symbol, given)
     child = windows.narrow(rows.interval, cumulative(byte), _at(sums_BxA, byte), beta)
-    # Without the barrier the compiler computes the child anew in everything that looks at it.
+    # Without the barrier the compiler computes the child again in everything that looks at it.
     child = jax.lax.optimization_barrier(child)
 
     # Encoding: does the byte still fit, and is anything longer worth a look?
@@ -228,7 +237,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
 
 
 def _keeps(rules: WindowRules, closed: jax.Array) -> jax.Array:
-    """Whether the context goes on after so many windows (`WindowRules.resets_after`, negated)."""
+    """Whether the context goes on after this many windows (`WindowRules.resets_after`, negated)."""
     if rules.reset == "every-other":
         return closed % 2 == 1
     return jnp.full_like(closed, rules.reset == "never", dtype=bool)
