@@ -35,9 +35,11 @@ class _Fixed(StaticVocabulary, abc.ABC):
     """A vocabulary of single bytes in which there is nothing to vary."""
 
     name: str
+    alphabet: bytes
+    """The byte of each id."""
 
-    def __init__(self, alphabet: bytes):
-        super().__init__([alphabet[i : i + 1] for i in range(len(alphabet))])
+    def __init__(self):
+        super().__init__([bytes([byte]) for byte in self.alphabet])
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text."""
@@ -66,9 +68,7 @@ class BytesCodec(_Fixed):
 
     name = "bytes"
     lossless = True
-
-    def __init__(self):
-        super().__init__(bytes(range(256)))
+    alphabet = bytes(range(256))
 
     def _ids(self, text: bytes) -> np.ndarray:
         return np.frombuffer(text, np.uint8).astype(np.int32)
@@ -83,9 +83,7 @@ class CharactersCodec(_Fixed):
 
     name = "characters"
     lossless = False
-
-    def __init__(self):
-        super().__init__(bytes(range(128)))
+    alphabet = bytes(range(128))
 
     def _ids(self, text: bytes) -> np.ndarray:
         if text.isascii():
@@ -102,9 +100,7 @@ class LettersCodec(_Fixed):
 
     name = "letters"
     lossless = False
-
-    def __init__(self):
-        super().__init__(LETTERS)
+    alphabet = LETTERS
 
     def _ids(self, text: bytes) -> np.ndarray:
         plain = _OTHERS.sub(b" ", text.lower()).strip()

@@ -54,7 +54,8 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
     content: bytes
     """The tokenizer's file."""
 
-    def __init__(self, content: bytes, entries: Strings, name: str | None, piece: int | None):
+    def __init__(self, content: bytes, *, name: str | None = None, piece: int | None = None):
+        entries = self._open(content)
         super().__init__(entries.tokens)
         self.content = content
         self.lossless = entries.lossless
@@ -112,6 +113,10 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
         return [np.array(ids, np.int32) for ids in self._ids(pieces)]
 
     @abc.abstractmethod
+    def _open(self, content: bytes) -> Strings:
+        """Opens the library; the file's entries."""
+
+    @abc.abstractmethod
     def tokenizer(self) -> FileTokenizer:
         """The file as a `Tokenizer`."""
 
@@ -134,7 +139,7 @@ class BPECodec(SubwordCodec):
 
     kind, file = "bpe", "tokenizer.json"
 
-    def __init__(self, content: bytes, *, name: str | None = None, piece: int | None = None):
+    def _open(self, content: bytes) -> Strings:
         self._tokenizer = tokenizer_json.library(content)
         try:
             # As the library writes it: older files leave out what it fills in.
@@ -142,10 +147,9 @@ class BPECodec(SubwordCodec):
             if not isinstance(spec["model"]["vocab"], dict):
                 model = spec["model"]["type"]
                 raise FreevocabError(f"a {model} tokenizer.json cannot be used here, only BPE")
-            entries = tokenizer_json.strings(spec)
+            return tokenizer_json.strings(spec)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FreevocabError(f"the tokenizer.json lacks a part ({error})") from error
-        super().__init__(content, entries, name, piece)
 
     @classmethod
     def train(
@@ -213,10 +217,9 @@ class SentencePieceCodec(SubwordCodec):
 
     kind, file = "sentencepiece", "sentencepiece.model"
 
-    def __init__(self, content: bytes, *, name: str | None = None, piece: int | None = None):
+    def _open(self, content: bytes) -> Strings:
         self._processor = sentencepiece_model.processor(content)
-        entries = sentencepiece_model.entries(content, self._processor)
-        super().__init__(content, entries, name, piece)
+        return sentencepiece_model.entries(content, self._processor)
 
     @classmethod
     def train(

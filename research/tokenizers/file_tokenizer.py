@@ -27,19 +27,24 @@ class Engine(Protocol):
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text; special tokens are never among them."""
+        ...
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The library's own text of ids."""
+        ...
 
     def split(self, words: Sequence[str], continued: bool = False) -> list[list[int]]:
         """What the model alone makes of each string."""
+        ...
 
     def words(self, text: str) -> list[str]:
         """The strings that the model is given for a text."""
+        ...
 
     @property
     def spec(self) -> Mapping[str, Any]:
         """A parsed tokenizer.json with the same ids."""
+        ...
 
 
 class FileTokenizer(StaticVocabulary):
@@ -181,7 +186,8 @@ class Decomposer:
     def __init__(self, split: Split, entries: Strings, unknown: int, *, spaced: bool = False):
         self._split, self._entries, self._unknown = split, entries, unknown
         self._space = SPACE if spaced else " "
-        self._by_bytes = None not in entries.byte_ids
+        self._byte_ids = [id_ for id_ in entries.byte_ids if id_ is not None]
+        self._by_bytes = len(self._byte_ids) == 256
         self._forget()
 
     def __call__(self, tokens: Sequence[bytes]) -> Pieces:
@@ -258,8 +264,8 @@ class Decomposer:
         """Strings for the model, whether each goes on within a word, and ids of other bytes."""
         for span in spans(token, reserved):
             if isinstance(span, bytes):
-                byte_ids = self._entries.byte_ids
-                yield [byte_ids[b] for b in span] if self._by_bytes else [self._unknown], False
+                known = self._by_bytes
+                yield [self._byte_ids[b] for b in span] if known else [self._unknown], False
             elif self._entries.drops_spaces:
                 for number, word in enumerate(span.split()):
                     yield word, number == 0 and not span[0].isspace()

@@ -64,9 +64,13 @@ class JsonEngine:
             return found
         return [part for word in found for part in _AT_SPACES.findall(word)]
 
-    @cached_property
+    @property
     def spec(self) -> Mapping[str, Any]:
         """The tokenizer.json, parsed, as the library writes it."""
+        return self._as_written
+
+    @cached_property
+    def _as_written(self) -> Mapping[str, Any]:
         return json.loads(self._original.to_str())
 
     @cached_property
@@ -135,14 +139,16 @@ def _models(spec: Mapping[str, Any]) -> tuple[Any, Any]:
         model = {"type": "WordPiece", "vocab": model["vocab"], "unk_token": model["unk_token"]}
         model["continuing_subword_prefix"] = ""
     if model["type"] != "WordPiece":
-        return (_bare(model),) * 2
+        bare = _bare(model)
+        return bare, bare
     unknown, prefix = model["unk_token"], model["continuing_subword_prefix"]
     model["max_input_chars_per_word"] = _LONGEST_WORD
     if unknown not in model["vocab"]:
         free = max(model["vocab"].values(), default=-1) + 1
         model["vocab"] = model["vocab"] | {unknown: free}
     if not prefix:
-        return (_bare(model),) * 2
+        bare = _bare(model)
+        return bare, bare
     # Each "##x" under its own name and under "x": a string then begins with either kind.
     inner = {token: id_ for token, id_ in model["vocab"].items() if token.startswith(prefix)}
     plain = {token.removeprefix(prefix): id_ for token, id_ in inner.items()}

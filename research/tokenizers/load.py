@@ -267,12 +267,13 @@ def _roles(
                 out.setdefault(role, number)
     for role, id_ in own.items():
         out.setdefault(role, id_)
-    by_name = {name: id_ for id_, name in reversed(special.items())}
+    by_name = {name: id_ for id_, name in [*special.items()][::-1]}
     for role, names in _WELL_KNOWN.items():
         known = [by_name[name] for name in names if name in by_name]
         if known:
             out.setdefault(role, known[0])
-    return {role: out[role] for role in ROLES if out.get(role) is not None}
+    filled = {role: id_ for role, id_ in out.items() if id_ is not None}
+    return {role: filled[role] for role in ROLES if role in filled}
 
 
 def _written(token: Any) -> str | None:

@@ -42,7 +42,7 @@ class Pieces(NamedTuple):
         return out_TxP
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[int]]) -> "Pieces":
+    def of(cls, rows: Sequence[Sequence[int] | np.ndarray]) -> "Pieces":
         """From one sequence of ids for each token."""
         start_T = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
         parts = [np.asarray(row, np.int32) for row in rows if len(row)]
@@ -70,20 +70,26 @@ class Tokenizer(Protocol):
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; special tokens are never among them."""
+        ...
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array."""
+        ...
 
     def token_bytes(self) -> list[bytes]:
         """The byte string of each id; b"" where special_V."""
+        ...
 
     def match_bytes(self) -> list[bytes]:
         """What to compare entries of two tokenizers by: `token_bytes`, with a space put before
         those that start a word where the tokenizer itself drops spaces."""
+        ...
 
     def decompose(self, tokens: Sequence[bytes]) -> Pieces:
         """Ids that the tokenizer's model makes of each string (as of `match_bytes`), taken whole:
         no normaliser, no pre-tokenizer. At least one for every string but b"", which has none."""
+        ...
 
     def fingerprint(self) -> str:
         """Hex digest of everything that ids depend on."""
+        ...

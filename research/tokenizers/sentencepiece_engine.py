@@ -63,7 +63,7 @@ class SentencePieceEngine:
         """The strings that the model is given for a text, as the equal tokenizer.json has them."""
         return self._twin.words(text)
 
-    @cached_property
+    @property
     def spec(self) -> Mapping[str, Any]:
         """The equal tokenizer.json, parsed."""
         return self._twin.spec

@@ -47,22 +47,22 @@ def normalization(model: bytes) -> Normalization:
     Raises:
       FreevocabError: not a serialised sentencepiece model.
     """
-    found: dict[str, bool | int] = {}
+    fields: dict[str, Any] = {}
     for number, value in _fields(model):
         if number == 2:
             for inner, setting in _fields(_message(value)):
                 if inner == 3:
-                    found["model_type"] = int(setting)
+                    fields["model_type"] = int(setting)
                 elif inner == 35:
-                    found["byte_fallback"] = bool(setting)
+                    fields["byte_fallback"] = bool(setting)
         elif number == 3:
             names = {3: "add_dummy_prefix", 4: "remove_extra_whitespaces", 5: "escape_whitespaces"}
             for inner, setting in _fields(_message(value)):
                 if inner == 2:
-                    found["changes_characters"] = bool(setting)
+                    fields["changes_characters"] = bool(setting)
                 elif inner in names:
-                    found[names[inner]] = bool(setting)
-    return Normalization(**found)
+                    fields[names[inner]] = bool(setting)
+    return Normalization(**fields)
 
 
 class Piece(NamedTuple):

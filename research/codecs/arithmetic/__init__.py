@@ -167,7 +167,7 @@ class ArithmeticCodec:
 
     def _row(self, context: bytes) -> np.ndarray:
         self._rows.fetch([context])
-        return self._rows.get(context)
+        return self._rows[context]
 
     def _symbol_intervals(self, text: bytes) -> tuple[np.ndarray, np.ndarray]:
         """Cumulative frequencies [lower, upper) of each byte and of the end, int64."""

@@ -196,7 +196,7 @@ class BatchedMessages(batched.BatchedLoop):
         self._work([job for job in jobs if job.size])
         return [bytes(job.text) for job in jobs]
 
-    def _fill(self, rows: Rows, work: Work, busy: Mapping[int, batched.Job]) -> Rows:
+    def _fill(self, rows: Rows, work: Work, busy: Mapping[int, Any]) -> Rows:
         super()._fill(rows, work, busy)
         consumed = np.zeros(self._batch, np.int32)
         for row, job in busy.items():
@@ -205,15 +205,16 @@ class BatchedMessages(batched.BatchedLoop):
 
     def _empty_work(self) -> Work:
         batch = self._batch
-        return Work(
-            decode=np.zeros(batch, bool),
-            fresh=np.zeros(batch, bool),
-            text=np.zeros((batch, _TURNS), np.uint8),
-            available=np.zeros(batch, np.int32),
-            ends=np.zeros(batch, bool),
-            words=np.zeros((batch, words_per_call(_TURNS)), np.uint32),
-            left=np.full(batch, -1, np.int32),
-        )
+        arrays: dict[str, Any] = {
+            "decode": np.zeros(batch, bool),
+            "fresh": np.zeros(batch, bool),
+            "text": np.zeros((batch, _TURNS), np.uint8),
+            "available": np.zeros(batch, np.int32),
+            "ends": np.zeros(batch, bool),
+            "words": np.zeros((batch, words_per_call(_TURNS)), np.uint32),
+            "left": np.full(batch, -1, np.int32),
+        }
+        return Work(**arrays)
 
 
 @dataclasses.dataclass
@@ -239,8 +240,8 @@ class _Encoding:
     def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's emissions; True if the end symbol was among them."""
         made = int(output.count[row])
-        self.values.append(output.values[row, :made])
-        self.widths.append(output.widths[row, :made])
+        self.values.append(np.asarray(output.values[row, :made]))
+        self.widths.append(np.asarray(output.widths[row, :made]))
         self.done += made
         if output.ended[row]:
             low, width = int(rows.interval.low[row]), int(rows.interval.range[row])

@@ -36,11 +36,15 @@ KINDS = {
 class ByteModel(Protocol):
     """Anything that gives integer frequencies for the next byte."""
 
-    name: str
-    """Short, printable."""
+    @property
+    def name(self) -> str:
+        """Short, printable."""
+        ...
 
-    beta: int
-    """Frequencies sum to 2**beta."""
+    @property
+    def beta(self) -> int:
+        """Frequencies sum to 2**beta."""
+        ...
 
     @property
     def order(self) -> int | None:
@@ -54,9 +58,11 @@ class ByteModel(Protocol):
         Every entry is at least 1 and each row sums to 2**beta. With `symbols=257` the last
         symbol is the end of the text.
         """
+        ...
 
     def fingerprint(self) -> str:
         """Hex digest of everything the frequencies depend on."""
+        ...
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes a folder that `byte_models.load` opens."""

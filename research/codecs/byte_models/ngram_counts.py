@@ -131,7 +131,7 @@ class _Level:
     parents: np.ndarray
     labels: np.ndarray
     counts: np.ndarray
-    ends: np.ndarray = None
+    ends: np.ndarray = dataclasses.field(init=False)
 
     def __post_init__(self):
         self.ends = np.zeros(len(self.counts), np.int64)
@@ -183,7 +183,7 @@ def _keep(counts_RxA, min_count, row_C, label_C, counts_C):
                 kept += 1
 
 
-def _assemble(levels: Sequence[_Level], once: Sequence[Sequence[int]]) -> CountTrie:
+def _assemble(levels: Sequence[_Level], once: Sequence[Sequence[int]] | np.ndarray) -> CountTrie:
     sizes = [len(level.counts) for level in levels]
     children = [
         np.bincount(below.parents, minlength=size)

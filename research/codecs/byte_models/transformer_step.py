@@ -198,12 +198,9 @@ def _attention(layer, config, x_BxD, places, keys, values):
         old.at[rows, :, slot_B].set(value_BxHxK, mode="drop", unique_indices=True)
         for old, slot_B in zip(values, places.slot_B, strict=True)
     )
-    mixture = None
-    pieces = zip(keys, values, places.distance_BxS, places.seen_BxS, strict=True)
-    for piece in pieces:
-        if mixture is None:  # every row sees something here
-            mixture = _mixture(layer, config, query_BxHxGxK, *piece)
-            continue
+    pieces = [*zip(keys, values, places.distance_BxS, places.seen_BxS, strict=True)]
+    mixture = _mixture(layer, config, query_BxHxGxK, *pieces[0])  # every row sees something here
+    for piece in pieces[1:]:
 
         def add(before, piece=piece):
             return _added(before, _mixture(layer, config, query_BxHxGxK, *piece), piece[3])

@@ -79,10 +79,11 @@ def compile_codebook(
     while level:
         level = [_expand(batch, model, strings) for nodes in level for batch in nodes.batches()]
         level = [nodes for nodes in level if nodes.strings_N]
-    if None in strings:
+    complete = [string for string in strings if string is not None]
+    if len(complete) < len(strings):
         raise FreevocabError("the model's frequencies leave codes without a string")
     notes = {"window_bits": window_bits, "beta": model.beta, "closing": "point+delay"}
-    return CodebookCodec(strings, name=name or f"codebook-b{window_bits}", notes=notes)
+    return CodebookCodec(complete, name=name or f"codebook-b{window_bits}", notes=notes)
 
 
 def train_codebook(

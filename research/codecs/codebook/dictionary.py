@@ -90,7 +90,8 @@ def train_dictionary(
       progress: called with (round, codec) after each round.
     """
     data, offsets = ngram_counts.join(documents)
-    starts, codec = None, None  # the first round counts everywhere, and only short strings
+    starts: np.ndarray | None = None
+    codec: CodebookCodec | None = None  # the first round counts everywhere, and only short strings
     for number in range(rounds + 1):
         # What begins less than a twentieth of a string's share of the tokens is not a candidate.
         total = len(data) if starts is None else len(starts)
@@ -113,6 +114,7 @@ def train_dictionary(
             progress(number, codec)
         if number < rounds:
             starts = codec.token_starts(data, offsets)
+    assert codec is not None  # there is a round 0
     return codec
 
 

@@ -72,7 +72,7 @@ class BatchedLoop(abc.ABC):
     def _empty_work(self) -> Any:
         """A NamedTuple of numpy arrays, `fresh` among them, in which no row has anything to do."""
 
-    def _fill(self, rows: Any, work: Any, busy: Mapping[int, Job]) -> Any:
+    def _fill(self, rows: Any, work: Any, busy: Mapping[int, Any]) -> Any:
         """Lets the jobs fill in `work`; the rows to go on from."""
         for row, job in busy.items():
             job.fill(work, row)

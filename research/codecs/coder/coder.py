@@ -107,7 +107,8 @@ def encode(
     """Whole messages from the cumulative frequencies of their symbols; see `join`."""
 
     def step(interval, symbol):
-        return encode_step(interval, *symbol, beta)
+        lower, upper = symbol
+        return encode_step(interval, lower, upper, beta)
 
     interval, emissions = jax.lax.scan(step, whole(lower_BxT[:, 0]), (lower_BxT.T, upper_BxT.T))
     last = finish(interval)

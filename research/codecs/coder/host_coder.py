@@ -44,6 +44,9 @@ class Rows:
         """The row of a context that `fetch` was asked for, or None."""
         return self._kept.get(context)
 
+    def __getitem__(self, context: bytes) -> np.ndarray:
+        return self._kept[context]
+
     def fetch(self, contexts: Sequence[bytes]) -> None:
         """Asks the model for all of `contexts`, int64 rows [symbols + 1]."""
         if len(self._kept) + len(contexts) > _ROWS_KEPT:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,16 +55,17 @@ class BatchedWindows(batched.BatchedLoop):
 
     def _empty_work(self) -> Work:
         batch = self._batch
-        return Work(
-            decode=np.zeros(batch, bool),
-            fresh=np.zeros(batch, bool),
-            text=np.zeros((batch, _PIECE), np.uint8),
-            start=np.zeros(batch, np.int32),
-            available=np.zeros(batch, np.int32),
-            ends=np.zeros(batch, bool),
-            codes=np.zeros((batch, TURNS, self._rules.stored_digits), np.uint32),
-            num_codes=np.zeros(batch, np.int32),
-        )
+        arrays: dict[str, Any] = {
+            "decode": np.zeros(batch, bool),
+            "fresh": np.zeros(batch, bool),
+            "text": np.zeros((batch, _PIECE), np.uint8),
+            "start": np.zeros(batch, np.int32),
+            "available": np.zeros(batch, np.int32),
+            "ends": np.zeros(batch, bool),
+            "codes": np.zeros((batch, TURNS, self._rules.stored_digits), np.uint32),
+            "num_codes": np.zeros(batch, np.int32),
+        }
+        return Work(**arrays)
 
 
 @dataclasses.dataclass
@@ -94,8 +96,8 @@ class _Encoding:
     def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's windows; True if the text is at its end."""
         made = int(output.num_windows[row])
-        self.codes.append(output.codes[row, :made])
-        self.lengths.append(output.lengths[row, :made])
+        self.codes.append(np.asarray(output.codes[row, :made]))
+        self.lengths.append(np.asarray(output.lengths[row, :made]))
         self.start = self.base + int(output.start[row])
         self.count = int(rows.count[row])
         return self.start == len(self.text)
