@@ -21,8 +21,8 @@ import numpy as np
 
 from experiments.benchmarks import report
 from research import corpora
-from research.codecs.bpe_codec import BPECodec
 from research.codecs.codec_tokenizer import CodecTokenizer
+from research.codecs.subword import BPECodec
 from research.tokenizers import Pieces
 from research.transfer.sampling import Queue, Sampling, TextWindows, byte_store, sample
 from research.vocabularies import hypernetwork

@@ -28,7 +28,7 @@ from research import corpora
 from research.codecs import byte_models
 from research.codecs.byte_models.transformer import TransformerModel
 from research.codecs.coder.frequencies import integer_frequencies
-from research.codecs.windows.equal_info import EqualInfoCodec
+from research.codecs.windows import EqualInfoCodec
 from research.models import language_model
 from research.models.sizes import size
 

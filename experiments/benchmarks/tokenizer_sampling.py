@@ -31,7 +31,8 @@ import tokenizers  # noqa: E402
 from experiments.benchmarks.report import finish  # noqa: E402
 from research import corpora  # noqa: E402
 from research import tokenizers as tokenizer_files  # noqa: E402
-from research.codecs.bpe_codec import BPECodec  # noqa: E402
+from research.codecs.codec_tokenizer import CodecTokenizer  # noqa: E402
+from research.codecs.subword import BPECodec  # noqa: E402
 from research.tokenizers.tokenizer_json import byte_alphabet  # noqa: E402
 from research.transfer import sampling  # noqa: E402
 from research.transfer.sampling import kinds, pretokens  # noqa: E402
@@ -167,7 +168,7 @@ def _source(store):
         return tokenizer_files.load(path), path.read_bytes()
     documents = (store.document(n).astype(np.uint8).tobytes() for n in range(store.num_documents))
     codec = BPECodec.train(documents, 8192, max_bytes=5_000_000)
-    return tokenizer_files.CodecTokenizer(codec), codec.content
+    return CodecTokenizer(codec), codec.content
 
 
 def _texts(batch) -> list[bytes]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from configs.compressed_text.parts import M1Config
 from experiments.shared import compressors, m2_pipeline, wording
-from research.codecs.byte_models.protocol import ByteModel
+from research.codecs.byte_models import ByteModel
+from research.codecs.codebook import CodebookCodec
 from research.codecs.codebook.build import compile_codebook
-from research.codecs.codebook.codebook import CodebookCodec
 from research.reporting import results
 
 TITLE = "M1 for windows: counts or a Transformer, trained everywhere or where windows begin"
@@ -150,7 +150,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _count(config, train: Sequence[bytes], rounds: int) -> tuple[CodebookCodec, ByteModel]:
-    from research.codecs.codebook.training import train_codebook
+    from research.codecs.codebook.build import train_codebook
 
     return train_codebook(
         train, config.window_bits, beta=config.beta, order=config.order, rounds=rounds

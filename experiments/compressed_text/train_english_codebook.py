@@ -23,11 +23,10 @@ from pathlib import Path
 from research import corpora, files
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram import SMOOTHINGS, NGramModel
-from research.codecs.codebook.build import compile_codebook
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec
+from research.codecs.codebook.build import compile_codebook, train_codebook
 from research.codecs.codebook.dictionary import build_dictionary, train_dictionary
-from research.codecs.codebook.training import train_codebook
-from research.codecs.saved import DESCRIPTION
+from research.codecs.saved import SPEC
 from research.reporting import results
 
 SHIPPED = Path(__file__).resolve().parents[2] / "research" / "codecs" / "shipped"
@@ -223,7 +222,7 @@ def main() -> None:
     if options.data is None:
         parser.error("where is the text? give --data DIR or set FREEVOCAB_DATA")
     for name in ("english-b16", "english-dictionary"):
-        files.check_out(options.shipped / name, mark=DESCRIPTION)
+        files.check_out(options.shipped / name, mark=SPEC.file)
     began, config = time.monotonic(), Config()
     text, corpus_facts = read(options.data)
     rows: list[Row] = []

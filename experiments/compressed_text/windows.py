@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from research.codecs.byte_models.protocol import ByteModel
+from research.codecs.byte_models import ByteModel
 
 EXTRA_BITS = 16  # bits kept below the window's last
 DECODER_CAP = 64  # bytes after which the paper's decoder is stopped

@@ -8,7 +8,7 @@ from typing import Any
 
 from configs.compressed_text.parts import CodecConfig, M1Config
 from experiments.shared import weights
-from research.codecs.byte_models.protocol import ByteModel
+from research.codecs.byte_models import ByteModel
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
@@ -152,7 +152,7 @@ def build_codec(
     if config.kind == "saved":
         return codecs.load(config.directory)
     if config.kind == "gzip":
-        from research.codecs.gzip_codec import GZipCodec
+        from research.codecs.basic import GZipCodec
 
         return GZipCodec(bits_per_token=config.bits_per_token, header=config.header)
     if config.kind in ("ac", "static_ac", "equal_info"):
@@ -169,7 +169,7 @@ def build_codec(
 
 def _live_codec(config, m1, corpus, workdir, log) -> Codec:
     if config.kind == "equal_info":
-        from research.codecs.windows.equal_info import EqualInfoCodec
+        from research.codecs.windows import EqualInfoCodec
 
         return EqualInfoCodec(
             build_m1(m1, corpus, workdir, log),
@@ -179,7 +179,7 @@ def _live_codec(config, m1, corpus, workdir, log) -> Codec:
             closing=config.closing,
             reset=config.reset,
         )
-    from research.codecs.arithmetic.arithmetic import ArithmeticCodec
+    from research.codecs.arithmetic import ArithmeticCodec
 
     if config.kind == "static_ac":
         m1 = M1Config(kind="unigram", beta=m1.beta, max_bytes=m1.max_bytes)
@@ -189,14 +189,14 @@ def _live_codec(config, m1, corpus, workdir, log) -> Codec:
 
 def _built_codec(config, m1, corpus, workdir, log) -> Codec:
     if config.kind == "sentencepiece":
-        from research.codecs.sentencepiece_codec import SentencePieceCodec
+        from research.codecs.subword import SentencePieceCodec
 
         texts = documents(corpus, "train", TOKENIZER_BYTES, COMPRESSORS)
         return SentencePieceCodec.train(
             texts, config.vocab_size, pre_tokenize=config.pre_tokenize
         )
     if config.kind == "bpe":
-        from research.codecs.bpe_codec import BPECodec
+        from research.codecs.subword import BPECodec
 
         texts = documents(corpus, "train", TOKENIZER_BYTES, COMPRESSORS)
         return BPECodec.train(texts, config.vocab_size, pre_tokenize=config.pre_tokenize)

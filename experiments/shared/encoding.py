@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from research.codecs.byte_models import SteppedByteModel
 from research.codecs.protocol import Codec
 
 LEAST_BYTES = 4_000_000  # below this, starting processes costs more than it saves
@@ -54,7 +55,7 @@ def shared(codec: Codec, num_bytes: int, processes: int | None = None) -> Iterat
     if processes is None:
         processes = os.cpu_count() or 1
         processes = processes if processes >= 4 and num_bytes >= LEAST_BYTES else 1
-    if model is None or hasattr(model, "stepper") or processes == 1:
+    if model is None or isinstance(model, SteppedByteModel) or processes == 1:
         yield codec
         return
     with contextlib.ExitStack() as stack:

@@ -12,9 +12,10 @@ import jax
 from configs.lexinvariant.parts import ModelConfig, TextConfig
 from experiments.shared import compressors, weights
 from research import codecs, corpora, vocabularies
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.models import saved, sizes
+from research.models import sizes
 from research.models.language_model import LanguageModelConfig
 from research.reporting import results
 from research.training import checkpoints, loop, parallelism
@@ -134,14 +135,14 @@ def trained(
         params, record = weights.obtain(place, settings, form, train_it, figures, say)
         return TrainedModel(params, config, codec, train_store, valid, record["seconds"])
     if (directory / "model.json").is_file():
-        params, kept, _, meta = saved.load(directory)
+        params, kept, _, meta = lm_folder.load(directory)
         if kept == config:
             return TrainedModel(params, config, codec, train_store, valid, meta["seconds"])
     params, seconds = train(
         model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
     )
     facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name}
-    saved.save(directory, params, config, codec, {**facts, "seconds": seconds})
+    lm_folder.save(directory, params, config, codec, {**facts, "seconds": seconds})
     loop.remove(run)
     return TrainedModel(params, config, codec, train_store, valid, seconds)
 

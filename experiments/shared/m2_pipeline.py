@@ -17,12 +17,13 @@ from configs.compressed_text.parts import CodecConfig, ExampleConfig, M1Config, 
 from experiments.shared import compressors, encoding, m2, position_counts, weights
 from experiments.shared.compressors import Log
 from research import corpora
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
 from research.evaluation import bits_per_byte as bpb
 from research.evaluation import flops
-from research.models import saved, sizes
+from research.models import sizes
 from research.reporting import kept_rows, results
 from research.training import loop
 from research.training.data import example_store
@@ -220,7 +221,7 @@ def train_and_evaluate(
     say(f"{value:.4f} bits/byte")
     if model_directory is not None:
         facts = {"corpus": config.corpus, "bits_per_byte": value, "steps": config.m2.steps}
-        saved.save(model_directory, params, model, codec, facts)
+        lm_folder.save(model_directory, params, model, codec, facts)
     return {
         "method": name,
         "vocabulary": codec.vocab_size,

@@ -26,17 +26,17 @@ import jax
 import jax.numpy as jnp
 
 from research import files
+from research.artifact import Spec, flatten, unflatten, write_arrays
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
-from research.models import saved
-from research.models.described_folder import Kind, write_arrays
 from research.models.language_model import LanguageModelConfig
 from research.reporting import environment, results
 from research.training import checkpoints
 
 Source = Literal["", "committed", "retrain"]
 RECORD = results.WEIGHTS_RECORD
-_ARRAYS, _ARRAYS_FILE = Kind("arrays", version=1), "arrays.safetensors"
+_ARRAYS, _ARRAYS_FILE = Spec("arrays", "arrays.json"), "arrays.safetensors"
 _SMALL_BYTES = 1_500_000  # codecs up to this size are kept with their model
 
 
@@ -99,9 +99,9 @@ def language_model(config: LanguageModelConfig, codec: Codec) -> Format:
 
     def save(folder: Path, params: Any) -> None:
         small = _is_small(codec.save)
-        saved.save(folder, params, config, codec, dtype="bfloat16", with_codec=small)
+        lm_folder.save(folder, params, config, codec, dtype="bfloat16", with_codec=small)
 
-    return Format(save, lambda folder: saved.load(folder, codec)[0])
+    return Format(save, lambda folder: lm_folder.load(folder, codec)[0])
 
 
 def arrays(init: Callable[[jax.Array], Any]) -> Format:
@@ -113,15 +113,15 @@ def arrays(init: Callable[[jax.Array], Any]) -> Format:
 
     def save(folder: Path, params: Any) -> None:
         with files.atomic_path(folder, directory=True) as temporary:
-            flat = saved.flatten(jax.device_get(params))
+            flat = flatten(jax.device_get(params))
             digest = write_arrays(temporary / _ARRAYS_FILE, flat, folder, "bfloat16")
-            files.write_json(temporary / _ARRAYS.description, _ARRAYS.head() | {"arrays": digest})
+            _ARRAYS.write(temporary, {"arrays": digest})
 
     def load(folder: Path) -> Any:
-        shapes = saved.flatten(jax.eval_shape(init, jax.random.key(0)))
+        shapes = flatten(jax.eval_shape(init, jax.random.key(0)))
         digest = _ARRAYS.read(folder).get("arrays")
         flat = _ARRAYS.read_arrays(folder / _ARRAYS_FILE, digest, shapes)
-        return jax.tree.map(jnp.asarray, saved.unflatten(flat))
+        return jax.tree.map(jnp.asarray, unflatten(flat))
 
     return Format(save, load)
 

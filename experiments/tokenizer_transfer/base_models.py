@@ -12,10 +12,10 @@ from configs.lexinvariant.parts import ModelConfig, TextConfig
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 from experiments.shared import language_models, weights
 from experiments.tokenizer_transfer import target_tokenizers
+from research.codecs import lm_folder
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.models import saved
 from research.models.language_model import LanguageModelConfig
 from research.training import parallelism
 from research.training.data import token_store
@@ -114,10 +114,10 @@ def kept(
         return Kept(trained_model.params, trained_model.config, codec, trained_model.seconds), facts
 
     def save(directory: Path, one: Kept) -> None:
-        saved.save(directory, one.params, one.config, one.codec, dtype="bfloat16")
+        lm_folder.save(directory, one.params, one.config, one.codec, dtype="bfloat16")
 
     def load(directory: Path) -> Kept:
-        params, lm, codec, _ = saved.load(directory)
+        params, lm, codec, _ = lm_folder.load(directory)
         return Kept(params, lm, codec, 0.0)
 
     def figures(one: Kept) -> dict[str, float]:

@@ -13,7 +13,7 @@ from experiments.shared import weights
 from experiments.tokenizer_transfer import base_models, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
 from research import files
-from research.codecs.bytes_codec import BytesCodec
+from research.codecs.basic import BytesCodec
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError
 from research.reporting import results

@@ -12,7 +12,7 @@ from experiments.tokenizer_transfer import finetune, hypernetworks
 from experiments.tokenizer_transfer.base_models import Base
 from experiments.tokenizer_transfer.finetune import Continued, Log, Point
 from experiments.tokenizer_transfer.transfer_methods import Target
-from research.codecs.bytes_codec import BytesCodec
+from research.codecs.basic import BytesCodec
 from research.training.data import token_store
 from research.transfer import sampling
 from research.transfer.hypernet import training

@@ -52,11 +52,11 @@ def _texts(config: TokenizerConfig, corpus: Corpus) -> Iterator[bytes]:
 def _make(config: TokenizerConfig, corpus: Corpus, directory: Path) -> None:
     texts = list(_texts(config, corpus))
     if config.kind == "bpe":
-        from research.codecs.bpe_codec import BPECodec
+        from research.codecs.subword import BPECodec
 
         BPECodec.train(texts, config.vocab_size).save(directory)
     elif config.kind == "unigram":
-        from research.codecs.sentencepiece_codec import SentencePieceCodec
+        from research.codecs.subword import SentencePieceCodec
 
         SentencePieceCodec.train(texts, config.vocab_size).save(directory)
     elif config.kind == "dictionary":

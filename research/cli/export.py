@@ -36,11 +36,12 @@ def run(options: Export) -> None:
       UsageError: a model or a codec that no family of checkpoints can hold.
       FreevocabError: a damaged folder.
     """
-    from research.models import pretrained, saved
+    from research.codecs import lm_folder
+    from research.models import pretrained
     from research.transfer.convert import target_tokenizer
 
     check_out(options.out, [("--model", options.model)], mark=pretrained.CONFIG)
-    params, config, _, _ = saved.load(options.model)
+    params, config, _, _ = lm_folder.load(options.model)
     tokenizer = target_tokenizer.open_target(str(Path(options.model) / "codec"))
     model = pretrained.from_language_model(
         params, config, tokenizer, context=options.context, dtype=options.dtype

@@ -48,7 +48,7 @@ class Inspect:
 
 def compress(options: Compress) -> None:
     """Compresses, and says how well unless the output is a pipe."""
-    from research.codecs.container import container
+    from research.codecs import container
 
     summary = container.compress(
         options.input,
@@ -63,7 +63,7 @@ def compress(options: Compress) -> None:
 
 def decompress(options: Decompress) -> None:
     """Restores, and says how much unless the output is a pipe."""
-    from research.codecs.container import container
+    from research.codecs import container
 
     summary = container.decompress(options.input, options.output, options.codec)
     if options.output != PIPE:
@@ -72,6 +72,6 @@ def decompress(options: Decompress) -> None:
 
 def inspect(options: Inspect) -> None:
     """Checks the file and prints what it holds."""
-    from research.codecs.container import container
+    from research.codecs import container
 
     print(container.inspect(options.file, options.codec))

@@ -49,9 +49,10 @@ def run(options: Generate) -> None:
     """
     import jax
 
-    from research.models import decoding, saved
+    from research.codecs import lm_folder
+    from research.models import decoding
 
-    params, model, codec, meta = saved.load(options.model)
+    params, model, codec, meta = lm_folder.load(options.model)
     prompt_ids, prompt = encode_prompt(codec, options.prompt)
     ids = decoding.generate(
         params,

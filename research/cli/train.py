@@ -188,8 +188,9 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
     import jax
 
     from research import codecs, corpora
+    from research.codecs import lm_folder
     from research.files import check_apart
-    from research.models import language_model, saved, sizes
+    from research.models import language_model, sizes
     from research.models.language_model import LanguageModelConfig
     from research.training import parallelism, runtime
     from research.training.lm import LM, Evaluations
@@ -198,7 +199,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
     runtime.initialize(options.distributed)
     log = runtime.first_process(log)
     inputs = ("codec", "init_from", "checkpoint")
-    workdir = runtime.workdir_of(options, inputs, saved.DESCRIPTION)
+    workdir = runtime.workdir_of(options, inputs, lm_folder.MANIFEST)
     vocabulary = options.make_vocabulary()
     mesh = parallelism.make_mesh(options.parallelism)
 
@@ -253,7 +254,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
             "bits_per_byte": totals.bits_per_byte,
             "arguments": json.loads(json.dumps(dataclasses.asdict(options))),
         }
-        saved.save(options.out, params, clean, codec, facts)
+        lm_folder.save(options.out, params, clean, codec, facts)
         next_ = "generate" if clean.vocabulary.kind == "learned" else "evaluate"
         log(f"saved the model to {options.out}; freevocab {next_} --model {options.out}")
     return totals
@@ -262,7 +263,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
 def _weights_of(directory: str, codec: "Codec") -> Callable[[], Any]:
     """Loads a model folder's weights when called; whether its codec fits is checked at once."""
     from research import codecs
-    from research.models import saved
+    from research.codecs import lm_folder
 
     if not Path(directory, "model.json").is_file():
         raise UsageError(f"{directory} is no model folder: it has no model.json")
@@ -272,4 +273,4 @@ def _weights_of(directory: str, codec: "Codec") -> Callable[[], Any]:
             f"{directory} was trained with codec {theirs.name}, whose ids mean something else: "
             "give the same --codec"
         )
-    return lambda: saved.load(directory)[0]
+    return lambda: lm_folder.load(directory)[0]

@@ -255,7 +255,7 @@ def _languages(options: TrainHypernetwork, saved: "hypernetwork_file.Saved | Non
 def _windows(options: TrainHypernetwork, workdir: Path, log: Log) -> "list[TextWindows]":
     """The text of each language, or all of it."""
     from research import corpora
-    from research.codecs.bytes_codec import BytesCodec
+    from research.codecs.basic import BytesCodec
     from research.files import check_apart
     from research.training import runtime
     from research.transfer.sampling import TextWindows
@@ -300,12 +300,12 @@ def _target(model: str, tokenizer: str) -> "Tokenizer":
     """The tokenizer of n-shot training, with the ids that `freevocab transfer` would give it."""
     from research import codecs, tokenizers
     from research.codecs.codec_tokenizer import CodecTokenizer
-    from research.models import checkpoint
+    from research.models import saved
     from research.transfer.convert import target_tokenizer
 
     if not target_tokenizer.is_codec(tokenizer):
         return tokenizers.load(tokenizer)
-    if checkpoint.is_own(model):
+    if saved.is_own(model):
         return CodecTokenizer(codecs.load(tokenizer))
     return target_tokenizer.open_target(tokenizer)
 

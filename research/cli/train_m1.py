@@ -57,11 +57,12 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
     import jax
 
     from research import codecs, corpora
+    from research.codecs import lm_folder
+    from research.codecs.basic import BytesCodec
     from research.codecs.byte_models.transformer import TransformerModel
-    from research.codecs.bytes_codec import BytesCodec
     from research.codecs.coder import frequencies
     from research.files import check_apart
-    from research.models import language_model, saved, sizes
+    from research.models import language_model, sizes
     from research.models.language_model import LanguageModelConfig
     from research.training import parallelism, runtime
     from research.training.data import batches
@@ -70,7 +71,7 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
     # Check the arguments, before any work.
     runtime.initialize(options.distributed)
     log = runtime.first_process(log)
-    workdir = runtime.workdir_of(options, ["codec"], saved.DESCRIPTION)
+    workdir = runtime.workdir_of(options, ["codec"], lm_folder.MANIFEST)
     frequencies.check(256, options.beta)
     if options.regime == "window" and options.codec is None:
         raise UsageError("regime window needs --codec, whose windows to train on: english-b16, say")

@@ -239,17 +239,17 @@ def _check_out(options: Transfer) -> None:
 
 
 def _open(name: str) -> "HFSource | OwnSource":
-    from research.models import checkpoint
+    from research.models import saved
     from research.transfer.convert.hf_folder import HFSource
     from research.transfer.convert.own_folder import OwnSource
 
-    return OwnSource(name) if checkpoint.is_own(name) else HFSource(name)
+    return OwnSource(name) if saved.is_own(name) else HFSource(name)
 
 
 def _open_base(name: str, source: "HFSource | OwnSource") -> "HFSource | OwnSource":
-    from research.models import checkpoint
+    from research.models import saved
 
-    if checkpoint.is_own(name) == source.hugging_face:
+    if saved.is_own(name) == source.hugging_face:
         folders = [f"--base {name}", f"--model {source.name}"]
         own, theirs = folders if source.hugging_face else reversed(folders)
         raise UsageError(f"{own} is a freevocab folder, {theirs} is not")

@@ -15,15 +15,15 @@ __all__ = ["KINDS", "Codec", "load", "names"]
 
 # A kind that is not listed and contains ':' is itself an import path, "package.module:Class".
 KINDS = {
-    "bytes": "research.codecs.bytes_codec:BytesCodec",
-    "characters": "research.codecs.characters:CharactersCodec",
-    "gzip": "research.codecs.gzip_codec:GZipCodec",
-    "sentencepiece": "research.codecs.sentencepiece_codec:SentencePieceCodec",
-    "bpe": "research.codecs.bpe_codec:BPECodec",
-    "arithmetic": "research.codecs.arithmetic.arithmetic:ArithmeticCodec",
-    "equal-info": "research.codecs.windows.equal_info:EqualInfoCodec",
-    "letters": "research.codecs.letters_codec:LettersCodec",
-    "codebook": "research.codecs.codebook.codebook:CodebookCodec",
+    "bytes": "research.codecs.basic:BytesCodec",
+    "characters": "research.codecs.basic:CharactersCodec",
+    "gzip": "research.codecs.basic:GZipCodec",
+    "sentencepiece": "research.codecs.subword:SentencePieceCodec",
+    "bpe": "research.codecs.subword:BPECodec",
+    "arithmetic": "research.codecs.arithmetic:ArithmeticCodec",
+    "equal-info": "research.codecs.windows:EqualInfoCodec",
+    "letters": "research.codecs.basic:LettersCodec",
+    "codebook": "research.codecs.codebook:CodebookCodec",
 }
 
 _WITHOUT_FILES = ("bytes", "characters", "gzip", "letters")
@@ -32,7 +32,7 @@ _SHIPPED = Path(__file__).parent / "shipped"
 
 def names() -> list[str]:
     """The codecs that come with the package, sorted."""
-    folders = [path.parent.name for path in _SHIPPED.glob(f"*/{saved.DESCRIPTION}")]
+    folders = [path.parent.name for path in _SHIPPED.glob(f"*/{saved.SPEC.file}")]
     return sorted([*_WITHOUT_FILES, *folders])
 
 
@@ -55,7 +55,7 @@ def load(name_or_directory: str | os.PathLike) -> Codec:
     if directory.is_dir():
         return _open(directory)
     if directory.is_file():
-        raise UsageError(f"{name} is a file: give the directory that holds {saved.DESCRIPTION}")
+        raise UsageError(f"{name} is a file: give the directory that holds {saved.SPEC.file}")
     raise UsageError(f"no codec {name!r}: give a directory or one of {', '.join(names())}")
 
 

@@ -2,16 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from research.codecs.bpe_codec import BPECodec
 from research.codecs.protocol import Codec
-from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.codecs.subword import SubwordCodec
 from research.errors import UsageError
-from research.tokenizers.load import of_json, of_sentencepiece
 from research.tokenizers.protocol import Pieces
+
+
+@runtime_checkable
+class _Decomposes(Protocol):
+    """Of `Tokenizer`, what a codec may offer itself."""
+
+    def match_bytes(self) -> list[bytes]: ...
+    def decompose(self, tokens: Sequence[bytes]) -> Pieces: ...
 
 
 class CodecTokenizer:
@@ -62,12 +68,8 @@ class CodecTokenizer:
         return f"{self.codec.fingerprint()}+bos+eos"
 
     @cached_property
-    def _own(self) -> Any:
+    def _own(self) -> _Decomposes | None:
         """The codec itself if it is a tokenizer, its file as one if it has one, else None."""
-        if hasattr(self.codec, "decompose"):
-            return self.codec
-        if isinstance(self.codec, BPECodec):
-            return of_json(self.codec.content, name=self.codec.name)
-        if isinstance(self.codec, SentencePieceCodec):
-            return of_sentencepiece(self.codec.content, name=self.codec.name)
-        return None
+        if isinstance(self.codec, SubwordCodec):
+            return self.codec.tokenizer()
+        return self.codec if isinstance(self.codec, _Decomposes) else None

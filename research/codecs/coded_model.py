@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from research.codecs import byte_models, saved
-from research.codecs.byte_models.protocol import ByteModel
+from research.codecs.byte_models import ByteModel
 from research.errors import UsageError
-from research.files import atomic_path, write_json
+from research.files import atomic_path
 
 MODEL_FOLDER = "model"
 # Frequencies after every prefix of this text go into a fingerprint.
@@ -33,11 +33,10 @@ def fingerprint(kind: str, parameters: Mapping[str, Any], model: ByteModel, symb
 def save(
     directory: str | os.PathLike, kind: str, parameters: Mapping[str, Any], model: ByteModel
 ) -> None:
-    """Writes codec.json and the model's folder beside it, all or nothing."""
-    with atomic_path(directory, directory=True, mark=saved.DESCRIPTION) as temporary:
+    """Writes codec.json and, next to it, the model's folder, all or nothing."""
+    with atomic_path(directory, directory=True, mark=saved.SPEC.file) as temporary:
         model.save(temporary / MODEL_FOLDER)
-        head = {"format": saved.FORMAT, "version": saved.VERSION, "kind": kind}
-        write_json(temporary / saved.DESCRIPTION, head | dict(parameters))
+        saved.SPEC.write(temporary, {"kind": kind} | dict(parameters))
 
 
 def load_model(directory: str | os.PathLike) -> ByteModel:
@@ -52,13 +51,8 @@ def matching_beta(model: ByteModel, beta: int | None) -> int:
     return model.beta
 
 
-def is_live(model: ByteModel) -> bool:
-    """True for a model that runs inside a compiled loop."""
-    return hasattr(model, "stepper")
-
-
 def environment() -> str:
-    """What a live model's floats depend on beside its parameters."""
+    """What the floats of a model in a compiled loop depend on, apart from its parameters."""
     from research.codecs.byte_models.transformer import environment as current
 
     return current()

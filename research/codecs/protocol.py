@@ -9,17 +9,22 @@ import numpy as np
 
 @runtime_checkable
 class Codec(Protocol):
-    """Text <-> ids. `encode` and `decode` are pure: the same input gives the same output.
-
-    Attributes:
-      name: short, printable; unique among the rows of a table.
-      lossless: True if decode(encode(x)) == x for every byte string x.
-      vocab_size: ids lie in [0, vocab_size). BOS and EOS are not the codec's business.
-    """
+    """Text <-> ids. `encode` and `decode` are pure: the same input gives the same output."""
 
     name: str
+    """Short, printable; unique among the rows of a table."""
+
     lossless: bool
+    """True if decode(encode(x)) == x for every byte string x."""
+
     vocab_size: int
+    """Ids are in [0, vocab_size). BOS and EOS are not the codec's business."""
+
+    block_bytes: int | None
+    """Bytes of text that a compressed file should encode at once; None: no preference."""
+
+    needs_whole_text: bool
+    """True if the first ids of a text depend on all of it."""
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; a `str` is taken as UTF-8.
@@ -27,6 +32,7 @@ class Codec(Protocol):
         Raises:
           UsageError: if `texts` is one text instead of a list, or holds something else.
         """
+        ...
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array. Any ids in range decode if the codec is lossless.
@@ -35,9 +41,11 @@ class Codec(Protocol):
           EncodeOnlyError: if the codec cannot be decoded.
           FreevocabError: if an id is out of range or no integer, or an array not 1-d.
         """
+        ...
 
     def token_bytes(self) -> list[bytes] | None:
         """The byte string of each id for a static vocabulary, else None."""
+        ...
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
         """Bytes that each id stands for, int32, the shape of `ids`; they sum to the text's bytes.
@@ -45,9 +53,11 @@ class Codec(Protocol):
         Where a group of ids (a window, a whole message) only decodes together, its last id
         carries the group's bytes and the others 0.
         """
+        ...
 
     def fingerprint(self) -> str:
         """Hex digest of everything that decoding depends on."""
+        ...
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes a folder that `codecs.load` opens: codec.json and what it names."""

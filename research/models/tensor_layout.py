@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from research.artifact import flatten, unflatten
 from research.errors import FreevocabError, UsageError
 from research.models import language_model
 from research.models.families.base import Family, Weight
 from research.models.language_model import LanguageModelConfig
 from research.models.safetensors_shards import Tensor
-from research.models.saved import flatten, unflatten
 
 
 def params_of(

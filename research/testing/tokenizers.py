@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from research import corpora
-from research.tokenizers import sentencepiece_json
+from research.tokenizers.sentencepiece_engine import as_tokenizer_json
 
 KINDS = ("byte-level", "byte-fallback", "prefixed", "wordpiece", "unigram", "words")
 # Options of sentencepiece's trainer.
@@ -63,7 +63,7 @@ def tokenizer_json(
     if kind == "unigram":  # the library's own trainer gives other scores in every process
         ids = {"bos_id": 0, "pad_id": 1, "eos_id": 2, "unk_id": 3, "control_symbols": ["<mask>"]}
         model = sentencepiece_model(vocab_size, texts, hard_vocab_limit=False, **ids)
-        return json.dumps(sentencepiece_json.tokenizer_json(model)).encode()
+        return json.dumps(as_tokenizer_json(model)).encode()
     plain = {"vocab_size": vocab_size, "show_progress": False}
     space = {"replacement": _SPACE, "prepend_scheme": "never"}
     if kind == "byte-level":

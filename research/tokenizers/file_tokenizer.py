@@ -1,20 +1,25 @@
-"""A tokenizer read from a file."""
+"""A tokenizer read from a file, and byte strings into its pieces, each string once."""
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
-from research.tokenizers.decomposition import Decomposer
 from research.tokenizers.protocol import Pieces
 from research.tokenizers.static_vocabulary import StaticVocabulary, checked_row
 from research.tokenizers.text_spans import cut, each_as_bytes, spans
-from research.tokenizers.tokenizer_json import Strings
+from research.tokenizers.tokenizer_json import SPACE, Strings, byte_characters
+
+Split = Callable[..., list[list[int]]]
 
 # Characters of a text that are cut into pretokens at once.
 _PART = 1 << 14
+# Strings remembered; a training step brings some tens of thousands, most of them known.
+_REMEMBERED = 1 << 20
+_BYTE_LEVEL = dict(enumerate(byte_characters()))
 
 
 class Engine(Protocol):
@@ -22,19 +27,24 @@ class Engine(Protocol):
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text; special tokens are never among them."""
+        ...
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The library's own text of ids."""
+        ...
 
     def split(self, words: Sequence[str], continued: bool = False) -> list[list[int]]:
         """What the model alone makes of each string."""
+        ...
 
     def words(self, text: str) -> list[str]:
         """The strings that the model is given for a text."""
+        ...
 
     @property
     def spec(self) -> Mapping[str, Any]:
         """A parsed tokenizer.json with the same ids."""
+        ...
 
 
 class FileTokenizer(StaticVocabulary):
@@ -42,7 +52,6 @@ class FileTokenizer(StaticVocabulary):
 
     Beyond the protocol:
 
-    Attributes:
       exact: wherever no unknown id occurs, `token_bytes` of a text's ids, joined, are the text
         (after one space where the tokenizer puts one in front). Else they are the entries as
         decoded, and normalisation or spaces are lost.
@@ -75,8 +84,7 @@ class FileTokenizer(StaticVocabulary):
         self.special_names = dict(special_names)
         self._engine, self._entries = engine, entries
         self._digest, self._files = digest, files
-        byte_ids = [-1 if id_ is None else id_ for id_ in entries.byte_ids]
-        self._byte_ids = np.array(byte_ids, np.int32)
+        self._byte_ids = entries.byte_ids_256()
         spare = [*self.roles.values(), 0]
         unknown = self.roles.get("unk", spare[0])
         self._decompose = Decomposer(engine.split, entries, unknown, spaced=spaced)
@@ -145,7 +153,7 @@ class FileTokenizer(StaticVocabulary):
 
     @cached_property
     def files(self) -> dict[str, bytes]:
-        """What to write beside a checkpoint so that other tools open the same tokenizer.
+        """What to write next to a checkpoint so that other tools open the same tokenizer.
 
         Raises:
           FreevocabError: the file has no exact counterpart in the format they read.
@@ -160,3 +168,106 @@ class FileTokenizer(StaticVocabulary):
         if self.lossless:
             return list(spans(data, self._entries.reserved))
         return [data.decode("utf-8", "replace")] if data else []
+
+
+class Decomposer:
+    """Pieces of byte strings by a tokenizer's model alone, remembered from call to call.
+
+    Args:
+      split: strings in the tokenizer's own characters -> ids of each; with `continued=True` the
+        strings go on within a word.
+      entries: what the tokenizer's entries are.
+      unknown: the id for what no entry covers.
+      spaced: U+2581 stands for a space.
+
+    What is not text goes by byte ids where the tokenizer has all of them, else it is unknown.
+    """
+
+    def __init__(self, split: Split, entries: Strings, unknown: int, *, spaced: bool = False):
+        self._split, self._entries, self._unknown = split, entries, unknown
+        self._space = SPACE if spaced else " "
+        self._byte_ids = [id_ for id_ in entries.byte_ids if id_ is not None]
+        self._by_bytes = len(self._byte_ids) == 256
+        self._forget()
+
+    def __call__(self, tokens: Sequence[bytes]) -> Pieces:
+        """At least one piece for each string; none for b""."""
+        tokens = list(tokens)
+        new = [token for token in dict.fromkeys(tokens) if token not in self._index]
+        if len(self._index) + len(new) > _REMEMBERED:
+            self._forget()
+            new = [token for token in dict.fromkeys(tokens) if token]
+        if new:
+            self._learn(new)
+        known = map(self._index.__getitem__, tokens)
+        return self._pieces.take(np.fromiter(known, np.int64, len(tokens)))
+
+    def _forget(self) -> None:
+        self._index = {b"": 0}
+        self._pieces = Pieces.of([[]])
+
+    def _learn(self, tokens: list[bytes]) -> None:
+        rows = self._level(tokens) if self._entries.byte_level else self._text(tokens)
+        rows = [row or [self._unknown] for row in rows]
+        count_T = np.fromiter(map(len, rows), np.int64, len(rows))
+        ids_N = np.fromiter(itertools.chain.from_iterable(rows), np.int32, count_T.sum())
+        old = self._pieces
+        start_T = np.concatenate([old.start_T, old.start_T[-1] + np.cumsum(count_T)])
+        self._pieces = Pieces(np.concatenate([old.ids_N, ids_N]), start_T)
+        first = len(self._index)
+        self._index.update(zip(tokens, range(first, first + len(tokens)), strict=True))
+
+    def _level(self, tokens: list[bytes]) -> list[list[int]]:
+        strings = [token.decode("latin-1").translate(_BYTE_LEVEL) for token in tokens]
+        return self._split(strings)
+
+    def _text(self, tokens: list[bytes]) -> list[list[int]]:
+        """Tokens that are plain text to the model at once, the others in parts."""
+        reserved = self._entries.reserved if self._by_bytes else ""
+        plain = [self._plain(token, reserved) for token in tokens]
+        rows = iter(self._split([string for string in plain if string is not None]))
+        others = [token for token, s in zip(tokens, plain, strict=True) if s is None]
+        in_parts = iter(self._in_parts(others, reserved))
+        return [next(in_parts if string is None else rows) for string in plain]
+
+    def _plain(self, token: bytes, reserved: str) -> str | None:
+        try:
+            string = token.decode()
+        except UnicodeDecodeError:
+            return None
+        if self._entries.drops_spaces or (reserved and reserved in string):
+            return None
+        return string.replace(" ", self._space)
+
+    def _in_parts(self, tokens: list[bytes], reserved: str) -> list[list[int]]:
+        """Parts of all tokens to the model at once, then put together again."""
+        words: dict[bool, list[str]] = {False: [], True: []}
+        plan: list[list[tuple[bool, int] | list[int]]] = []
+        for token in tokens:
+            parts: list[tuple[bool, int] | list[int]] = []
+            for part, continued in self._parts(token, reserved):
+                if isinstance(part, str):
+                    parts.append((continued, len(words[continued])))
+                    words[continued].append(part)
+                else:
+                    parts.append(part)
+            plan.append(parts)
+        ids = {kind: self._split(words[kind], continued=kind) if words[kind] else []
+               for kind in words}  # fmt: skip
+        return [
+            [id_ for part in parts
+             for id_ in (ids[part[0]][part[1]] if isinstance(part, tuple) else part)]
+            for parts in plan
+        ]  # fmt: skip
+
+    def _parts(self, token: bytes, reserved: str) -> Iterator[tuple[str | list[int], bool]]:
+        """Strings for the model, whether each goes on within a word, and ids of other bytes."""
+        for span in spans(token, reserved):
+            if isinstance(span, bytes):
+                known = self._by_bytes
+                yield [self._byte_ids[b] for b in span] if known else [self._unknown], False
+            elif self._entries.drops_spaces:
+                for number, word in enumerate(span.split()):
+                    yield word, number == 0 and not span[0].isspace()
+            else:
+                yield span.replace(" ", self._space), False

@@ -64,9 +64,13 @@ class JsonEngine:
             return found
         return [part for word in found for part in _AT_SPACES.findall(word)]
 
-    @cached_property
+    @property
     def spec(self) -> Mapping[str, Any]:
         """The tokenizer.json, parsed, as the library writes it."""
+        return self._as_written
+
+    @cached_property
+    def _as_written(self) -> Mapping[str, Any]:
         return json.loads(self._original.to_str())
 
     @cached_property
@@ -99,7 +103,7 @@ def hidden(spec: Mapping[str, Any], entries: Strings) -> dict[str, str]:
     if model["type"] == "BPE" and not model.get("ignore_merges"):
         made = {"".join(pair) for pair in model["merges"]}
     return {
-        token: f"\U0010fffe{id_}\U0010ffff"  # two code points that are no characters
+        token: f"\U0010fffe{id_}\U0010ffff"  # two code points that are not characters
         for token, id_ in tokenizer_json.vocabulary(spec)
         if token and entries.special[id_] and (made is None or token in made or len(token) == 1)
     }
@@ -135,14 +139,16 @@ def _models(spec: Mapping[str, Any]) -> tuple[Any, Any]:
         model = {"type": "WordPiece", "vocab": model["vocab"], "unk_token": model["unk_token"]}
         model["continuing_subword_prefix"] = ""
     if model["type"] != "WordPiece":
-        return (_bare(model),) * 2
+        bare = _bare(model)
+        return bare, bare
     unknown, prefix = model["unk_token"], model["continuing_subword_prefix"]
     model["max_input_chars_per_word"] = _LONGEST_WORD
     if unknown not in model["vocab"]:
         free = max(model["vocab"].values(), default=-1) + 1
         model["vocab"] = model["vocab"] | {unknown: free}
     if not prefix:
-        return (_bare(model),) * 2
+        bare = _bare(model)
+        return bare, bare
     # Each "##x" under its own name and under "x": a string then begins with either kind.
     inner = {token: id_ for token, id_ in model["vocab"].items() if token.startswith(prefix)}
     plain = {token.removeprefix(prefix): id_ for token, id_ in inner.items()}

@@ -3,23 +3,22 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from research.errors import FreevocabError, UsageError
-from research.tokenizers import roles as roles_of
-from research.tokenizers import sentencepiece_json, tiktoken_file, tokenizer_json
+from research.tokenizers import tiktoken_file, tokenizer_json
 from research.tokenizers.file_tokenizer import FileTokenizer
 from research.tokenizers.json_engine import JsonEngine
 from research.tokenizers.protocol import ROLES
-from research.tokenizers.sentencepiece_engine import SentencePieceEngine
+from research.tokenizers.sentencepiece_engine import SentencePieceEngine, as_tokenizer_json, looks
 
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 # Where a folder says which special token is for what, the first to be believed first.
 _CONFIGS = (CONFIG, "special_tokens_map.json", "generation_config.json")
 _MODELS = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
-# What belongs to a tokenizer beside its model, and goes along with it.
+# Files that go along with a tokenizer's model.
 _BESIDE = (
     CONFIG,
     "special_tokens_map.json",
@@ -30,6 +29,17 @@ _BESIDE = (
     "chat_template.jinja",
     "chat_template.json",
 )
+# Names that mean the same wherever they are special tokens; the first that is found counts.
+_WELL_KNOWN = {
+    "bos": ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<|endoftext|>"),
+    "eos": ("</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"),
+    "unk": ("<unk>", "[UNK]"),
+    "pad": ("<pad>", "[PAD]"),
+    "mask": ("<mask>", "[MASK]"),
+    "sep": ("[SEP]", "<sep>"),
+    "cls": ("[CLS]", "<cls>"),
+}
+
 Files = dict[str, bytes]
 
 
@@ -79,7 +89,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     """The tokenizer of a tokenizer.json's content.
 
     Args:
-      beside: the files beside it, which may say what special tokens are for.
+      beside: the files next to it, which may say what special tokens are for.
 
     Raises:
       FreevocabError: not one that `tokenizers` reads.
@@ -92,7 +102,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     ids = dict(tokenizer_json.vocabulary(spec))
     ids |= {token["content"]: token["id"] for token in spec["added_tokens"]}
     named = {
-        roles_of.content(config.get(f"{role}_token")) for config in configs for role in ROLES
+        _written(config.get(f"{role}_token")) for config in configs for role in ROLES
     }
     for token in spec["added_tokens"]:
         if token["content"] in named and not token["special"]:
@@ -102,7 +112,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     unknown = tokenizer_json.unknown_id(spec)
     if unknown is not None:
         special.setdefault(unknown, next(t for t, id_ in ids.items() if id_ == unknown))
-    found = roles_of.found(ids, special, configs, roles_of.of_spec(spec))
+    found = _roles(ids, special, configs, tokenizer_json.roles(spec))
     files = {TOKENIZER: content} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
     files.setdefault(CONFIG, _config(found, ids))
     return FileTokenizer(
@@ -120,7 +130,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
 def of_sentencepiece(
     model: bytes, *, name: str, beside: Files | None = None, file: str = "tokenizer.model"
 ) -> FileTokenizer:
-    """The tokenizer of a sentencepiece model's content; `file` is its name beside a checkpoint.
+    """The tokenizer of a sentencepiece model's content; `file` is its name next to a checkpoint.
 
     Raises:
       FreevocabError: not a sentencepiece model.
@@ -128,7 +138,7 @@ def of_sentencepiece(
     beside = beside or {}
     engine = SentencePieceEngine(model)
     entries, special, ids = engine.entries(), engine.special_names(), engine.ids()
-    found = roles_of.found(ids, special, _configs(beside), engine.roles())
+    found = _roles(ids, special, _configs(beside), engine.roles())
     given = {file: model} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
     return FileTokenizer(
         engine,
@@ -148,11 +158,11 @@ def _converted(
     """Makes the files, checked: the tokenizer.json must give the ids that the model gives."""
 
     def files() -> Files:
-        spec = sentencepiece_json.tokenizer_json(model)
+        spec = as_tokenizer_json(model)
         unigram = spec["model"]["type"] == "Unigram"
         content = json.dumps(spec, ensure_ascii=False).encode()
         library = tokenizer_json.library(content)
-        texts = sentencepiece_json.looks(model)
+        texts = looks(model)
         theirs = library.encode_batch_fast(texts, add_special_tokens=False)
         ours = engine.encode(texts)
         for text, one, other in zip(texts, ours, theirs, strict=True):
@@ -227,6 +237,50 @@ def _add(library, configs: list[dict[str, Any]]) -> None:
             raise FreevocabError(
                 f"{CONFIG} beside it gives {token['content']!r} the id {id_}, the tokenizer {found}"
             )
+
+
+def _roles(
+    ids: Mapping[str, int],
+    special: Mapping[int, str],
+    configs: Sequence[Mapping[str, Any]],
+    own: Mapping[str, int],
+) -> dict[str, int]:
+    """The id of each role, in the order of `ROLES`; roles that nothing fills are left out.
+
+    Args:
+      ids: every token by how it is written.
+      special: how special tokens are written, by id; only these are known by name alone.
+      configs: parsed tokenizer_config.json, special_tokens_map.json, generation_config.json,
+        whichever there are. The first that names a role counts; `null` says that it has none.
+      own: what the tokenizer's file itself says.
+    """
+    out: dict[str, int | None] = {}
+    for config in configs:
+        for role in ROLES:
+            if f"{role}_token" in config:
+                token = _written(config[f"{role}_token"])
+                if token is None or token in ids:
+                    out.setdefault(role, None if token is None else ids[token])
+            number = config.get(f"{role}_token_id")
+            number = number[0] if isinstance(number, list) and number else number
+            if isinstance(number, int) and number in special:
+                out.setdefault(role, number)
+    for role, id_ in own.items():
+        out.setdefault(role, id_)
+    by_name = {name: id_ for id_, name in [*special.items()][::-1]}
+    for role, names in _WELL_KNOWN.items():
+        known = [by_name[name] for name in names if name in by_name]
+        if known:
+            out.setdefault(role, known[0])
+    filled = {role: id_ for role, id_ in out.items() if id_ is not None}
+    return {role: filled[role] for role in ROLES if role in filled}
+
+
+def _written(token: Any) -> str | None:
+    """A token as configurations write it: a string, or a mapping with its content."""
+    if isinstance(token, Mapping):
+        token = token.get("content")
+    return token if isinstance(token, str) else None
 
 
 def _config(found: Mapping[str, int], ids: Mapping[str, int]) -> bytes:

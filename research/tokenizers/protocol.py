@@ -10,15 +10,13 @@ ROLES = ("bos", "eos", "unk", "pad", "mask", "sep", "cls")
 
 
 class Pieces(NamedTuple):
-    """The pieces of T tokens, one after another.
-
-    Attributes:
-      ids_N: int32, ids of the tokenizer that decomposed.
-      start_T: int64 [T + 1]; token t has the pieces ids_N[start_T[t] : start_T[t + 1]].
-    """
+    """The pieces of T tokens, one after another."""
 
     ids_N: np.ndarray
+    """int32, ids of the tokenizer that decomposed."""
+
     start_T: np.ndarray
+    """int64 [T + 1]; token t has the pieces ids_N[start_T[t] : start_T[t + 1]]."""
 
     @property
     def counts_T(self) -> np.ndarray:
@@ -34,9 +32,9 @@ class Pieces(NamedTuple):
         ids_N = self.ids_N[np.repeat(self.start_T[tokens_M], counts_M) + offset_N]
         return Pieces(ids_N, start_M)
 
-    def padded(self, slots: int, fill: int = 0) -> np.ndarray:
-        """int32 [T, slots]: the first `slots` pieces of each token, then `fill`."""
-        out_TxP = np.full((len(self.start_T) - 1, slots), fill, np.int32)
+    def padded(self, slots: int) -> np.ndarray:
+        """int32 [T, slots]: the first `slots` pieces of each token, then 0."""
+        out_TxP = np.zeros((len(self.start_T) - 1, slots), np.int32)
         counts_T = np.minimum(self.counts_T, slots)
         here_TxP = np.arange(slots)[None] < counts_T[:, None]
         index_TxP = self.start_T[:-1, None] + np.arange(slots)[None]
@@ -44,7 +42,7 @@ class Pieces(NamedTuple):
         return out_TxP
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[int]]) -> "Pieces":
+    def of(cls, rows: Sequence[Sequence[int] | np.ndarray]) -> "Pieces":
         """From one sequence of ids for each token."""
         start_T = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
         parts = [np.asarray(row, np.int32) for row in rows if len(row)]
@@ -53,38 +51,45 @@ class Pieces(NamedTuple):
 
 
 class Tokenizer(Protocol):
-    """Text <-> ids, and the entries behind the ids.
-
-    Attributes:
-      name: short, printable.
-      vocab_size: V, all ids, special ones and ids that no token has included.
-      lossless: True if decode(encode(x)) == x for every byte string x.
-      special_V: bool [V], special tokens and ids that no token has: they stand for no text.
-      roles: ids of special tokens by what they are for; some of `ROLES`.
-    """
+    """Text <-> ids, and the entries behind the ids."""
 
     name: str
+    """Short, printable."""
+
     vocab_size: int
+    """V, all ids, special ones and ids that no token has included."""
+
     lossless: bool
+    """True if decode(encode(x)) == x for every byte string x."""
+
     special_V: np.ndarray
+    """bool [V], special tokens and ids that no token has: they stand for no text."""
+
     roles: Mapping[str, int]
+    """Ids of special tokens by what they are for; some of `ROLES`."""
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; special tokens are never among them."""
+        ...
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array."""
+        ...
 
     def token_bytes(self) -> list[bytes]:
         """The byte string of each id; b"" where special_V."""
+        ...
 
     def match_bytes(self) -> list[bytes]:
         """What to compare entries of two tokenizers by: `token_bytes`, with a space put before
         those that start a word where the tokenizer itself drops spaces."""
+        ...
 
     def decompose(self, tokens: Sequence[bytes]) -> Pieces:
         """Ids that the tokenizer's model makes of each string (as of `match_bytes`), taken whole:
         no normaliser, no pre-tokenizer. At least one for every string but b"", which has none."""
+        ...
 
     def fingerprint(self) -> str:
         """Hex digest of everything that ids depend on."""
+        ...

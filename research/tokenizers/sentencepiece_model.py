@@ -8,11 +8,11 @@ import dataclasses
 import struct
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from research.errors import FreevocabError
+from research.tokenizers.tokenizer_json import SPACE, Strings
 
-SPACE = "\u2581"
 UNIGRAM, BPE = 1, 2
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
@@ -47,22 +47,22 @@ def normalization(model: bytes) -> Normalization:
     Raises:
       FreevocabError: not a serialised sentencepiece model.
     """
-    found: dict[str, bool | int] = {}
+    fields: dict[str, Any] = {}
     for number, value in _fields(model):
         if number == 2:
             for inner, setting in _fields(_message(value)):
                 if inner == 3:
-                    found["model_type"] = int(setting)
+                    fields["model_type"] = int(setting)
                 elif inner == 35:
-                    found["byte_fallback"] = bool(setting)
+                    fields["byte_fallback"] = bool(setting)
         elif number == 3:
             names = {3: "add_dummy_prefix", 4: "remove_extra_whitespaces", 5: "escape_whitespaces"}
             for inner, setting in _fields(_message(value)):
                 if inner == 2:
-                    found["changes_characters"] = bool(setting)
+                    fields["changes_characters"] = bool(setting)
                 elif inner in names:
-                    found[names[inner]] = bool(setting)
-    return Normalization(**found)
+                    fields[names[inner]] = bool(setting)
+    return Normalization(**fields)
 
 
 class Piece(NamedTuple):
@@ -143,7 +143,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def damaged() -> FreevocabError:
-    """The error for bytes that are no model."""
+    """The error for bytes that are not a model."""
     return FreevocabError("not a sentencepiece model, or a damaged one")
 
 
@@ -179,3 +179,27 @@ def token_bytes(processor, id_: int) -> bytes:
     if processor.is_byte(id_):
         return bytes([int(piece[1:-1], 16)])
     return piece.replace(SPACE, " ").encode()
+
+
+def entries(model: bytes, processor: Any) -> Strings:
+    """The pieces of a serialised model, and of its `processor`, as bytes."""
+    rules = normalization(model)
+    ids = range(processor.vocab_size())
+    tokens = [token_bytes(processor, id_) for id_ in ids]
+    byte_ids: list[int | None] = [None] * 256
+    for id_ in ids:
+        if processor.is_byte(id_):
+            byte_ids[tokens[id_][0]] = id_
+    changes_text = rules.changes_characters or rules.remove_extra_whitespaces
+    return Strings(
+        tokens=tokens,
+        special=[not token for token in tokens],
+        starts_word=[token.startswith(b" ") for token in tokens],
+        byte_ids=byte_ids,
+        reserved=SPACE,
+        byte_level=False,
+        prefix=rules.add_dummy_prefix,
+        drops_spaces=False,
+        exact=rules.escape_whitespaces and not changes_text,
+        lossless=rules.is_identity and None not in byte_ids,
+    )

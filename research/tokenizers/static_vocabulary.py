@@ -10,11 +10,14 @@ from research.errors import FreevocabError
 class StaticVocabulary:
     """Base of the codecs whose ids stand for fixed strings.
 
-    It lacks, of the protocol, only name, lossless, encode, fingerprint and save.
+    Of `research.codecs.Codec` it lacks name, lossless, encode, fingerprint and save.
 
     Args:
       tokens: the byte string of each id; `vocab_size` = len(tokens). Empty strings are allowed.
     """
+
+    block_bytes: int | None = None
+    needs_whole_text = False
 
     def __init__(self, tokens: Sequence[bytes]):
         self._tokens = list(tokens)
@@ -38,7 +41,7 @@ class StaticVocabulary:
     def _join(self, id_N: np.ndarray) -> bytes:
         length_N = self._length_V[id_N]
         end_N = np.cumsum(length_N, dtype=np.int64)
-        # Byte j of the text lies at start(token) + j - (bytes of the text before that token).
+        # Byte j of the text is at start(token) + j - (bytes of the text before that token).
         shift_N = self._start_V[id_N] - (end_N - length_N)
         total = int(end_N[-1]) if len(end_N) else 0
         return self._bytes[np.repeat(shift_N, length_N) + np.arange(total)].tobytes()

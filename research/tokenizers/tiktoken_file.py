@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from research.errors import FreevocabError
-from research.tokenizers.tokenizer_json import byte_alphabet
+from research.tokenizers.tokenizer_json import byte_characters
 
 GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -26,7 +26,7 @@ O200K = (
     rf"{_MARK}{_UPPER}*{_LOWER}+{_SHORT}?|{_MARK}{_UPPER}+{_LOWER}*{_SHORT}?|\p{{N}}{{1,3}}"
     rf"| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{_REST}"
 )
-# From so many ranks up: GPT-2 and Codex have about 50,000, cl100k 100,256 and Llama 3, with the
+# From this many ranks up: GPT-2 and Codex have about 50,000, cl100k 100,256 and Llama 3, with the
 # same expression, 128,000; o200k has 199,998.
 _BY_SIZE = ((150_000, O200K), (60_000, CL100K), (0, GPT2))
 _SPECIALS = {
@@ -81,7 +81,7 @@ def tokenizer_json(
       pattern: regular expression whose matches are the words; None takes GPT-2's up to 60,000
         ranks, cl100k's up to 150,000, else o200k's.
       specials: id of each special token; None takes those of the published encoding with exactly
-        so many ranks, if there is one.
+        that many ranks, if there is one.
 
     tiktoken merges any two neighbours whose joint string has a rank, the lowest first. So every
     way to cut a string into two others is a merge here, in the order of the whole's rank.
@@ -95,7 +95,7 @@ def tokenizer_json(
     if specials is None:
         specials = _SPECIALS.get(len(found), {})
     specials = {name: id_ for name, id_ in specials.items() if id_ not in found.values()}
-    letters = {byte: character for character, byte in byte_alphabet().items()}
+    letters = dict(enumerate(byte_characters()))
     written = {token: token.decode("latin-1").translate(letters) for token in found}
     merges = []
     for token in sorted(found, key=found.__getitem__):

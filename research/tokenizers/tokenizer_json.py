@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from research.errors import FreevocabError
 
 SPACE = "\u2581"
@@ -11,44 +13,58 @@ SPACE = "\u2581"
 _REMOVING = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer", "CharDelimiterSplit")
 
 
-def byte_alphabet() -> dict[str, int]:
+def byte_characters() -> list[str]:
     """GPT-2's printable character for every byte: visible Latin-1 stands for itself."""
-    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in visible]
-    alphabet = {chr(byte): byte for byte in visible}
-    return alphabet | {chr(256 + rank): byte for rank, byte in enumerate(others)}
+    visible = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    return [chr(byte if byte in visible else next(others)) for byte in range(256)]
+
+
+def byte_alphabet() -> dict[str, int]:
+    """The byte of each of `byte_characters`."""
+    return {character: byte for byte, character in enumerate(byte_characters())}
 
 
 @dataclasses.dataclass(frozen=True)
 class Strings:
-    """The byte strings of a tokenizer's ids, and whether text comes back from them.
-
-    Attributes:
-      tokens: bytes of each id; b"" for special tokens and for ids that no token has. The mark of
-        a continued word ("##") is no part of them.
-      special: for each id, whether it is a special token, the unknown one, or nothing at all.
-      starts_word: for each id, whether words start with it: after a space that is its own first
-        byte, or that the tokenizer takes away.
-      byte_ids: the id of each single byte, None where there is none.
-      reserved: characters that the tokenizer takes for something else.
-      byte_level: tokens are written in `byte_alphabet`.
-      prefix: a space is put before each text.
-      drops_spaces: spaces between words are in no token.
-      exact: wherever all of a text is known, the strings of its ids, joined, are the text (after
-        one space if `prefix`).
-      lossless: joined, the strings of any text's ids are the text.
-    """
+    """The byte strings of a tokenizer's ids, and whether text comes back from them."""
 
     tokens: list[bytes]
+    """Bytes of each id; b"" for special tokens and for ids that no token has. The mark of a
+    continued word ("##") is not part of them."""
+
     special: list[bool]
+    """For each id, whether it is a special token, the unknown one, or nothing at all."""
+
     starts_word: list[bool]
+    """For each id, whether words start with it: after a space that is its own first byte, or that
+    the tokenizer takes away."""
+
     byte_ids: list[int | None]
+    """The id of each single byte, None where there is none."""
+
     reserved: str
+    """Characters that the tokenizer takes for something else."""
+
     byte_level: bool
+    """Tokens are written in `byte_alphabet`."""
+
     prefix: bool
+    """A space is put before each text."""
+
     drops_spaces: bool
+    """Spaces between words are in no token."""
+
     exact: bool
+    """Wherever all of a text is known, the strings of its ids, joined, are the text (after one
+    space if `prefix`)."""
+
     lossless: bool
+    """Joined, the strings of any text's ids are the text."""
+
+    def byte_ids_256(self) -> np.ndarray:
+        """`byte_ids` as int32 [256], -1 where there is none."""
+        return np.array([-1 if id_ is None else id_ for id_ in self.byte_ids], np.int32)
 
 
 def strings(spec: Mapping[str, Any]) -> Strings:
@@ -162,6 +178,18 @@ def unknown_id(spec: Mapping[str, Any]) -> int | None:
     if isinstance(model["vocab"], list):
         return model.get("unk_id")
     return model["vocab"].get(model.get("unk_token"))
+
+
+def roles(spec: Mapping[str, Any]) -> dict[str, int]:
+    """Roles that a tokenizer.json states: sep and cls of BERT-like ones, unk of the model."""
+    out: dict[str, int] = {}
+    unknown = unknown_id(spec)
+    if unknown is not None:
+        out["unk"] = unknown
+    step = spec.get("post_processor") or {}
+    if step.get("type") in ("BertProcessing", "RobertaProcessing"):
+        out |= {role: step[role][1] for role in ("sep", "cls")}
+    return out
 
 
 def continuing_prefix(spec: Mapping[str, Any]) -> str:

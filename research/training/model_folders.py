@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from research import tokenizers
+from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.errors import UsageError
-from research.models import pretrained, saved
+from research.models import pretrained
 from research.tokenizers import Tokenizer
 from research.training import parallelism
 from research.training.config import ParallelismConfig
@@ -81,7 +82,7 @@ def evaluate(
         return _hugging_face(folder, build_store, tokenizer, batch_size, length, config)
     if tokenizer is not None:
         raise UsageError("--tokenizer is for Hugging Face folders; this model has its own codec")
-    params, model, codec, meta = saved.load(folder)
+    params, model, codec, meta = lm_folder.load(folder)
     store = build_store(codec)
     length = length or int(meta.get("length", 512))
     lm = LM(model, parallelism.make_mesh(config), config)

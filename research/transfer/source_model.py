@@ -45,9 +45,9 @@ def load(directory: str | os.PathLike) -> SourceModel:
     """
     directory = Path(directory)
     if (directory / "model.json").is_file():
-        from research.models import saved
+        from research.codecs import lm_folder
 
-        params, config, codec, _ = saved.load(directory)
+        params, config, codec, _ = lm_folder.load(directory)
         if config.vocabulary.kind != "learned":
             raise UsageError(
                 f"{directory} has a {config.vocabulary.kind} vocabulary; only a learned one has "

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from research import cli
-from research.codecs.bpe_codec import BPECodec
-from research.codecs.bytes_codec import BytesCodec
-from research.models import language_model, pretrained, saved, sizes
+from research.codecs import lm_folder
+from research.codecs.basic import BytesCodec
+from research.codecs.subword import BPECodec
+from research.models import language_model, pretrained, sizes
 from research.models.language_model import LanguageModelConfig
 from research.testing.tokenizers import english
 
@@ -15,7 +16,7 @@ from research.testing.tokenizers import english
 def model(folder, codec, size):
     config = LanguageModelConfig(sizes.size(size), codec.vocab_size + 2)
     params = jax.jit(language_model.init, static_argnums=1)(jax.random.key(0), config)
-    saved.save(folder, params, config, codec)
+    lm_folder.save(folder, params, config, codec)
     return params, config
 
 

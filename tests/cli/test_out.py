@@ -6,9 +6,10 @@ import jax
 import pytest
 
 from research import codecs
-from research.codecs.bpe_codec import BPECodec
+from research.codecs import lm_folder
+from research.codecs.subword import BPECodec
 from research.files import atomic_path
-from research.models import language_model, pretrained, saved, sizes
+from research.models import language_model, pretrained, sizes
 from research.models.language_model import LanguageModelConfig
 from research.testing.codecs import TinyCodec
 from research.testing.models import tiny_model
@@ -38,11 +39,11 @@ def folder(tmp_path_factory):
     """bytes: a tiny model of bytes; llama: one that can be exported; codec: another codec."""
     folder = tmp_path_factory.mktemp("models")
     params, config = tiny_model(vocab_size=258)
-    saved.save(folder / "bytes", params, config, codecs.load("bytes"), {"length": 64})
+    lm_folder.save(folder / "bytes", params, config, codecs.load("bytes"), {"length": 64})
     codec = BPECodec.train(english(), 300)
     config = LanguageModelConfig(sizes.size("llama-tiny"), codec.vocab_size + 2)
     params = jax.jit(language_model.init, static_argnums=1)(jax.random.key(0), config)
-    saved.save(folder / "llama", params, config, codec)
+    lm_folder.save(folder / "llama", params, config, codec)
     TinyCodec().save(folder / "codec")
     return folder
 
@@ -183,6 +184,6 @@ def test_a_link_is_followed_and_our_own_folder_replaced(folder, tmp_path, freevo
 
 
 def test_another_commands_folder_is_not_replaced(folder, tmp_path, refused):
-    saved.save(tmp_path / "m2", *tiny_model(vocab_size=258), codecs.load("bytes"))
+    lm_folder.save(tmp_path / "m2", *tiny_model(vocab_size=258), codecs.load("bytes"))
     said = refused("export", "--model", folder / "llama", "--out", tmp_path / "m2")
     assert "something else that freevocab wrote (it has no config.json)" in said

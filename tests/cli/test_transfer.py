@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from research import codecs, tokenizers
-from research.models import language_model, pretrained, saved, sizes
+from research.codecs import lm_folder
+from research.models import language_model, pretrained, sizes
 from research.models import safetensors_shards as shards
 from research.testing.codecs import TinyCodec
 from research.testing.models import tiny_model
@@ -135,7 +136,7 @@ def test_bits_per_byte_before_and_after(folders, tmp_path, freevocab):
 
 def test_a_model_of_ours_moves_to_another_codec(tmp_path, freevocab):
     params, config = tiny_model(vocab_size=258, positions="rotary")
-    saved.save(tmp_path / "old", params, config, codecs.load("bytes"), {"length": 64})
+    lm_folder.save(tmp_path / "old", params, config, codecs.load("bytes"), {"length": 64})
     TinyCodec().save(tmp_path / "codec")
     (tmp_path / "text.txt").write_text(hf_folders.text(3000))
     words = ("transfer", "--model", tmp_path / "old", "--tokenizer", tmp_path / "codec")
@@ -145,7 +146,7 @@ def test_a_model_of_ours_moves_to_another_codec(tmp_path, freevocab):
     assert "258 ids" in out and "266 ids" in out
     code, out, err = freevocab(*words, "--eval-text", tmp_path / "text.txt")
     assert (code, err) == (0, "") and "bits/byte" in out
-    moved, new_config, codec, meta = saved.load(tmp_path / "new")
+    moved, new_config, codec, meta = lm_folder.load(tmp_path / "new")
     assert new_config.vocab_size == 266 and codec.vocab_size == 264
     assert meta["length"] == 64 and meta["transfer"]["method"] == "fvt"
     for name in ("input_VxD", "output_VxD"):

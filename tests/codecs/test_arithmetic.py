@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from research import codecs
 from research.codecs import byte_models
-from research.codecs.arithmetic.arithmetic import ArithmeticCodec
+from research.codecs.arithmetic import ArithmeticCodec
 from research.codecs.byte_models.ngram import NGramModel
 from research.codecs.byte_models.transformer import TransformerModel
 from research.codecs.byte_models.unigram import UnigramModel

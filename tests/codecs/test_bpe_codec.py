@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from research.codecs.bpe_codec import BPECodec
+from research.codecs.subword import BPECodec
+from research.codecs.unrecoverable import unrecoverable_share
 from research.errors import FreevocabError, UsageError
 from research.tokenizers.tokenizer_json import byte_alphabet
 
@@ -113,7 +114,7 @@ def test_few_texts_give_a_small_vocabulary_and_none_gives_bytes():
 def test_ids_of_a_tokenizer_json_are_the_librarys_own(tmp_path):
     tokenizer = byte_level()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    codec = BPECodec.from_tokenizer_json(tmp_path / "tokenizer.json", name="theirs")
+    codec = BPECodec.from_file(tmp_path / "tokenizer.json", name="theirs")
     assert codec.name == "theirs"
     assert codec.lossless
     assert codec.encode([TOPICS])[0].tolist() == tokenizer.encode(TOPICS).ids
@@ -175,7 +176,7 @@ def test_lossless_is_read_from_the_file(kind):
     assert codec.lossless == lossless
     texts = [HOSTILE, b"Word word", b" \xe2\x96\x81 <0x41>", b""]
     assert (codec.decode(codec.encode(texts)) == texts) == lossless
-    assert (codec.unrecoverable_share(texts) == 0) == lossless or kind == "prefix space"
+    assert (unrecoverable_share(codec, texts) == 0) == lossless or kind == "prefix space"
 
 
 def test_the_prefix_of_metaspace_is_taken_off_again():
@@ -200,10 +201,10 @@ def test_dropout_and_tokens_that_take_white_space_are_lossy():
 def test_a_file_that_is_no_tokenizer_is_one_line(content, tmp_path):
     (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(FreevocabError, match="not a tokenizer.json") as caught:
-        BPECodec.from_tokenizer_json(tmp_path / "tokenizer.json")
+        BPECodec.from_file(tmp_path / "tokenizer.json")
     assert "\n" not in str(caught.value)
     with pytest.raises(FreevocabError, match="cannot read"):
-        BPECodec.from_tokenizer_json(tmp_path / "absent.json")
+        BPECodec.from_file(tmp_path / "absent.json")
 
 
 def test_a_unigram_file_is_refused():

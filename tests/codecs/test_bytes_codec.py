@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from research.codecs.bytes_codec import BytesCodec
+from research.codecs.basic import BytesCodec
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError
 from research.tokenizers.static_vocabulary import StaticVocabulary

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from research import codecs
-from research.codecs.characters import SUBSTITUTE
+from research.codecs.basic import SUBSTITUTE
 
 CODEC = codecs.load("characters")
 

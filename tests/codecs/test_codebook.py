@@ -12,11 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from research import codecs, folders
+from research.codecs import codebook
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.codebook import build, codebook, codebook_file
-from research.codecs.codebook.build import compile_codebook
-from research.codecs.codebook.codebook import CodebookCodec
-from research.codecs.codebook.training import train_codebook
+from research.codecs.codebook import CodebookCodec, build
+from research.codecs.codebook.build import compile_codebook, train_codebook
 from research.errors import FreevocabError, UsageError
 from tests.codecs import bigint_reference as reference
 
@@ -233,7 +232,7 @@ def test_saved_and_loaded(tmp_path):
     names = {path.name for path in (tmp_path / "mine").iterdir()}
     assert names == {folders.MANIFEST, "codec.json", "codebook.bin"}
     other = table_codebook("steep", 12, 9)[1]
-    (tmp_path / "mine" / "codebook.bin").write_bytes(codebook_file.pack(other.token_bytes()))
+    (tmp_path / "mine" / "codebook.bin").write_bytes(codebook.pack(other.token_bytes()))
     with pytest.raises(FreevocabError, match="not the one that codec.json describes"):
         codecs.load(tmp_path / "mine")
 
@@ -242,26 +241,26 @@ def test_saved_and_loaded(tmp_path):
 @given(st.sets(st.binary(min_size=2, max_size=300), max_size=20))
 def test_any_strings_can_be_packed(strings):
     strings = [*strings, *BYTES]
-    assert codebook_file.unpack(codebook_file.pack(strings)) == strings
+    assert codebook.unpack(codebook.pack(strings)) == strings
 
 
 def test_damaged_files():
-    whole = codebook_file.pack(ngram_codebook()[0].token_bytes())
+    whole = codebook.pack(ngram_codebook()[0].token_bytes())
     newer = whole[:4] + struct.pack("<H", 2) + whole[6:]
     with pytest.raises(FreevocabError, match="format version 2.*reads up to 1"):
-        codebook_file.unpack(newer)
+        codebook.unpack(newer)
     with pytest.raises(FreevocabError, match="is not a codebook"):
-        codebook_file.unpack(b"\x1f\x8b" + whole)
+        codebook.unpack(b"\x1f\x8b" + whole)
     with pytest.raises(FreevocabError, match="is not a codebook"):
-        codebook_file.unpack(whole[:20])
+        codebook.unpack(whole[:20])
     for end in (45, len(whole) // 2, len(whole) - 1):
         with pytest.raises(FreevocabError, match="damaged"):
-            codebook_file.unpack(whole[:end])
+            codebook.unpack(whole[:end])
     for position in range(6, len(whole), len(whole) // 60):
         flipped = bytearray(whole)
         flipped[position] ^= 4
         with pytest.raises(FreevocabError, match="^the codebook is damaged.*again$"):
-            codebook_file.unpack(bytes(flipped))
+            codebook.unpack(bytes(flipped))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research import codecs
-from research.codecs.codebook import codebook_export
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec, codebook_export
 
 tokenizers = pytest.importorskip("tokenizers")
 

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research import codecs
-from research.codecs.bytes_codec import BytesCodec
-from research.codecs.container import container
+from research.codecs import container
+from research.codecs.basic import BytesCodec, GZipCodec
 from research.codecs.container import format as fmt
-from research.codecs.gzip_codec import GZipCodec
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 

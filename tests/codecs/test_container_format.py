@@ -3,7 +3,7 @@ import zlib
 import numpy as np
 import pytest
 
-from research.codecs.container import container
+from research.codecs import container
 from research.codecs.container import format as fmt
 from research.errors import FreevocabError
 

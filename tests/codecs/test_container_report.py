@@ -1,4 +1,4 @@
-from research.codecs.container import container
+from research.codecs import container
 from research.testing.codecs import TinyCodec
 
 TEXT = b"the cat and the dog, thinking in the rain. \xff\xfe\0\n" * 5

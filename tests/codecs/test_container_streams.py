@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from research.codecs.container import container
+from research.codecs import container
 from research.errors import UsageError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -41,7 +41,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(to, size, tmp_path):
     (tmp_path / "plain").write_bytes(bytes(size))
     program = (
         "import resource, sys\n"
-        "from research.codecs.container import container\n"
+        "from research.codecs import container\n"
         "from research.errors import FreevocabError\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size // 4}, {size // 4}))\n"
         "try:\n"
@@ -65,7 +65,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(to, size, tmp_path):
 def test_real_pipes(tmp_path):
     program = (
         "import sys\n"
-        "from research.codecs.container import container\n"
+        "from research.codecs import container\n"
         "getattr(container, sys.argv[1])('-', '-', *sys.argv[2:])\n"
     )
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from research import codecs, corpora
 from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.codebook import dictionary, lookahead
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec, dictionary
 from research.codecs.codebook.dictionary import build_dictionary, probable_strings, train_dictionary
 from research.errors import UsageError
 
@@ -128,9 +127,9 @@ def test_tokens_ahead_are_those_that_encoding_gives():
     codec = train_dictionary(texts, 300, rounds=1)
     data, offsets = ngram_counts.join(texts)
     lengths = codec.trie.match_lengths(data, offsets)
-    for compile in (lookahead.compiled, lambda function: function):
+    for compile in (dictionary.compiled, lambda function: function):
         ahead = np.zeros(len(data), np.float32)
-        compile(lookahead._tokens_ahead)(offsets, lengths, 2.5, ahead)
+        compile(dictionary._tokens_ahead)(offsets, lengths, 2.5, ahead)
         for text, start in zip(texts, offsets.tolist(), strict=False):
             for i in range(len(text)):
                 tokens = len(codec.encode([text[i:]])[0])
@@ -145,7 +144,7 @@ def test_lookahead_leaves_out_a_match_that_costs_a_token_later():
     codec = CodebookCodec(sorted({*BYTES, b"ab", b"abc", b"cde"}))
     trie = ngram_counts.count(data, offsets, depth=3, starts=codec.token_starts(data, offsets))
     strings = np.array(trie.strings(), object)
-    found = set(strings[lookahead.choose(trie, codec, data, offsets, 3)])
+    found = set(strings[dictionary.choose_by_lookahead(trie, codec, data, offsets, 3)])
     assert b"abc" in set(build_dictionary(trie, 257))
     assert b"abc" not in found
     assert b"ab" in found
@@ -154,7 +153,7 @@ def test_lookahead_leaves_out_a_match_that_costs_a_token_later():
 def test_lookahead_is_the_same_without_a_compiler(monkeypatch):
     texts = [library_text(3000)]
     compiled = train_dictionary(texts, 300, rounds=3)
-    for module in (dictionary, lookahead, ngram_counts):
+    for module in (dictionary, ngram_counts):
         monkeypatch.setattr(module, "compiled", lambda function: function)
     assert train_dictionary(texts, 300, rounds=3).token_bytes() == compiled.token_bytes()
 

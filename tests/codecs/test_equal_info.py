@@ -15,7 +15,7 @@ from research.codecs.byte_models import transformer_step
 from research.codecs.byte_models.ngram import NGramModel
 from research.codecs.byte_models.transformer import TransformerModel
 from research.codecs.byte_models.unigram import UnigramModel
-from research.codecs.windows.equal_info import EqualInfoCodec
+from research.codecs.windows import EqualInfoCodec
 from research.errors import EncodeOnlyError, FreevocabError, UsageError
 from research.models import language_model
 from research.models.sizes import TrunkConfig

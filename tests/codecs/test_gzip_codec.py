@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs.gzip_codec import GZipCodec
+from research.codecs.basic import GZipCodec
 from research.errors import FreevocabError, UsageError
 
 TEXT = b"the cat sat on the mat, and the dog sat on the cat. " * 40

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from research.codecs.coder import batched_jobs
+from research.codecs.coder import batched
 
 
 @dataclasses.dataclass(eq=False)
@@ -32,11 +32,11 @@ def test_every_job_runs_to_its_end_once():
 
         return advance
 
-    batched_jobs.run(jobs, 4, open_lane)
+    batched.run(jobs, 4, open_lane)
     assert all(job.calls == job.size and job.starts == 1 for job in jobs)
     assert opened == [threading.main_thread()] * 2
-    batched_jobs.run([], 4, open_lane)
-    batched_jobs.run([_Job(2)], 4, open_lane)
+    batched.run([], 4, open_lane)
+    batched.run([_Job(2)], 4, open_lane)
     assert len(opened) == 3  # jobs that fit one lane open no second
 
 
@@ -55,5 +55,5 @@ def test_an_error_in_a_lane_stops_the_others():
 
     turns = []
     with pytest.raises(KeyError, match="broken"):
-        batched_jobs.run([_Job(1) for _ in range(8)], 4, open_lane)
+        batched.run([_Job(1) for _ in range(8)], 4, open_lane)
     assert turns[1] == 1

@@ -8,10 +8,8 @@ import pytest
 
 from research import codecs
 from research.codecs import saved
-from research.codecs.bpe_codec import BPECodec
-from research.codecs.bytes_codec import BytesCodec
-from research.codecs.gzip_codec import GZipCodec
-from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.codecs.basic import BytesCodec, GZipCodec
+from research.codecs.subword import BPECodec, SentencePieceCodec
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 
@@ -221,7 +219,7 @@ def test_importing_and_the_plain_codecs_bring_nothing_heavy():
     program = (
         "import sys\n"
         "from research import codecs\n"
-        "from research.codecs.container import container\n"
+        "from research.codecs import container\n"
         "codecs.names(); codecs.load('bytes'); codecs.load('gzip')\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
     )

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research.codecs import byte_models
-from research.codecs.byte_models import ngram, ngram_counts
+from research.codecs.byte_models import ByteModel, ngram, ngram_counts
 from research.codecs.byte_models.ngram import SMOOTHINGS, NGramModel
-from research.codecs.byte_models.protocol import ByteModel
 from research.errors import FreevocabError, UsageError
 
 DOCUMENTS = [b"the cat sat on the mat. the end", b"", b"a cat and the dog; the cat ran", b"then"]
@@ -54,12 +53,6 @@ def test_counts_are_those_made_by_hand(texts, depth, min_count, some):
         assert trie.once_Dx4[0, n - 1] == sum(
             count == n and len(string) == 1 for string, count in expected.items()
         )
-
-
-def test_join_stops_at_the_limit():
-    data, offsets = ngram_counts.join([b"abc", b"def", b"ghi"], max_bytes=4)
-    assert bytes(data) == b"abcd"
-    assert offsets.tolist() == [0, 3, 4]
 
 
 def test_suffixes():

@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research import codecs
-from research.codecs.arithmetic.arithmetic import ArithmeticCodec
-from research.codecs.bpe_codec import BPECodec
+from research.codecs.arithmetic import ArithmeticCodec
+from research.codecs.basic import GZipCodec
 from research.codecs.byte_models.unigram import UnigramModel
 from research.codecs.codebook.build import compile_codebook
-from research.codecs.gzip_codec import GZipCodec
-from research.codecs.sentencepiece_codec import SentencePieceCodec
-from research.codecs.windows.equal_info import EqualInfoCodec
+from research.codecs.subword import BPECodec, SentencePieceCodec
+from research.codecs.windows import EqualInfoCodec
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 

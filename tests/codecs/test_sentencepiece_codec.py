@@ -7,7 +7,7 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs.sentencepiece_codec import PIECE, SentencePieceCodec
+from research.codecs.subword import PIECE, SentencePieceCodec
 from research.codecs.unrecoverable import common_subsequence_length, unrecoverable_share
 from research.errors import FreevocabError, UsageError
 from research.tokenizers import sentencepiece_model
@@ -93,7 +93,7 @@ def test_ids_and_lengths_describe_the_text(inside):
 
 
 def test_text_goes_through_sentencepiece_itself(inside):
-    processor = sentencepiece.SentencePieceProcessor(model_proto=inside._model)
+    processor = sentencepiece.SentencePieceProcessor(model_proto=inside.content)
     text = TOPICS[:2000]
     (ids,) = inside.encode([text])
     assert ids.tolist() == processor.encode(text)
@@ -172,15 +172,15 @@ def test_a_normalising_model_is_lossy_and_its_loss_is_measured(lossy, inside):
     text = "one line\nand  two\tspaces"
     assert lossy.decode(lossy.encode([text])) == [b"one line and two spaces"]
     # Lost: the newline, one of two spaces, the tab (spaces stand where two of them were).
-    assert lossy.unrecoverable_share([text]) == pytest.approx(3 / len(text))
-    assert lossy.unrecoverable_share([b"\xff" * 10]) == 1.0
-    assert inside.unrecoverable_share([text, b"\xff" * 10]) == 0.0
-    assert lossy.unrecoverable_share([]) == 0.0
+    assert unrecoverable_share(lossy, [text]) == pytest.approx(3 / len(text))
+    assert unrecoverable_share(lossy, [b"\xff" * 10]) == 1.0
+    assert unrecoverable_share(inside, [text, b"\xff" * 10]) == 0.0
+    assert unrecoverable_share(lossy, []) == 0.0
 
 
 def test_a_models_ids_are_sentencepieces_own(lossy, tmp_path):
-    (tmp_path / "a.model").write_bytes(lossy._model)
-    codec = SentencePieceCodec.from_model(tmp_path / "a.model", name="plain")
+    (tmp_path / "a.model").write_bytes(lossy.content)
+    codec = SentencePieceCodec.from_file(tmp_path / "a.model", name="plain")
     processor = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "a.model"))
     (ids,) = codec.encode([TOPICS])
     assert ids.tolist() == processor.encode(TOPICS)
@@ -214,12 +214,12 @@ def test_lossless_is_read_from_the_model(options, lossless):
 
 def test_a_file_that_is_no_model_is_one_line(tmp_path, lossy):
     (tmp_path / "text.model").write_bytes(b"")
-    for content in (b"", b"hello", b"\xff" * 100, lossy._model[:1000]):
+    for content in (b"", b"hello", b"\xff" * 100, lossy.content[:1000]):
         (tmp_path / "text.model").write_bytes(content)
         with pytest.raises(FreevocabError, match="text.model: not a sentencepiece model"):
-            SentencePieceCodec.from_model(tmp_path / "text.model")
+            SentencePieceCodec.from_file(tmp_path / "text.model")
     with pytest.raises(FreevocabError, match="cannot read"):
-        SentencePieceCodec.from_model(tmp_path / "absent.model")
+        SentencePieceCodec.from_file(tmp_path / "absent.model")
 
 
 @ANY

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from research.codecs.coder import multiword
 from research.codecs.coder.frequencies import integer_frequencies
-from research.codecs.windows import windows
+from research.codecs.windows import WindowRules, windows
 from research.codecs.windows.host_windows import HostWindows
-from research.codecs.windows.window_rules import WindowRules
 from research.errors import UsageError
 
 _spec = importlib.util.spec_from_file_location(

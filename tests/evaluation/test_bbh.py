@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from research.codecs.bytes_codec import BytesCodec
+from research.codecs.basic import BytesCodec
 from research.errors import FreevocabError, UsageError
 from research.evaluation import bbh, multiple_choice
 from research.models import language_model

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from research import corpora
-from research.codecs.bpe_codec import BPECodec
-from research.codecs.bytes_codec import BytesCodec
+from research.codecs.basic import BytesCodec
+from research.codecs.subword import BPECodec
 from research.errors import FreevocabError
 from research.evaluation import continuations
 from research.evaluation.continuations import choices_of, items

@@ -9,7 +9,7 @@ import pytest
 
 from configs.lexinvariant import regularization as configs
 from experiments.lexinvariant import bbh_answers, regularization
-from research.codecs.bytes_codec import BytesCodec
+from research.codecs.basic import BytesCodec
 from research.evaluation import multiple_choice
 from research.reporting import results, tables
 

@@ -10,9 +10,9 @@ from experiments.lexinvariant import deciphering, mixture
 from experiments.shared import compressors, language_models, m2, m2_pipeline, weights
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
+from research.codecs import lm_folder
 from research.errors import FreevocabError
 from research.lexinvariance.tasks import mixtures
-from research.models import saved
 from research.reporting import results
 from research.transfer.hypernet import hypernetwork_file
 
@@ -83,7 +83,7 @@ def test_a_little_text_gives_what_a_transfers_record_says(folder, tmp_path):
         params, network, _ = hypernetwork_file.load(folder)
         found = hypernetworks.beginning(config, base, params, network, tmp_path, str)
     else:
-        params, model, codec, _ = saved.load(folder)
+        params, model, codec, _ = lm_folder.load(folder)
         kept = base_models.Kept(params, model, codec, 0.0)
         found = base_models.beginning(config, config.model, kept, tmp_path)
     for key, value in found.items():

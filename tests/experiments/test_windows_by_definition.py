@@ -9,7 +9,7 @@ from experiments.compressed_text import windows
 from experiments.compressed_text.windows import Intervals
 from research.codecs.byte_models.ngram import NGramModel
 from research.codecs.codebook.build import compile_codebook
-from research.codecs.windows.equal_info import EqualInfoCodec
+from research.codecs.windows import EqualInfoCodec
 
 TEXT = b"the cat sat on the mat; the dog sat on the log, and the cat on the dog. " * 40
 RULES = ("point", "dyadic", "point+delay")

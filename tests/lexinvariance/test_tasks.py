@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from research import codecs
-from research.codecs.bytes_codec import BytesCodec
-from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.codecs.basic import BytesCodec
+from research.codecs.subword import SentencePieceCodec
 from research.errors import UsageError
 from research.lexinvariance.tasks import tasks
 from research.lexinvariance.tasks.tasks import Separators, Symbols

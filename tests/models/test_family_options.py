@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from research import vocabularies
+from research.codecs import lm_folder
 from research.errors import UsageError
-from research.models import language_model, positions, rotary, saved, trunk
+from research.models import language_model, positions, rotary, trunk
 from research.models.attention import capped_attention
 from research.models.families.llama_like import check_llama_like
 from research.models.language_model import LanguageModelConfig
@@ -52,8 +53,8 @@ def test_a_model_with_them_is_saved_and_opened(tmp_path):
         eos=0,
     )
     params = jax.jit(language_model.init, static_argnums=1)(jax.random.key(0), config)
-    saved.save(tmp_path / "model", params, config, codec)
-    again, found, _, _ = saved.load(tmp_path / "model")
+    lm_folder.save(tmp_path / "model", params, config, codec)
+    again, found, _, _ = lm_folder.load(tmp_path / "model")
     assert found == config and hash(found) == hash(config)
     assert (found.bos_id, found.eos_id) == (codec.vocab_size, 0)
     jax.tree.map(np.testing.assert_array_equal, again, params)

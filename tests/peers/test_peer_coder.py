@@ -4,7 +4,7 @@ import constriction
 import numpy as np
 import pytest
 
-from research.codecs.arithmetic.arithmetic import ArithmeticCodec
+from research.codecs.arithmetic import ArithmeticCodec
 from research.codecs.byte_models.ngram import NGramModel
 from research.codecs.byte_models.unigram import UnigramModel
 from research.testing.text import tiny_corpus

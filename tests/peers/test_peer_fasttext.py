@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from gensim.models import fasttext as gensim_fasttext
 
-from research.codecs.bpe_codec import BPECodec
 from research.codecs.codec_tokenizer import CodecTokenizer
+from research.codecs.subword import BPECodec
 from research.errors import FreevocabError
 from research.testing.text import tiny_corpus
 from research.transfer import methods as heuristics

@@ -5,7 +5,7 @@ import base64
 import pytest
 from transformers import AutoTokenizer
 
-from research.codecs.bpe_codec import BPECodec
+from research.codecs.subword import BPECodec
 from research.testing.tokenizers import KINDS, english, sentencepiece_model, tokenizer_json
 from research.tokenizers import load
 from research.tokenizers.load import of_json, of_sentencepiece

@@ -5,11 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from research.codecs.bpe_codec import BPECodec
 from research.codecs.codec_tokenizer import CodecTokenizer
-from research.codecs.sentencepiece_codec import SentencePieceCodec
+from research.codecs.subword import BPECodec, SentencePieceCodec
 from research.testing.tokenizers import KINDS, english
-from research.tokenizers import decomposition
+from research.tokenizers import file_tokenizer
 from research.tokenizers.load import of_json, of_sentencepiece
 
 EXACT = {"byte-level", "byte-fallback", "prefixed"}
@@ -103,7 +102,7 @@ def test_strings_met_before_are_remembered_and_order_does_not_matter(opened, mon
 def test_forgetting_changes_nothing(files, monkeypatch):
     strings = [b" the", b" of", b"", b" state", b" the", b"ment"]
     expected = rows(of_json(files["unigram"], name="x").decompose(strings))
-    monkeypatch.setattr(decomposition, "_REMEMBERED", 4)
+    monkeypatch.setattr(file_tokenizer, "_REMEMBERED", 4)
     tokenizer = of_json(files["unigram"], name="x")
     for _ in range(3):
         assert rows(tokenizer.decompose(strings)) == expected

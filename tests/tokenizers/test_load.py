@@ -9,8 +9,7 @@ import tokenizers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from research.codecs.codebook import codebook_export
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec, codebook_export
 from research.errors import FreevocabError, UsageError
 from research.testing.tokenizers import (
     KINDS,

@@ -8,7 +8,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs.bpe_codec import BPECodec
+from research.codecs.subword import BPECodec
 from research.errors import FreevocabError
 from research.testing.tokenizers import english
 from research.tokenizers import load, tiktoken_file

@@ -3,7 +3,7 @@ import pytest
 
 from research import codecs, corpora
 from research.codecs.byte_models.unigram import UnigramModel
-from research.codecs.windows.equal_info import EqualInfoCodec
+from research.codecs.windows import EqualInfoCodec
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 from research.training.data import batches, token_store

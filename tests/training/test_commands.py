@@ -13,8 +13,9 @@ from research.cli.evaluate import Evaluate
 from research.cli.generate import Generate
 from research.cli.train import TrainM2
 from research.cli.train_m1 import TrainM1
+from research.codecs import lm_folder
 from research.errors import UsageError
-from research.models import language_model, saved, sizes
+from research.models import language_model, sizes
 from research.testing import models
 from research.testing.codecs import TinyCodec
 from research.training import metrics
@@ -64,7 +65,7 @@ def valid_documents():
 
 def test_train_m2_saves_a_model_and_says_how_good_it_is(trained):
     options, sums, lines = trained
-    params, config, codec, meta = saved.load(options.out)
+    params, config, codec, meta = lm_folder.load(options.out)
     assert codec.fingerprint() == TinyCodec().fingerprint()
     assert config.vocab_size == codec.vocab_size + 2
     assert meta["length"] == 16 and meta["steps"] == 4 and meta["corpus"] == CORPUS
@@ -83,7 +84,7 @@ def test_train_m2_saves_a_model_and_says_how_good_it_is(trained):
 def test_evaluate_equals_a_plain_sum(trained, tmp_path):
     """Over exact bytes, with documents joined by EOS and sequences begun by BOS."""
     options, sums, _ = trained
-    params, config, codec, _ = saved.load(options.out)
+    params, config, codec, _ = lm_folder.load(options.out)
     documents = list(valid_documents())
     ids = [id_ for text in codec.encode(documents) for id_ in [*text, config.eos_id]]
     nats = 0.0

@@ -11,11 +11,12 @@ import pytest
 from research import codecs, corpora
 from research.cli import evaluate as evaluate_command
 from research.cli.evaluate import Evaluate
-from research.codecs.bpe_codec import BPECodec
+from research.codecs import lm_folder
+from research.codecs.subword import BPECodec
 from research.corpora import Corpus
 from research.corpora.text import whole as text_of
 from research.errors import UsageError
-from research.models import language_model, pretrained, saved
+from research.models import language_model, pretrained
 from research.testing.models import tiny_model
 from research.training import model_folders
 from research.transfer.convert.target_tokenizer import open_target
@@ -37,7 +38,7 @@ def setting(tmp_path_factory):
     codec.save(folder / "codec")
     changes = {"positions": "rotary", "mlp": "gated_silu", "vocabulary": LearnedEmbedding(True)}
     params, config = tiny_model(vocab_size=codec.vocab_size + 2, **changes)
-    saved.save(folder / "ours", params, config, codec, {"length": LENGTH})
+    lm_folder.save(folder / "ours", params, config, codec, {"length": LENGTH})
     tokenizer = open_target(str(folder / "codec"))
     lm = pretrained.from_language_model(params, config, tokenizer, context=LENGTH)
     lm.save(folder / "theirs")

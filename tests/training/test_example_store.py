@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from research import codecs
-from research.codecs.arithmetic.arithmetic import ArithmeticCodec
+from research.codecs.arithmetic import ArithmeticCodec
+from research.codecs.basic import GZipCodec
 from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.gzip_codec import GZipCodec
-from research.codecs.windows.equal_info import EqualInfoCodec
+from research.codecs.windows import EqualInfoCodec
 from research.errors import UsageError
 from research.testing.text import corpus_of, tiny_corpus
 from research.training.data import batches, example_store

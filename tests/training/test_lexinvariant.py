@@ -11,8 +11,9 @@ from research.cli import evaluate, generate, train
 from research.cli.evaluate import Evaluate
 from research.cli.generate import Generate
 from research.cli.train import TrainLexinvariant
+from research.codecs import lm_folder
 from research.errors import UsageError
-from research.models import language_model, saved, sizes
+from research.models import language_model, sizes
 from research.testing import models
 from research.training import parallelism
 from research.training.compile import compile_step
@@ -121,7 +122,7 @@ def test_the_command_trains_saves_and_evaluates(vocabulary, tmp_path, monkeypatc
     )
     lines = []
     sums = train.train_m2(options, lines.append)
-    params, config, codec, meta = saved.load(options.out)
+    params, config, codec, meta = lm_folder.load(options.out)
     assert (codec.name, meta["length"]) == ("characters", 16)
     assert config.vocabulary.kind == ("learned" if vocabulary == "partial" else vocabulary)
     again = evaluate.run(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from research import tokenizers
-from research.codecs.bpe_codec import BPECodec
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec
+from research.codecs.subword import BPECodec
 from research.errors import FreevocabError, UsageError
 from research.models import safetensors_shards as shards
 from research.transfer import matching

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tokenizers
 
+from research.codecs import lm_folder
 from research.errors import FreevocabError, UsageError
-from research.models import pretrained, saved
+from research.models import pretrained
 from research.models import safetensors_shards as shards
 from research.models.families import FAMILIES
 from research.testing import models
@@ -213,23 +214,23 @@ def test_a_bfloat16_checkpoint_keeps_its_type(one_made, tmp_path):
 def test_a_folder_of_ours_too(tmp_path):
     codec, new = TinyCodec(), TinyCodec([b"wo", b"an", b"the"])
     params, config = models.tiny_model(vocab_size=codec.vocab_size + 2, num_layers=1)
-    saved.save(tmp_path / "base", params, config, codec)
+    lm_folder.save(tmp_path / "base", params, config, codec)
     new.save(tmp_path / "new")
     source = source_model.load(tmp_path / "base")
     after = network(tmp_path / "hn", source, target={"name": "another", "fingerprint": "-"})
     tuned = {**params, "trunk": changed(params["trunk"], 3)}
-    saved.save(tmp_path / "variant", tuned, config, codec)
+    lm_folder.save(tmp_path / "variant", tuned, config, codec)
     given = dict(hypernetwork=str(tmp_path / "hn"))
     said = transfer(tmp_path / "base", tmp_path / "new", tmp_path / "out", "hypernetwork", **given)
     assert "last trained on one tokenizer, another" in said
-    out = saved.load(tmp_path / "out")[0]["trunk"]
+    out = lm_folder.load(tmp_path / "out")[0]["trunk"]
     jax.tree.map(np.testing.assert_array_equal, out, after)
     card = (tmp_path / "out" / "README.md").read_text()
     assert "Opens in freevocab" in card and "transformers" not in card
     given |= dict(base=str(tmp_path / "base"), task_vector=0.5)
     transfer(tmp_path / "variant", tmp_path / "new", tmp_path / "v", "hypernetwork", **given)
     wanted = task_vectors.add(tuned["trunk"], params["trunk"], after, 0.5)
-    out = saved.load(tmp_path / "v")[0]["trunk"]
+    out = lm_folder.load(tmp_path / "v")[0]["trunk"]
     jax.tree.map(np.testing.assert_array_equal, out, wanted)
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from research.cli.transfer import Transfer
-from research.codecs.bpe_codec import BPECodec
 from research.codecs.codec_tokenizer import CodecTokenizer
+from research.codecs.subword import BPECodec
 from research.errors import UsageError
 from research.testing.codecs import TinyCodec
 from research.testing.text import tiny_corpus

@@ -9,9 +9,10 @@ import pytest
 from research import tokenizers, vocabularies
 from research.cli import train_hypernetwork
 from research.cli.train_hypernetwork import TrainHypernetwork
+from research.codecs import lm_folder
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
-from research.models import language_model, pretrained, saved, sizes
+from research.models import language_model, pretrained, sizes
 from research.models import safetensors_shards as shards
 from research.models.language_model import LanguageModelConfig
 from research.testing import models
@@ -44,7 +45,7 @@ def model(tmp_path_factory):
     codec = TinyCodec()
     params, config = models.tiny_model(vocab_size=codec.vocab_size + 2, num_layers=1)
     directory = tmp_path_factory.mktemp("model") / "model"
-    saved.save(directory, params, config, codec)
+    lm_folder.save(directory, params, config, codec)
     return directory
 
 
@@ -134,7 +135,7 @@ def test_a_network_with_languages_is_told_which(model, tmp_path):
     for language in kept.meta["languages"]:
         out = tmp_path / language
         hf_folders.transfer(model, new, out, "hypernetwork", language=language, **given)
-        rows.append(np.asarray(saved.load(out)[0]["vocabulary"]["input_VxD"]))
+        rows.append(np.asarray(lm_folder.load(out)[0]["vocabulary"]["input_VxD"]))
     assert np.abs(rows[0] - rows[1]).max() > 0
     for wrong in ({}, {"language": "French"}):
         said = hf_folders.message(
@@ -176,6 +177,6 @@ def test_wrong_arguments_get_one_line(model, tmp_path):
     drawn, config = models.tiny_model(
         vocab_size=TinyCodec().vocab_size + 2, vocabulary=vocabularies.make("gaussian")
     )
-    saved.save(tmp_path / "drawn", drawn, config, TinyCodec())
+    lm_folder.save(tmp_path / "drawn", drawn, config, TinyCodec())
     with pytest.raises(UsageError, match="only a learned one"):
         train_hypernetwork.run(options(tmp_path / "drawn", tmp_path / "hn"), str)

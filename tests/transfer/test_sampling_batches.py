@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from research import corpora
-from research.codecs.bytes_codec import BytesCodec
+from research.codecs.basic import BytesCodec
 from research.errors import UsageError
 from research.testing.text import corpus_of, tiny_store
 from research.training.data import token_store

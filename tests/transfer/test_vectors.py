@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.codecs.bpe_codec import BPECodec
 from research.codecs.codec_tokenizer import CodecTokenizer
+from research.codecs.subword import BPECodec
 from research.errors import FreevocabError, UsageError
 from research.testing.codecs import TinyCodec
 from research.testing.text import tiny_corpus

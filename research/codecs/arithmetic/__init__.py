@@ -1,0 +1,195 @@
+"""Arithmetic coding of whole texts: the paper's AC, and StaticAC with a unigram model.
+
+A text and its end (a 257th symbol, the paper's EOS) make one message; its bits are cut into ids of
+N bits, the last filled up with zeros. The coder runs on through the text while the model's context
+starts again every `example_bytes`, the paper's 10,240-byte examples.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from research.codecs import coded_model
+from research.codecs.byte_models import ByteModel, SteppedByteModel
+from research.codecs.coder import bits, host_coder
+from research.codecs.coder.host_coder import Rows, run
+from research.errors import UsageError
+from research.tokenizers.text_spans import as_bytes, each_as_bytes
+
+END = 256
+SYMBOLS = 257
+_BLOCK = 4096  # contexts that the model is asked for at once
+
+
+class ArithmeticCodec:
+    """Text <-> ids by one arithmetic-coded message for each text. Lossless.
+
+    Args:
+      model: any byte model that knows 257 symbols. One with a `stepper` (the Transformer) runs
+        inside one compiled loop over a fixed batch of documents; any other on the host.
+      bits_per_token: N; vocab_size = 2^N.
+      beta: precision of the frequencies, the model's; None takes it from the model.
+      example_bytes: bytes after which the model's context starts again.
+      batch_size, context_bytes: as for `EqualInfoCodec`; context_bytes is 1,024 by default, the
+        paper's.
+
+    Raises:
+      UsageError: options that do not fit.
+    """
+
+    lossless = True
+    block_bytes = 1 << 16
+    needs_whole_text = False
+
+    def __init__(
+        self,
+        model: ByteModel,
+        bits_per_token: int,
+        beta: int | None = None,
+        example_bytes: int = 10_240,
+        batch_size: int = 64,
+        context_bytes: int | None = None,
+    ):
+        bits.check_bits_per_token(bits_per_token)
+        if example_bytes < 1:
+            raise UsageError(f"example_bytes must be at least 1, not {example_bytes}")
+        self.beta = coded_model.matching_beta(model, beta)
+        if self.beta < 9:
+            raise UsageError("257 symbols need beta of at least 9")
+        self.model = model
+        self.bits_per_token = bits_per_token
+        self.vocab_size = 1 << bits_per_token
+        self.example_bytes = example_bytes
+        self.batch_size = batch_size
+        self.context_bytes = context_bytes or min(1024, example_bytes)
+        self.name = f"ac-{model.name}-{bits_per_token}bit"
+        self._live = None
+        if isinstance(model, SteppedByteModel):
+            from research.codecs.arithmetic.batched import BatchedMessages
+
+            self._live = BatchedMessages(
+                model, self.beta, example_bytes, batch_size, self.context_bytes
+            )
+        else:
+            self._rows = Rows(model, SYMBOLS)
+
+    def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
+        """One int32 array of ids per text; an empty text has ids too (its end)."""
+        return [
+            bits.bits_to_ids(message, self.bits_per_token) for message in self.messages(texts)
+        ]
+
+    def messages(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
+        """The bits of each text's message, uint8 of 0/1, before they are cut into ids."""
+        raw = list(each_as_bytes(texts))
+        if self._live:
+            return self._live.encode(raw)
+        return [host_coder.encode(*self._symbol_intervals(text), self.beta) for text in raw]
+
+    def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
+        """One byte string per id array.
+
+        Any ids in range decode: up to the end symbol, or until their bits are used up.
+
+        Raises:
+          FreevocabError: an id is out of range.
+        """
+        streams = [bits.ids_to_bits(one, self.bits_per_token) for one in ids]
+        if self._live:
+            return self._live.decode(streams)
+        if self.model.order == 0:
+            row = self._row(b"")
+            return [host_coder.decode_static(stream, row, self.beta) for stream in streams]
+        order, example = self.model.order, self.example_bytes
+        walks = [host_coder.decode(stream, self.beta, order, example) for stream in streams]
+        return run(walks, self._rows)
+
+    def token_bytes(self) -> None:
+        """None: an id alone stands for nothing."""
+        return None
+
+    def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
+        """int32, the shape of `ids`: the last id of the message carries all its bytes.
+
+        Each row along the last axis is a message of its own.
+        """
+        array = np.asarray(ids)
+        lengths = np.zeros(array.shape, np.int32)
+        if array.size:
+            rows = array.reshape(-1, array.shape[-1])
+            lengths.reshape(rows.shape)[:, -1] = [len(text) for text in self.decode(list(rows))]
+        return lengths
+
+    def information(self, text: bytes | str) -> float:
+        """Bits: the sum of -log2 of the integer frequencies of the text's bytes and its end.
+
+        Host models only.
+        """
+        lower, upper = self._symbol_intervals(as_bytes(text))
+        return float(len(lower) * self.beta - np.log2(upper - lower).sum())
+
+    def fingerprint(self) -> str:
+        """Hex digest of the options, the model and its frequencies for a probe text.
+
+        With a compiled model also the probe's message as the compiled loop makes it, and the
+        backend.
+        """
+        parameters = self._parameters()
+        if self._live:
+            probe = self._live.encode([coded_model.PROBE])[0]
+            parameters |= {"environment": coded_model.environment(), "probe": probe.tolist()}
+        return coded_model.fingerprint("arithmetic", parameters, self.model, SYMBOLS)
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes codec.json and the model."""
+        coded_model.save(directory, "arithmetic", self._parameters(), self.model)
+
+    @classmethod
+    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "ArithmeticCodec":
+        """Opens what `save` wrote."""
+        options = {name: meta[name] for name in ("bits_per_token", "beta", "example_bytes")}
+        live = ("batch_size", "context_bytes")
+        options |= {name: meta[name] for name in live if name in meta}
+        return cls(coded_model.load_model(directory), **options)
+
+    def _parameters(self) -> dict[str, Any]:
+        parameters = {
+            "bits_per_token": self.bits_per_token,
+            "beta": self.beta,
+            "example_bytes": self.example_bytes,
+        }
+        if self._live:
+            parameters |= {"batch_size": self.batch_size, "context_bytes": self.context_bytes}
+        return parameters
+
+    def _row(self, context: bytes) -> np.ndarray:
+        self._rows.fetch([context])
+        return self._rows[context]
+
+    def _symbol_intervals(self, text: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Cumulative frequencies [lower, upper) of each byte and of the end, int64."""
+        symbols = np.append(np.frombuffer(text, np.uint8), END).astype(np.int64)
+        if self.model.order == 0:
+            row = self._row(b"")
+            return row[symbols], row[symbols + 1]
+        lower, upper = np.empty(len(symbols), np.int64), np.empty(len(symbols), np.int64)
+        contexts = self._contexts(text)
+        for start in range(0, len(symbols), _BLOCK):
+            here = symbols[start : start + _BLOCK]
+            block = [next(contexts) for _ in here]
+            index = {context: n for n, context in enumerate(dict.fromkeys(block))}
+            frequencies_NxA = self.model.window_frequencies(list(index), SYMBOLS)
+            sums = np.cumsum(frequencies_NxA, axis=1, dtype=np.int64)
+            rows = np.fromiter((index[context] for context in block), np.int64, len(block))
+            upper[start : start + _BLOCK] = sums[rows, here]
+            lower[start : start + _BLOCK] = sums[rows, here] - frequencies_NxA[rows, here]
+        return lower, upper
+
+    def _contexts(self, text: bytes) -> Iterator[bytes]:
+        order = len(text) if self.model.order is None else self.model.order
+        for position in range(len(text) + 1):
+            begin = max(position - position % self.example_bytes, position - order)
+            yield text[begin:position]

@@ -31,7 +31,7 @@ from research.codecs.byte_models import ngram_counts
 from research.codecs.byte_models.ngram_counts import CountTrie
 from research.codecs.coder import frequencies
 from research.errors import FreevocabError, UsageError
-from research.files import atomic_path, write_json
+from research.files import atomic_path
 from research.numba_jit import compiled
 
 SMOOTHINGS = ("witten-bell", "discount", "kneser-ney")
@@ -43,20 +43,21 @@ _ARRAYS = tuple(field.name for field in dataclasses.fields(CountTrie))
 class NGramModel:
     """Frequencies of the next byte from counts; a `ByteModel`.
 
-    Attributes:
-      counts: the strings that were counted; contexts up to `order` = counts.depth - 1 bytes.
-      beta: frequencies sum to 2**beta.
-      smoothing: "witten-bell", "discount" or "kneser-ney" (see the top of this module).
-      name: what tables call it.
-
     Raises:
       UsageError: an unknown smoothing, or beta out of range.
     """
 
     counts: CountTrie
+    """The strings that were counted; contexts up to `order` = counts.depth - 1 bytes."""
+
     beta: int = 14
+    """Frequencies sum to 2**beta."""
+
     smoothing: str = "witten-bell"
+    """One of SMOOTHINGS (see the top of this module)."""
+
     name: str = "ngram"
+    """What tables call it."""
 
     def __post_init__(self):
         if self.smoothing not in SMOOTHINGS:
@@ -72,7 +73,6 @@ class NGramModel:
         beta: int = 14,
         smoothing: str = "witten-bell",
         min_count: int = 2,
-        max_bytes: int | None = None,
         name: str = "ngram",
     ) -> "NGramModel":
         """Counts at every position of `documents` (the paper's regime: contexts of any window).
@@ -80,9 +80,8 @@ class NGramModel:
         Args:
           order: the longest context, in bytes.
           min_count: strings that occur more rarely are not kept.
-          max_bytes: stop after so many bytes.
         """
-        data, offsets = ngram_counts.join(documents, max_bytes)
+        data, offsets = ngram_counts.join(documents)
         counts = ngram_counts.count(data, offsets, depth=order + 1, min_count=min_count)
         return cls(counts, beta, smoothing, name)
 
@@ -157,13 +156,12 @@ class NGramModel:
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes model.json and counts.npz into the folder `directory`."""
-        with atomic_path(directory, directory=True, mark=byte_models.DESCRIPTION) as temporary:
+        with atomic_path(directory, directory=True, mark=byte_models.SPEC.file) as temporary:
             arrays = {name: getattr(self.counts, name) for name in _ARRAYS}
             np.savez_compressed(temporary / _FILE, **arrays)
-            meta = {"format": byte_models.FORMAT, "version": byte_models.VERSION, "kind": "ngram"}
-            meta |= {"name": self.name, "beta": self.beta, "smoothing": self.smoothing}
-            meta |= {"order": self.order, "digest": self.fingerprint()}
-            write_json(temporary / byte_models.DESCRIPTION, meta)
+            fields = {"kind": "ngram", "name": self.name, "beta": self.beta}
+            fields |= {"smoothing": self.smoothing, "order": self.order}
+            byte_models.SPEC.write(temporary, fields | {"digest": self.fingerprint()})
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "NGramModel":

@@ -17,24 +17,26 @@ _MAX_ROWS = 1 << 18  # strings of one length that are extended: 256 MB of counte
 
 @dataclasses.dataclass(frozen=True)
 class CountTrie:
-    """S strings, breadth first; the children of a node are contiguous and sorted by label.
-
-    Attributes:
-      labels_S: uint8, the last byte of the string; 0 for the root.
-      firsts_S1: int64 [S + 1], the children of s are firsts[s] .. firsts[s + 1] - 1.
-      counts_S: int64, how often the string occurs.
-      ends_S: int64, how often the document ends right after it.
-      lengths_S: uint8, bytes of the string.
-      once_Dx4: int64, before rare strings were dropped: strings of length d + 1 that occur
-        1, 2, 3, 4 times (what discounts are estimated from).
-    """
+    """S strings, breadth first; the children of a node are contiguous and sorted by label."""
 
     labels_S: np.ndarray
+    """uint8, the last byte of the string; 0 for the root."""
+
     firsts_S1: np.ndarray
+    """int64 [S + 1], the children of s are firsts[s] .. firsts[s + 1] - 1."""
+
     counts_S: np.ndarray
+    """int64, how often the string occurs."""
+
     ends_S: np.ndarray
+    """int64, how often the document ends right after it."""
+
     lengths_S: np.ndarray
+    """uint8, bytes of the string."""
+
     once_Dx4: np.ndarray
+    """int64, before rare strings were dropped: strings of length d + 1 that occur 1, 2, 3, 4 times
+    (what discounts are estimated from)."""
 
     @property
     def depth(self) -> int:
@@ -57,17 +59,11 @@ class CountTrie:
         return strings
 
 
-def join(documents: Iterable[bytes], max_bytes: int | None = None):
-    """Documents as one array: (uint8 [L], int64 offsets [documents + 1]); at most `max_bytes`."""
-    parts, offsets, total = [], [0], 0
-    for document in documents:
-        part = document if max_bytes is None else document[: max_bytes - total]
-        parts.append(part)
-        total += len(part)
-        offsets.append(total)
-        if total == max_bytes:
-            break
-    return np.frombuffer(b"".join(parts), np.uint8), np.asarray(offsets, np.int64)
+def join(documents: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Documents as one array: (uint8 [L], int64 offsets [documents + 1])."""
+    parts = list(documents)
+    lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+    return np.frombuffer(b"".join(parts), np.uint8), np.concatenate([[0], np.cumsum(lengths)])
 
 
 def count(
@@ -90,7 +86,7 @@ def count(
     ends_N = offsets[1:]
     if starts is None:
         starts = np.arange(len(data), dtype=np.int64)
-    # Which document a start lies in, and so where its strings must stop.
+    # The end of the document that a start is in, where its strings must stop.
     limits = ends_N[np.searchsorted(ends_N, starts, side="right")] if len(starts) else starts
     limits = np.minimum(limits - starts, depth).astype(np.int32)
     rows = np.zeros(len(starts), np.int32)
@@ -135,7 +131,7 @@ class _Level:
     parents: np.ndarray
     labels: np.ndarray
     counts: np.ndarray
-    ends: np.ndarray = None
+    ends: np.ndarray = dataclasses.field(init=False)
 
     def __post_init__(self):
         self.ends = np.zeros(len(self.counts), np.int64)
@@ -187,7 +183,7 @@ def _keep(counts_RxA, min_count, row_C, label_C, counts_C):
                 kept += 1
 
 
-def _assemble(levels: Sequence[_Level], once: Sequence[Sequence[int]]) -> CountTrie:
+def _assemble(levels: Sequence[_Level], once: Sequence[Sequence[int]] | np.ndarray) -> CountTrie:
     sizes = [len(level.counts) for level in levels]
     children = [
         np.bincount(below.parents, minlength=size)

@@ -9,16 +9,18 @@ encoder and its decoder run the same compiled program at the same fixed shape.
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.codecs.byte_models import transformer_step
-from research.codecs.bytes_codec import BytesCodec
+from research.artifact import flatten
+from research.codecs import lm_folder
+from research.codecs.basic import BytesCodec
+from research.codecs.byte_models import Stepper, transformer_step
 from research.codecs.coder.frequencies import check, integer_frequencies
 from research.errors import UsageError
 from research.models import language_model, saved
@@ -29,24 +31,6 @@ BYTES = 256
 START = 256  # the symbol before the first byte of a context (BOS)
 
 
-class Stepper(NamedTuple):
-    """A byte model as pure functions for a compiled loop over B rows.
-
-    Attributes:
-      params: arrays, to be passed through `jit` as an argument.
-      start: params -> (frequencies uint32 [symbols], state), after START: what every context
-        begins with, and the cache of rows that have seen nothing else.
-      step: (params, state, last_B, length_B) -> (frequencies uint32 [B, symbols], state). last_B
-        is each row's latest byte; length_B is how many symbols the row had seen before it, START
-        included. A smaller length than before forgets what lies past it. At 0 a row is idle: its
-        frequencies mean nothing and its state stays.
-    """
-
-    params: Any
-    start: Callable[[Any], tuple[jax.Array, Any]]
-    step: Callable[[Any, Any, jax.Array, jax.Array], tuple[jax.Array, Any]]
-
-
 class TransformerModel:
     """A language model over bytes as a `ByteModel`.
 
@@ -55,7 +39,7 @@ class TransformerModel:
       config: with vocab_size 258: the bytes, BOS (the start of a context), EOS (the text's end).
       beta: frequencies sum to 2**beta.
       context: symbols that `window_frequencies` looks at, at most.
-      batch_size: contexts of one call; fixed, as every shape here.
+      batch_size: contexts of one call; fixed, as is every shape here.
 
     Raises:
       UsageError: not a causal model over 258 ids, or beta out of range.
@@ -88,7 +72,7 @@ class TransformerModel:
         """Frequencies of the next symbol after each context, uint32 [N, symbols].
 
         Contexts are run in batches of one size, padded to a power of two: which row a context
-        gets, and beside which others, makes no difference.
+        gets, and what is in the others, makes no difference.
         """
         result = np.empty((len(contexts), symbols), np.uint32)
         clipped = [self._ids(context) for context in contexts]
@@ -129,7 +113,7 @@ class TransformerModel:
         """Hex digest of the parameters, the shape, beta and what bounds a context."""
         facts = [saved.config_as_dict(self.config), self.beta, self.context, self.batch_size]
         state = hashlib.sha256(repr(facts).encode())
-        for name, array in saved.flatten(self.params).items():
+        for name, array in flatten(self.params).items():
             state.update(name.encode())
             state.update(np.ascontiguousarray(jax.device_get(array)).tobytes())
         return state.hexdigest()
@@ -138,12 +122,12 @@ class TransformerModel:
         """Writes a language model's folder; its meta says the rest."""
         extra = {"beta": self.beta, "name": self.name}
         extra |= {"context": self.context, "batch_size": self.batch_size}
-        saved.save(directory, self.params, self.config, BytesCodec(), {"byte_model": extra})
+        lm_folder.save(directory, self.params, self.config, BytesCodec(), {"byte_model": extra})
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "TransformerModel":
         """Opens what `save`, or `freevocab train m1`, wrote."""
-        params, config, _, extra = saved.load(directory)
+        params, config, _, extra = lm_folder.load(directory)
         return cls(params, config, **extra.get("byte_model", {}))
 
     def _ids(self, context: bytes) -> list[int]:
@@ -152,7 +136,7 @@ class TransformerModel:
 
 
 def environment() -> str:
-    """What a compiled model's floats depend on beside its parameters: backend, device, our step."""
+    """What a compiled model's floats depend on apart from its parameters: backend, device, step."""
     device = f"{jax.default_backend()} {jax.devices()[0].device_kind}"
     return f"{device}, step {transformer_step.VERSION}"
 

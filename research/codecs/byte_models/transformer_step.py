@@ -7,12 +7,12 @@ several times as fast for 256 rows on a CPU:
   query, key and value in one product, gate and up in another, and of the readout only the rows
   that are asked for;
 * START, with which every context begins, is run once (`start`): its keys and values are constants
-  of the model and lie in the cache's first slot, which is never written again;
+  of the model and stay in the cache's first slot, which is never written again;
 * the cache is cut into segments of growing size, and one in which no row sees anything is left
   out. A row's numbers do not depend on what is left out: where it sees nothing in a segment it
   keeps what it has, selected and not computed.
 
-Rows go back and forth on their own: a row's position is an argument, and what lies past it in the
+Rows go back and forth on their own: a row's position is an argument, and what is past it in the
 cache is never looked at.
 """
 
@@ -33,44 +33,40 @@ _FIRST_SEGMENT = 16
 
 
 class StepWeights(NamedTuple):
-    """Parameters as a step wants them, in the trunk's dtype where they are multiplied.
-
-    Attributes:
-      table: all input rows, and the readout rows of the symbols asked for.
-      layers: a dictionary of arrays for each layer.
-      final_norm: {'scale': [D]}.
-    """
+    """Parameters as a step wants them, in the trunk's dtype where they are multiplied."""
 
     table: EmbeddingTable
+    """All input rows, and the readout rows of the symbols asked for."""
+
     layers: tuple[dict[str, Any], ...]
+    """A dictionary of arrays for each layer."""
+
     final_norm: dict[str, jax.Array]
+    """{'scale': [D]}."""
 
 
 class StepCache(NamedTuple):
-    """S + 1 slots: the first for START, then a ring; position p >= 1 lies in 1 + (p - 1) mod S.
-
-    Attributes:
-      keys, values: for each layer a tuple of segments [B, kv heads, slots, K].
-    """
+    """S + 1 slots: the first for START, then a ring; position p >= 1 is in 1 + (p - 1) mod S."""
 
     keys: tuple[tuple[jax.Array, ...], ...]
     values: tuple[tuple[jax.Array, ...], ...]
+    """For each layer a tuple of segments [B, kv heads, slots, K]."""
 
 
 class _Places(NamedTuple):
-    """Where a step reads and writes; everything but `position_B` once for each segment.
-
-    Attributes:
-      position_B: int32.
-      slot_B: int32, the slot to write, or past the segment's end.
-      distance_BxS: int32, how far back each slot lies.
-      seen_BxS: bool.
-    """
+    """Where a step reads and writes; everything but `position_B` once for each segment."""
 
     position_B: jax.Array
+    """int32, position of the row's id."""
+
     slot_B: list[jax.Array]
+    """int32, the slot to write, or past the segment's end."""
+
     distance_BxS: list[jax.Array]
+    """int32, how far back each slot is."""
+
     seen_BxS: list[jax.Array]
+    """bool, whether the row sees the slot."""
 
 
 def prepare(params: dict[str, Any], config: LanguageModelConfig, symbols: tuple) -> StepWeights:
@@ -202,12 +198,9 @@ def _attention(layer, config, x_BxD, places, keys, values):
         old.at[rows, :, slot_B].set(value_BxHxK, mode="drop", unique_indices=True)
         for old, slot_B in zip(values, places.slot_B, strict=True)
     )
-    mixture = None
-    pieces = zip(keys, values, places.distance_BxS, places.seen_BxS, strict=True)
-    for piece in pieces:
-        if mixture is None:  # every row sees something here
-            mixture = _mixture(layer, config, query_BxHxGxK, *piece)
-            continue
+    pieces = [*zip(keys, values, places.distance_BxS, places.seen_BxS, strict=True)]
+    mixture = _mixture(layer, config, query_BxHxGxK, *pieces[0])  # every row sees something here
+    for piece in pieces[1:]:
 
         def add(before, piece=piece):
             return _added(before, _mixture(layer, config, query_BxHxGxK, *piece), piece[3])

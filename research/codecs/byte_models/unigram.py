@@ -11,7 +11,7 @@ import numpy as np
 from research.codecs import byte_models
 from research.codecs.coder.frequencies import frequencies_from_counts
 from research.errors import UsageError
-from research.files import atomic_path, write_json
+from research.files import atomic_path
 from research.tokenizers.text_spans import each_as_bytes
 
 
@@ -37,9 +37,7 @@ class UnigramModel:
         }
 
     @classmethod
-    def train(
-        cls, texts: Iterable[bytes | str], *, beta: int = 14, name: str = "unigram"
-    ) -> "UnigramModel":
+    def train(cls, texts: Iterable[bytes | str], *, beta: int = 14) -> "UnigramModel":
         """Counts `texts`, each with one end."""
         counts = np.zeros(257, np.int64)
         for text in each_as_bytes(texts):
@@ -47,7 +45,7 @@ class UnigramModel:
             counts[256] += 1
         if not counts[:256].any():
             raise UsageError("a unigram model needs some text: these texts are empty")
-        return cls(counts, beta, name)
+        return cls(counts, beta)
 
     def window_frequencies(self, contexts: Sequence[bytes], symbols: int = 256) -> np.ndarray:
         """The same row for every context, uint32 [N, symbols]."""
@@ -62,10 +60,9 @@ class UnigramModel:
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes model.json into the folder `directory`."""
-        meta = {"format": byte_models.FORMAT, "version": byte_models.VERSION, "kind": "unigram"}
-        meta |= {"name": self.name, "beta": self.beta, "counts": self.counts_A.tolist()}
-        with atomic_path(directory, directory=True, mark=byte_models.DESCRIPTION) as temporary:
-            write_json(temporary / byte_models.DESCRIPTION, meta)
+        fields = {"kind": "unigram", "name": self.name, "beta": self.beta}
+        with atomic_path(directory, directory=True, mark=byte_models.SPEC.file) as temporary:
+            byte_models.SPEC.write(temporary, fields | {"counts": self.counts_A.tolist()})
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "UnigramModel":

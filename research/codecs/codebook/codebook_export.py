@@ -15,18 +15,12 @@ import json
 import os
 import re
 
-from research.codecs.codebook.codebook import CodebookCodec
+from research.codecs.codebook import CodebookCodec
 from research.files import write_text
+from research.tokenizers.tokenizer_json import byte_characters
 from research.tokenizers.trie import Trie
 
 UNKNOWN = "<unk>"  # never met: every byte is an entry; the format asks for one
-
-
-def byte_characters() -> list[str]:
-    """The printable character that byte-level tokenizers write for each byte (GPT-2's table)."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = iter(range(0x100, 0x200))
-    return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
 def tokenizer_json(codec: CodebookCodec) -> str:

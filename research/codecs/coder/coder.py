@@ -7,7 +7,7 @@ the interval where the cumulative frequency is rounded, and the message is withi
 sum of -log2 of the frequencies used. `low` may overflow; the carry goes into bits already emitted.
 Emissions are therefore added up (`join`) only when the message is complete.
 
-At the end the message is the shortest one whose value, followed by zeros for ever, lies in the
+At the end the message is the shortest one whose value, followed by zeros without end, is in the
 interval: at most one more bit. A decoder reads zeros behind the end.
 """
 
@@ -19,7 +19,6 @@ import jax.numpy as jnp
 from research.codecs.windows.windows import Cumulative, Found, search
 
 FIRST_RANGE = 0xFFFFFFFF
-_HALF = 1 << 31
 
 
 class Interval(NamedTuple):
@@ -74,7 +73,7 @@ def encode_step(
 def finish(interval: Interval) -> Emission:
     """The end: nothing if zeros will do, a carry if they do after one, else a single 1 bit."""
     carry = interval.low + interval.range < interval.low
-    # A sum of exactly 2^32 wraps to 0 and is no carry: 2^32 itself lies outside the interval.
+    # A sum of exactly 2^32 wraps to 0 and is not a carry: 2^32 itself is outside the interval.
     carry &= interval.low + interval.range != 0
     bit = ~carry & (interval.low > 0)
     return Emission((carry | bit).astype(jnp.uint32), bit.astype(jnp.uint32))
@@ -108,7 +107,8 @@ def encode(
     """Whole messages from the cumulative frequencies of their symbols; see `join`."""
 
     def step(interval, symbol):
-        return encode_step(interval, *symbol, beta)
+        lower, upper = symbol
+        return encode_step(interval, lower, upper, beta)
 
     interval, emissions = jax.lax.scan(step, whole(lower_BxT[:, 0]), (lower_BxT.T, upper_BxT.T))
     last = finish(interval)
@@ -181,7 +181,7 @@ def sum_below(frequencies_BxA: jax.Array, symbol_B: jax.Array) -> jax.Array:
 def locate_in(reader: Reader, frequencies_BxA: jax.Array, beta: int) -> Found:
     """`locate` from frequencies, A = 256, each at least 1: reads each row once.
 
-    The sums of 16 blocks of 16 symbols say in which block the symbol lies, and only that block is
+    The sums of 16 blocks of 16 symbols say in which block the symbol is, and only that block is
     summed up symbol by symbol.
     """
     batch = frequencies_BxA.shape[0]

@@ -40,7 +40,7 @@ def integer_frequencies(probabilities_NxA: Any, beta: int) -> Any:
       uint32 of the same shape, each entry at least 1.
 
     Raises:
-      UsageError: beta or A out of range; for numpy input also a row that is no distribution.
+      UsageError: beta or A out of range; for numpy input also a row that is not a distribution.
     """
     check(probabilities_NxA.shape[-1], beta)
     if _is_jax(probabilities_NxA):

@@ -39,21 +39,22 @@ _SLICE = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What stands before the first block.
-
-    Attributes:
-      name: the codec's; for a shipped codec what `codecs.load` takes.
-      shipped: the codec comes with the package.
-      digest: 16 bytes, `digest_of` the codec's fingerprint.
-      vocab_size: ids lie below it.
-      block_bytes: no block holds more bytes of text.
-    """
+    """What stands before the first block."""
 
     name: str
+    """The codec's; for a shipped codec what `codecs.load` takes."""
+
     shipped: bool
+    """The codec comes with the package."""
+
     digest: bytes
+    """16 bytes, `digest_of` the codec's fingerprint."""
+
     vocab_size: int
+    """Ids are below it."""
+
     block_bytes: int
+    """No block holds more bytes of text."""
 
     @property
     def bits_per_id(self) -> int:

@@ -1,0 +1,243 @@
+"""Equal-info windows with the byte model at hand (W >= 24, or any W): the paper's EqualInfoAC.
+
+A window of W bits holds as much text as fits; interval and (by default) the model's context start
+again at each. The bits of all windows make one stream, cut into ids of N bits; where W is not a
+multiple of N, ids straddle windows and the last one is filled up with zeros (fewer than N <= W, so
+they never look like another window). For W = 16 a codebook gives the same ids without a model.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from research.codecs import coded_model
+from research.codecs.byte_models import ByteModel, SteppedByteModel
+from research.codecs.coder import bits, frequencies
+from research.errors import EncodeOnlyError, UsageError
+from research.tokenizers.text_spans import each_as_bytes
+
+CLOSINGS = ("point+delay", "point", "dyadic")
+RESETS = ("every", "every-other", "never")
+EXTRA_BITS = 16  # an interval is computed to W + 16 bits
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """A coded document."""
+
+    codes_NxG: np.ndarray
+    """uint32, 16-bit digits of each window's code, least significant first."""
+
+    lengths_N: np.ndarray
+    """int32, bytes that each window stands for."""
+
+    @property
+    def codes(self) -> list[int]:
+        """The codes as integers."""
+        return [sum(int(d) << 16 * g for g, d in enumerate(row)) for row in self.codes_NxG]
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowRules:
+    """Everything but the model that says how text becomes windows (see windows.py).
+
+    Raises:
+      UsageError: a value that is not allowed.
+    """
+
+    window_bits: int
+    """W."""
+
+    beta: int
+    """Precision of the frequencies."""
+
+    closing: str = "point+delay"
+    """'point+delay', 'point' or 'dyadic'."""
+
+    reset: str = "every"
+    """When the model's context starts again: 'every' window, 'every-other', or 'never', that is,
+    with the document. The coder's interval is always reset."""
+
+    def __post_init__(self):
+        bits = self.window_bits
+        if not (bits == 12 or bits in range(8, 129, 8)):
+            raise UsageError(f"a window has 12 bits or a multiple of 8 up to 128, not {bits!r}")
+        if self.beta > bits:
+            raise UsageError(
+                f"beta={self.beta} exceeds window_bits={bits}: a byte might not fit a window"
+            )
+        frequencies.check(256, self.beta)
+        if self.closing not in CLOSINGS:
+            raise UsageError(f"closing is one of {', '.join(CLOSINGS)}, not {self.closing!r}")
+        if self.reset not in RESETS:
+            raise UsageError(f"reset is one of {', '.join(RESETS)}, not {self.reset!r}")
+
+    @property
+    def stored_digits(self) -> int:
+        """G, 16-bit digits that hold a code."""
+        return -(-self.window_bits // 16)
+
+    def resets_after(self, windows_done: int) -> bool:
+        """Whether the context starts again after this many windows of a document."""
+        if self.reset == "every-other":
+            return windows_done % 2 == 0
+        return self.reset == "every"
+
+
+class EqualInfoCodec:
+    """Text <-> ids by equal-info windows.
+
+    Args:
+      model: any byte model. One with a `stepper` (the Transformer) runs inside one compiled loop
+        over a fixed batch of documents; any other is asked on the host, all documents at once.
+      window_bits: W, a multiple of 8 up to 128, or 12.
+      bits_per_token: N <= W; vocab_size = 2^N.
+      beta: precision of the frequencies, the model's; None takes it from the model.
+      closing: 'point+delay' (lossless), or the paper's 'point' and 'dyadic' (encode only).
+      reset: the model's context starts again 'every' window, 'every-other', or 'never'.
+      batch_size: documents at once in the compiled loop. Encoder and decoder must agree on it, so
+        it is saved and part of the fingerprint; ignored on the host.
+      context_bytes: how far back the Transformer looks; None takes 2 W (8 W without resets every
+        window), which text rarely exceeds.
+
+    Raises:
+      UsageError: options that do not fit.
+    """
+
+    # A compressed file's unit: long enough that the last window hardly counts.
+    block_bytes = 1 << 16
+    needs_whole_text = False
+
+    def __init__(
+        self,
+        model: ByteModel,
+        window_bits: int,
+        bits_per_token: int,
+        beta: int | None = None,
+        closing: str = "point+delay",
+        reset: str = "every",
+        batch_size: int = 64,
+        context_bytes: int | None = None,
+    ):
+        bits.check_bits_per_token(bits_per_token)
+        self.rules = WindowRules(
+            window_bits, coded_model.matching_beta(model, beta), closing, reset
+        )
+        if bits_per_token > window_bits:
+            raise UsageError(
+                f"bits_per_token={bits_per_token} exceeds window_bits={window_bits}: the padding "
+                "could look like a window"
+            )
+        self.model = model
+        self.bits_per_token = bits_per_token
+        self.vocab_size = 1 << bits_per_token
+        self.lossless = closing == "point+delay"
+        self.batch_size = batch_size
+        self.context_bytes = context_bytes or window_bits * (2 if reset == "every" else 8)
+        self.name = "-".join(
+            ["equal-info", str(window_bits), f"{bits_per_token}bit"]
+            + ([] if self.lossless else [closing])
+            + ([] if reset == "every" else [f"reset-{reset}"])
+        )
+        self._engine = self._make_engine()
+
+    def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
+        """One int32 array of ids per text."""
+        return [self._ids(windows) for windows in self.windows(texts)]
+
+    def windows(self, texts: Sequence[bytes | str]) -> list[Windows]:
+        """Codes and byte lengths of each text's windows."""
+        return self._engine.encode(list(each_as_bytes(texts)))
+
+    def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
+        """One byte string per id array; any ids in range decode.
+
+        Raises:
+          EncodeOnlyError: closing is 'point' or 'dyadic'.
+          FreevocabError: an id is out of range.
+        """
+        return [text for text, _ in self._decode(ids)]
+
+    def token_bytes(self) -> None:
+        """None: ids may straddle windows, and 2^W strings are too many."""
+        return None
+
+    def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
+        """int32, the shape of `ids`: the id in which a window ends carries the window's bytes.
+
+        Each row along the last axis is a message of its own. Raises as `decode`.
+        """
+        array = np.asarray(ids)
+        lengths = np.zeros(array.shape, np.int32)
+        if array.size:
+            rows = array.reshape(-1, array.shape[-1])
+            out = lengths.reshape(rows.shape)
+            for row, (_, lengths_N) in zip(out, self._decode(list(rows)), strict=True):
+                ends = np.arange(1, len(lengths_N) + 1) * self.rules.window_bits
+                row[(ends - 1) // self.bits_per_token] = lengths_N
+        return lengths
+
+    def fingerprint(self) -> str:
+        """Hex digest of the options, the model and its frequencies for a probe text.
+
+        With a compiled model it also holds the ids of the probe as the compiled loop makes them,
+        and the backend: another machine may round otherwise and must not decode.
+        """
+        parameters = self._parameters()
+        if isinstance(self.model, SteppedByteModel):
+            probe = self._ids(self._engine.encode([coded_model.PROBE])[0])
+            parameters |= {"environment": coded_model.environment(), "probe": probe.tolist()}
+        return coded_model.fingerprint("equal-info", parameters, self.model, 256)
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes codec.json and the model."""
+        coded_model.save(directory, "equal-info", self._parameters(), self.model)
+
+    @classmethod
+    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "EqualInfoCodec":
+        """Opens what `save` wrote."""
+        names = ("window_bits", "bits_per_token", "beta", "closing", "reset")
+        live = ("batch_size", "context_bytes")
+        options = {name: meta[name] for name in names}
+        options |= {name: meta[name] for name in live if name in meta}
+        return cls(coded_model.load_model(directory), **options)
+
+    def _parameters(self) -> dict[str, Any]:
+        parameters = {
+            "window_bits": self.rules.window_bits,
+            "bits_per_token": self.bits_per_token,
+            "beta": self.rules.beta,
+            "closing": self.rules.closing,
+            "reset": self.rules.reset,
+        }
+        if isinstance(self.model, SteppedByteModel):
+            parameters |= {"batch_size": self.batch_size, "context_bytes": self.context_bytes}
+        return parameters
+
+    def _make_engine(self):
+        if isinstance(self.model, SteppedByteModel):
+            from research.codecs.windows.batched_window_codec import BatchedWindows
+
+            return BatchedWindows(self.model, self.rules, self.batch_size, self.context_bytes)
+        from research.codecs.windows.host_windows import HostWindows
+
+        return HostWindows(self.model, self.rules)
+
+    def _ids(self, windows: Windows) -> np.ndarray:
+        stream = bits.digits_to_bits(windows.codes_NxG, self.rules.window_bits)
+        return bits.bits_to_ids(stream, self.bits_per_token)
+
+    def _decode(self, ids: Sequence[np.ndarray]) -> list[tuple[bytes, np.ndarray]]:
+        if not self.lossless:
+            raise EncodeOnlyError(
+                f"windows closed by {self.rules.closing!r} cannot be decoded: their codes stand "
+                "for more than one string; use closing='point+delay'"
+            )
+        streams = [bits.ids_to_bits(one, self.bits_per_token) for one in ids]
+        return self._engine.decode(
+            [bits.bits_to_digits(stream, self.rules.window_bits) for stream in streams]
+        )

@@ -3,41 +3,32 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
-import jax
 import numpy as np
 
-from research.codecs.byte_models.transformer import TransformerModel
-from research.codecs.coder import batched_jobs
-from research.codecs.windows import windows_xla
-from research.codecs.windows.window_rules import WindowRules, Windows
-from research.codecs.windows.windows_xla import Work
+from research.codecs.byte_models import SteppedByteModel
+from research.codecs.coder import batched
+from research.codecs.windows import WindowRules, Windows, windows_xla
+from research.codecs.windows.windows_xla import Output, Rows, Work
 
 TURNS = 32  # of the loop in one call; a row that ends its document waits for the rest of them
 _PIECE = 4 * TURNS  # bytes of text at hand in a call, of which up to 2 TURNS are taken
 _CHUNK = 64  # windows that a row decodes on its own where windows are independent
 
 
-class LiveWindows:
+class BatchedWindows(batched.BatchedLoop):
     """Encoder and decoder over documents, B rows at a time, at one fixed shape.
 
-    A row that is done with a document takes the next one while the others go on: what is in the
-    other rows, and which row it is, does not change a document's ids (held by a test).
+    What is in the other rows, and which row it is, does not change a document's ids (held by a
+    test).
     """
 
-    def __init__(self, model: TransformerModel, rules: WindowRules, batch_size: int, context: int):
+    def __init__(self, model: SteppedByteModel, rules: WindowRules, batch_size: int, context: int):
         self._rules = rules
-        self._batch = batch_size
-        self._stepper = model.stepper(batch_size, context, 256)
-        loop = functools.partial(
-            windows_xla.run, step=self._stepper.step, rules=rules, context=context, turns=TURNS
-        )
-        self._run = jax.jit(loop, donate_argnums=1)
-        self._compiled = None
-        first = functools.partial(
-            windows_xla.initial_rows, start=self._stepper.start, rules=rules, batch=batch_size
-        )
-        self._first_rows = jax.jit(first)
+        run = functools.partial(windows_xla.run, rules=rules, context=context, turns=TURNS)
+        initial = functools.partial(windows_xla.initial_rows, rules=rules)
+        super().__init__(model, batch_size, context, 256, run, initial)
 
     def encode(self, texts: Sequence[bytes]) -> list[Windows]:
         """The windows of each text."""
@@ -62,39 +53,19 @@ class LiveWindows:
             for jobs in pieces
         ]
 
-    def _work(self, jobs: list) -> None:
-        batched_jobs.run(jobs, self._batch, self._open_lane)
-
-    def _open_lane(self) -> batched_jobs.Advance:
-        params = self._stepper.params
-        rows = self._first_rows(params)
-        if self._compiled is None:  # once, before lanes go their own ways
-            self._compiled = self._run.lower(params, rows, self._empty_work()).compile()
-
-        def advance(busy, fresh):
-            nonlocal rows
-            work = self._empty_work()
-            work.fresh[fresh] = True
-            for row, job in busy.items():
-                job.fill(work, row)
-            rows, output = self._compiled(params, rows, work)
-            output, counts = jax.device_get((output, rows.count))
-            return [row for row, job in busy.items() if job.collect(output, row, int(counts[row]))]
-
-        return advance
-
     def _empty_work(self) -> Work:
         batch = self._batch
-        return Work(
-            decode=np.zeros(batch, bool),
-            fresh=np.zeros(batch, bool),
-            text=np.zeros((batch, _PIECE), np.uint8),
-            start=np.zeros(batch, np.int32),
-            available=np.zeros(batch, np.int32),
-            ends=np.zeros(batch, bool),
-            codes=np.zeros((batch, TURNS, self._rules.stored_digits), np.uint32),
-            num_codes=np.zeros(batch, np.int32),
-        )
+        arrays: dict[str, Any] = {
+            "decode": np.zeros(batch, bool),
+            "fresh": np.zeros(batch, bool),
+            "text": np.zeros((batch, _PIECE), np.uint8),
+            "start": np.zeros(batch, np.int32),
+            "available": np.zeros(batch, np.int32),
+            "ends": np.zeros(batch, bool),
+            "codes": np.zeros((batch, TURNS, self._rules.stored_digits), np.uint32),
+            "num_codes": np.zeros(batch, np.int32),
+        }
+        return Work(**arrays)
 
 
 @dataclasses.dataclass
@@ -122,13 +93,13 @@ class _Encoding:
         work.ends[row] = self.base + len(piece) == len(self.text)
         work.start[row] = self.start - self.base
 
-    def collect(self, output: windows_xla.Output, row: int, count: int) -> bool:
+    def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's windows; True if the text is at its end."""
         made = int(output.num_windows[row])
-        self.codes.append(output.codes[row, :made])
-        self.lengths.append(output.lengths[row, :made])
+        self.codes.append(np.asarray(output.codes[row, :made]))
+        self.lengths.append(np.asarray(output.lengths[row, :made]))
         self.start = self.base + int(output.start[row])
-        self.count = count
+        self.count = int(rows.count[row])
         return self.start == len(self.text)
 
     def result(self) -> Windows:
@@ -156,7 +127,7 @@ class _Decoding:
         work.codes[row, : len(part)] = part
         work.num_codes[row] = len(part)
 
-    def collect(self, output: windows_xla.Output, row: int, count: int) -> bool:
+    def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's bytes; True if all codes are done."""
         made = int(output.num_windows[row])
         self.text += output.text[row, : int(output.num_bytes[row])].tobytes()

@@ -7,9 +7,9 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 
-from research.codecs.byte_models.protocol import ByteModel
-from research.codecs.coder.cumsum_cache import Rows, run
-from research.codecs.windows.window_rules import EXTRA_BITS, WindowRules, Windows
+from research.codecs.byte_models import ByteModel
+from research.codecs.coder.host_coder import Rows, run
+from research.codecs.windows import EXTRA_BITS, WindowRules, Windows
 
 _WINDOWS_KEPT = 1 << 16
 

@@ -17,7 +17,7 @@ How a window closes:
   dyadic       the longest prefix whose interval holds a whole W-bit cell (the paper's rule as
                written). Encode only.
 
-All arrays are uint32 of one shape (usually [B]); wide numbers are digits (see limbs.py).
+All arrays are uint32 of one shape (usually [B]); wide numbers are digits (see multiword.py).
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ import jax.numpy as jnp
 
 from research.codecs.coder import multiword
 from research.codecs.coder.multiword import Digits
-from research.codecs.windows.window_rules import EXTRA_BITS
+from research.codecs.windows import EXTRA_BITS
 
 Cumulative = Callable[[jax.Array], jax.Array]
 
@@ -73,21 +73,21 @@ def code(interval: Interval) -> Digits:
 
 
 def has_point(interval: Interval) -> jax.Array:
-    """True where some W-bit point lies inside, bool."""
+    """True where some W-bit point is inside, bool."""
     end = multiword.add(interval.low, interval.range)
     # code * 2^16 < end, for integers, is code < ceil(end / 2^16).
     return multiword.less(code(interval), _ceiling(end))
 
 
 def has_one_point(interval: Interval) -> jax.Array:
-    """True where exactly one W-bit point lies inside, bool: the code is final."""
+    """True where exactly one W-bit point is inside, bool: the code is final."""
     end = multiword.add(interval.low, interval.range)
     one = multiword.constant(1, len(interval.low) - 1, interval.low[0])
     return multiword.equal(multiword.add(code(interval), one), _ceiling(end))
 
 
 def has_cell(interval: Interval) -> jax.Array:
-    """True where a whole cell [c, c + 1) * 2^16 lies inside, bool."""
+    """True where a whole cell [c, c + 1) * 2^16 is inside, bool."""
     end = multiword.add(interval.low, interval.range)
     return multiword.less(code(interval), end[1:])
 
@@ -119,7 +119,7 @@ def search(
     frequencies would read the whole table.
 
     Args:
-      starts_above: a cumulative frequency -> whether its point lies above; False for 0.
+      starts_above: a cumulative frequency -> whether its point is above; False for 0.
       cumulative: index below `symbols` -> sum of the frequencies below it.
       zero: uint32 zeros, of the elements' shape.
       unroll: quicker to run, slower to compile.

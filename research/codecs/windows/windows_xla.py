@@ -1,16 +1,11 @@
 """Equal-info windows with a Transformer: one compiled loop for encoding and decoding.
 
-B rows each code one document. A row narrows its interval by one byte, taken from the text
-(encoding) or found from the code (decoding), and closes its window when it has to, independently
-of the others. In every turn of the loop, rows whose context is empty take a byte by the
-frequencies after START, which are constants; then the model runs one step for all rows, and those
-in the midst of a context, whether since this turn or before, take a byte by what it says. Encoder
-and decoder are the *same compiled program*, told apart by a flag per row, so the model's floats,
-and with them the integer frequencies, agree to the bit. The definition of a window is that of
-windows.py.
+The loop is that of coder/batched.py. A row narrows its interval by one byte, taken from the text
+(encoding) or found from the code (decoding), and closes its window when it has to, independently of
+the others. The definition of a window is that of windows.py.
 
 With reset='every' nothing is remembered between windows, so a decoder works on many windows of a
-document at once. Otherwise the context is finite: it starts anew at the first window border past
+document at once. Otherwise the context is finite: it starts again at the first window border past
 three quarters of it, and a window that would fill it up is closed early (any prefix may be chosen
 as a window's end and still decode).
 """
@@ -21,61 +16,70 @@ import jax
 import jax.numpy as jnp
 
 from research.codecs.byte_models.transformer import START
-from research.codecs.coder import multiword
+from research.codecs.coder import batched, multiword
+from research.codecs.coder.batched import choose
 from research.codecs.coder.multiword import Digits
-from research.codecs.windows import windows
-from research.codecs.windows.window_rules import WindowRules
+from research.codecs.windows import WindowRules, windows
 from research.codecs.windows.windows import Interval
 
 
 class Work(NamedTuple):
-    """What the rows are to do in one call of the loop; all [B, ...].
-
-    Attributes:
-      decode: bool.
-      fresh: bool, the row starts a new document.
-      text: uint8 [B, S], encoding: a piece of the document.
-      start: int32, where in the piece the current window starts (negative: before it).
-      available: int32, bytes of the piece.
-      ends: bool, the document ends with the piece.
-      codes: uint32 [B, M, G], decoding: codes from the current window on; M windows at most are
-        made in the call.
-      num_codes: int32.
-    """
+    """What the rows are to do in one call of the loop; all [B, ...]."""
 
     decode: jax.Array
+    """bool, the row decodes."""
+
     fresh: jax.Array
+    """bool, the row starts a new document."""
+
     text: jax.Array
+    """uint8 [B, S], encoding: a piece of the document."""
+
     start: jax.Array
+    """int32, where in the piece the current window starts (negative: before it)."""
+
     available: jax.Array
+    """int32, bytes of the piece."""
+
     ends: jax.Array
+    """bool, the document ends with the piece."""
+
     codes: jax.Array
+    """uint32 [B, M, G], decoding: codes from the current window on; M windows at most are made in
+    the call."""
+
     num_codes: jax.Array
+    """int32, how many."""
 
 
 class Rows(NamedTuple):
-    """State of the rows between calls; all [B].
-
-    Attributes:
-      cache: of the model.
-      first: uint32 [A], frequencies after START, the same for ever.
-      last: int32, the latest byte of the context, or START.
-      context: int32, bytes in the model's context before this window.
-      count: int32, bytes of the window so far.
-      closed: int32, windows of the document so far.
-      interval: of the window so far.
-      best: digits, the latest code; best_count, best_last: the shortest prefix with it, its last
-        byte.
-    """
+    """State of the rows between calls; all [B]."""
 
     cache: Any
+    """Of the model."""
+
     first: jax.Array
+    """uint32 [A], frequencies after START, constant."""
+
     last: jax.Array
+    """int32, the latest byte of the context, or START."""
+
     context: jax.Array
+    """int32, bytes in the model's context before this window."""
+
     count: jax.Array
+    """int32, bytes of the window so far."""
+
     closed: jax.Array
+    """int32, windows of the document so far."""
+
     interval: Interval
+    """Of the window so far."""
+
     best: Digits
+    """Digits, the latest code; best_count, best_last: the shortest prefix with it, its last
+    byte."""
+
     best_count: jax.Array
     best_last: jax.Array
 
@@ -126,7 +130,7 @@ def run(
         context=jnp.where(work.fresh, 0, rows.context),
         count=jnp.where(work.fresh, 0, rows.count),
         closed=jnp.where(work.fresh, 0, rows.closed),
-        interval=_choose(work.fresh, whole, rows.interval),
+        interval=choose(work.fresh, whole, rows.interval),
     )
     output = Output(
         codes=jnp.zeros_like(work.codes),
@@ -137,17 +141,18 @@ def run(
         start=work.start,
     )
 
-    def unfinished(carry):
-        turn, rows, output = carry
-        return (turn < turns) & jnp.any(_active(rows, output, work))
-
-    def turn_once(carry):
-        turn, rows, output = carry
-        rows, output = _turn(params, rows, output, work, step, rules, context)
-        return turn + 1, rows, output
-
-    _, rows, output = jax.lax.while_loop(unfinished, turn_once, (jnp.int32(0), rows, output))
-    return rows, output
+    return batched.loop(
+        params,
+        rows,
+        output,
+        step=step,
+        turns=turns,
+        active=lambda rows, output: _active(rows, output, work),
+        seen=lambda rows: rows.context + rows.count,
+        take=lambda sums_BxA, goes, rows, output: _byte(
+            sums_BxA, goes, rows, output, work, rules, context
+        ),
+    )
 
 
 def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
@@ -157,18 +162,6 @@ def _active(rows: Rows, output: Output, work: Work) -> jax.Array:
     at_end = work.ends & (position == work.available) & (rows.count > 0)
     room = output.num_windows < work.codes.shape[1]
     return room & jnp.where(work.decode, output.num_windows < work.num_codes, at_hand | at_end)
-
-
-def _turn(params, rows, output, work, step, rules, context) -> tuple[Rows, Output]:
-    goes = (rows.last == START) & _active(rows, output, work)
-    sums_1xA = jnp.cumsum(rows.first[None], axis=1, dtype=jnp.uint32)
-    rows, output = _byte(sums_1xA, goes, rows, output, work, rules, context)
-    goes = (rows.last != START) & _active(rows, output, work)
-    length = jnp.where(goes, rows.context + rows.count, 0)
-    frequencies_BxA, cache = step(params, rows.cache, rows.last, length)
-    sums_BxA = jnp.cumsum(frequencies_BxA, axis=1, dtype=jnp.uint32)
-    rows = rows._replace(cache=cache)
-    return _byte(sums_BxA, goes, rows, output, work, rules, context)
 
 
 def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, Output]:
@@ -190,7 +183,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
     found = windows.locate(rows.interval, target, cumulative, beta, 256)
     byte = jnp.where(work.decode, found.symbol, given)
     child = windows.narrow(rows.interval, cumulative(byte), _at(sums_BxA, byte), beta)
-    # Without the barrier the compiler computes the child anew in everything that looks at it.
+    # Without the barrier the compiler computes the child again in everything that looks at it.
     child = jax.lax.optimization_barrier(child)
 
     # Encoding: does the byte still fit, and is anything longer worth a look?
@@ -235,7 +228,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
         context=jnp.where(closes, kept, rows.context),
         count=jnp.where(closes, 0, count),
         closed=closed,
-        interval=_choose(closes, whole, _choose(taken, child, rows.interval)),
+        interval=choose(closes, whole, choose(taken, child, rows.interval)),
         best=best,
         best_count=best_count,
         best_last=best_last,
@@ -244,7 +237,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
 
 
 def _keeps(rules: WindowRules, closed: jax.Array) -> jax.Array:
-    """Whether the context goes on after so many windows (`WindowRules.resets_after`, negated)."""
+    """Whether the context goes on after this many windows (`WindowRules.resets_after`, negated)."""
     if rules.reset == "every-other":
         return closed % 2 == 1
     return jnp.full_like(closed, rules.reset == "never", dtype=bool)
@@ -253,12 +246,6 @@ def _keeps(rules: WindowRules, closed: jax.Array) -> jax.Array:
 def _at(sums_BxA: jax.Array, symbol: jax.Array) -> jax.Array:
     rows = jnp.arange(len(sums_BxA), dtype=jnp.uint32) if len(sums_BxA) > 1 else 0
     return sums_BxA.at[rows, symbol.astype(jnp.uint32)].get(mode="promise_in_bounds")
-
-
-def _choose(condition: jax.Array, a: Interval, b: Interval) -> Interval:
-    return Interval(
-        multiword.where(condition, a.low, b.low), multiword.where(condition, a.range, b.range)
-    )
 
 
 def _padded(digits_BxG: jax.Array, size: int) -> Digits:

@@ -129,7 +129,7 @@ def _beginnings(codec: Codec, texts: list[bytes], length: int, ratio: float) -> 
     """At least the first `length` ids of each text, without encoding more than that needs."""
     if not texts:
         return []
-    if getattr(codec, "needs_whole_text", False):
+    if codec.needs_whole_text:
         return codec.encode(texts)
     enough = length + _LOOK_AHEAD_IDS
     size = int(1.15 * enough * ratio) + 1

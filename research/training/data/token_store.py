@@ -24,14 +24,23 @@ from typing import IO, Any
 import numpy as np
 
 from research import files
+from research.artifact import Spec
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import FreevocabError, UsageError
 
-FORMAT, VERSION = "freevocab-token-store", 1
-_IDS, _OFFSETS, _BYTE_OFFSETS, _META = "ids.bin", "offsets.bin", "byte_offsets.bin", "meta.json"
+SPEC = Spec(
+    "token store",
+    "meta.json",
+    error=FreevocabError,
+    missing="it has no {file}",
+    damaged="{error}",
+    foreign="its format is not {format}",
+    newer="its format has version {version}, not {known}",
+)
+_IDS, _OFFSETS, _BYTE_OFFSETS = "ids.bin", "offsets.bin", "byte_offsets.bin"
 # A damaged store is built again in its place, so what these files hold does not matter then.
-_NAMES = (_IDS, _OFFSETS, _BYTE_OFFSETS, _META)
+_NAMES = (_IDS, _OFFSETS, _BYTE_OFFSETS, SPEC.file)
 # Documents go to the codec in groups of about so much: enough for codecs that batch, little
 # enough that memory stays flat (one larger document still goes as a whole).
 _GROUP_BYTES = 4 * 2**20
@@ -156,7 +165,7 @@ def build_once(
       UsageError: if nothing was added.
       FreevocabError: if the folder cannot be written, or the codec gives an id out of range.
     """
-    key = hashlib.sha256(json.dumps([FORMAT, VERSION, source]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([SPEC.format, SPEC.version, source]).encode()).hexdigest()[:24]
     path = Path(directory) / f"{split}-{key}"
     if (store := _open_if_whole(path, source)) is not None:
         return store
@@ -172,7 +181,7 @@ def build_once(
                 )
             names = {"corpus_name": corpus.name, "codec_name": codec.name}
             meta = {**writer.meta(), **names, "source": source, **more}
-            files.write_json(temporary / _META, meta)
+            SPEC.write(temporary, meta)
     except OSError as error:
         # Another process may have put the same store there first; then that one is as good.
         if (store := _open_if_whole(path, source)) is not None:
@@ -189,15 +198,13 @@ def open_store(path: str | os.PathLike) -> TokenStore:
     """
     path = Path(path)
     try:
-        meta = json.loads((path / _META).read_text(encoding="utf-8"))
-        if meta["format"] != FORMAT or meta["version"] != VERSION:
-            raise ValueError(f"format {meta['format']} {meta['version']}, not {FORMAT} {VERSION}")
+        meta = SPEC.read(path)
         arrays = [
             _mapped(path / name, dtype, meta["files"][name])
             for name, dtype in ((_IDS, "<i4"), (_OFFSETS, "<i8"), (_BYTE_OFFSETS, "<i8"))
         ]
         return TokenStore(*arrays, vocab_size=meta["vocab_size"], meta=meta)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (FreevocabError, OSError, ValueError, KeyError, TypeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise FreevocabError(
             f"{path} is not a whole token store ({reason}): delete it, it will be built again"
@@ -313,8 +320,6 @@ class Writer:
 
     def meta(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
-            "version": VERSION,
             "vocab_size": self._vocab_size + 2,
             "documents": self.num_documents,
             "tokens": self.num_tokens,

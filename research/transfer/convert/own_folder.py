@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from research import codecs
+from research.artifact import flatten
+from research.codecs import lm_folder
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.files import shown
-from research.models import saved
-from research.models.saved import flatten
 from research.tokenizers import Tokenizer
 from research.transfer.convert import target_tokenizer
 from research.transfer.hypernet import task_vectors
@@ -33,7 +33,7 @@ class OwnSource:
     hugging_face = False
 
     def __init__(self, name: str):
-        self.params, self.config, self.codec, self.meta = saved.load(name)
+        self.params, self.config, self.codec, self.meta = lm_folder.load(name)
         if self.config.vocabulary.kind != "learned":
             raise UsageError(
                 f"{name} has a {self.config.vocabulary.kind} vocabulary, which takes any tokenizer "
@@ -134,7 +134,7 @@ class OwnMove:
         facts = {name: value for name, value in record.items() if name != "scores"}
         meta = self._source.meta | {"transfer": json.loads(json.dumps(facts))}
         params = self._params | {"vocabulary": vocabulary}
-        saved.write(directory, params, self._config, self._codec, meta, record["out"])
+        lm_folder.write(directory, params, self._config, self._codec, meta, record["out"])
 
 
 def _padded(rows: np.ndarray, size: int) -> np.ndarray:

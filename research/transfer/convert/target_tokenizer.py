@@ -38,7 +38,7 @@ def is_codec(name: str) -> bool:
     """Does `name` mean a codec: a folder that one was saved to, or else a shipped one?"""
     path = Path(name)
     if path.exists():
-        return (path / saved.DESCRIPTION).is_file()
+        return (path / saved.SPEC.file).is_file()
     return name in codecs.names()
 
 
@@ -98,7 +98,7 @@ def _writable(tokenizer: FileTokenizer) -> FileTokenizer:
 
 
 def _tokenizer_json(codec: Codec, name: str) -> dict[str, Any]:
-    from research.codecs.codebook.codebook import CodebookCodec
+    from research.codecs.codebook import CodebookCodec
 
     if isinstance(codec, CodebookCodec):
         from research.codecs.codebook.codebook_export import tokenizer_json

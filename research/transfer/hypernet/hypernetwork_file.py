@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from research.artifact import Spec, flatten, unflatten, write_arrays
 from research.errors import FreevocabError, UsageError
-from research.files import atomic_path, write_json
-from research.models.described_folder import Kind, write_arrays
-from research.models.saved import flatten, unflatten
+from research.files import atomic_path
 from research.tokenizers import Tokenizer
 from research.transfer.hypernet import task_vectors
 from research.transfer.source_model import SourceModel, digest
@@ -28,8 +27,8 @@ from research.vocabularies.hypernetwork import HypernetworkConfig
 from research.vocabularies.hypernetwork.config import from_dict
 from research.vocabularies.protocol import EmbeddingTable
 
-_KIND = Kind("hypernetwork", version=1)
-DESCRIPTION = _KIND.description
+_SPEC = Spec("hypernetwork", "hypernetwork.json")
+DESCRIPTION = _SPEC.file
 _PARAMS, _TRUNK = "params.safetensors", "trunk.safetensors"
 
 
@@ -68,7 +67,7 @@ def save(
       FreevocabError: if it cannot be written.
     """
     table = source.table
-    described = _KIND.head() | {
+    fields = {
         "config": dataclasses.asdict(config),
         "source": {
             "rows": int(table.input_VxD.shape[0]),
@@ -83,10 +82,10 @@ def save(
         "meta": dict(facts or {}),
     }
     with atomic_path(directory, directory=True, mark=DESCRIPTION) as temporary:
-        described["params"] = _write(temporary / _PARAMS, params, directory, dtype)
+        fields["params"] = _write(temporary / _PARAMS, params, directory, dtype)
         if trunk is not None:
-            described["trunk"] = _write(temporary / _TRUNK, trunk, directory, dtype)
-        write_json(temporary / _KIND.description, described)
+            fields["trunk"] = _write(temporary / _TRUNK, trunk, directory, dtype)
+        _SPEC.write(temporary, fields)
 
 
 def load(directory: str | os.PathLike) -> Saved:
@@ -97,15 +96,15 @@ def load(directory: str | os.PathLike) -> Saved:
       FreevocabError: if it is damaged or of a newer version.
     """
     directory = Path(directory)
-    described = _KIND.read(directory)
+    described = _SPEC.read(directory)
     try:
         config = from_dict(described["config"])
         source, rows = dict(described["source"]), int(described["source"]["rows"])
         meta = {**described["meta"], "source": source}
     except (UsageError, KeyError, TypeError, ValueError) as error:
-        raise FreevocabError(f"{directory / _KIND.description} is damaged: {error}") from None
+        raise FreevocabError(f"{directory / DESCRIPTION} is damaged: {error}") from None
     wanted = _arrays_of(config, rows)
-    params = _KIND.read_arrays(directory / _PARAMS, described.get("params"), wanted)
+    params = _SPEC.read_arrays(directory / _PARAMS, described.get("params"), wanted)
     return Saved(unflatten(params), config, meta)
 
 
@@ -116,10 +115,10 @@ def load_trunk(directory: str | os.PathLike) -> Any:
       UsageError, FreevocabError: as `load`.
     """
     directory = Path(directory)
-    described = _KIND.read(directory)
+    described = _SPEC.read(directory)
     if described.get("trunk") is None:
         return None
-    return unflatten(_KIND.read_arrays(directory / _TRUNK, described["trunk"]))
+    return unflatten(_SPEC.read_arrays(directory / _TRUNK, described["trunk"]))
 
 
 def fingerprint(directory: str | os.PathLike) -> dict[str, str]:
@@ -128,7 +127,7 @@ def fingerprint(directory: str | os.PathLike) -> dict[str, str]:
     Raises:
       UsageError, FreevocabError: as `load`.
     """
-    described = _KIND.read(Path(directory))
+    described = _SPEC.read(Path(directory))
     return {name: described[name] for name in ("params", "trunk") if described.get(name)}
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from research.artifact import flatten
 from research.errors import FreevocabError, UsageError
-from research.models.saved import flatten
 
 _MODULUS = 1 << 64
 

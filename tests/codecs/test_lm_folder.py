@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from research import codecs
+from research.artifact import flatten, unflatten
+from research.codecs import lm_folder
 from research.errors import FreevocabError, UsageError
-from research.models import saved
 from research.testing.models import tiny_model
 
 
@@ -15,13 +16,13 @@ from research.testing.models import tiny_model
 def folder(tmp_path_factory):
     params, config = tiny_model(vocab_size=258, tied=True, positions="rotary", num_kv_heads=1)
     path = tmp_path_factory.mktemp("models") / "tiny"
-    saved.save(path, params, config, codecs.load("bytes"), {"steps": 3, "note": "é"})
+    lm_folder.save(path, params, config, codecs.load("bytes"), {"steps": 3, "note": "é"})
     return path, params, config
 
 
 def test_round_trip(folder):
     path, params, config = folder
-    again, same_config, codec, meta = saved.load(path)
+    again, same_config, codec, meta = lm_folder.load(path)
     jax.tree.map(np.testing.assert_array_equal, params, again)
     assert same_config == config and meta == {"steps": 3, "note": "é"}
     assert codec.fingerprint() == codecs.load("bytes").fingerprint()
@@ -36,8 +37,8 @@ def test_round_trip(folder):
 def test_saving_again_replaces_the_folder(folder, tmp_path):
     path, params, config = folder
     copy = shutil.copytree(path, tmp_path / "model")
-    saved.save(copy, params, config, codecs.load("bytes"))
-    assert saved.load(copy)[3] == {}
+    lm_folder.save(copy, params, config, codecs.load("bytes"))
+    assert lm_folder.load(copy)[3] == {}
     assert [child.name for child in tmp_path.iterdir()] == ["model"]
 
 
@@ -51,11 +52,11 @@ def test_a_failed_save_leaves_nothing(folder, tmp_path):
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        saved.save(tmp_path / "model", params, config, Broken())
+        lm_folder.save(tmp_path / "model", params, config, Broken())
     assert list(tmp_path.iterdir()) == []
     params, small = tiny_model()
     with pytest.raises(FreevocabError, match="34 ids"):
-        saved.save(tmp_path / "model", params, small, codecs.load("bytes"))
+        lm_folder.save(tmp_path / "model", params, small, codecs.load("bytes"))
 
 
 def edit(path, **changes):
@@ -120,7 +121,7 @@ def test_damage_is_one_clear_line(folder, tmp_path, kind):
     break_it, words = DAMAGE[kind]
     break_it(copy)
     with pytest.raises(FreevocabError, match=words) as caught:
-        saved.load(copy)
+        lm_folder.load(copy)
     assert "\n" not in str(caught.value)
 
 
@@ -139,17 +140,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path, monkeypatc
     monkeypatch.setattr(safetensors, "save_file", full)
     _, params, config = folder
     with pytest.raises(FreevocabError, match="cannot write .*model: No space left"):
-        saved.save(tmp_path / "model", params, config, codecs.load("bytes"))
+        lm_folder.save(tmp_path / "model", params, config, codecs.load("bytes"))
     assert not list(tmp_path.iterdir())
 
 
 def test_no_folder(tmp_path):
     with pytest.raises(UsageError, match="no model folder"):
-        saved.load(tmp_path / "nowhere")
+        lm_folder.load(tmp_path / "nowhere")
 
 
 def test_flatten_and_back(folder):
     _, params, _ = folder
-    flat = saved.flatten(params)
+    flat = flatten(params)
     assert "trunk/layers/attention/query/kernel" in flat and list(flat) == sorted(flat)
-    assert jax.tree.structure(saved.unflatten(flat)) == jax.tree.structure(params)
+    assert jax.tree.structure(unflatten(flat)) == jax.tree.structure(params)

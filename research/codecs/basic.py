@@ -1,21 +1,110 @@
-"""DEFLATE as a tokenizer: zlib's bits, cut into N-bit ids (the paper's GZip rows; Table 10)."""
+"""Codecs that need nothing but their name: bytes, characters, letters, and zlib's bits.
 
+    bytes        an id per byte, as ByT5; what every other codec is measured against
+    characters   an id per character of 7-bit ASCII (arXiv 2305.16349); lossy
+    letters      an id per letter and one for the space: text as ciphers hide it; lossy
+    gzip         DEFLATE's bits, cut into N-bit ids (the GZip rows of arXiv 2404.03626, Table 10)
+"""
+
+import abc
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from research.codecs import saved
 from research.codecs.coder.bits import bits_to_ids, bytes_to_bits, check_bits_per_token, ids_to_bits
 from research.errors import UsageError
-from research.tokenizers.static_vocabulary import checked
+from research.tokenizers.static_vocabulary import StaticVocabulary, checked
 from research.tokenizers.text_spans import each_as_bytes
 
-RAW_DEFLATE = -zlib.MAX_WBITS
+SUBSTITUTE = 26  # ASCII's own sign for "a character that could not be represented"
+LETTERS = b"abcdefghijklmnopqrstuvwxyz "
+_OTHERS = re.compile(rb"[^a-z]+")
+_ID_OF_BYTE = np.zeros(256, np.int32)
+_ID_OF_BYTE[np.frombuffer(LETTERS, np.uint8)] = np.arange(len(LETTERS))
+_RAW_DEFLATE = -zlib.MAX_WBITS
+
+
+class _Fixed(StaticVocabulary, abc.ABC):
+    """A vocabulary of single bytes in which there is nothing to vary."""
+
+    name: str
+    alphabet: bytes
+    """The byte of each id."""
+
+    def __init__(self):
+        super().__init__([bytes([byte]) for byte in self.alphabet])
+
+    def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
+        """One int32 array of ids per text."""
+        return [self._ids(text) for text in each_as_bytes(texts)]
+
+    def fingerprint(self) -> str:
+        """Hex digest of the name."""
+        return hashlib.sha256(f"freevocab {self.name}".encode()).hexdigest()
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes codec.json."""
+        saved.write(directory, self.name, {})
+
+    @classmethod
+    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> Self:
+        """Opens what `save` wrote."""
+        return cls()
+
+    @abc.abstractmethod
+    def _ids(self, text: bytes) -> np.ndarray:
+        """int32 [N]."""
+
+
+class BytesCodec(_Fixed):
+    """The id of a byte is its value; vocab_size 256; lossless."""
+
+    name = "bytes"
+    lossless = True
+    alphabet = bytes(range(256))
+
+    def _ids(self, text: bytes) -> np.ndarray:
+        return np.frombuffer(text, np.uint8).astype(np.int32)
+
+
+class CharactersCodec(_Fixed):
+    """The id of an ASCII character is its code; vocab_size 128.
+
+    Lossy: every character beyond ASCII (a whole UTF-8 sequence, or a byte that is part of none)
+    becomes the one id SUBSTITUTE.
+    """
+
+    name = "characters"
+    lossless = False
+    alphabet = bytes(range(128))
+
+    def _ids(self, text: bytes) -> np.ndarray:
+        if text.isascii():
+            return np.frombuffer(text, np.uint8).astype(np.int32)
+        codes = np.frombuffer(text.decode("utf-8", "replace").encode("utf-32-le"), np.uint32)
+        return np.where(codes < 128, codes, SUBSTITUTE).astype(np.int32)
+
+
+class LettersCodec(_Fixed):
+    """a to z are ids 0 to 25, the space is 26; vocab_size 27.
+
+    Lossy: capitals become small, everything between letters one space.
+    """
+
+    name = "letters"
+    lossless = False
+    alphabet = LETTERS
+
+    def _ids(self, text: bytes) -> np.ndarray:
+        plain = _OTHERS.sub(b" ", text.lower()).strip()
+        return _ID_OF_BYTE[np.frombuffer(plain, np.uint8)]
 
 
 class GZipCodec:
@@ -34,7 +123,7 @@ class GZipCodec:
     """
 
     lossless = True
-    # DEFLATE looks back 32 kB and starts each block of a file anew: short blocks cost ratio.
+    # DEFLATE looks back 32 kB and knows nothing of the block before: short blocks compress worse.
     block_bytes = 1 << 20
     # The first ids hold the Huffman code of a whole block.
     needs_whole_text = True
@@ -64,7 +153,7 @@ class GZipCodec:
         nothing but zero padding follows.
         """
         stream = np.packbits(ids_to_bits(ids, self.bits_per_token))
-        text, rest = _inflate(stream.tobytes(), zlib.MAX_WBITS if self.header else RAW_DEFLATE)
+        text, rest = _inflate(stream.tobytes(), zlib.MAX_WBITS if self.header else _RAW_DEFLATE)
         return text, rest is not None and not rest.strip(b"\0")
 
     def token_bytes(self) -> None:
@@ -99,7 +188,7 @@ class GZipCodec:
         return cls(meta["bits_per_token"], meta["header"])
 
     def _encode(self, text: bytes) -> np.ndarray:
-        compressor = zlib.compressobj(wbits=zlib.MAX_WBITS if self.header else RAW_DEFLATE)
+        compressor = zlib.compressobj(wbits=zlib.MAX_WBITS if self.header else _RAW_DEFLATE)
         stream = compressor.compress(text) + compressor.flush()
         return bits_to_ids(bytes_to_bits(stream), self.bits_per_token)
 
