@@ -152,12 +152,14 @@ class LM:
             log=log,
         )
 
-    def evaluate(self, params: Params, stream: Iterable[Batch], num_bytes: int) -> EvalTotals:
+    def evaluate(
+        self, params: Mapping[str, Any], stream: Iterable[Batch], num_bytes: int
+    ) -> EvalTotals:
         """Sums over this process's parts of batches that stand for `num_bytes` bytes of text."""
         return evaluator(self)(params, stream, num_bytes)
 
     def evaluate_store(
-        self, params: Params, store: TokenStore, *, batch_size: int, length: int
+        self, params: Mapping[str, Any], store: TokenStore, *, batch_size: int, length: int
     ) -> EvalTotals:
         """Sums over all tokens of a store, in sequences of `length`."""
         stream = self.evaluation_batches(store, batch_size=batch_size, length=length)

@@ -32,6 +32,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from research.training import loop, parallelism, runtime
+from research.training.compile import compile_step
 from research.training.config import DistributedConfig, OptimizerConfig, ParallelismConfig
 from research.training.config import TrainConfig
 
