@@ -185,7 +185,7 @@ def write_checkpoint(
       OSError: for instance for a full disk.
     """
     directory = Path(directory)
-    shards, names = _shards([_sized(one) for one in tensors], max_shard_bytes), [SINGLE]
+    shards, names = _shards([sized(one) for one in tensors], max_shard_bytes), [SINGLE]
     if len(shards) > 1:
         count = len(shards)
         names = [f"model-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
@@ -211,7 +211,8 @@ def write_checkpoint(
     return written
 
 
-def _sized(fields: Entry | tuple[Any, ...]) -> Entry:
+def sized(fields: Entry | tuple[Any, ...]) -> Entry:
+    """An entry with the format's name of its type, and its bytes counted."""
     one = Entry(*fields)  # pyright: ignore[reportArgumentType]  (a tuple of any length)
     code, shape = safetensors_format.code_of(one.dtype), tuple(map(int, one.shape))
     nbytes = safetensors_format.nbytes_of(code, shape) if one.nbytes < 0 else one.nbytes
