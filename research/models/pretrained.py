@@ -69,7 +69,7 @@ class PretrainedLM:
 
     @property
     def context(self) -> int:
-        """Positions that the model was made for."""
+        """The longest sequence, in tokens, that the model was trained for."""
         return self._family.context(self._family.getter(self.raw))
 
     def logits(self, ids_BxL: Any, attention_mask_BxL: Any = None) -> jax.Array:

@@ -5,7 +5,7 @@ Or as n-shot training left the trunk, tensor by tensor in the checkpoint's own n
     new = own + weight * (after - before)
 
 `after` is what training left, `before` the trunk of the model that it began with: the model itself,
-which then becomes `after` if all of the change is wanted, or the base of a fine-tuned variant.
+which becomes `after` for weight 1, or the base of a fine-tuned variant.
 """
 
 import math
@@ -30,7 +30,7 @@ class TrunkChange(NamedTuple):
     """What is done to a checkpoint's trunk."""
 
     after: Mapping[str, TrunkTensor]
-    """What training left, by the checkpoint's names; each tensor is made when it is used."""
+    """What training left, by the checkpoint's names; each tensor is computed when it is used."""
     before: Mapping[str, Tensor] | None
     """The base model's tensors by the same names; None: the model's own."""
     weight: float
@@ -207,7 +207,7 @@ def of_array(name: str, array: np.ndarray, dtype: np.dtype) -> Entry:
 
 
 def _is_buffer(tables: HFTables, name: str) -> bool:
-    """Is the tensor made of positions, so that other positions need another?"""
+    """Does the tensor count positions, so that it changes with their number?"""
     return name in tables.family.spellings(*tables.family.buffers)
 
 
