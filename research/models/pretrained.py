@@ -22,7 +22,7 @@ import numpy as np
 
 from research import files, tokenizers
 from research.errors import FreevocabError, UsageError
-from research.models import families, language_model, safetensors_shards, tensor_layout
+from research.models import families, language_model, safetensors_shards, saved, tensor_layout
 from research.models.families.base import Family, both_generations
 from research.models.language_model import LanguageModelConfig
 from research.tokenizers import Tokenizer
@@ -143,6 +143,11 @@ class PretrainedLM:
         if mask_BxL is None:
             return None
         return np.maximum(np.cumsum(mask_BxL, axis=1) - 1, 0).astype(np.int32)
+
+
+def is_hugging_face(directory: str | os.PathLike) -> bool:
+    """Is this a Hugging Face folder, and not one that freevocab saved?"""
+    return (Path(directory) / CONFIG).is_file() and not saved.is_own(directory)
 
 
 def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> PretrainedLM:
