@@ -22,7 +22,7 @@ import numpy as np
 
 from research import files, tokenizers
 from research.errors import FreevocabError, UsageError
-from research.models import families, language_model, safetensors_shards, tensor_layout
+from research.models import families, language_model, safetensors_shards, saved, tensor_layout
 from research.models.families.base import Family, both_generations
 from research.models.language_model import LanguageModelConfig
 from research.tokenizers import Tokenizer
@@ -69,7 +69,7 @@ class PretrainedLM:
 
     @property
     def context(self) -> int:
-        """Positions that the model was made for."""
+        """The longest sequence, in tokens, that the model was trained for."""
         return self._family.context(self._family.getter(self.raw))
 
     def logits(self, ids_BxL: Any, attention_mask_BxL: Any = None) -> jax.Array:
@@ -143,6 +143,11 @@ class PretrainedLM:
         if mask_BxL is None:
             return None
         return np.maximum(np.cumsum(mask_BxL, axis=1) - 1, 0).astype(np.int32)
+
+
+def is_hugging_face(directory: str | os.PathLike) -> bool:
+    """Is this a Hugging Face folder, and not one that freevocab saved?"""
+    return (Path(directory) / CONFIG).is_file() and not saved.is_own(directory)
 
 
 def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> PretrainedLM:

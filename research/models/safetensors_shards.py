@@ -1,6 +1,6 @@
 """A Hugging Face folder's weights, tensor by tensor: model.safetensors, or shards and their index.
 
-Nothing here holds more than one piece of a tensor unless it is asked for the whole of it.
+A tensor is copied a piece at a time; `Tensor.read` alone holds all of it.
 """
 
 import json
@@ -25,7 +25,7 @@ FOREIGN = ("pytorch_model.bin", "pytorch_model.bin.index.json", "flax_model.msgp
 
 
 class Tensor:
-    """One tensor of a file, read when asked."""
+    """One tensor of a file; its numbers are read on demand."""
 
     def __init__(self, name: str, path: Path, place: Place):
         self.name = name
@@ -185,7 +185,7 @@ def write_checkpoint(
       OSError: for instance for a full disk.
     """
     directory = Path(directory)
-    shards, names = _shards([_sized(one) for one in tensors], max_shard_bytes), [SINGLE]
+    shards, names = _shards([sized(one) for one in tensors], max_shard_bytes), [SINGLE]
     if len(shards) > 1:
         count = len(shards)
         names = [f"model-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
@@ -211,7 +211,8 @@ def write_checkpoint(
     return written
 
 
-def _sized(fields: Entry | tuple[Any, ...]) -> Entry:
+def sized(fields: Entry | tuple[Any, ...]) -> Entry:
+    """An entry with the format's name of its type, and its bytes counted."""
     one = Entry(*fields)  # pyright: ignore[reportArgumentType]  (a tuple of any length)
     code, shape = safetensors_format.code_of(one.dtype), tuple(map(int, one.shape))
     nbytes = safetensors_format.nbytes_of(code, shape) if one.nbytes < 0 else one.nbytes
@@ -219,7 +220,7 @@ def _sized(fields: Entry | tuple[Any, ...]) -> Entry:
 
 
 def _shards(entries: list[Entry], limit: float) -> list[list[Entry]]:
-    """In order; within a shard wide types first, so that each number lies at a multiple of its
+    """In order; within a shard wide types first, so that each number begins at a multiple of its
     own size (readers that map the file rely on it)."""
     if len({one.name for one in entries}) < len(entries):
         twice = next(one.name for i, one in enumerate(entries)

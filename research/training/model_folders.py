@@ -77,8 +77,7 @@ def evaluate(
     Raises:
       UsageError: for arguments that do not go together, or a masked language model.
     """
-    path = Path(folder)
-    if (path / "config.json").is_file() and not (path / "model.json").is_file():
+    if pretrained.is_hugging_face(folder):
         return _hugging_face(folder, build_store, tokenizer, batch_size, length, config)
     if tokenizer is not None:
         raise UsageError("--tokenizer is for Hugging Face folders; this model has its own codec")

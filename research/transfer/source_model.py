@@ -11,6 +11,7 @@ import numpy as np
 
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
+from research.models import pretrained, saved
 from research.models.language_model import LanguageModelConfig
 from research.tokenizers import Tokenizer
 from research.vocabularies import learned
@@ -44,7 +45,7 @@ def load(directory: str | os.PathLike) -> SourceModel:
       FreevocabError: if it is damaged.
     """
     directory = Path(directory)
-    if (directory / "model.json").is_file():
+    if saved.is_own(directory):
         from research.codecs import lm_folder
 
         params, config, codec, _ = lm_folder.load(directory)
@@ -54,10 +55,8 @@ def load(directory: str | os.PathLike) -> SourceModel:
                 "rows to predict others from"
             )
         return SourceModel(params, config, CodecTokenizer(codec))
-    if not (directory / "config.json").is_file():
+    if not pretrained.is_hugging_face(directory):
         raise UsageError(f"{directory} is no model folder: it has no model.json or config.json")
-    from research.models import pretrained
-
     model = pretrained.load(directory)
     if model.tokenizer is None:
         raise UsageError(f"{directory} has no tokenizer; put its tokenizer.json beside the weights")

@@ -48,7 +48,7 @@ def for_export(config: LanguageModelConfig, model_type: str | None = None) -> Ll
       model_type: None: the one that fits.
 
     Raises:
-      UsageError: naming what no such family has, or what is asked for and is no such family.
+      UsageError: naming what no such family has; or `model_type` is not one of them.
     """
     check_llama_like(config)
     exported = {

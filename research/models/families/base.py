@@ -88,7 +88,7 @@ class Family(abc.ABC):
         """The tensors of the trunk and whatever else has no row per id, in the order of writing."""
 
     def context(self, get: Get) -> int:
-        """Positions that the model was made for."""
+        """The longest sequence, in tokens, that the model was trained for."""
         return get("max_position_embeddings")
 
     def logit_softcap(self, get: Get) -> float | None:

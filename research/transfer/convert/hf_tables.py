@@ -85,7 +85,7 @@ def read_config(directory: str | os.PathLike) -> dict[str, Any]:
 
     Raises:
       UsageError: no folder, no config.json, another architecture (named).
-      FreevocabError: it is no JSON object.
+      FreevocabError: it is not a JSON object.
     """
     directory = Path(directory)
     if not directory.is_dir():

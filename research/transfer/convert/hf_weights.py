@@ -5,9 +5,10 @@ Or as n-shot training left the trunk, tensor by tensor in the checkpoint's own n
     new = own + weight * (after - before)
 
 `after` is what training left, `before` the trunk of the model that it began with: the model itself,
-which then becomes `after` if all of the change is wanted, or the base of a fine-tuned variant.
+which becomes `after` for weight 1, or the base of a fine-tuned variant.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 from research.errors import FreevocabError, UsageError
 from research.models import families, tensor_layout
 from research.models.safetensors_format import DTYPES, code_of
-from research.models.safetensors_shards import PIECE_BYTES, Entry, StoredTensors, Tensor
+from research.models.safetensors_shards import PIECE_BYTES, Entry, StoredTensors, Tensor, sized
 from research.models.tensor_layout import TrunkTensor
 from research.transfer.convert.hf_tables import HFTables
 from research.transfer.hypernet import task_vectors
@@ -29,7 +30,7 @@ class TrunkChange(NamedTuple):
     """What is done to a checkpoint's trunk."""
 
     after: Mapping[str, TrunkTensor]
-    """What training left, by the checkpoint's names; each tensor is made when it is used."""
+    """What training left, by the checkpoint's names; each tensor is computed when it is used."""
     before: Mapping[str, Tensor] | None
     """The base model's tensors by the same names; None: the model's own."""
     weight: float
@@ -162,21 +163,10 @@ def sizes(
     dtype: np.dtype | None = None,
 ) -> tuple[int, int]:
     """(parameters, bytes) of what `entries` would yield for a table of `rows` rows."""
-    parameters = nbytes = 0
-    for name, tensor in tables.tensors.items():
-        count = int(np.prod(tensor.shape, dtype=np.int64))
-        here = tensor.nbytes
-        if dtype is not None and tensor.code in FLOATS:
-            here = count * dtype.itemsize
-        if name in tables.replaced:
-            here, count = here // tables.rows * rows, count // tables.rows * rows
-        elif padding is not None and name == tables.positions:
-            more = (padding[1] - padding[0]) * tensor.shape[1]
-            here, count = here + here // count * more, count + more
-        elif padding is not None and _is_buffer(tables, name):
-            continue
-        parameters, nbytes = parameters + count, nbytes + here
-    return parameters, nbytes
+    zeros_VxD = np.broadcast_to(np.float32(0), (rows, tables.d_model))
+    table = EmbeddingTable(zeros_VxD, zeros_VxD, zeros_VxD[:, 0])
+    written = [sized(one) for one in entries(tables, table, padding=padding, dtype=dtype)]
+    return sum(math.prod(one.shape) for one in written), sum(one.nbytes for one in written)
 
 
 def padding_ids(tables: HFTables, old: int | None, new: int | None) -> tuple[int, int] | None:
@@ -217,7 +207,7 @@ def of_array(name: str, array: np.ndarray, dtype: np.dtype) -> Entry:
 
 
 def _is_buffer(tables: HFTables, name: str) -> bool:
-    """Is the tensor made of positions, so that other positions need another?"""
+    """Does the tensor count positions, so that it changes with their number?"""
     return name in tables.family.spellings(*tables.family.buffers)
 
 

@@ -19,7 +19,7 @@ from research.vocabularies.protocol import EmbeddingTable
 
 
 class Text:
-    """All documents of some files, as often as they are asked for.
+    """All documents of some files; can be iterated any number of times.
 
     Raises:
       UsageError: if the glob matches none.
@@ -40,7 +40,7 @@ class Computed:
         self._method, self._seed = methods.make(name, auxiliary), seed
 
     def digests(self) -> dict[str, str]:
-        """What it was made with, by name: SHA-256."""
+        """SHA-256 of the files it comes from, by name: none."""
         return {}
 
     def __call__(
@@ -51,10 +51,10 @@ class Computed:
 
 
 def auxiliary(paths: Mapping[str, str | None]) -> Auxiliary:
-    """Opens the files that a method needs besides, by the names of `Auxiliary`.
+    """Opens the files that a method needs, by the names of `Auxiliary`.
 
     Raises:
-      UsageError: a glob without files, a donor that is no checkpoint.
+      UsageError: a glob without files, a donor that is not a checkpoint.
       FreevocabError: a file that is damaged.
     """
     read = {

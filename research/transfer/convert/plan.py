@@ -1,4 +1,4 @@
-"""What a transfer will do and cost, found out before any table is read; and how far it is."""
+"""What a transfer will do and cost, known before any table is read; and its progress."""
 
 import dataclasses
 import shutil

@@ -43,7 +43,7 @@ def is_codec(name: str) -> bool:
 
 
 def open_target(name: str) -> FileTokenizer:
-    """A tokenizer that can be written beside a checkpoint.
+    """A tokenizer that can be written into a checkpoint's folder.
 
     A codec becomes a tokenizer.json with the codec's ids and two more, for the beginning and the
     end of a text.
@@ -70,7 +70,7 @@ def files_for(family: Family, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """A tokenizer's files for a model; all but tokenizer_config.json are as given.
 
     Raises:
-      FreevocabError: tokenizer_config.json is no JSON object.
+      FreevocabError: tokenizer_config.json is not a JSON object.
     """
     try:
         config = json.loads(files[CONFIG])
@@ -90,7 +90,7 @@ def files_for(family: Family, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _writable(tokenizer: FileTokenizer) -> FileTokenizer:
-    """The same, its files made now: what cannot be written must fail before anything is."""
+    """The same, with its files built now: what cannot be written must fail before anything is."""
     if not tokenizer.files:
         raise UsageError(f"{tokenizer.name} has no files that other programs open: give a "
                          "tokenizer.json or a sentencepiece .model")  # fmt: skip
