@@ -18,13 +18,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from research.models.projection import Projection
+from research.models.layers import Projection
 from research.models.sizes import TrunkConfig, residual_gain
 
 
-def matches(
-    ids_BxL: jax.Array, max_order: int, segments_BxL: jax.Array | None = None
-) -> jax.Array:
+def matches(ids_BxL: jax.Array, max_order: int, segments_BxL: jax.Array | None = None) -> jax.Array:
     """How long a context two places of a sequence share, int8 [B, L, L].
 
     Entry (t, s) is the largest m <= max_order such that ids[t - k] = ids[s - 1 - k] for all k < m:
