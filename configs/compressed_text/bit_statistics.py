@@ -24,7 +24,7 @@ paper: C4, 3m Transformer, about 2e9 bits a stream. The paper (figures only): AC
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     HOURS_COUNTED_M1,
@@ -33,9 +33,8 @@ from configs.compressed_text.parts import (
     PAPER_M1,
     QUICK_CORPUS,
     QUICK_M1,
-    CodecConfig,
-    M1Config,
 )
+from configs.shared import CodecConfig, M1Config
 
 
 @dataclass(frozen=True)

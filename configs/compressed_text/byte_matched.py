@@ -22,7 +22,7 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     CPU_EXAMPLES,
@@ -36,22 +36,17 @@ from configs.compressed_text.parts import (
     QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
     TrainedTable,
 )
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 @dataclass(frozen=True)
 class Config(TrainedTable):
-    """A trained table.
-
-    Attributes:
-      lengths: tokens of a sequence, one for each codec.
-    """
+    """A trained table."""
 
     lengths: tuple[int, ...] = ()
+    """Tokens of a sequence, one for each codec."""
 
 
 def rows(window: int) -> tuple[CodecConfig, ...]:

@@ -22,7 +22,7 @@ first match) 100 %; Delay/greedy 0.79 to 0.81, the paper's 0.827.
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     HOURS_COUNTED_M1,
@@ -31,8 +31,8 @@ from configs.compressed_text.parts import (
     PAPER_M1,
     QUICK_CORPUS,
     QUICK_M1,
-    M1Config,
 )
+from configs.shared import M1Config
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,17 @@ paper: C4, M1 = the 3m Transformer of `freevocab train m1`, 524 GB of text. Not 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     HOURS_COUNTED_M1,
     LOCAL_TEXT,
     NOVELS,
     PAPER_M1,
-    CodecConfig,
-    M1Config,
 )
+from configs.shared import CodecConfig, M1Config
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Config:
 
 
 def rows(
-    windows: tuple[int, ...], bits: tuple[int, int], vocab_size: int, closing: str
+    windows: tuple[int, ...], bits: tuple[int, int], vocab_size: int,
+    closing: Literal["point+delay", "point"],
 ) -> tuple[CodecConfig, ...]:
     """Every codec of the tables; `bits` are the narrow and the wide token's."""
     coded = [

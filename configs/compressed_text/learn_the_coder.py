@@ -24,7 +24,7 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     GPU_M2,
@@ -34,10 +34,8 @@ from configs.compressed_text.parts import (
     QUICK_CORPUS,
     QUICK_M1,
     QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
 )
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 @dataclass(frozen=True)

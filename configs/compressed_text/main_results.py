@@ -29,7 +29,7 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     CPU_EXAMPLES,
@@ -49,22 +49,17 @@ from configs.compressed_text.parts import (
     QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
     TrainedTable,
 )
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 @dataclass(frozen=True)
 class Config(TrainedTable):
-    """A trained table at several sizes of M2.
-
-    Attributes:
-      sizes: of M2; each stands in for m2.size in turn.
-    """
+    """A trained table at several sizes of M2."""
 
     sizes: tuple[str, ...] = ()
+    """Of M2; each stands in for m2.size in turn."""
 
 
 def fair_rows(vocab_size: int, window_bits: int) -> tuple[CodecConfig, ...]:

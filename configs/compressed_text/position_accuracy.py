@@ -19,7 +19,7 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     CPU_EXAMPLES,
@@ -33,11 +33,8 @@ from configs.compressed_text.parts import (
     QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
-    CodecConfig,
-    ExampleConfig,
-    M1Config,
-    M2Config,
 )
+from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config
 
 
 @dataclass(frozen=True)

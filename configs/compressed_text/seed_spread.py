@@ -22,7 +22,7 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     CPU_EXAMPLES,
@@ -42,24 +42,19 @@ from configs.compressed_text.parts import (
     QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
     TrainedTable,
 )
+from configs.shared import CodecConfig, M1Config, M2Config
 
 SEEDS = (0, 1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
 class Config(TrainedTable):
-    """A trained table, several times.
-
-    Attributes:
-      seeds: each stands in for `seed` in turn.
-    """
+    """A trained table, several times."""
 
     seeds: tuple[int, ...] = SEEDS
+    """Each stands in for `seed` in turn."""
 
 
 def rows(window: int, vocab_size: int, beta: int = 0) -> tuple[CodecConfig, ...]:

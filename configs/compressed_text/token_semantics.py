@@ -16,7 +16,7 @@ paper: C4, 3m Transformer. The paper: 24 windows for the sentence; token 151 in 
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     HOURS_COUNTED_M1,
@@ -25,9 +25,9 @@ from configs.compressed_text.parts import (
     PAPER_M1,
     QUICK_CORPUS,
     QUICK_M1,
-    M1Config,
 )
 from configs.compressed_text.token_stability import SENTENCE
+from configs.shared import M1Config
 
 
 @dataclass(frozen=True)

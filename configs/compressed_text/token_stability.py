@@ -17,7 +17,7 @@ paper: C4, 3m Transformer, T5's vocabulary size. The paper (a figure without num
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     HOURS_COUNTED_M1,
@@ -26,9 +26,8 @@ from configs.compressed_text.parts import (
     PAPER_M1,
     QUICK_CORPUS,
     QUICK_M1,
-    CodecConfig,
-    M1Config,
 )
+from configs.shared import CodecConfig, M1Config
 
 SENTENCE = (
     "The three currently living species are: African savanna elephants, African forest elephants,"
@@ -38,16 +37,13 @@ SENTENCE = (
 
 @dataclass(frozen=True)
 class Config:
-    """What is put before the sentence, and which codecs read it.
-
-    Attributes:
-      num_words: drawn (by the seed) from the `among` most frequent words of the training text.
-    """
+    """What is put before the sentence, and which codecs read it."""
 
     corpus: str
     m1: M1Config
     codecs: tuple[CodecConfig, ...]
     num_words: int = 500
+    """Drawn (by the seed) from the `among` most frequent words of the training text."""
     among: int = 3_000
     sentence: str = SENTENCE
     seed: int = 0

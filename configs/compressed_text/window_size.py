@@ -19,7 +19,7 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import replace
 
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     BUILTIN,
     C4,
     CPU_EXAMPLES,
@@ -39,11 +39,9 @@ from configs.compressed_text.parts import (
     QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
     TrainedTable,
 )
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 def rows(

@@ -25,7 +25,7 @@ Shapes of the model on 8 devices, parameters and optimizer (a test):
 from dataclasses import dataclass, replace
 
 from configs.lexinvariant.deciphering import ProbeConfig
-from configs.lexinvariant.parts import (
+from configs.lexinvariant.presets import (
     CPU_MODEL,
     DOCUMENTATION,
     GPU_MODEL,
@@ -34,9 +34,8 @@ from configs.lexinvariant.parts import (
     PILE,
     QUICK_MODEL,
     QUICK_TEXT,
-    ModelConfig,
-    TextConfig,
 )
+from configs.shared import ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -45,31 +44,28 @@ CONDITIONS = ("clear", "enciphered")
 
 @dataclass(frozen=True)
 class Config:
-    """Ciphers and solvers.
-
-    Attributes:
-      text: its train split teaches n-grams and the model, its held-out part is enciphered.
-      model: the lexinvariant model, over the ids of letters.
-      probe: on the model.
-      lengths: enciphered symbols of a text.
-      conditions: of `research.lexinvariance.ciphers.ciphers`.
-      texts: of each length and condition; all solvers get the same ones.
-      orders: of the n-grams that climbing is done with.
-      beam: hypotheses of the beam search.
-      subbreaker_texts: of each length that `subbreaker` gets, where it is installed.
-      seed: texts, keys, weights, searches.
-    """
+    """Ciphers and solvers."""
 
     text: TextConfig
+    """Its train split teaches n-grams and the model, its held-out part is enciphered."""
     model: ModelConfig
+    """The lexinvariant model, over the ids of letters."""
     probe: ProbeConfig
+    """On the model."""
     lengths: tuple[int, ...] = LENGTHS
+    """Enciphered symbols of a text."""
     conditions: tuple[str, ...] = CONDITIONS
+    """Of `research.lexinvariance.ciphers.ciphers`."""
     texts: int = 20
+    """Of each length and condition; all solvers get the same ones."""
     orders: tuple[int, ...] = (3, 5)
+    """Of the n-grams that climbing is done with."""
     beam: int = 1_000
+    """Hypotheses of the beam search."""
     subbreaker_texts: int = 3
+    """Of each length that `subbreaker` gets, where it is installed."""
     seed: int = 0
+    """Texts, keys, weights, searches."""
 
 
 def cpu() -> Config:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.parts import (
+from configs.lexinvariant.presets import (
     CPU_MODELS,
     DOCUMENTATION,
     GPU_MODEL,
@@ -37,57 +37,50 @@ from configs.lexinvariant.parts import (
     PILE,
     QUICK_MODEL,
     QUICK_TEXT,
-    ModelConfig,
-    TextConfig,
 )
+from configs.shared import ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """The probe, and how it is trained: on the model's own text, in sequences of its length.
-
-    Attributes:
-      mlp_dim: F, width of the MLP (not in the paper).
-      batch_size, steps: sequences of a step, steps.
-      optimizer: and its schedule.
-    """
+    """The probe, and how it is trained: on the model's own text, in sequences of its length."""
 
     mlp_dim: int = 256
+    """F, width of the MLP (not in the paper)."""
     batch_size: int = 8
     steps: int = 500
+    """`batch_size`, `steps`: sequences of a step, steps."""
     optimizer: OptimizerConfig = OptimizerConfig(
         name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=20
     )
+    """The optimizer and its schedule."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Models, their probes, and where keys are read.
-
-    Attributes:
-      text: what models and probes are trained on, and its held-out part is enciphered.
-      models: lexinvariant ones; each gets a probe of its own.
-      probe: of each.
-      num_sequences: enciphered texts, each under a key of its own; where the held-out text does
-        not have so many, it is used again under other keys.
-      starts: first positions of the windows.
-      window: positions of a window.
-      picture_starts, picture_window: of the matrices that are drawn.
-      seed: keys, initial weights of the probes and the order of their text.
-      weights: where trained models come from; see `experiments.shared.weights`.
-    """
+    """Models, their probes, and where keys are read."""
 
     text: TextConfig
+    """What models and probes are trained on, and its held-out part is enciphered."""
     models: tuple[ModelConfig, ...]
+    """Lexinvariant ones; each gets a probe of its own."""
     probe: ProbeConfig
+    """Of each."""
     num_sequences: int
+    """Enciphered texts, each under a key of its own; where the held-out text does not have so many,
+    it is used again under other keys."""
     starts: tuple[int, ...]
+    """First positions of the windows."""
     window: int = 100
+    """Positions of a window."""
     picture_starts: tuple[int, ...] = (0, 50, 100, 200, 400)
     picture_window: int = 50
+    """`picture_starts`, `picture_window`: of the matrices that are drawn."""
     seed: int = 0
+    """Keys, initial weights of the probes and the order of their text."""
     weights: Literal["", "committed", "retrain"] = ""
+    """Where trained models come from; see `experiments.shared.weights`."""
 
 
 LEXINVARIANT = ("gaussian", "canonical")

@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.parts import (
+from configs.lexinvariant.presets import (
     CODE,
     CPU_MODELS,
     DOCUMENTATION,
@@ -43,41 +43,37 @@ from configs.lexinvariant.parts import (
     QUICK_MODEL,
     QUICK_TEXT,
     WIKI40B,
-    ModelConfig,
-    TextConfig,
 )
+from configs.shared import ModelConfig, TextConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """Models on texts, and floors.
-
-    Attributes:
-      texts: each with every model and every floor.
-      floor_texts: with the floors alone.
-      models: the learned one of the same ids is what the others lose over.
-      num_sequences: sequences of the models' length, spread evenly over the held-out text.
-      window: positions of a window.
-      order: of the longest in-context n-gram.
-      draws: for vocabularies that are drawn, the numbers of draws whose predictions are averaged.
-      batch_size: sequences that are evaluated together.
-      seed: training and draws.
-      weights: where trained models come from; see `experiments.shared.weights`.
-      only: folder names of the models that are trained and evaluated ('gaussian-n-gram-heads');
-        empty: all.
-    """
+    """Models on texts, and floors."""
 
     texts: tuple[TextConfig, ...]
+    """Each with every model and every floor."""
     models: tuple[ModelConfig, ...]
+    """The learned one of the same ids is what the others lose over."""
     floor_texts: tuple[TextConfig, ...] = ()
+    """With the floors alone."""
     num_sequences: int = 100
+    """Sequences of the models' length, spread evenly over the held-out text."""
     window: int = 100
+    """Positions of a window."""
     order: int = 5
+    """Of the longest in-context n-gram."""
     draws: tuple[int, ...] = (1, 4, 16)
+    """For vocabularies that are drawn, the numbers of draws whose predictions are averaged."""
     batch_size: int = 20
+    """Sequences that are evaluated together."""
     seed: int = 0
+    """Training and draws."""
     weights: Literal["", "committed", "retrain"] = ""
+    """Where trained models come from; see `experiments.shared.weights`."""
     only: tuple[str, ...] = ()
+    """Folder names of the models that are trained and evaluated ('gaussian-n-gram-heads'); empty:
+    all."""
 
 
 def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.parts import (
+from configs.lexinvariant.presets import (
     CPU_MODELS,
     DOCUMENTATION,
     ENCYCLOPAEDIA,
@@ -41,34 +41,30 @@ from configs.lexinvariant.parts import (
     QUICK_MODEL,
     QUICK_TEXT,
     WIKI40B,
-    ModelConfig,
-    TextConfig,
 )
+from configs.shared import ModelConfig, TextConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """Models on texts, and prompts.
-
-    Attributes:
-      texts: each with every model.
-      models: compared with the learned one of the same ids, which comes first.
-      examples: prompts of each task and sampling, with four demonstrations.
-      other_examples: the same with one, two and eight.
-      batch_size: prompts that run together.
-      resamples: of the bootstrap.
-      seed: training, prompts, draws and resamples.
-      weights: where trained models come from; see `experiments.shared.weights`.
-    """
+    """Models on texts, and prompts."""
 
     texts: tuple[TextConfig, ...]
+    """Each with every model."""
     models: tuple[ModelConfig, ...]
+    """Compared with the learned one of the same ids, which comes first."""
     examples: int = 1_000
+    """Prompts of each task and sampling, with four demonstrations."""
     other_examples: int = 1_000
+    """The same with one, two and eight."""
     batch_size: int = 100
+    """Prompts that run together."""
     resamples: int = 2_000
+    """Of the bootstrap."""
     seed: int = 0
+    """Training, prompts, draws and resamples."""
     weights: Literal["", "committed", "retrain"] = ""
+    """Where trained models come from; see `experiments.shared.weights`."""
 
 
 def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:

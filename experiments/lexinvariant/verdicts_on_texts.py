@@ -116,20 +116,17 @@ def _excess(row: Row, standard: Row) -> dict[int, float]:
 
 
 class _Gap(NamedTuple):
-    """The paper's model and the standard one on prose, in the first and in the last window.
-
-    Attributes:
-      first, last: starts of the windows.
-      above: how many times the standard perplexity the model is above it, there and there.
-      perplexities: of both at the end, in words.
-      passes: is the model below what counts in the context give?
-    """
+    """The paper's model and the standard one on prose, in the first and in the last window."""
 
     first: int
     last: int
+    """`first`, `last`: starts of the windows."""
     above: tuple[float, float]
+    """How many times the standard perplexity the model is above it, there and there."""
     perplexities: str
+    """Of both at the end, in words."""
     passes: bool
+    """Is the model below what counts in the context give?"""
 
 
 def _gap(found: Evidence) -> _Gap | None:

@@ -1,6 +1,5 @@
 """`freevocab claims`: what the papers say, and what our records say of it."""
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +96,7 @@ def of_run(
       config: a dataclass or a dict.
     """
     others = {key: each for key, each in measured.items() if key[:2] != tuple(table)}
-    values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config
-    own = {(*table, scale): Rows(rows, results.plain(values))}
+    own = {table.key(scale): Rows(rows, results.plain(results.fields_of(config)))}
     found = of_table(table, others | own)
     return [claims.line(each) for each in found if each.verdict != claims.NOT_RUN]
 
@@ -112,7 +110,7 @@ class Rows(NamedTuple):
 
 def records(measured: Results) -> Records:
     """The results, as `results.load_all` gives them, and the committed benchmarks."""
-    found: dict[tuple[str, str, str], claims.Record] = dict(measured)
+    found: dict[tuple[str, str, str], claims.Record] = {**measured}
     for path in sorted((results.COMMITTED / "benchmarks").glob("*.json")):
         values = json.loads(path.read_text(encoding="utf-8"))
         found["benchmarks", path.stem, "cpu"] = Rows(values["rows"], values.get("config", {}))

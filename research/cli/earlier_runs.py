@@ -25,7 +25,7 @@ def finished(jobs: Iterable[Job], own: Results) -> dict[str, Result]:
     """
     found = {}
     for table, scale, config in jobs:
-        last = own.get((*table, scale))
+        last = own.get(table.key(scale))
         if last is None or last.config != results.plain(dataclasses.asdict(config)):
             continue
         if same_code(last):

@@ -88,14 +88,14 @@ def sections(
                     picture
                     for key in keys.values()
                     if key in measured
-                    for picture in results.pictures(_last(directories, *key))
+                    for picture in results.pictures(_last(directories, key))
                 ],
             )
         )
     return found
 
 
-def _last(directories: tuple[Path, ...], paper: str, table: str, scale: str) -> Path:
+def _last(directories: tuple[Path, ...], key: tuple[str, str, str]) -> Path:
     """The result file that `results.load_all` took."""
-    paths = [directory / paper / table / f"{scale}.json" for directory in directories]
+    paths = [results.path_of(directory, *key) for directory in directories]
     return [path for path in paths if path.is_file()][-1]

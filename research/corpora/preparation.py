@@ -71,7 +71,9 @@ class Lm1b(_Builder, skip_registration=True):
                 basename = member.name.rsplit("/", 1)[-1]
                 if folder not in member.name or not basename.startswith(prefix):
                     continue
-                lines = io.TextIOWrapper(members.extractfile(member), encoding="utf-8")
+                file = members.extractfile(member)
+                assert file is not None  # only folders have no content
+                lines = io.TextIOWrapper(file, encoding="utf-8")
                 for number, line in enumerate(lines):
                     yield f"{basename}_{number}", {"text": line.strip()}
 

@@ -40,7 +40,7 @@ def averaged(draws: Iterable[np.ndarray], counts: Sequence[int]) -> dict[int, Av
     if not counts or min(counts) < 1:
         raise UsageError(f"the numbers of draws are at least 1, not {tuple(counts)}")
     found: dict[int, Averaged] = {}
-    conditionals_BxL = joint_BxL = None
+    conditionals_BxL = joint_BxL = np.zeros(())
     stream = iter(draws)
     for number in range(1, max(counts) + 1):
         nats_BxL = next(stream, None)

@@ -32,17 +32,14 @@ MAX_ORDER = 5
 
 
 class Counts(NamedTuple):
-    """What the sequence so far says, for each order n = 0..N-1; int32 [N, B, L] each.
-
-    Attributes:
-      total_NxBxL: how often the last n ids occurred before, with something after them.
-      types_NxBxL: how many different ids came after them.
-      hits_NxBxL: how often the id at this position did.
-    """
+    """What the sequence so far says, for each order n = 0..N-1; int32 [N, B, L] each."""
 
     total_NxBxL: np.ndarray
+    """How often the last n ids occurred before, with something after them."""
     types_NxBxL: np.ndarray
+    """How many different ids came after them."""
     hits_NxBxL: np.ndarray
+    """How often the id at this position did."""
 
 
 def nats(ids_BxL: np.ndarray, *, vocab_size: int, order: int = MAX_ORDER) -> np.ndarray:

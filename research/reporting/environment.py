@@ -40,7 +40,8 @@ def versions() -> dict[str, str]:
     import jax
 
     # The same seed gives other numbers where this flag differs.
-    found["jax_threefry_partitionable"] = str(jax.config.jax_threefry_partitionable)
+    config: Any = jax.config  # its flags are added at run time
+    found["jax_threefry_partitionable"] = str(config.jax_threefry_partitionable)
     return found
 
 

@@ -63,6 +63,7 @@ def block(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
 
 def summary(section: Section) -> str:
     """A table for one screen, of the best record, and where that comes from."""
+    assert section.best is not None  # what nobody has measured has no summary
     result = section.results[section.best]
     if section.summary is not None:
         names, lines = section.summary(result.rows, section.paper_rows)

@@ -24,31 +24,28 @@ COMMITTED = Path(__file__).resolve().parent.parent.parent / "results"
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One table measured at one scale.
-
-    Attributes:
-      rows: one dict per row of the table, column name -> number, string, bool or None.
-      columns: the table's columns in order.
-      config: the configuration's fields, nested as the dataclasses are.
-      versions: package -> version, and the flags that change random numbers.
-      hardware: processor, cores, device kind and count.
-      commit: of the code, "+dirty" if it was changed since; None outside a checkout.
-      seconds: wall time of the run.
-      notes: what the table's remarks say about these rows.
-    """
+    """One table measured at one scale."""
 
     paper: str
     table: str
     scale: str
     rows: list[dict[str, Any]]
+    """One dict per row of the table, column name -> number, string, bool or None."""
     columns: list[str]
+    """The table's columns in order."""
     config: dict[str, Any]
+    """The configuration's fields, nested as the dataclasses are."""
     versions: dict[str, str]
+    """Package -> version, and the flags that change random numbers."""
     hardware: dict[str, Any]
+    """Processor, cores, device kind and count."""
     commit: str | None
+    """Of the code, "+dirty" if it was changed since; None outside a checkout."""
     seeds: list[int]
     seconds: float
+    """Wall time of the run."""
     notes: list[str]
+    """What the table's remarks say about these rows."""
     date: str
 
     @property
@@ -101,14 +98,13 @@ def record(
     """
     if columns is None:
         columns = list(dict.fromkeys(name for row in rows for name in row))
-    values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else dict(config)
     result = Result(
         paper=paper,
         table=table,
         scale=scale,
         rows=[plain(row) for row in rows],
         columns=list(columns),
-        config=plain(values),
+        config=plain(fields_of(config)),
         seeds=[int(seed) for seed in seeds],
         seconds=round(float(seconds), 1),
         notes=[str(note) for note in notes],
@@ -237,12 +233,15 @@ def pictures(result: Path) -> list[Path]:
     return sorted(result.parent.glob(f"{result.stem}-*.png"))
 
 
+def fields_of(config: Any) -> Any:
+    """A dataclass as a dict; anything else as it is."""
+    instance = dataclasses.is_dataclass(config) and not isinstance(config, type)
+    return dataclasses.asdict(config) if instance else config
+
+
 def key(*parts: Any) -> str:
     """16 hex digits for dataclasses and JSON values: the name of what was made from them."""
-    values = [
-        plain(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part)
-        for part in parts
-    ]
+    values = [plain(fields_of(part)) for part in parts]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -30,24 +30,21 @@ _INNER, _MARKS = "'’-", ".,;:!?()\"'“”‘’-"
 
 @dataclasses.dataclass(frozen=True)
 class CipherText:
-    """One reading of a text.
-
-    Attributes:
-      text: as it was given.
-      symbols: the distinct symbols in order of first occurrence, S of them.
-      places: index in `text` of each enciphered character, L of them.
-      ids: which symbol stands there, L numbers below S.
-      breaks: for each of the L, whether a word ended before it (white space in the clear).
-      spaces, reading: see the module's docstring.
-    """
+    """One reading of a text."""
 
     text: str
+    """As it was given."""
     symbols: tuple[str, ...]
+    """The distinct symbols in order of first occurrence, S of them."""
     places: tuple[int, ...]
+    """Index in `text` of each enciphered character, L of them."""
     ids: tuple[int, ...]
+    """Which symbol stands there, L numbers below S."""
     breaks: tuple[bool, ...]
+    """For each of the L, whether a word ended before it (white space in the clear)."""
     spaces: str
     reading: str
+    """`spaces`, `reading`: see the module's docstring."""
 
     @property
     def wide(self) -> bool:

@@ -8,8 +8,7 @@ Plain text is a to z and single spaces (`normalise`). The three conditions of a 
 
 Letters are numbered by their place in `alphabet(condition)`, cipher symbols likewise; a clear
 space is -1 among cipher symbols and SPACE in plain text. The length of a cipher is the number of
-its enciphered symbols, so a clear space costs nothing. A cipher text given by a user has symbols
-of its own, which `symbols_of` numbers by first occurrence.
+its enciphered symbols, so a clear space costs nothing.
 """
 
 import functools
@@ -31,17 +30,14 @@ _DROP = 255
 
 
 class Cipher(NamedTuple):
-    """One enciphered text and its key.
-
-    Attributes:
-      symbols_L: int32, the cipher symbol at each position; CLEAR_SPACE where a clear space stands.
-      plain_L: int32, the letter at each position; SPACE for a space.
-      key_S: int32, the letter that each cipher symbol stands for.
-    """
+    """One enciphered text and its key."""
 
     symbols_L: np.ndarray
+    """int32, the cipher symbol at each position; CLEAR_SPACE where a clear space stands."""
     plain_L: np.ndarray
+    """int32, the letter at each position; SPACE for a space."""
     key_S: np.ndarray
+    """int32, the letter that each cipher symbol stands for."""
 
     @property
     def occurring(self) -> np.ndarray:
@@ -99,7 +95,7 @@ def letter_ids(text: str | bytes, spaces: bool = True) -> np.ndarray:
 
 @functools.cache
 def _letter_of_point():
-    """Uint8 [65536]: what each code point becomes after decomposition; the last is a space."""
+    """uint8 [65536]: what each code point becomes after decomposition; the last is a space."""
     table = np.full(1 << 16, SPACE, np.uint8)
     for number, letter in enumerate(LETTERS):
         table[[ord(letter), ord(letter.upper())]] = number
@@ -125,29 +121,6 @@ def text_of(ids_L: np.ndarray, letters: str) -> str:
     """The inverse of `ids_of`."""
     table = np.array(list(letters))
     return "".join(table[np.asarray(ids_L, np.int64)].tolist())
-
-
-def symbols_of(text: Sequence[str], clear: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
-    """The symbols of any cipher text as numbers, by first occurrence.
-
-    Args:
-      text: a string, or strings each of which is one symbol.
-      clear: characters that stand for themselves, such as a space.
-
-    Returns:
-      int32 [L], CLEAR_SPACE for what is in the clear; and the symbols.
-
-    Raises:
-      UsageError: if there are more than MOST_SYMBOLS.
-    """
-    number: dict[str, int] = {}
-    ids = [
-        CLEAR_SPACE if symbol in clear else number.setdefault(symbol, len(number))
-        for symbol in text
-    ]
-    if len(number) > MOST_SYMBOLS:
-        raise UsageError(f"{len(number)} different symbols; at most {MOST_SYMBOLS} can be read")
-    return np.array(ids, np.int32), tuple(number)
 
 
 def random_key(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -246,17 +219,3 @@ def key_precision(cipher: Cipher, found_S: np.ndarray) -> float:
 def solved(cipher: Cipher, found_L: np.ndarray) -> bool:
     """True if every enciphered position has the right letter."""
     return symbol_error_rate(cipher, found_L) == 0.0
-
-
-def bootstrap_interval(
-    values_N: Sequence[float], *, seed: int = 0, level: float = 0.95, draws: int = 2000
-) -> tuple[float, float]:
-    """Percentile interval of the mean, resampling whole texts with replacement.
-
-    Args:
-      values_N: one for each text.
-    """
-    values_N = np.asarray(values_N, np.float64)
-    chosen = np.random.default_rng(seed).integers(len(values_N), size=(draws, len(values_N)))
-    low, high = np.quantile(values_N[chosen].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

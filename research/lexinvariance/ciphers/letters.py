@@ -38,24 +38,21 @@ _PLAIN_FORM = str.maketrans("‘’ʼ‚“”„‐‑‒–—―−…", "'''
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LetterNGrams:
-    """A letter model; all arrays are float32, finite and read-only.
-
-    Attributes:
-      alphabet: its A letters, each numbered by its place.
-      order: n.
-      log_p: [A] * n, ln p(last letter | the n - 1 before it).
-      lower: the same for orders 1 to n - 1, for the beginning of a text; each is a model of its
-        own, with counts of n-grams and not of continuations on top.
-      digest: SHA-256, hex, of the counts it was made from, if it was loaded from a file.
-      notes: what a loaded file says of its making.
-    """
+    """A letter model; all arrays are float32, finite and read-only."""
 
     alphabet: str
+    """Its A letters, each numbered by its place."""
     order: int
+    """n."""
     log_p: np.ndarray
+    """[A] * n, ln p(last letter | the n - 1 before it)."""
     lower: tuple[np.ndarray, ...]
+    """The same for orders 1 to n - 1, for the beginning of a text; each is a model of its own, with
+    counts of n-grams and not of continuations on top."""
     digest: str = ""
+    """SHA-256, hex, of the counts it was made from, if it was loaded from a file."""
     notes: dict = dataclasses.field(default_factory=dict)
+    """What a loaded file says of its making."""
 
     def shorter(self, order: int) -> "LetterNGrams":
         """The model of a lower order."""
@@ -121,7 +118,7 @@ def ids(text: bytes | str, alphabet: str) -> np.ndarray:
 
 @functools.cache
 def _table(alphabet):
-    """Uint8 [0x110000]: the place of each code point in the alphabet, or _DROP."""
+    """uint8 [0x110000]: the place of each code point in the alphabet, or _DROP."""
     if len(set(alphabet)) != len(alphabet) or not 1 <= len(alphabet) <= ciphers.MOST_SYMBOLS:
         raise UsageError(f"an alphabet has 1 to {ciphers.MOST_SYMBOLS} letters, all different")
     table = np.full(0x110000, _DROP, np.uint8)
