@@ -146,7 +146,7 @@ Options = tuple[tuple[str, int | float | str | bool | tuple[int, ...]], ...]
 class StageConfig:
     """A lesson before the training proper: shorter sequences, simpler tables, texts said twice.
 
-    Its optimizer and its draws begin anew; the weights are those that the lesson before has left.
+    Its optimizer and its draws start again; the weights are those that the previous lesson left.
     """
 
     length: int

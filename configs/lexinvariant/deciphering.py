@@ -68,7 +68,7 @@ class Config:
     probe: ProbeConfig
     """Of each."""
     num_sequences: int
-    """Enciphered texts, each under a key of its own; where the held-out text does not have so many,
+    """Enciphered texts, each under a key of its own; where the held-out text has fewer,
     it is used again under other keys."""
     starts: tuple[int, ...]
     """First positions of the windows."""

@@ -50,7 +50,7 @@ class Config:
 
     types: int
     unseen: int
-    """`types`, `unseen`: ids seen in training, and ids beside them that are not."""
+    """`types`, `unseen`: ids seen in training, and further ids that are not."""
     skews: tuple[float, ...]
     """Of Zipf's law within a class; 0: uniform."""
     methods: tuple[str, ...]

@@ -64,7 +64,7 @@ class Config:
     starts: int = 2
     """`hidden_states`, `iterations`, `starts`: of Baum-Welch, in each fit."""
     baum_welch_problems: int = 500
-    """It is evaluated on so many of the problems."""
+    """Number of problems that it is evaluated on."""
     seed: int = 0
     """Automata, strings, initial weights and draws."""
 

@@ -71,7 +71,7 @@ class Config:
     num_sequences: int
     """Sequences that are averaged over."""
     models: tuple[ModelConfig, ...]
-    """That are trained, on sequences of the same length; what they are fed is no text."""
+    """That are trained, on sequences of the same length; what they read is not text."""
     draws: tuple[int, ...]
     """For vocabularies that are drawn, the numbers of draws whose predictions are averaged."""
     batch_size: int

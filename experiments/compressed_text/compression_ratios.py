@@ -113,7 +113,7 @@ def _examples(codec, corpus, split, max_bytes, example_bytes) -> tuple[np.ndarra
 def _floor_cost(codec, codec_config, texts: list[bytes]) -> float | None:
     """Bits/byte that the integer frequencies cost more than M1's own probabilities.
 
-    None where there is no byte model, or it does not tell its probabilities.
+    None where there is no byte model, or it has no probabilities to show.
     """
     model = getattr(codec, "model", None)
     if not hasattr(model, "probabilities"):

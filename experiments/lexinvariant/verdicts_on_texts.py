@@ -63,7 +63,7 @@ def _kinds(rows: Sequence[Row]) -> dict[str, tuple[Row, Row | None, float]]:
 
 
 def _prose(rows: Sequence[Row]) -> tuple[Row, Row | None, float] | None:
-    """The first kind that is no code and has no tokens of many letters."""
+    """The first kind that is not code and whose tokens are single letters."""
     kinds = _kinds(rows)
     names = [k for k in kinds if not k.startswith("code") and not k.endswith("unigram")]
     return kinds[names[0]] if names else None

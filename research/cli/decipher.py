@@ -63,7 +63,7 @@ def run(options: Decipher) -> None:
 
     Raises:
       UsageError: for a missing file or a number below zero.
-      FreevocabError: for what is no text or no such cipher.
+      FreevocabError: if it is not text, or not such a cipher.
     """
     if options.seconds <= 0 or (options.restarts is not None and options.restarts < 1):
         raise UsageError("--seconds must be above 0 and --restarts at least 1")

@@ -107,7 +107,7 @@ def stretches(text: bytes) -> Iterator[bytes]:
     start = 0
     while start < len(text):
         end = text.find(b"\n", start + DOCUMENT_BYTES - 1) + 1
-        # What is left behind the last cut is no document of its own if it is short.
+        # What is left after the last cut is a document of its own only if it is long enough.
         if not end or len(text) - end < DOCUMENT_BYTES // 2:
             end = len(text)
         yield text[start:end]

@@ -40,7 +40,7 @@ class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """What both share."""
 
     # Asking for it needs a package that tfds 4.9.10 forgets to install (its issue 11212); None
-    # says that no file of checksums lies beside the code, which is so.
+    # says that there is no file of checksums next to the code, which is true.
     code_path = None
 
 

@@ -3,7 +3,7 @@
 Which split a document belongs to, the first that applies:
   1. `;valid=` or `;test=` are given: their files are those splits, the other files of GLOB
      are train (a file that several globs match is test before valid before train).
-  2. A SPLIT.tsv lies beside the files, or above them as far as the folder that holds the
+  2. A SPLIT.tsv is next to the files, or above them as far as the folder that holds the
      fixed part of the glob: first column train, valid or test, second the path relative to
      the SPLIT.tsv. Files that it does not list are an error.
   3. Else by the hash of each document. If one plain file is all there is, it is cut at blank

@@ -68,7 +68,7 @@ class Example(NamedTuple):
 
 
 class Task(NamedTuple):
-    """The examples of one file; left_out: those whose answer is no option."""
+    """The examples of one file; left_out: those whose answer is not an option."""
 
     name: str
     examples: tuple[Example, ...]
@@ -160,7 +160,7 @@ def question(
     the rest fits; of a question that does not fit alone, the end is kept.
 
     Raises:
-      UsageError: if `context` has no room for a question beside an option.
+      UsageError: if `context` has no room for a question and an option.
     """
     example = task.examples[index]
     rng = np.random.default_rng([seed, zlib.crc32(task.name.encode()), index])

@@ -161,7 +161,7 @@ def sample(
 ) -> jax.Array:
     """Draws one id per row, int32 [B].
 
-    All three settings may be traced scalars, so changing them compiles nothing anew. A logit of
+    All three settings may be traced scalars, so changing them recompiles nothing. A logit of
     -inf is never drawn as long as the row has a finite one.
 
     Args:

@@ -138,7 +138,7 @@ class TrunkConfig:
     rotary_scaling: RotaryScaling | None = None
     """How rotary frequencies are stretched for longer texts; None: not at all."""
     window: int | None = None
-    """a position sees only so many, itself included; None: all. Causal trunks only."""
+    """A position sees only this many, itself included; None: all. Causal trunks only."""
     windowed_layers: tuple[bool, ...] = ()
     """For each layer whether it has the window; empty: all have."""
     score_softcap: float | None = None

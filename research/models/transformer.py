@@ -19,7 +19,7 @@ and by the config's options, most of them those of other people's families
     position_rows [P, D]  token_type_rows [types, D]  input_norm/scale [D]
     head/kernel [D, D]  head/bias [D]  head_norm/scale [D]  output_map/kernel [D, D]
     rows_in/kernel [E, D]  rows_out/kernel [D, E]  (rows of another width than D)
-    and a bias beside every scale of a LayerNorm,
+    and a bias next to every scale of a LayerNorm,
 
 with H' the key-value heads. All are float32. Kernels start from truncated normals of variance
 1 / inputs, `out` and `down` divided by 2 N as well, norms at one, position biases at N(0, .04):

@@ -27,7 +27,7 @@ SCALES = ("cpu", "hours", "gpu", "paper")
 """Scales of a table, from the least to the most: two cores for minutes, two cores for hours, an
 accelerator with a larger model, the paper's own."""
 BEST_FIRST = SCALES[::-1]
-"""Where a claim's rows are looked for."""
+"""Scales in the order in which a claim's rows are looked for."""
 SEED_SPREAD = ("compressed_text", "seed_spread")
 TWO_SEEDS = ("lexinvariant", "regularization")
 

@@ -212,5 +212,5 @@ def _pairs(axes: Axes, row: Row) -> list[tuple[Any, Any]]:
 
 
 def path_of(directory: Path, paper: str, table: str) -> Path:
-    """Where a table's plot lies in a report."""
+    """Where a table's plot is in a report."""
     return directory / paper / f"{table}.png"

@@ -1,4 +1,4 @@
-"""A report: what became of every claim, then every table with the paper's figures beside ours."""
+"""A report: what became of every claim, then every table with the paper's figures next to ours."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Section:
     judged: Sequence[Judged] = ()
     """The claims that the table decides."""
     pictures: Sequence[Path] = ()
-    """PNG files that runs left beside their results."""
+    """PNG files that runs left next to their results."""
 
     @property
     def path(self) -> str:

@@ -1,6 +1,6 @@
 """Results: what a run of a table measured, as one JSON file with everything needed to explain it.
 
-A file lies at <directory>/<paper>/<table>/<scale>.json. `results/` beside the packages holds the
+A file is at <directory>/<paper>/<table>/<scale>.json. `results/` next to the packages holds the
 committed ones; a run writes its own under <workdir>/results, which are shown in their place.
 """
 
@@ -194,7 +194,7 @@ def copy(source: Path, target: Path) -> Path:
 
 
 def keep_pictures(made: Path, result: Path) -> list[Path]:
-    """Copies the PNG files that a run left in the folder `made` beside its result file.
+    """Copies the PNG files that a run left in the folder `made` next to its result file.
 
     cpu.json gets cpu-NAME.png. Those of an earlier run of the scale are removed.
     """
@@ -229,7 +229,7 @@ def keep_weights(made: Path, kept: Path) -> None:
 
 
 def pictures(result: Path) -> list[Path]:
-    """The PNG files that `keep_pictures` put beside a result file."""
+    """The PNG files that `keep_pictures` put next to a result file."""
     return sorted(result.parent.glob(f"{result.stem}-*.png"))
 
 

@@ -40,7 +40,7 @@ WORDS = {
 def merge(
     columns: Sequence[str], ours: Mapping[str, Sequence[Row]], paper_rows: Sequence[Row]
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """Puts the paper's rows beside ours.
+    """Puts the paper's rows next to ours.
 
     Rows of the same `group` come together, ours first; a column `source` says which is which.
 
@@ -62,7 +62,7 @@ def merge(
 
 
 def group(columns: Sequence[str], row: Row) -> Any:
-    """What a row stands for: its entry "group", which is no column, else its first column.
+    """What a row stands for: its entry "group", which is not a column, else its first column.
 
     At another scale a method may have another name (a window of 12 bits for one of 16).
     """
@@ -70,7 +70,7 @@ def group(columns: Sequence[str], row: Row) -> Any:
 
 
 def smallest_size(paper_rows: Sequence[Row]) -> tuple[str, list[Row]]:
-    """The paper's rows to show beside a small model: (label, rows).
+    """The paper's rows to show next to a small model: (label, rows).
 
     Where they have a column `size`, only those of the first size are kept.
     """

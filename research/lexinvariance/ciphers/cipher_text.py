@@ -1,11 +1,11 @@
 """A cipher as people give it: which characters are enciphered, and where words end.
 
 Two ways to read a text (`symbols`):
-  all      every character that is no white space is a symbol; upper and lower case differ.
+  all      every character that is not white space is a symbol; upper and lower case differ.
   letters  letters are symbols, whatever their case; everything else is as it was (the
            cryptograms of newspapers).
 and three kinds of spaces (`spaces`):
-  clear        white space ends words and is no symbol.
+  clear        white space ends words and is not a symbol.
   enciphered   one symbol stands for the space.
   none         there are none; white space, if any, is layout (groups of five) and carries nothing.
 `candidates` lists the readings that a text allows; which one is right is for a solver to say.
@@ -193,7 +193,7 @@ def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[C
         for each in (spaces,) if spaces != "auto" else _spaces(text, kind):
             found.append(read(text, each, kind))
     narrow = [each for each in found if not each.wide]
-    # With capitals and marks where English has them, there is no need to think of them as symbols.
+    # With capitals and marks where English has them, they need not be symbols.
     if narrow and all(each.natural for each in found):
         return narrow
     wide = [each for each in found if each.wide and each.reading == "all"]

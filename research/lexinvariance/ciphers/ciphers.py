@@ -68,9 +68,9 @@ def _known(condition):
 def normalise(text: str | bytes, spaces: bool = True) -> str:
     """Lower-case a to z and single spaces, none at the ends.
 
-    Accents and apostrophes are dropped (`don't` becomes `dont`); whatever else is no letter of
+    Accents and apostrophes are dropped (`don't` becomes `dont`); whatever else is not a letter of
     the 26 (digits, punctuation, other letters) becomes a space, or is dropped without `spaces`.
-    Bytes are read as UTF-8; what is no UTF-8 counts as punctuation.
+    Bytes are read as UTF-8; invalid UTF-8 counts as punctuation.
     """
     return text_of(letter_ids(text, spaces), LETTERS + " ")
 
@@ -141,7 +141,7 @@ def decipher(symbols_L: np.ndarray, key_S: np.ndarray) -> np.ndarray:
 
 
 def make(text: str, condition: str, rng: np.random.Generator) -> Cipher:
-    """Enciphers a text under a random key; what is no letter goes as in `normalise`."""
+    """Enciphers a text under a random key; other characters are treated as in `normalise`."""
     plain_L = letter_ids(text, spaces=_known(condition) != "none").astype(np.int32)
     key_S = random_key(rng, enciphered_letters(condition))
     return Cipher(encipher(plain_L, key_S), plain_L, key_S)

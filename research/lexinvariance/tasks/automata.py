@@ -6,7 +6,7 @@ equal probabilities. A problem is 10 to 20 strings of one automaton, each of a l
 uniformly from 0 to 49, joined by a separator. A problem's symbols are a random choice from an
 alphabet that all problems share; so which id stands for what has to be found out in every
 sequence anew, which makes it a task for lexinvariant models. Models are scored where the next
-token is no separator: there the automaton says exactly what may come, and how likely it is.
+token is not a separator: there the automaton says exactly what may come, and how likely it is.
 
 Everything is a function of (seed, index): problem `index` of a family is the same whatever else is
 drawn. The numbers of states (4 to 12) and of symbols (4 to 18 of 18) are the paper's at the upper

@@ -43,7 +43,7 @@ class PartOfSpeech:
     types: int
     """Ids of adjectives and nouns together, even."""
     unseen: int
-    """Ids beside them that training never uses, at least 2."""
+    """Further ids that training never uses, at least 2."""
     skew: float
     """a of Zipf's law within each class, p(rank) ~ rank^-a; 0: uniform."""
     ambiguous: float = 0.1

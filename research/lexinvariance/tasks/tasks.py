@@ -4,11 +4,11 @@
     Permutation   A 2 C->C A 4 1 D->D 4       two places of three, the same in every demonstration
 
 A prompt is ids, not text: BOS, then symbols and separators. A symbol is one id that occurs in the
-training text and is no separator. The separators `->` and ` ` are what the codec makes of each of
-them by itself: two ids and one for characters; for a Unigram vocabulary the pieces that it has for
+training text and is not a separator. The separators `->` and ` ` are what the codec makes of each
+of them by itself: two ids and one for characters; for a Unigram vocabulary the pieces that it has for
 them (a normaliser that drops a lone space leaves none). A codec that writes letters alone has no
 ids for `->`: there z stands for the arrow, and the other 25 are the symbols. A symbol is never
-merged with what stands beside it.
+merged with its neighbours.
 
 Definitions. LookUp: n distinct keys, values drawn independently of them and of each other (a value
 may repeat, and may equal a key), then one of the keys. Permutation: one of the six ordered pairs of
@@ -107,7 +107,7 @@ def draw(rng: np.random.Generator, symbols: Symbols, count: int, distinct: int =
     One after the other, each by the shares of those that the row has not got yet.
 
     Raises:
-      UsageError: if there are not so many symbols.
+      UsageError: if there are fewer symbols.
     """
     if len(symbols.ids_A) < distinct:
         raise UsageError(

@@ -48,7 +48,7 @@ def solve(
     Args:
       symbols_L: int [L], cipher symbols from 0, -1 where a clear space stands.
       letters: the letter model.
-      restarts: at most so many; fewer once AGAIN of them have ended in the best score.
+      restarts: the most; fewer once AGAIN of them have ended in the best score.
       order: of the n-grams; None: the model's.
       start_SxA: log-probabilities of letters for each symbol (a network's posterior); restarts
         begin at draws from them, and weight times them is added to the score.
@@ -91,9 +91,9 @@ def search(
 def schedules(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Temperatures in nats of a restart's proposals, with short n-grams and with long; float64 [T].
 
-    A key freezes about where the nats that it gains over the others, so many for each letter of
-    the text, come to its temperature times the logarithm of the number of keys. Many symbols need
-    more proposals. The numbers were chosen on training text, at 16 to 512 symbols.
+    A key freezes about where the nats that it gains over the others, 4.2 for each letter of the
+    text, equal the temperature times the logarithm of the number of keys. Many symbols need more
+    proposals. The numbers were chosen on training text, at 16 to 512 symbols.
     """
     size, symbols = len(problem.letters_P), problem.num_symbols
     length = int((problem.symbols_L < size).sum())

@@ -76,7 +76,7 @@ class Problem(NamedTuple):
     """float64, what is added to the score for each pair of slot and letter."""
 
     def score(self, slots_P: np.ndarray) -> float:
-        """ln p(plain text) + prior of a state, summed anew."""
+        """ln p(plain text) + prior of a state, summed from scratch."""
         text_L = self.plain(slots_P)
         total = compiled(loops.score)(
             text_L, self.tables, self.starts_N, self.order, self.base
@@ -95,7 +95,7 @@ class Problem(NamedTuple):
         return np.append(np.asarray(slots_P, np.int64), self.space)[self.symbols_L]
 
     def solution(self, slots_P: np.ndarray, found: int = 0) -> Solution:
-        """The state as a solution; the prior is no part of its nats."""
+        """The state as a solution; the prior does not count in its nats."""
         without = self._replace(prior_PxA=np.zeros_like(self.prior_PxA))
         key_S = np.asarray(slots_P[: self.num_symbols], np.int64).copy()
         return Solution(key_S, -without.score(slots_P), self.plain(slots_P), found)
