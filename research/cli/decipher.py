@@ -83,42 +83,42 @@ def run(options: Decipher) -> None:
             raise UsageError("--follow reads what is typed or piped in: freevocab decipher - ...")
         follow(solved, as_json=options.json)
         return
-    found = solved(cipher_text.decode(_read(options.file)))
+    result = solved(cipher_text.decode(_read(options.file)))
     if options.json:
-        print(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
+        print(json.dumps(result.as_dict(), ensure_ascii=False, indent=1))
     else:
-        print(page(found, terminal=sys.stdout.isatty()))
+        print(page(result, terminal=sys.stdout.isatty()))
 
 
-def page(found: "Deciphered", *, terminal: bool = False) -> str:
+def page(result: "Deciphered", *, terminal: bool = False) -> str:
     """The result for people: plain text, then what there is to know of it.
 
     Args:
       terminal: underline unsure letters in the text.
     """
-    cipher = found.cipher
+    cipher = result.cipher
     spaces = {
         "clear": "in the clear",
         "enciphered": "enciphered",
         "none": "none",
     }[cipher.spaces]
     what = "letters alone" if cipher.reading == "letters" else "every character"
-    unsure = found.unsure()
+    unsure = result.unsure()
     pairs = (
         f"{symbol}={'space' if letter == ' ' else letter}{'?' if symbol in unsure else ''}"
-        for symbol, letter in found.key().items()
+        for symbol, letter in result.key().items()
     )
     lines = [
-        cipher.plain(found.letters, unsure=unsure, marks=UNDERLINED) if terminal else found.plain,
+        cipher.plain(result.letters, unsure=unsure, marks=UNDERLINED) if terminal else result.plain,
         "",
         f"key         {' '.join(pairs)}",
         f"read as     {len(cipher.ids)} enciphered characters, {len(cipher.symbols)} symbols,"
         f" {what}; spaces {spaces}",
-        f"confidence  {found.text_confidence:.0%} of the text"
+        f"confidence  {result.text_confidence:.0%} of the text"
         + (f"; unsure (marked ?): {len(unsure)} symbols" if unsure else "; every letter is sure"),
-        f"decided by  {found.decided}",
+        f"decided by  {result.decided}",
     ]
-    lines += [f"not sure    {doubt}" for doubt in found.doubts]
+    lines += [f"not sure    {doubt}" for doubt in result.doubts]
     return "\n".join(lines)
 
 
@@ -142,21 +142,21 @@ def follow(solved: Callable[[str], "Deciphered"], *, as_json: bool) -> None:
         if not text.strip():
             continue
         try:
-            found, problem = solved(cipher_text.decode(text.encode())), None
+            result, problem = solved(cipher_text.decode(text.encode())), None
         except FreevocabError as error:
             problem = error
             if terminal:
                 print(f"{_HOME_AND_CLEAR}{text}\n\n{error}", flush=True)
             continue
         if as_json:
-            print(json.dumps(found.as_dict(), ensure_ascii=False), flush=True)
+            print(json.dumps(result.as_dict(), ensure_ascii=False), flush=True)
         elif terminal:
-            print(f"{_HOME_AND_CLEAR}{text}\n\n{page(found, terminal=True)}", flush=True)
+            print(f"{_HOME_AND_CLEAR}{text}\n\n{page(result, terminal=True)}", flush=True)
         else:
-            flat = " ".join(found.plain.split())
-            sure = "" if not found.doubts else ", not sure"
+            flat = " ".join(result.plain.split())
+            sure = "" if not result.doubts else ", not sure"
             print(
-                f"{len(found.cipher.ids)} letters, {found.text_confidence:.0%}{sure}: {flat}",
+                f"{len(result.cipher.ids)} letters, {result.text_confidence:.0%}{sure}: {flat}",
                 flush=True,
             )
     if problem is not None:

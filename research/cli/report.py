@@ -63,13 +63,13 @@ def sections(
       measured: what `results.load_all` found in the directories.
       judged: every claim.
     """
-    found = []
+    every = []
     for table in tables:
         experiment, configuration = table.experiment(), table.configuration()
         scales = [scale for scale in catalog.SCALES if hasattr(configuration, scale)]
         scales += [key[2] for key in measured if key[:2] == tuple(table) and key[2] not in scales]
         keys = {scale: (*table, scale) for scale in scales}
-        found.append(
+        every.append(
             report.Section(
                 paper=table.paper,
                 table=table.name,
@@ -92,7 +92,7 @@ def sections(
                 ],
             )
         )
-    return found
+    return every
 
 
 def _last(directories: tuple[Path, ...], key: tuple[str, str, str]) -> Path:

@@ -174,8 +174,8 @@ def sample(
     logits_BxV = logits_BxV.astype(jnp.float32)
     temperature = jnp.asarray(temperature, jnp.float32)
     scaled = logits_BxV / jnp.where(temperature > 0, temperature, 1.0)
-    kept = jnp.where(scaled >= cutoff(scaled, top_k, top_p)[:, None], scaled, -jnp.inf)
-    drawn = jax.random.categorical(key, kept, axis=-1)
+    masked = jnp.where(scaled >= cutoff(scaled, top_k, top_p)[:, None], scaled, -jnp.inf)
+    drawn = jax.random.categorical(key, masked, axis=-1)
     return jnp.where(temperature > 0, drawn, jnp.argmax(logits_BxV, axis=-1)).astype(jnp.int32)
 
 
@@ -190,6 +190,6 @@ def cutoff(logits_BxV: jax.Array, top_k: int | jax.Array, top_p: float | jax.Arr
     probabilities = jax.nn.softmax(falling, axis=-1)
     before = jnp.cumsum(probabilities, axis=-1) - probabilities
     # An exact 1 must keep everything, whatever the rounding of the sum.
-    kept = (before < top_p) | (top_p >= 1.0)
-    kept = (kept & jnp.isfinite(falling)).at[:, 0].set(True)
-    return jnp.min(jnp.where(kept, falling, jnp.inf), axis=-1)
+    in_reach = (before < top_p) | (top_p >= 1.0)
+    in_reach = (in_reach & jnp.isfinite(falling)).at[:, 0].set(True)
+    return jnp.min(jnp.where(in_reach, falling, jnp.inf), axis=-1)

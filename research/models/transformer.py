@@ -162,14 +162,14 @@ class Block(nn.Module):
     ):
         config = self.config
         seen = self._pre_norm(x_BxTxD, "attention")
-        attended, kept = Attention(config, name="attention")(seen, inputs, cached, window)
+        attended, keys_values = Attention(config, name="attention")(seen, inputs, cached, window)
         x_BxTxD = self._post_norm(x_BxTxD, attended, "attention")
         if config.ngram_heads:
             assert inputs.matches_BxTxS is not None
             x_BxTxD += NGramHeads(config, name="ngram_heads")(seen, inputs.matches_BxTxS)
         mlp_out = MLP(config, name="mlp")(self._pre_norm(x_BxTxD, "mlp"))
         x_BxTxD = split_batch(self._post_norm(x_BxTxD, mlp_out, "mlp"))
-        return x_BxTxD, (kept if self.keep_cache else None)
+        return x_BxTxD, (keys_values if self.keep_cache else None)
 
     @nn.nowrap
     def _pre_norm(self, x_BxTxD: jax.Array, sublayer: str) -> jax.Array:
@@ -226,8 +226,8 @@ class Trunk(nn.Module):
         if self.config.window is not None:
             places_L = jnp.arange(x_BxLxD.shape[1], dtype=jnp.int32)
             inputs = inputs._replace(distance_BxTxS=(places_L[:, None] - places_L[None])[None])
-        y_BxLxD, kept = self._layers(x_BxLxD, inputs, None, keep_cache)
-        return (y_BxLxD, kept) if keep_cache else y_BxLxD
+        y_BxLxD, keys_values = self._layers(x_BxLxD, inputs, None, keep_cache)
+        return (y_BxLxD, keys_values) if keep_cache else y_BxLxD
 
     @nn.nowrap
     def _layers(
@@ -249,7 +249,7 @@ class Trunk(nn.Module):
             length=config.num_layers,
             unroll=1 if config.scan_layers else config.num_layers,
         )(config, keep_cache, name="layers")
-        x_BxTxD, kept = blocks(x_BxTxD, inputs, cached, _windows(config))
+        x_BxTxD, keys_values = blocks(x_BxTxD, inputs, cached, _windows(config))
         if config.norm_order != "post":
             x_BxTxD = norm(config, "final_norm")(x_BxTxD)
         if config.head_transform:
@@ -261,7 +261,7 @@ class Trunk(nn.Module):
         if config.embedding_dim:
             rows_out = Projection((config.embedding_dim,), dtype=config.dtype, name="rows_out")
             x_BxTxD = rows_out(x_BxTxD)
-        return x_BxTxD, kept
+        return x_BxTxD, keys_values
 
     @nn.nowrap
     def _placed(self, x_BxTxD: jax.Array, positions_BxT: jax.Array) -> jax.Array:

@@ -194,9 +194,9 @@ def judge(paper: str, claim: Claim, records: Records) -> Judged:
     return Judged(paper, claim, NOT_RUN, reason, None)
 
 
-def rule(claim: Claim, found: Evidence) -> Ruling | None:
+def rule(claim: Claim, evidence: Evidence) -> Ruling | None:
     """What one record says of a claim, at most the claim's best verdict."""
-    ruling = claim.decide(found) if claim.decide else None
+    ruling = claim.decide(evidence) if claim.decide else None
     if ruling is None or ruling.verdict == OPPOSITE:
         return ruling
     return ruling._replace(verdict=worst((ruling.verdict, claim.most)))

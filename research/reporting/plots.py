@@ -189,7 +189,7 @@ def _points(axes: Axes, rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple
     The first series column names the curve (or the row's `group`, see `tables.group`), the others
     its variant. What lacks x or y is left out.
     """
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in rows:
         variant = [
             heading(name) + f" {row[name]:,}" if isinstance(row[name], int) else str(row[name])
@@ -199,8 +199,8 @@ def _points(axes: Axes, rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple
         key = (str(group(axes.series, row)), ", ".join(variant))
         for x, y in _pairs(axes, row):
             if isinstance(x, int | float) and isinstance(y, int | float):
-                found.setdefault(key, []).append((x, y))
-    return {key: sorted(points) for key, points in found.items()}
+                curves.setdefault(key, []).append((x, y))
+    return {key: sorted(points) for key, points in curves.items()}
 
 
 def _pairs(axes: Axes, row: Row) -> list[tuple[Any, Any]]:

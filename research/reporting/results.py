@@ -160,15 +160,15 @@ def load_all(*directories: str | Path) -> dict[tuple[str, str, str], Result]:
     Raises:
       FreevocabError: naming a file that is damaged or lies where it does not belong.
     """
-    found = {}
+    by_key = {}
     for directory in directories:
         for path in sorted(Path(directory).glob("*/*/*.json")):
             key = (path.parent.parent.name, path.parent.name, path.stem)
             result = load(path)
             if (result.paper, result.table, result.scale) != key:
                 raise FreevocabError(f"{path} says it is {result.path} at {result.scale} scale")
-            found[key] = result
-    return found
+            by_key[key] = result
+    return by_key
 
 
 def other_texts(

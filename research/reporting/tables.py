@@ -148,14 +148,14 @@ def fitting(
     Args:
       declared: the experiment chose these columns, so that only empty ones are left out.
     """
-    kept = [name for name in columns if any(row.get(name) is not None for row in rows)]
+    shown_names = [name for name in columns if any(row.get(name) is not None for row in rows)]
     if declared:
-        return kept[:most]
-    kept = [name for name in kept if name != "seconds"]
-    while len(kept) > most and (longest := _longest_family(kept)):
+        return shown_names[:most]
+    shown_names = [name for name in shown_names if name != "seconds"]
+    while len(shown_names) > most and (longest := _longest_family(shown_names)):
         thinned = set(longest[1:-1:2])
-        kept = [name for name in kept if name not in thinned]
-    return kept[:most]
+        shown_names = [name for name in shown_names if name not in thinned]
+    return shown_names[:most]
 
 
 def _longest_family(columns: Sequence[str]) -> list[str]:
@@ -203,12 +203,12 @@ def terminal(title: str, columns: Sequence[str], rows: Sequence[Row]):
 
 def _numeric(columns: Sequence[str], rows: Sequence[Row]) -> set[str]:
     """The columns that hold nothing but numbers."""
-    found = set()
+    numeric = set()
     for name in columns:
         values = [row[name] for row in rows if row.get(name) is not None]
         if values and all(isinstance(value, int | float) for value in values):
-            found.add(name)
-    return found
+            numeric.add(name)
+    return numeric
 
 
 def _escape(text: str) -> str:

@@ -89,13 +89,13 @@ class CipherText:
 
         A clear text begins and ends with a space, so that its first and last letter count as such.
         """
-        found: list[int] = []
+        ids: list[int] = []
         clear = self.spaces == "clear"
         for id_, broken in zip(self.ids, self.breaks, strict=True):
-            if broken or (clear and not found):
-                found.append(-1)
-            found.append(id_)
-        return np.asarray([*found, *[-1] * clear], np.int32)
+            if broken or (clear and not ids):
+                ids.append(-1)
+            ids.append(id_)
+        return np.asarray([*ids, *[-1] * clear], np.int32)
 
     def plain(
         self, letters: str, *, unsure: Container[str] = (), marks: tuple[str, str] = ("", "")

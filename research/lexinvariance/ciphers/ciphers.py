@@ -149,9 +149,9 @@ def make(text: str, condition: str, rng: np.random.Generator) -> Cipher:
 
 def renamed(cipher: Cipher) -> Cipher:
     """The same with its symbols numbered by first occurrence, and only those that occur."""
-    found, firsts = np.unique(cipher.symbols_L, return_index=True)
-    found, firsts = found[found >= 0], firsts[found >= 0]
-    old_S = found[np.argsort(firsts)]
+    symbols, firsts = np.unique(cipher.symbols_L, return_index=True)
+    symbols, firsts = symbols[symbols >= 0], firsts[symbols >= 0]
+    old_S = symbols[np.argsort(firsts)]
     new = np.full(len(cipher.key_S) + 1, CLEAR_SPACE, np.int32)  # the last one is CLEAR_SPACE's
     new[old_S] = np.arange(len(old_S))
     return Cipher(new[cipher.symbols_L], cipher.plain_L, cipher.key_S[old_S])

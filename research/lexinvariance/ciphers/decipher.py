@@ -174,24 +174,24 @@ def key_nats(cipher: CipherText) -> float:
 
 def _doubts(cipher: CipherText, solution: Solution) -> list[str]:
     """What a reader should know before trusting the solution."""
-    found = []
+    doubts = []
     length = len(cipher.ids)
     # Shannon's unicity distance; half as much again before all letters have shown themselves.
     needed = math.ceil(1.5 * key_nats(cipher) / math.log(2) / _REDUNDANCY)
     if length < needed:
-        found.append(
+        doubts.append(
             f"{length} letters are few for {len(cipher.symbols)} symbols:"
             f" about {needed} settle a key"
         )
     bits = solution.nats / math.log(2) / len(cipher.stream())
     if bits > _ENGLISH:
-        found.append(f"it does not read like English ({bits:.1f} bits a letter)")
+        doubts.append(f"it does not read like English ({bits:.1f} bits a letter)")
     confident = float(np.mean(solution.confidence_S[np.asarray(cipher.ids)]))
     if confident < SURE:
-        found.append(
+        doubts.append(
             f"other keys are nearly as good: {confident:.0%} of the letters are likely right"
         )
-    return found
+    return doubts
 
 
 def shipped_solver(*, seconds: float, restarts: int | None = None, seed: int = 0) -> Solve:
@@ -209,7 +209,7 @@ def _solve(cipher: CipherText, share: float, *, seconds, restarts, seed) -> Solu
     model = letters.load("ascii" if cipher.wide else cipher.spaces)
     stream = cipher.stream()
     cipher_problem = problem.make(excerpt(stream, ENOUGH), model)
-    keys, rounds, found = searched(
+    keys, rounds, agreeing = searched(
         cipher_problem, seconds=share * seconds, restarts=restarts, seed=seed)
     best, nats = keys[0]
     near = [key for key, others in keys[:CHAINS] if others - nats < NEGLIGIBLE * DOUBT]
@@ -219,12 +219,12 @@ def _solve(cipher: CipherText, share: float, *, seconds, restarts, seed) -> Solu
     marginals_SxA = climb.marginals(doubtful, starts, seed=seed, proposals=proposals)
     key_S = np.asarray(best)
     kind = "character" if cipher.wide else "letter"
-    searches = f"{rounds} searches, {found} found this key" if rounds > 1 else "1 search"
+    searches = f"{rounds} searches, {agreeing} found this key" if rounds > 1 else "1 search"
     return Solution(
         letters="".join(model.alphabet[letter] for letter in best),
         nats=nats * len(stream) / len(cipher_problem.symbols_L),
         confidence_S=marginals_SxA[np.arange(len(key_S)), key_S],
-        agreed=found / rounds,
+        agreed=agreeing / rounds,
         decided=f"{kind} {model.order}-grams by annealing ({searches})",
     )
 

@@ -183,9 +183,9 @@ def smooth(counts: np.ndarray, alphabet: str, smoothing: str = "kneser-ney") -> 
             below = _discounted(np.count_nonzero(margins[n], axis=0), below)
     logs = []
     for table in tables:
-        found = np.log(table)
-        found.flags.writeable = False
-        logs.append(found)
+        log_p = np.log(table)
+        log_p.flags.writeable = False
+        logs.append(log_p)
     return LetterNGrams(alphabet, order, logs[-1], tuple(logs[:-1]))
 
 
@@ -199,8 +199,8 @@ def discounts(counts: np.ndarray) -> np.ndarray:
     if not (n1 and n2 and n3):
         return np.array([0.0, 0.5, 0.5, 0.5])
     share = n1 / (n1 + 2 * n2)
-    found = np.array([1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2, 3 - 4 * share * n4 / n3])
-    return np.concatenate([[0.0], np.clip(found, 0.1, [0.95, 1.9, 2.85])])
+    taken = np.array([1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2, 3 - 4 * share * n4 / n3])
+    return np.concatenate([[0.0], np.clip(taken, 0.1, [0.95, 1.9, 2.85])])
 
 
 def _discounted(counts, below):
@@ -234,9 +234,9 @@ def _interpolated(counts, below, places, kept, given):
     sums_H = np.bincount(contexts, kept, minlength=total) + given_H
     new_H = sums_H == 0
     scale_H = np.where(new_H, 1.0, given_H / np.where(new_H, 1.0, sums_H)).astype(np.float32)
-    found = scale_H.reshape((*counts.shape[:-1], 1)) * below
-    found.reshape(-1)[places] += (kept / sums_H[contexts]).astype(np.float32)
-    return found
+    table = scale_H.reshape((*counts.shape[:-1], 1)) * below
+    table.reshape(-1)[places] += (kept / sums_H[contexts]).astype(np.float32)
+    return table
 
 
 def score(model: LetterNGrams, ids_L: np.ndarray) -> float:

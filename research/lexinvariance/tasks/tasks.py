@@ -5,10 +5,10 @@
 
 A prompt is ids, not text: BOS, then symbols and separators. A symbol is one id that occurs in the
 training text and is not a separator. The separators `->` and ` ` are what the codec makes of each
-of them by itself: two ids and one for characters; for a Unigram vocabulary the pieces that it has for
-them (a normaliser that drops a lone space leaves none). A codec that writes letters alone has no
-ids for `->`: there z stands for the arrow, and the other 25 are the symbols. A symbol is never
-merged with its neighbours.
+alone: two ids and one for characters; for a Unigram vocabulary the pieces that it has for them (a
+normaliser that drops a lone space leaves none). A codec that writes letters alone has no ids for
+`->`: there z stands for the arrow, and the other 25 are the symbols. A symbol is never merged with
+its neighbours.
 
 Definitions. LookUp: n distinct keys, values drawn independently of them and of each other (a value
 may repeat, and may equal a key), then one of the keys. Permutation: one of the six ordered pairs of
@@ -185,11 +185,11 @@ def right(predict: Predict, prompts: Prompts, separators: Separators) -> np.ndar
     """
     ids_NxL = prompts.ids_NxL.copy()
     ids_NxL[:, prompts.answers] = separators.bos
-    found = []
+    right_columns = []
     for at in prompts.answers:
         ids_NxL[:, at] = predict(ids_NxL, at)
-        found.append(ids_NxL[:, at] == prompts.ids_NxL[:, at])
-    return np.stack(found, axis=1)
+        right_columns.append(ids_NxL[:, at] == prompts.ids_NxL[:, at])
+    return np.stack(right_columns, axis=1)
 
 
 def chance(vocab_size: int) -> float:
@@ -248,11 +248,11 @@ def predictor(
         padded[:count, at:] = ids_NxL[:, :1]  # nothing from `at` on is looked at
         padded[count:] = padded[0]
         keys_Nx2 = vocabularies.sequence_keys(seed, rows)
-        found = []
+        best = []
         for start in range(0, rows, batch_size):
             part = slice(start, start + batch_size)
-            found.append(_best(params, config, padded[part], keys_Nx2[part], np.int32(at - 1)))
-        return np.concatenate(jax.device_get(found))[:count]
+            best.append(_best(params, config, padded[part], keys_Nx2[part], np.int32(at - 1)))
+        return np.concatenate(jax.device_get(best))[:count]
 
     return predict
 

@@ -71,7 +71,7 @@ def search(
     rng = np.random.default_rng(seed)
     if problem.num_symbols == 0 or len(problem.letters_P) < 2:
         return problem.solution(frequency_slots(problem))
-    best_slots, best_score, found = frequency_slots(problem), -np.inf, 0
+    best_slots, best_score, times = frequency_slots(problem), -np.inf, 0
     rough, (hot_T, cool_T) = problem.shorter(min(ROUGH, problem.order)), schedules(problem)
     for restart in range(max(1, restarts)):
         slots = _first(problem, rng, restart, start_SxA)
@@ -80,12 +80,12 @@ def search(
             slots, _ = anneal(rough, slots, hot_T, rng)
         ended, score = anneal(problem, slots, cool_T, rng)
         if score > best_score + 1e-6:
-            best_slots, best_score, found = ended, score, 1
+            best_slots, best_score, times = ended, score, 1
         elif score > best_score - 1e-6:
-            found += 1
-            if found >= AGAIN:
+            times += 1
+            if times >= AGAIN:
                 break
-    return problem.solution(best_slots, found)
+    return problem.solution(best_slots, times)
 
 
 def schedules(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
