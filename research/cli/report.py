@@ -68,7 +68,7 @@ def sections(
         experiment, configuration = table.experiment(), table.configuration()
         scales = [scale for scale in catalog.SCALES if hasattr(configuration, scale)]
         scales += [key[2] for key in measured if key[:2] == tuple(table) and key[2] not in scales]
-        keys = {scale: (*table, scale) for scale in scales}
+        keys = {scale: table.key(scale) for scale in scales}
         every.append(
             report.Section(
                 paper=table.paper,

@@ -41,7 +41,7 @@ def option_nats(
         and in their number of options.
       batch_size: prompts that run together.
     """
-    nats_of_choices: list[np.ndarray | None] = [None] * len(choices)
+    nats_of_choices = [np.zeros(0)] * len(choices)
     # Alike in shape first, then in their number of options: little is padded.
     shapes = [(*_shape(choice), len(choice.options)) for choice in choices]
     order = sorted(range(len(choices)), key=shapes.__getitem__)

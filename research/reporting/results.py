@@ -235,8 +235,9 @@ def pictures(result: Path) -> list[Path]:
 
 def fields_of(config: Any) -> Any:
     """A dataclass as a dict; anything else as it is."""
-    instance = dataclasses.is_dataclass(config) and not isinstance(config, type)
-    return dataclasses.asdict(config) if instance else config
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return dataclasses.asdict(config)
+    return config
 
 
 def key(*parts: Any) -> str:
