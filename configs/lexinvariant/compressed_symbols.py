@@ -28,15 +28,7 @@ Shapes of the first row on 8 devices, parameters and optimizer (a test):
 
 from dataclasses import dataclass, replace
 
-from configs.lexinvariant.presets import (
-    DOCUMENTATION,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-)
+from configs.lexinvariant import presets
 from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
@@ -82,7 +74,7 @@ def cpu() -> Config:
         ),
     )
     return Config(
-        text=DOCUMENTATION,
+        text=presets.DOCUMENTATION,
         models=rows(
             model,
             characters=("learned", "canonical"),
@@ -96,9 +88,9 @@ def cpu() -> Config:
 def gpu() -> Config:
     """The shipped windows of 16 bits, 25m."""
     return Config(
-        text=NOVELS,
+        text=presets.NOVELS,
         models=rows(
-            replace(GPU_MODEL, steps=300),
+            replace(presets.GPU_MODEL, steps=300),
             characters=("learned", "gaussian", "canonical"),
             bytes=("learned", "canonical"),
             english_b16=("learned", "permuted", "canonical"),
@@ -110,9 +102,9 @@ def gpu() -> Config:
 def paper() -> Config:
     """The lexinvariant paper's model and length of training."""
     return Config(
-        text=PILE,
+        text=presets.PILE,
         models=rows(
-            PAPER_MODEL,
+            presets.PAPER_MODEL,
             characters=("learned", "gaussian", "canonical"),
             bytes=("learned", "gaussian", "canonical"),
             english_b16=("learned", "permuted", "canonical"),
@@ -124,9 +116,11 @@ def paper() -> Config:
 def quick() -> Config:
     """Two steps, for tests."""
     return Config(
-        text=QUICK_TEXT,
+        text=presets.QUICK_TEXT,
         models=rows(
-            QUICK_MODEL, characters=("learned", "canonical"), windows=("learned", "permuted")
+            presets.QUICK_MODEL,
+            characters=("learned", "canonical"),
+            windows=("learned", "permuted"),
         ),
         m1=M1Config(order=2, beta=12, max_bytes=30_000),
     )

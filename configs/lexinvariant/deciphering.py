@@ -27,17 +27,8 @@ Expected at cpu scale: canonical above gaussian, which hardly begins to learn in
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from configs.lexinvariant import presets
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.presets import (
-    CPU_MODELS,
-    DOCUMENTATION,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-)
 from configs.shared import ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
@@ -90,8 +81,8 @@ STARTS = (0, 25, 50, 75, 100, 150, 200, 300, 400)
 def cpu() -> Config:
     """Two layers, sequences of 256."""
     return Config(
-        text=DOCUMENTATION,
-        models=tuple(model for model in CPU_MODELS if model.vocabulary in LEXINVARIANT),
+        text=presets.DOCUMENTATION,
+        models=tuple(model for model in presets.CPU_MODELS if model.vocabulary in LEXINVARIANT),
         probe=ProbeConfig(),
         num_sequences=200,
         starts=(0, 25, 50, 75, 100, 150),
@@ -114,8 +105,8 @@ def hours() -> Config:
 def gpu() -> Config:
     """Six layers, sequences of 512."""
     return Config(
-        text=NOVELS,
-        models=tuple(replace(GPU_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
+        text=presets.NOVELS,
+        models=tuple(replace(presets.GPU_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
         probe=ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500),
         num_sequences=1_000,
         starts=STARTS,
@@ -125,8 +116,8 @@ def gpu() -> Config:
 def paper() -> Config:
     """The paper's model and number of probe steps."""
     return Config(
-        text=PILE,
-        models=(replace(PAPER_MODEL, vocabulary="gaussian"),),
+        text=presets.PILE,
+        models=(replace(presets.PAPER_MODEL, vocabulary="gaussian"),),
         probe=ProbeConfig(
             mlp_dim=4096,
             batch_size=64,
@@ -143,9 +134,9 @@ def paper() -> Config:
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        text=QUICK_TEXT,
-        models=tuple(replace(QUICK_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
-        probe=ProbeConfig(mlp_dim=16, steps=2, optimizer=QUICK_MODEL.optimizer),
+        text=presets.QUICK_TEXT,
+        models=tuple(replace(presets.QUICK_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
+        probe=ProbeConfig(mlp_dim=16, steps=2, optimizer=presets.QUICK_MODEL.optimizer),
         num_sequences=4,
         starts=(0, 25),
         window=6,

@@ -28,22 +28,8 @@ sequences (a standard deviation of a half of the mean at 1); the mean log-loss s
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from configs.lexinvariant import presets
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.presets import (
-    CODE,
-    CPU_MODELS,
-    DOCUMENTATION,
-    ENCYCLOPAEDIA,
-    GITHUB,
-    GPU_CODE,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-    WIKI40B,
-)
 from configs.shared import ModelConfig, TextConfig
 
 
@@ -90,34 +76,40 @@ def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
 
 def cpu() -> Config:
     """The shared models; of code the floors alone."""
-    return Config(texts=(DOCUMENTATION,), models=CPU_MODELS, floor_texts=(CODE,))
+    return Config(
+        texts=(presets.DOCUMENTATION,), models=presets.CPU_MODELS, floor_texts=(presets.CODE,)
+    )
 
 
 def hours() -> Config:
     """Letters of novels, and the rows with n-gram heads (ours)."""
-    return Config(
-        texts=(HOURS_TEXT,), models=HOURS_MODELS, draws=(1, 4), weights="committed"
-    )
+    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, draws=(1, 4), weights="committed")
 
 
 def gpu() -> Config:
     """Three kinds of text, two kinds of ids."""
-    return Config(texts=(NOVELS, ENCYCLOPAEDIA, GPU_CODE), models=_both_ids(GPU_MODEL))
+    return Config(
+        texts=(presets.NOVELS, presets.ENCYCLOPAEDIA, presets.GPU_CODE),
+        models=_both_ids(presets.GPU_MODEL),
+    )
 
 
 def paper() -> Config:
     """The paper's texts and model."""
-    return Config(texts=(PILE, WIKI40B, GITHUB), models=_both_ids(PAPER_MODEL))
+    return Config(
+        texts=(presets.PILE, presets.WIKI40B, presets.GITHUB), models=_both_ids(presets.PAPER_MODEL)
+    )
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        texts=(QUICK_TEXT,),
+        texts=(presets.QUICK_TEXT,),
         models=tuple(
-            replace(QUICK_MODEL, vocabulary=kind) for kind in ("learned", "gaussian", "canonical")
+            replace(presets.QUICK_MODEL, vocabulary=kind)
+            for kind in ("learned", "gaussian", "canonical")
         ),
-        floor_texts=(replace(QUICK_TEXT, name="made up too"),),
+        floor_texts=(replace(presets.QUICK_TEXT, name="made up too"),),
         num_sequences=6,
         window=8,
         order=2,

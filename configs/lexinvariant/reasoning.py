@@ -27,21 +27,8 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from configs.lexinvariant import presets
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.presets import (
-    CPU_MODELS,
-    DOCUMENTATION,
-    ENCYCLOPAEDIA,
-    GITHUB,
-    GPU_CODE,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-    WIKI40B,
-)
 from configs.shared import ModelConfig, TextConfig
 
 
@@ -81,36 +68,40 @@ def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
 
 def cpu() -> Config:
     """The shared models."""
-    return Config(texts=(DOCUMENTATION,), models=CPU_MODELS, other_examples=200)
+    return Config(texts=(presets.DOCUMENTATION,), models=presets.CPU_MODELS, other_examples=200)
 
 
 def hours() -> Config:
     """The models of perplexity_by_position: letters of novels, z for the arrow."""
-    return Config(
-        texts=(HOURS_TEXT,), models=HOURS_MODELS, other_examples=200, weights="committed"
-    )
+    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, other_examples=200, weights="committed")
 
 
 def gpu() -> Config:
     """Three kinds of text, two kinds of ids."""
     return Config(
-        texts=(NOVELS, ENCYCLOPAEDIA, GPU_CODE), models=_both_ids(GPU_MODEL), batch_size=20
+        texts=(presets.NOVELS, presets.ENCYCLOPAEDIA, presets.GPU_CODE),
+        models=_both_ids(presets.GPU_MODEL),
+        batch_size=20,
     )
 
 
 def paper() -> Config:
     """The paper's texts and model."""
-    return Config(texts=(PILE, WIKI40B, GITHUB), models=_both_ids(PAPER_MODEL), batch_size=20)
+    return Config(
+        texts=(presets.PILE, presets.WIKI40B, presets.GITHUB),
+        models=_both_ids(presets.PAPER_MODEL),
+        batch_size=20,
+    )
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        texts=(QUICK_TEXT,),
+        texts=(presets.QUICK_TEXT,),
         models=(
-            replace(QUICK_MODEL, vocabulary="learned"),
-            replace(QUICK_MODEL, vocabulary="gaussian"),
-            replace(QUICK_MODEL, vocabulary="canonical", options=(("slots", 128),)),
+            replace(presets.QUICK_MODEL, vocabulary="learned"),
+            replace(presets.QUICK_MODEL, vocabulary="gaussian"),
+            replace(presets.QUICK_MODEL, vocabulary="canonical", options=(("slots", 128),)),
         ),
         examples=8,
         other_examples=8,

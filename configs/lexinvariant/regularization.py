@@ -34,16 +34,7 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 
 from dataclasses import dataclass, replace
 
-from configs.lexinvariant.presets import (
-    CPU_MODEL,
-    DOCUMENTATION,
-    ENCYCLOPAEDIA,
-    GPU_MODEL,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-)
+from configs.lexinvariant import presets
 from configs.shared import ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
@@ -102,9 +93,9 @@ class Config:
 def cpu() -> Config:
     """Half a minute for each model."""
     return Config(
-        text=DOCUMENTATION,
+        text=presets.DOCUMENTATION,
         model=replace(
-            CPU_MODEL,
+            presets.CPU_MODEL,
             vocabulary="partial",
             ids="bytes",
             size="mini",
@@ -125,8 +116,8 @@ def cpu() -> Config:
 def gpu() -> Config:
     """25m on the encyclopaedia."""
     return Config(
-        text=ENCYCLOPAEDIA,
-        model=replace(GPU_MODEL, vocabulary="partial", ids="unigram", steps=300),
+        text=presets.ENCYCLOPAEDIA,
+        model=replace(presets.GPU_MODEL, vocabulary="partial", ids="unigram", steps=300),
         bbh_examples=100,
         bbh_batch_size=64,
     )
@@ -134,14 +125,16 @@ def gpu() -> Config:
 
 def paper() -> Config:
     """151m on the Pile."""
-    return Config(text=PILE, model=replace(PAPER_MODEL, vocabulary="partial", ids="unigram"))
+    return Config(
+        text=presets.PILE, model=replace(presets.PAPER_MODEL, vocabulary="partial", ids="unigram")
+    )
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        text=QUICK_TEXT,
-        model=replace(QUICK_MODEL, vocabulary="partial", ids="bytes"),
+        text=presets.QUICK_TEXT,
+        model=replace(presets.QUICK_MODEL, vocabulary="partial", ids="bytes"),
         variants=(Variant(0.0), Variant(0.2)),
         examples=8,
         batch_size=8,
