@@ -59,6 +59,15 @@ def atomic_path(
                 ) from error
 
 
+@contextlib.contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+    """While entered, an OSError becomes a FreevocabError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise FreevocabError(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def check_out(
     path: str | os.PathLike,
     inputs: Iterable[tuple[str, str | os.PathLike | None]] = (),

@@ -18,14 +18,15 @@ class Interrupted(KeyboardInterrupt):
     """The program was asked to stop; the message may say how to go on.
 
     Like KeyboardInterrupt it is no Exception: what handles errors must not go on after it.
-
-    Attributes:
-      number: the signal's.
-      exit_code: 128 + number, as a shell has it.
     """
 
+    number: int
+    """The signal's."""
+    exit_code: int
+    """128 + number, as a shell has it."""
+
     def __init__(self, number: int = signal.SIGINT, message: str = ""):
-        super().__init__(message or _WORDS[number])
+        super().__init__(message or _WORDS[signal.Signals(number)])
         self.number = int(number)
         self.exit_code = 128 + self.number
 
@@ -58,10 +59,10 @@ class Interrupts:
     """While entered, the first signal is only noted; a second one acts at once.
 
     Signals reach the main thread alone, so elsewhere this does nothing.
-
-    Attributes:
-      number: the signal that came, or None. One that came before and was lost counts.
     """
+
+    number: int | None
+    """The signal that came, or None. One that came before and was lost counts."""
 
     def __init__(self):
         self.number = _noted

@@ -123,3 +123,10 @@ def test_a_file_does_not_take_the_place_of_anything_else(tmp_path):
             files.write_text(tmp_path / name, "text")
     assert (tmp_path / "folder").is_dir() and (tmp_path / "pipe").is_fifo()
     assert sorted(os.listdir(tmp_path)) == ["folder", "pipe"]
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    missing = tmp_path / "missing"
+    with pytest.raises(FreevocabError, match=f"^cannot read {missing}: No such file or directory$"):
+        with files.reading(missing):
+            missing.read_bytes()

@@ -27,7 +27,7 @@ ALLOWED = {
     "transfer": (*STANDING_ALONE, "training", "evaluation", "reporting"),
     "cli": (*STANDING_ALONE, "training", "evaluation", "reporting", "lexinvariance", "transfer"),
 }
-BELOW_ALL = ("artifact", "errors", "files", "folders", "interrupts", "numba_jit")
+BELOW_ALL = ("artifact", "errors", "files", "folders", "interrupts", "numba_jit", "types", "units")
 
 
 def imported(path):
@@ -69,6 +69,17 @@ def test_the_library_does_not_import_experiments_or_configs():
         tops = {name.split(".")[0] for name in imported(path)}
         by_name = path.parent.name == "cli"  # loads experiments and configs by name, at run time
         assert by_name or not tops & {"experiments", "configs"}, path
+
+
+def test_papers_do_not_import_each_other():
+    """What papers have in common is in experiments/shared and configs/shared.py."""
+    papers = {path.name for path in (ROOT / "configs").iterdir() if (path / "__init__.py").exists()}
+    for paper in (*papers, "shared"):
+        others = {f"{top}.{other}" for top in ("experiments", "configs") for other in papers}
+        others -= {f"experiments.{paper}", f"configs.{paper}"}
+        for path in sources(f"experiments/{paper}") + sources(f"configs/{paper}"):
+            names = {".".join(name.split(".")[:2]) for name in imported(path)}
+            assert not names & others, path
 
 
 def test_configs_import_no_code_that_runs():

@@ -24,18 +24,8 @@ paper: C4, 3m Transformer, about 2e9 bits a stream. The paper (figures only): AC
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    HOURS_COUNTED_M1,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    QUICK_CORPUS,
-    QUICK_M1,
-    CodecConfig,
-    M1Config,
-)
+from configs.compressed_text import presets
+from configs.shared import CodecConfig, M1Config
 
 
 @dataclass(frozen=True)
@@ -63,24 +53,26 @@ def rows(window: int, narrow: int) -> tuple[CodecConfig, ...]:
 
 def cpu() -> Config:
     """45 examples of validation text."""
-    return Config(BUILTIN, M1Config(order=5, beta=12), rows(12, 12), 460_000)
+    return Config(presets.BUILTIN, M1Config(order=5, beta=12), rows(12, 12), 460_000)
 
 
 def hours() -> Config:
     """The paper's precision, all validation text."""
-    return Config(NOVELS, HOURS_COUNTED_M1, rows(16, 8), 2_100_000)
+    return Config(presets.NOVELS, presets.HOURS_COUNTED_M1, rows(16, 8), 2_100_000)
 
 
 def gpu() -> Config:
     """The paper's precision."""
-    return Config(LOCAL_TEXT, M1Config(order=5, beta=14), rows(16, 8), 20_000_000)
+    return Config(presets.LOCAL_TEXT, M1Config(order=5, beta=14), rows(16, 8), 20_000_000)
 
 
 def paper() -> Config:
     """The paper's M1 and about its number of bits."""
-    return Config(C4, PAPER_M1, rows(16, 8), 1_400_000_000)
+    return Config(presets.C4, presets.PAPER_M1, rows(16, 8), 1_400_000_000)
 
 
 def quick() -> Config:
     """Seconds, for tests."""
-    return Config(QUICK_CORPUS, QUICK_M1, rows(12, 12), 2_000, example_bytes=1_000, longest=8)
+    return Config(
+        presets.QUICK_CORPUS, presets.QUICK_M1, rows(12, 12), 2_000, example_bytes=1_000, longest=8
+    )

@@ -22,36 +22,17 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    CPU_EXAMPLES,
-    CPU_TRAIN_BYTES,
-    CPU_VALID_BYTES,
-    GPU_M2,
-    LOCAL_TEXT,
-    PAPER_M1,
-    PAPER_M2,
-    QUICK_CORPUS,
-    QUICK_EXAMPLES,
-    QUICK_M1,
-    QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
-    TrainedTable,
-)
+from configs.compressed_text import presets
+from configs.compressed_text.presets import TrainedTable
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 @dataclass(frozen=True)
 class Config(TrainedTable):
-    """A trained table.
-
-    Attributes:
-      lengths: tokens of a sequence, one for each codec.
-    """
+    """A trained table."""
 
     lengths: tuple[int, ...] = ()
+    """Tokens of a sequence, one for each codec."""
 
 
 def rows(window: int) -> tuple[CodecConfig, ...]:
@@ -66,25 +47,22 @@ def rows(window: int) -> tuple[CodecConfig, ...]:
 def cpu() -> Config:
     """Three shapes of step."""
     return Config(
-        corpus=BUILTIN,
+        **presets.CPU,
         m1=M1Config(order=5, beta=12),
         codecs=rows(12),
         lengths=(128, 64, 128),
         m2=M2Config(size="mini", steps=300),
-        train_bytes=CPU_TRAIN_BYTES,
-        valid_bytes=CPU_VALID_BYTES,
-        examples=CPU_EXAMPLES,
     )
 
 
 def gpu() -> Config:
     """The paper's widths."""
     return Config(
-        corpus=LOCAL_TEXT,
+        corpus=presets.LOCAL_TEXT,
         m1=M1Config(order=5, beta=14),
         codecs=rows(16),
         lengths=(512, 256, 512),
-        m2=replace(GPU_M2, padded_vocab_size=65_664),
+        m2=replace(presets.GPU_M2, padded_vocab_size=65_664),
         train_bytes=60_000_000,
         valid_bytes=1_000_000,
     )
@@ -93,11 +71,11 @@ def gpu() -> Config:
 def paper() -> Config:
     """The paper's training."""
     return Config(
-        corpus=C4,
-        m1=PAPER_M1,
+        corpus=presets.C4,
+        m1=presets.PAPER_M1,
         codecs=rows(16),
         lengths=(512, 256, 512),
-        m2=replace(PAPER_M2, padded_vocab_size=65_664),
+        m2=replace(presets.PAPER_M2, padded_vocab_size=65_664),
         train_bytes=150_000_000_000,
         valid_bytes=20_000_000,
     )
@@ -106,12 +84,9 @@ def paper() -> Config:
 def quick() -> Config:
     """Two steps, for tests."""
     return Config(
-        corpus=QUICK_CORPUS,
-        m1=QUICK_M1,
+        **presets.QUICK,
         codecs=rows(12)[1:],
         lengths=(16, 16),
-        m2=QUICK_M2,
         train_bytes=8_000,
         valid_bytes=1_000,
-        examples=QUICK_EXAMPLES,
     )

@@ -22,17 +22,8 @@ first match) 100 %; Delay/greedy 0.79 to 0.81, the paper's 0.827.
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    HOURS_COUNTED_M1,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    QUICK_CORPUS,
-    QUICK_M1,
-    M1Config,
-)
+from configs.compressed_text import presets
+from configs.shared import M1Config
 
 
 @dataclass(frozen=True)
@@ -49,27 +40,29 @@ class Config:
 def cpu() -> Config:
     """A 12-bit window."""
     return Config(
-        corpus=BUILTIN, m1=M1Config(order=5, beta=12), window_bits=12, num_windows=6_000
+        corpus=presets.BUILTIN, m1=M1Config(order=5, beta=12), window_bits=12, num_windows=6_000
     )
 
 
 def hours() -> Config:
     """The paper's 16-bit window on novels; no training, seconds."""
-    return Config(corpus=NOVELS, m1=HOURS_COUNTED_M1, window_bits=16, num_windows=10_000)
+    return Config(
+        corpus=presets.NOVELS, m1=presets.HOURS_COUNTED_M1, window_bits=16, num_windows=10_000
+    )
 
 
 def gpu() -> Config:
     """The paper's 16-bit window."""
     return Config(
-        corpus=LOCAL_TEXT, m1=M1Config(order=5, beta=14), window_bits=16, num_windows=10_000
+        corpus=presets.LOCAL_TEXT, m1=M1Config(order=5, beta=14), window_bits=16, num_windows=10_000
     )
 
 
 def paper() -> Config:
     """The paper's M1."""
-    return Config(corpus=C4, m1=PAPER_M1, window_bits=16, num_windows=100_000)
+    return Config(corpus=presets.C4, m1=presets.PAPER_M1, window_bits=16, num_windows=100_000)
 
 
 def quick() -> Config:
     """Seconds, for tests."""
-    return Config(corpus=QUICK_CORPUS, m1=QUICK_M1, window_bits=12, num_windows=200)
+    return Config(corpus=presets.QUICK_CORPUS, m1=presets.QUICK_M1, window_bits=12, num_windows=200)

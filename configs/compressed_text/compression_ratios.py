@@ -18,17 +18,10 @@ paper: C4, M1 = the 3m Transformer of `freevocab train m1`, 524 GB of text. Not 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    HOURS_COUNTED_M1,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    CodecConfig,
-    M1Config,
-)
+from configs.compressed_text import presets
+from configs.shared import CodecConfig, M1Config
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,10 @@ class Config:
 
 
 def rows(
-    windows: tuple[int, ...], bits: tuple[int, int], vocab_size: int, closing: str
+    windows: tuple[int, ...],
+    bits: tuple[int, int],
+    vocab_size: int,
+    closing: Literal["point+delay", "point"],
 ) -> tuple[CodecConfig, ...]:
     """Every codec of the tables; `bits` are the narrow and the wide token's."""
     coded = [
@@ -72,7 +68,7 @@ def rows(
 def cpu() -> Config:
     """Windows and tokens three quarters of the paper's width."""
     return Config(
-        corpus=BUILTIN,
+        corpus=presets.BUILTIN,
         m1=M1Config(order=5, beta=12),
         codecs=rows((12, 24, 48, 96), (6, 12), 4096, "point"),
         train_bytes=600_000,
@@ -84,8 +80,8 @@ def cpu() -> Config:
 def hours() -> Config:
     """The paper's widths on novels; counts alone, minutes."""
     return Config(
-        corpus=NOVELS,
-        m1=HOURS_COUNTED_M1,
+        corpus=presets.NOVELS,
+        m1=presets.HOURS_COUNTED_M1,
         codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
         train_bytes=2_000_000,
         valid_bytes=2_200_000,
@@ -96,7 +92,7 @@ def hours() -> Config:
 def gpu() -> Config:
     """The paper's widths, a count-based M1."""
     return Config(
-        corpus=LOCAL_TEXT,
+        corpus=presets.LOCAL_TEXT,
         m1=M1Config(order=5, beta=14),
         codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
         train_bytes=5_000_000,
@@ -108,8 +104,8 @@ def gpu() -> Config:
 def paper() -> Config:
     """200,000 steps of 256 x 512 tokens."""
     return Config(
-        corpus=C4,
-        m1=PAPER_M1,
+        corpus=presets.C4,
+        m1=presets.PAPER_M1,
         codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
         train_bytes=100_000_000,
         valid_bytes=20_000_000,

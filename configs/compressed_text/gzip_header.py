@@ -17,31 +17,9 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import replace
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    CPU_EXAMPLES,
-    CPU_TRAIN_BYTES,
-    CPU_VALID_BYTES,
-    GPU_M2,
-    HOURS_EXAMPLES,
-    HOURS_M1,
-    HOURS_M2,
-    HOURS_TRAIN_BYTES,
-    HOURS_VALID_BYTES,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    PAPER_M2,
-    QUICK_CORPUS,
-    QUICK_EXAMPLES,
-    QUICK_M1,
-    QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
-    TrainedTable,
-)
+from configs.compressed_text import presets
+from configs.compressed_text.presets import TrainedTable
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 def rows(narrow: int, wide: int) -> tuple[CodecConfig, ...]:
@@ -56,26 +34,19 @@ def rows(narrow: int, wide: int) -> tuple[CodecConfig, ...]:
 def cpu() -> TrainedTable:
     """Four rows, one compiled step for each width."""
     return TrainedTable(
-        corpus=BUILTIN,
+        **presets.CPU,
         m1=M1Config(),
         codecs=rows(8, 12),
         m2=M2Config(size="mini"),
-        train_bytes=CPU_TRAIN_BYTES,
-        valid_bytes=CPU_VALID_BYTES,
-        examples=CPU_EXAMPLES,
     )
 
 
 def hours() -> TrainedTable:
     """Both headers at both widths."""
     return TrainedTable(
-        corpus=NOVELS,
-        m1=HOURS_M1,
+        **presets.HOURS,
         codecs=rows(8, 12),
-        m2=HOURS_M2,
-        train_bytes=HOURS_TRAIN_BYTES,
-        valid_bytes=HOURS_VALID_BYTES,
-        examples=HOURS_EXAMPLES,
+        m2=presets.HOURS_M2,
         weights="committed",
     )
 
@@ -83,10 +54,10 @@ def hours() -> TrainedTable:
 def gpu() -> TrainedTable:
     """The paper's widths."""
     return TrainedTable(
-        corpus=LOCAL_TEXT,
+        corpus=presets.LOCAL_TEXT,
         m1=M1Config(),
         codecs=rows(8, 16),
-        m2=replace(GPU_M2, padded_vocab_size=65_664),
+        m2=replace(presets.GPU_M2, padded_vocab_size=65_664),
         train_bytes=100_000_000,
         valid_bytes=1_000_000,
     )
@@ -95,10 +66,10 @@ def gpu() -> TrainedTable:
 def paper() -> TrainedTable:
     """The paper's training."""
     return TrainedTable(
-        corpus=C4,
-        m1=PAPER_M1,
+        corpus=presets.C4,
+        m1=presets.PAPER_M1,
         codecs=rows(8, 16),
-        m2=replace(PAPER_M2, padded_vocab_size=65_664),
+        m2=replace(presets.PAPER_M2, padded_vocab_size=65_664),
         train_bytes=120_000_000_000,
         valid_bytes=20_000_000,
     )
@@ -107,11 +78,8 @@ def paper() -> TrainedTable:
 def quick() -> TrainedTable:
     """Two steps, for tests."""
     return TrainedTable(
-        corpus=QUICK_CORPUS,
-        m1=QUICK_M1,
+        **presets.QUICK,
         codecs=rows(8, 12)[:2],
-        m2=QUICK_M2,
         train_bytes=8_000,
         valid_bytes=1_000,
-        examples=QUICK_EXAMPLES,
     )

@@ -24,20 +24,8 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    GPU_M2,
-    LOCAL_TEXT,
-    PAPER_M1,
-    PAPER_M2,
-    QUICK_CORPUS,
-    QUICK_M1,
-    QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
-)
+from configs.compressed_text import presets
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 @dataclass(frozen=True)
@@ -72,7 +60,7 @@ def rows(window: int, bits: int) -> tuple[CodecConfig, ...]:
 def cpu() -> Config:
     """Five rows, one compiled step: all have one vocabulary."""
     return Config(
-        corpus=BUILTIN,
+        corpus=presets.BUILTIN,
         m1=M1Config(order=5, beta=12),
         codecs=rows(12, 6),
         m2=M2Config(size="mini", length=128, batch_size=32, steps=150),
@@ -86,10 +74,10 @@ def cpu() -> Config:
 def gpu() -> Config:
     """Short texts, the paper's widths."""
     return Config(
-        corpus=LOCAL_TEXT,
+        corpus=presets.LOCAL_TEXT,
         m1=M1Config(order=5, beta=14),
         codecs=rows(16, 8),
-        m2=replace(GPU_M2, steps=1_000),
+        m2=replace(presets.GPU_M2, steps=1_000),
         text_bytes=256,
         num_texts=64_000,
         valid_texts=4_096,
@@ -100,10 +88,10 @@ def gpu() -> Config:
 def paper() -> Config:
     """The paper's texts."""
     return Config(
-        corpus=C4,
-        m1=PAPER_M1,
+        corpus=presets.C4,
+        m1=presets.PAPER_M1,
         codecs=rows(16, 8),
-        m2=replace(PAPER_M2, size="113m", length=1_536),
+        m2=replace(presets.PAPER_M2, size="113m", length=1_536),
         text_bytes=1_024,
         num_texts=51_200_000,
         valid_texts=20_480,
@@ -114,10 +102,10 @@ def paper() -> Config:
 def quick() -> Config:
     """Two steps, for tests."""
     return Config(
-        corpus=QUICK_CORPUS,
-        m1=QUICK_M1,
+        corpus=presets.QUICK_CORPUS,
+        m1=presets.QUICK_M1,
         codecs=rows(12, 6)[1:],
-        m2=QUICK_M2,
+        m2=presets.QUICK_M2,
         text_bytes=6,
         num_texts=32,
         valid_texts=16,

@@ -16,42 +16,39 @@ paper: the 3m Transformer as in the paper (C4, 2,500,000 steps): 1.457 bits/byte
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import BUILTIN, C4, LOCAL_TEXT, QUICK_CORPUS
+from configs.compressed_text.presets import BUILTIN, C4, LOCAL_TEXT, QUICK_CORPUS
 from research.training.config import OptimizerConfig, ParallelismConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """The byte models that are compared.
-
-    Attributes:
-      corpus: a spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in.
-      window_bits, beta: of the codebooks.
-      order: bytes of context of the n-gram.
-      rounds: how often the n-gram is counted again where its codebook's windows begin.
-      size, steps, batch_size, length, window_bytes: of the Transformer's training; examples of
-        `window_bytes` fill as many bytes of a step in the window regime.
-      train_bytes: text that any of them may learn from.
-      valid_bytes: text that they are compared on.
-      seed: of the Transformers.
-    """
+    """The byte models that are compared."""
 
     corpus: str
+    """a spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
     window_bits: int
     beta: int
+    """`window_bits`, `beta`: of the codebooks."""
     order: int
+    """Bytes of context of the n-gram."""
     rounds: int
+    """How often the n-gram is counted again where its codebook's windows begin."""
     size: str
     steps: int
     batch_size: int
     length: int
     window_bytes: int
+    """`size`, `steps`, `batch_size`, `length`, `window_bytes`: of the Transformer's training;
+    examples of `window_bytes` fill as many bytes of a step in the window regime."""
     optimizer: OptimizerConfig
     parallelism: ParallelismConfig
     dtype: str
     train_bytes: int
+    """Text that any of them may learn from."""
     valid_bytes: int
+    """Text that they are compared on."""
     seed: int = 0
+    """Of the Transformers."""
 
 
 def cpu() -> Config:

@@ -21,31 +21,9 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import replace
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    CPU_EXAMPLES,
-    CPU_TRAIN_BYTES,
-    CPU_VALID_BYTES,
-    GPU_M2,
-    HOURS_EXAMPLES,
-    HOURS_M1,
-    HOURS_M2,
-    HOURS_TRAIN_BYTES,
-    HOURS_VALID_BYTES,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    PAPER_M2,
-    QUICK_CORPUS,
-    QUICK_EXAMPLES,
-    QUICK_M1,
-    QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
-    TrainedTable,
-)
+from configs.compressed_text import presets
+from configs.compressed_text.presets import TrainedTable
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 def rows(window: int, bits: tuple[int, ...], beta: int = 0) -> tuple[CodecConfig, ...]:
@@ -67,26 +45,19 @@ def rows(window: int, bits: tuple[int, ...], beta: int = 0) -> tuple[CodecConfig
 def cpu() -> TrainedTable:
     """Windows and tokens three quarters of the paper's width."""
     return TrainedTable(
-        corpus=BUILTIN,
+        **presets.CPU,
         m1=M1Config(order=5, beta=12),
         codecs=rows(12, (6, 12)),
         m2=M2Config(size="mini"),
-        train_bytes=CPU_TRAIN_BYTES,
-        valid_bytes=CPU_VALID_BYTES,
-        examples=CPU_EXAMPLES,
     )
 
 
 def hours() -> TrainedTable:
     """Windows of twelve bits, one token each."""
     return TrainedTable(
-        corpus=NOVELS,
-        m1=HOURS_M1,
+        **presets.HOURS,
         codecs=rows(12, (12,), beta=12),
-        m2=HOURS_M2,
-        train_bytes=HOURS_TRAIN_BYTES,
-        valid_bytes=HOURS_VALID_BYTES,
-        examples=HOURS_EXAMPLES,
+        m2=presets.HOURS_M2,
         weights="committed",
     )
 
@@ -94,10 +65,10 @@ def hours() -> TrainedTable:
 def gpu() -> TrainedTable:
     """The paper's widths, a count-based M1."""
     return TrainedTable(
-        corpus=LOCAL_TEXT,
+        corpus=presets.LOCAL_TEXT,
         m1=M1Config(order=5, beta=14),
         codecs=rows(16, (8, 16)),
-        m2=replace(GPU_M2, padded_vocab_size=65_664, steps=400),
+        m2=replace(presets.GPU_M2, padded_vocab_size=65_664, steps=400),
         train_bytes=50_000_000,
         valid_bytes=1_000_000,
     )
@@ -106,10 +77,10 @@ def gpu() -> TrainedTable:
 def paper() -> TrainedTable:
     """The paper's training."""
     return TrainedTable(
-        corpus=C4,
-        m1=PAPER_M1,
+        corpus=presets.C4,
+        m1=presets.PAPER_M1,
         codecs=rows(16, (8, 16)),
-        m2=replace(PAPER_M2, padded_vocab_size=65_664, size="403m"),
+        m2=replace(presets.PAPER_M2, padded_vocab_size=65_664, size="403m"),
         train_bytes=250_000_000_000,
         valid_bytes=20_000_000,
     )
@@ -118,11 +89,8 @@ def paper() -> TrainedTable:
 def quick() -> TrainedTable:
     """Two steps, for tests."""
     return TrainedTable(
-        corpus=QUICK_CORPUS,
-        m1=QUICK_M1,
+        **presets.QUICK,
         codecs=rows(12, (12,)),
-        m2=QUICK_M2,
         train_bytes=8_000,
         valid_bytes=1_000,
-        examples=QUICK_EXAMPLES,
     )

@@ -29,42 +29,17 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    CPU_EXAMPLES,
-    CPU_TRAIN_BYTES,
-    CPU_VALID_BYTES,
-    GPU_M2,
-    HOURS_EXAMPLES,
-    HOURS_M1,
-    HOURS_M2,
-    HOURS_TRAIN_BYTES,
-    HOURS_VALID_BYTES,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    PAPER_M2,
-    QUICK_CORPUS,
-    QUICK_EXAMPLES,
-    QUICK_M1,
-    QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
-    TrainedTable,
-)
+from configs.compressed_text import presets
+from configs.compressed_text.presets import TrainedTable
+from configs.shared import CodecConfig, M1Config, M2Config
 
 
 @dataclass(frozen=True)
 class Config(TrainedTable):
-    """A trained table at several sizes of M2.
-
-    Attributes:
-      sizes: of M2; each stands in for m2.size in turn.
-    """
+    """A trained table at several sizes of M2."""
 
     sizes: tuple[str, ...] = ()
+    """Of M2; each stands in for m2.size in turn."""
 
 
 def fair_rows(vocab_size: int, window_bits: int) -> tuple[CodecConfig, ...]:
@@ -96,7 +71,7 @@ def coded_rows(bits_per_token: int, window_bits: int) -> tuple[CodecConfig, ...]
 def cpu() -> Config:
     """Eight rows that share one compiled step."""
     return Config(
-        corpus=BUILTIN,
+        **presets.CPU,
         m1=M1Config(order=5, beta=12),
         codecs=(
             CodecConfig("bytes"),
@@ -106,9 +81,6 @@ def cpu() -> Config:
             CodecConfig("codebook", window_bits=12, bits_per_token=12),
         ),
         m2=M2Config(padded_vocab_size=4224),
-        train_bytes=CPU_TRAIN_BYTES,
-        valid_bytes=CPU_VALID_BYTES,
-        examples=CPU_EXAMPLES,
         sizes=("small",),
     )
 
@@ -120,8 +92,7 @@ def hours() -> Config:
     1.457 and 1.29.
     """
     return Config(
-        corpus=NOVELS,
-        m1=HOURS_M1,
+        **presets.HOURS,
         codecs=(
             CodecConfig("bytes"),
             CodecConfig(
@@ -137,10 +108,7 @@ def hours() -> Config:
             CodecConfig("sentencepiece", vocab_size=65_536, label="Unigram"),
             CodecConfig("dictionary", vocab_size=65_536),
         ),
-        m2=HOURS_M2,
-        train_bytes=HOURS_TRAIN_BYTES,
-        valid_bytes=HOURS_VALID_BYTES,
-        examples=HOURS_EXAMPLES,
+        m2=presets.HOURS_M2,
         weights="committed",
         sizes=("small",),
     )
@@ -149,7 +117,7 @@ def hours() -> Config:
 def gpu() -> Config:
     """The paper's widths at 25m, with the fair rows."""
     return Config(
-        corpus=LOCAL_TEXT,
+        corpus=presets.LOCAL_TEXT,
         m1=M1Config(order=6, beta=14),
         codecs=(
             CodecConfig("bytes"),
@@ -159,7 +127,7 @@ def gpu() -> Config:
             CodecConfig("ac", bits_per_token=1),
             *fair_rows(65_536, 16),
         ),
-        m2=replace(GPU_M2, padded_vocab_size=65_664, steps=250),
+        m2=replace(presets.GPU_M2, padded_vocab_size=65_664, steps=250),
         train_bytes=100_000_000,
         valid_bytes=1_000_000,
         sizes=("25m",),
@@ -169,8 +137,8 @@ def gpu() -> Config:
 def paper() -> Config:
     """Every size, 200,000 steps."""
     return Config(
-        corpus=C4,
-        m1=PAPER_M1,
+        corpus=presets.C4,
+        m1=presets.PAPER_M1,
         codecs=(
             CodecConfig("bytes"),
             CodecConfig("sentencepiece", vocab_size=32_000),
@@ -178,7 +146,7 @@ def paper() -> Config:
             *coded_rows(16, 16),
             CodecConfig("ac", bits_per_token=1),  # section 5.1: is the tokenization in the way?
         ),
-        m2=PAPER_M2,
+        m2=presets.PAPER_M2,
         train_bytes=300_000_000_000,
         valid_bytes=30_000_000,
         sizes=("25m", "113m", "403m", "2b"),
@@ -188,16 +156,13 @@ def paper() -> Config:
 def quick() -> Config:
     """Two steps, for tests."""
     return Config(
-        corpus=QUICK_CORPUS,
-        m1=QUICK_M1,
+        **presets.QUICK,
         codecs=(
             CodecConfig("bytes"),
             *coded_rows(12, 12),
             CodecConfig("codebook", window_bits=12, bits_per_token=12),
         ),
-        m2=QUICK_M2,
         train_bytes=4_000,
         valid_bytes=2_000,
-        examples=QUICK_EXAMPLES,
         sizes=("tiny",),
     )

@@ -19,25 +19,8 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    CPU_EXAMPLES,
-    CPU_TRAIN_BYTES,
-    CPU_VALID_BYTES,
-    GPU_M2,
-    LOCAL_TEXT,
-    PAPER_M1,
-    PAPER_M2,
-    QUICK_CORPUS,
-    QUICK_EXAMPLES,
-    QUICK_M1,
-    QUICK_M2,
-    CodecConfig,
-    ExampleConfig,
-    M1Config,
-    M2Config,
-)
+from configs.compressed_text import presets
+from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config
 
 
 @dataclass(frozen=True)
@@ -58,13 +41,10 @@ class Config:
 def cpu() -> Config:
     """48-bit windows of eight tokens."""
     return Config(
-        corpus=BUILTIN,
+        **presets.CPU,
         m1=M1Config(order=5, beta=12),
         codec=CodecConfig("equal_info", window_bits=48, bits_per_token=6, closing="point"),
         m2=M2Config(size="mini", steps=400),
-        train_bytes=CPU_TRAIN_BYTES,
-        valid_bytes=CPU_VALID_BYTES,
-        examples=CPU_EXAMPLES,
         looks=4,
     )
 
@@ -72,10 +52,10 @@ def cpu() -> Config:
 def gpu() -> Config:
     """64-bit windows of eight tokens."""
     return Config(
-        corpus=LOCAL_TEXT,
+        corpus=presets.LOCAL_TEXT,
         m1=M1Config(order=5, beta=14),
         codec=CodecConfig("equal_info", window_bits=64, bits_per_token=8, closing="point"),
-        m2=replace(GPU_M2, steps=2_000),
+        m2=replace(presets.GPU_M2, steps=2_000),
         train_bytes=100_000_000,
         valid_bytes=1_000_000,
         looks=8,
@@ -85,10 +65,10 @@ def gpu() -> Config:
 def paper() -> Config:
     """The paper's training."""
     return Config(
-        corpus=C4,
-        m1=PAPER_M1,
+        corpus=presets.C4,
+        m1=presets.PAPER_M1,
         codec=CodecConfig("equal_info", window_bits=64, bits_per_token=8, closing="point"),
-        m2=replace(PAPER_M2, size="403m"),
+        m2=replace(presets.PAPER_M2, size="403m"),
         train_bytes=110_000_000_000,
         valid_bytes=20_000_000,
         looks=40,
@@ -98,12 +78,9 @@ def paper() -> Config:
 def quick() -> Config:
     """Two steps, for tests."""
     return Config(
-        corpus=QUICK_CORPUS,
-        m1=QUICK_M1,
+        **presets.QUICK,
         codec=CodecConfig("equal_info", window_bits=48, bits_per_token=12, closing="point"),
-        m2=QUICK_M2,
         train_bytes=8_000,
         valid_bytes=1_000,
-        examples=QUICK_EXAMPLES,
         looks=1,
     )

@@ -22,44 +22,19 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    CPU_EXAMPLES,
-    CPU_TRAIN_BYTES,
-    CPU_VALID_BYTES,
-    GPU_M2,
-    HOURS_EXAMPLES,
-    HOURS_M1,
-    HOURS_M2,
-    HOURS_TRAIN_BYTES,
-    HOURS_VALID_BYTES,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    PAPER_M2,
-    QUICK_CORPUS,
-    QUICK_EXAMPLES,
-    QUICK_M1,
-    QUICK_M2,
-    CodecConfig,
-    M1Config,
-    M2Config,
-    TrainedTable,
-)
+from configs.compressed_text import presets
+from configs.compressed_text.presets import TrainedTable
+from configs.shared import CodecConfig, M1Config, M2Config
 
 SEEDS = (0, 1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
 class Config(TrainedTable):
-    """A trained table, several times.
-
-    Attributes:
-      seeds: each stands in for `seed` in turn.
-    """
+    """A trained table, several times."""
 
     seeds: tuple[int, ...] = SEEDS
+    """Each stands in for `seed` in turn."""
 
 
 def rows(window: int, vocab_size: int, beta: int = 0) -> tuple[CodecConfig, ...]:
@@ -75,36 +50,29 @@ def rows(window: int, vocab_size: int, beta: int = 0) -> tuple[CodecConfig, ...]
 def cpu() -> Config:
     """Ten short trainings that share one compiled step."""
     return Config(
-        corpus=BUILTIN,
+        **presets.CPU,
         m1=M1Config(order=5, beta=12),
         codecs=rows(12, 4096),
         m2=M2Config(size="mini", steps=100, padded_vocab_size=4224),
-        train_bytes=CPU_TRAIN_BYTES,
-        valid_bytes=CPU_VALID_BYTES,
-        examples=CPU_EXAMPLES,
     )
 
 
 def hours() -> Config:
     """Ten trainings of a sixth of the steps."""
     return Config(
-        corpus=NOVELS,
-        m1=HOURS_M1,
+        **presets.HOURS,
         codecs=rows(12, 4096, beta=12),
-        m2=replace(HOURS_M2, steps=650, padded_vocab_size=4224),
-        train_bytes=HOURS_TRAIN_BYTES,
-        valid_bytes=HOURS_VALID_BYTES,
-        examples=HOURS_EXAMPLES,
+        m2=replace(presets.HOURS_M2, steps=650, padded_vocab_size=4224),
     )
 
 
 def gpu() -> Config:
     """The paper's widths at 25m."""
     return Config(
-        corpus=LOCAL_TEXT,
+        corpus=presets.LOCAL_TEXT,
         m1=M1Config(order=6, beta=14),
         codecs=rows(16, 65_536),
-        m2=replace(GPU_M2, padded_vocab_size=65_664, steps=250),
+        m2=replace(presets.GPU_M2, padded_vocab_size=65_664, steps=250),
         train_bytes=60_000_000,
         valid_bytes=1_000_000,
     )
@@ -113,10 +81,10 @@ def gpu() -> Config:
 def paper() -> Config:
     """The paper's training."""
     return Config(
-        corpus=C4,
-        m1=PAPER_M1,
+        corpus=presets.C4,
+        m1=presets.PAPER_M1,
         codecs=rows(16, 65_536),
-        m2=replace(PAPER_M2, padded_vocab_size=65_664),
+        m2=replace(presets.PAPER_M2, padded_vocab_size=65_664),
         train_bytes=150_000_000_000,
         valid_bytes=20_000_000,
     )
@@ -125,12 +93,9 @@ def paper() -> Config:
 def quick() -> Config:
     """Two steps, for tests."""
     return Config(
-        corpus=QUICK_CORPUS,
-        m1=QUICK_M1,
+        **presets.QUICK,
         codecs=rows(12, 300),
-        m2=QUICK_M2,
         train_bytes=4_000,
         valid_bytes=2_000,
-        examples=QUICK_EXAMPLES,
         seeds=(0, 1),
     )

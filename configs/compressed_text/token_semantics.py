@@ -16,18 +16,9 @@ paper: C4, 3m Transformer. The paper: 24 windows for the sentence; token 151 in 
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    HOURS_COUNTED_M1,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    QUICK_CORPUS,
-    QUICK_M1,
-    M1Config,
-)
+from configs.compressed_text import presets
 from configs.compressed_text.token_stability import SENTENCE
+from configs.shared import M1Config
 
 
 @dataclass(frozen=True)
@@ -49,24 +40,24 @@ class Config:
 
 def cpu() -> Config:
     """12-bit windows."""
-    return Config(BUILTIN, M1Config(order=5, beta=12), 12, 6, 40_000)
+    return Config(presets.BUILTIN, M1Config(order=5, beta=12), 12, 6, 40_000)
 
 
 def hours() -> Config:
     """The paper's windows and tokens, on all validation text."""
-    return Config(NOVELS, HOURS_COUNTED_M1, 16, 8, 200_000)
+    return Config(presets.NOVELS, presets.HOURS_COUNTED_M1, 16, 8, 200_000)
 
 
 def gpu() -> Config:
     """The paper's windows and tokens."""
-    return Config(LOCAL_TEXT, M1Config(order=5, beta=14), 16, 8, 200_000, (151, 185))
+    return Config(presets.LOCAL_TEXT, M1Config(order=5, beta=14), 16, 8, 200_000, (151, 185))
 
 
 def paper() -> Config:
     """The paper's M1."""
-    return Config(C4, PAPER_M1, 16, 8, 200_000, (151, 185))
+    return Config(presets.C4, presets.PAPER_M1, 16, 8, 200_000, (151, 185))
 
 
 def quick() -> Config:
     """Seconds, for tests."""
-    return Config(QUICK_CORPUS, QUICK_M1, 12, 6, 200)
+    return Config(presets.QUICK_CORPUS, presets.QUICK_M1, 12, 6, 200)

@@ -17,18 +17,8 @@ paper: C4, 3m Transformer, T5's vocabulary size. The paper (a figure without num
 
 from dataclasses import dataclass
 
-from configs.compressed_text.parts import (
-    BUILTIN,
-    C4,
-    HOURS_COUNTED_M1,
-    LOCAL_TEXT,
-    NOVELS,
-    PAPER_M1,
-    QUICK_CORPUS,
-    QUICK_M1,
-    CodecConfig,
-    M1Config,
-)
+from configs.compressed_text import presets
+from configs.shared import CodecConfig, M1Config
 
 SENTENCE = (
     "The three currently living species are: African savanna elephants, African forest elephants,"
@@ -38,16 +28,13 @@ SENTENCE = (
 
 @dataclass(frozen=True)
 class Config:
-    """What is put before the sentence, and which codecs read it.
-
-    Attributes:
-      num_words: drawn (by the seed) from the `among` most frequent words of the training text.
-    """
+    """What is put before the sentence, and which codecs read it."""
 
     corpus: str
     m1: M1Config
     codecs: tuple[CodecConfig, ...]
     num_words: int = 500
+    """Drawn (by the seed) from the `among` most frequent words of the training text."""
     among: int = 3_000
     sentence: str = SENTENCE
     seed: int = 0
@@ -66,24 +53,24 @@ def rows(window: int, vocab_size: int) -> tuple[CodecConfig, ...]:
 
 def cpu() -> Config:
     """12-bit windows."""
-    return Config(BUILTIN, M1Config(order=5, beta=12), rows(12, 4096))
+    return Config(presets.BUILTIN, M1Config(order=5, beta=12), rows(12, 4096))
 
 
 def hours() -> Config:
     """The paper's window."""
-    return Config(NOVELS, HOURS_COUNTED_M1, rows(16, 32_000))
+    return Config(presets.NOVELS, presets.HOURS_COUNTED_M1, rows(16, 32_000))
 
 
 def gpu() -> Config:
     """The paper's window."""
-    return Config(LOCAL_TEXT, M1Config(order=5, beta=14), rows(16, 32_000))
+    return Config(presets.LOCAL_TEXT, M1Config(order=5, beta=14), rows(16, 32_000))
 
 
 def paper() -> Config:
     """The paper's M1."""
-    return Config(C4, PAPER_M1, rows(16, 32_000))
+    return Config(presets.C4, presets.PAPER_M1, rows(16, 32_000))
 
 
 def quick() -> Config:
     """Seconds, for tests."""
-    return Config(QUICK_CORPUS, QUICK_M1, rows(12, 300)[2:], num_words=8, among=20)
+    return Config(presets.QUICK_CORPUS, presets.QUICK_M1, rows(12, 300)[2:], num_words=8, among=20)

@@ -24,19 +24,9 @@ Shapes of the model on 8 devices, parameters and optimizer (a test):
 
 from dataclasses import dataclass, replace
 
+from configs.lexinvariant import presets
 from configs.lexinvariant.deciphering import ProbeConfig
-from configs.lexinvariant.parts import (
-    CPU_MODEL,
-    DOCUMENTATION,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-    ModelConfig,
-    TextConfig,
-)
+from configs.shared import ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -45,50 +35,47 @@ CONDITIONS = ("clear", "enciphered")
 
 @dataclass(frozen=True)
 class Config:
-    """Ciphers and solvers.
-
-    Attributes:
-      text: its train split teaches n-grams and the model, its held-out part is enciphered.
-      model: the lexinvariant model, over the ids of letters.
-      probe: on the model.
-      lengths: enciphered symbols of a text.
-      conditions: of `research.lexinvariance.ciphers.ciphers`.
-      texts: of each length and condition; all solvers get the same ones.
-      orders: of the n-grams that climbing is done with.
-      beam: hypotheses of the beam search.
-      subbreaker_texts: of each length that `subbreaker` gets, where it is installed.
-      seed: texts, keys, weights, searches.
-    """
+    """Ciphers and solvers."""
 
     text: TextConfig
+    """Its train split teaches n-grams and the model, its held-out part is enciphered."""
     model: ModelConfig
+    """The lexinvariant model, over the ids of letters."""
     probe: ProbeConfig
+    """On the model."""
     lengths: tuple[int, ...] = LENGTHS
+    """Enciphered symbols of a text."""
     conditions: tuple[str, ...] = CONDITIONS
+    """Of `research.lexinvariance.ciphers.ciphers`."""
     texts: int = 20
+    """Of each length and condition; all solvers get the same ones."""
     orders: tuple[int, ...] = (3, 5)
+    """Of the n-grams that climbing is done with."""
     beam: int = 1_000
+    """Hypotheses of the beam search."""
     subbreaker_texts: int = 3
+    """Of each length that `subbreaker` gets, where it is installed."""
     seed: int = 0
+    """Texts, keys, weights, searches."""
 
 
 def cpu() -> Config:
     """Documentation, and the shape of the shared models."""
-    model = replace(CPU_MODEL, vocabulary="canonical", ids="letters")
-    return Config(DOCUMENTATION, model, ProbeConfig(), texts=16)
+    model = replace(presets.CPU_MODEL, vocabulary="canonical", ids="letters")
+    return Config(presets.DOCUMENTATION, model, ProbeConfig(), texts=16)
 
 
 def gpu() -> Config:
     """English novels."""
-    model = replace(GPU_MODEL, vocabulary="canonical", ids="letters")
+    model = replace(presets.GPU_MODEL, vocabulary="canonical", ids="letters")
     return Config(
-        NOVELS, model, ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500), texts=200
+        presets.NOVELS, model, ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500), texts=200
     )
 
 
 def paper() -> Config:
     """The paper's model and vocabulary."""
-    model = replace(PAPER_MODEL, vocabulary="gaussian", ids="letters")
+    model = replace(presets.PAPER_MODEL, vocabulary="gaussian", ids="letters")
     probe = ProbeConfig(
         mlp_dim=4096,
         batch_size=64,
@@ -97,18 +84,18 @@ def paper() -> Config:
             name="adamw", learning_rate=1e-3, schedule="cosine", warmup_steps=200
         ),
     )
-    return Config(PILE, model, probe, texts=1_000)
+    return Config(presets.PILE, model, probe, texts=1_000)
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     model = replace(
-        QUICK_MODEL, vocabulary="canonical", ids="letters", options=(("slots", 64),)
+        presets.QUICK_MODEL, vocabulary="canonical", ids="letters", options=(("slots", 64),)
     )
     return Config(
-        QUICK_TEXT,
+        presets.QUICK_TEXT,
         model,
-        ProbeConfig(mlp_dim=16, steps=2, optimizer=QUICK_MODEL.optimizer),
+        ProbeConfig(mlp_dim=16, steps=2, optimizer=presets.QUICK_MODEL.optimizer),
         lengths=(16, 32),
         texts=3,
         orders=(3,),

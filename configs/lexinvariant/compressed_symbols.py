@@ -28,41 +28,28 @@ Shapes of the first row on 8 devices, parameters and optimizer (a test):
 
 from dataclasses import dataclass, replace
 
-from configs.compressed_text.parts import QUICK_M1, CodecConfig, M1Config
-from configs.lexinvariant.parts import (
-    DOCUMENTATION,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-    ModelConfig,
-    TextConfig,
-)
+from configs.lexinvariant import presets
+from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """Models on one text.
-
-    Attributes:
-      text: of every row.
-      models: each a row; `ids` "windows" stands for `windows`, other names as in ModelConfig. The
-        learned one of a kind of ids is what the others of that kind are compared with.
-      windows: a codec that is built from the text, and
-      m1: the byte model that it is compiled from.
-      order: ids of context of the in-context n-gram.
-      seed: initial weights, draws and the order of the data.
-    """
+    """Models on one text."""
 
     text: TextConfig
+    """Of every row."""
     models: tuple[ModelConfig, ...]
+    """Each a row; `ids` "windows" stands for `windows`, other names as in ModelConfig. The learned
+    one of a kind of ids is what the others of that kind are compared with."""
     windows: CodecConfig = CodecConfig("codebook", window_bits=12, bits_per_token=12)
+    """a codec that is built from the text, and"""
     m1: M1Config = M1Config(order=5, beta=12, max_bytes=2_000_000)
+    """The byte model that it is compiled from."""
     order: int = 2
+    """Ids of context of the in-context n-gram."""
     seed: int = 0
+    """Initial weights, draws and the order of the data."""
 
 
 def rows(model: ModelConfig, **vocabularies: tuple[str, ...]) -> tuple[ModelConfig, ...]:
@@ -87,7 +74,7 @@ def cpu() -> Config:
         ),
     )
     return Config(
-        text=DOCUMENTATION,
+        text=presets.DOCUMENTATION,
         models=rows(
             model,
             characters=("learned", "canonical"),
@@ -101,9 +88,9 @@ def cpu() -> Config:
 def gpu() -> Config:
     """The shipped windows of 16 bits, 25m."""
     return Config(
-        text=NOVELS,
+        text=presets.NOVELS,
         models=rows(
-            replace(GPU_MODEL, steps=300),
+            replace(presets.GPU_MODEL, steps=300),
             characters=("learned", "gaussian", "canonical"),
             bytes=("learned", "canonical"),
             english_b16=("learned", "permuted", "canonical"),
@@ -115,9 +102,9 @@ def gpu() -> Config:
 def paper() -> Config:
     """The lexinvariant paper's model and length of training."""
     return Config(
-        text=PILE,
+        text=presets.PILE,
         models=rows(
-            PAPER_MODEL,
+            presets.PAPER_MODEL,
             characters=("learned", "gaussian", "canonical"),
             bytes=("learned", "gaussian", "canonical"),
             english_b16=("learned", "permuted", "canonical"),
@@ -129,9 +116,11 @@ def paper() -> Config:
 def quick() -> Config:
     """Two steps, for tests."""
     return Config(
-        text=QUICK_TEXT,
+        text=presets.QUICK_TEXT,
         models=rows(
-            QUICK_MODEL, characters=("learned", "canonical"), windows=("learned", "permuted")
+            presets.QUICK_MODEL,
+            characters=("learned", "canonical"),
+            windows=("learned", "permuted"),
         ),
-        m1=QUICK_M1,
+        m1=M1Config(order=2, beta=12, max_bytes=30_000),
     )

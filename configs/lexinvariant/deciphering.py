@@ -27,67 +27,51 @@ Expected at cpu scale: canonical above gaussian, which hardly begins to learn in
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from configs.lexinvariant import presets
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.parts import (
-    CPU_MODELS,
-    DOCUMENTATION,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-    ModelConfig,
-    TextConfig,
-)
+from configs.shared import ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """The probe, and how it is trained: on the model's own text, in sequences of its length.
-
-    Attributes:
-      mlp_dim: F, width of the MLP (not in the paper).
-      batch_size, steps: sequences of a step, steps.
-      optimizer: and its schedule.
-    """
+    """The probe, and how it is trained: on the model's own text, in sequences of its length."""
 
     mlp_dim: int = 256
+    """F, width of the MLP (not in the paper)."""
     batch_size: int = 8
     steps: int = 500
+    """`batch_size`, `steps`: sequences of a step, steps."""
     optimizer: OptimizerConfig = OptimizerConfig(
         name="adamw", learning_rate=3e-3, schedule="cosine", warmup_steps=20
     )
+    """The optimizer and its schedule."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Models, their probes, and where keys are read.
-
-    Attributes:
-      text: what models and probes are trained on, and its held-out part is enciphered.
-      models: lexinvariant ones; each gets a probe of its own.
-      probe: of each.
-      num_sequences: enciphered texts, each under a key of its own; where the held-out text does
-        not have so many, it is used again under other keys.
-      starts: first positions of the windows.
-      window: positions of a window.
-      picture_starts, picture_window: of the matrices that are drawn.
-      seed: keys, initial weights of the probes and the order of their text.
-      weights: where trained models come from; see `experiments.shared.weights`.
-    """
+    """Models, their probes, and where keys are read."""
 
     text: TextConfig
+    """What models and probes are trained on, and its held-out part is enciphered."""
     models: tuple[ModelConfig, ...]
+    """Lexinvariant ones; each gets a probe of its own."""
     probe: ProbeConfig
+    """Of each."""
     num_sequences: int
+    """Enciphered texts, each under a key of its own; where the held-out text has fewer,
+    it is used again under other keys."""
     starts: tuple[int, ...]
+    """First positions of the windows."""
     window: int = 100
+    """Positions of a window."""
     picture_starts: tuple[int, ...] = (0, 50, 100, 200, 400)
     picture_window: int = 50
+    """`picture_starts`, `picture_window`: of the matrices that are drawn."""
     seed: int = 0
+    """Keys, initial weights of the probes and the order of their text."""
     weights: Literal["", "committed", "retrain"] = ""
+    """Where trained models come from; see `experiments.shared.weights`."""
 
 
 LEXINVARIANT = ("gaussian", "canonical")
@@ -97,8 +81,8 @@ STARTS = (0, 25, 50, 75, 100, 150, 200, 300, 400)
 def cpu() -> Config:
     """Two layers, sequences of 256."""
     return Config(
-        text=DOCUMENTATION,
-        models=tuple(model for model in CPU_MODELS if model.vocabulary in LEXINVARIANT),
+        text=presets.DOCUMENTATION,
+        models=tuple(model for model in presets.CPU_MODELS if model.vocabulary in LEXINVARIANT),
         probe=ProbeConfig(),
         num_sequences=200,
         starts=(0, 25, 50, 75, 100, 150),
@@ -121,8 +105,8 @@ def hours() -> Config:
 def gpu() -> Config:
     """Six layers, sequences of 512."""
     return Config(
-        text=NOVELS,
-        models=tuple(replace(GPU_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
+        text=presets.NOVELS,
+        models=tuple(replace(presets.GPU_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
         probe=ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500),
         num_sequences=1_000,
         starts=STARTS,
@@ -132,8 +116,8 @@ def gpu() -> Config:
 def paper() -> Config:
     """The paper's model and number of probe steps."""
     return Config(
-        text=PILE,
-        models=(replace(PAPER_MODEL, vocabulary="gaussian"),),
+        text=presets.PILE,
+        models=(replace(presets.PAPER_MODEL, vocabulary="gaussian"),),
         probe=ProbeConfig(
             mlp_dim=4096,
             batch_size=64,
@@ -150,9 +134,9 @@ def paper() -> Config:
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        text=QUICK_TEXT,
-        models=tuple(replace(QUICK_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
-        probe=ProbeConfig(mlp_dim=16, steps=2, optimizer=QUICK_MODEL.optimizer),
+        text=presets.QUICK_TEXT,
+        models=tuple(replace(presets.QUICK_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
+        probe=ProbeConfig(mlp_dim=16, steps=2, optimizer=presets.QUICK_MODEL.optimizer),
         num_sequences=4,
         starts=(0, 25),
         window=6,

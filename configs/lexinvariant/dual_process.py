@@ -46,33 +46,30 @@ SKEWS = (0.0, 1.0001, 1.2, 1.5)
 
 @dataclass(frozen=True)
 class Config:
-    """The task, the model and the schedules.
-
-    Attributes:
-      types, unseen: ids seen in training, and ids beside them that are not.
-      skews: of Zipf's law within a class; 0: uniform.
-      methods: of METHODS.
-      width, layers: of the trunk, with one head.
-      batch_size, steps, optimizer: of every run.
-      every: steps between resets.
-      until: for temporary forgetting, the steps that have resets; several make several rows.
-      examples: of each split, evaluated ten times in the training.
-      seeds: of initial weights, data and draws; rows are means over them.
-    """
+    """The task, the model and the schedules."""
 
     types: int
     unseen: int
+    """`types`, `unseen`: ids seen in training, and further ids that are not."""
     skews: tuple[float, ...]
+    """Of Zipf's law within a class; 0: uniform."""
     methods: tuple[str, ...]
+    """Of METHODS."""
     width: int
     layers: int
+    """`width`, `layers`: of the trunk, with one head."""
     batch_size: int
     steps: int
     optimizer: OptimizerConfig
+    """`batch_size`, `steps`, `optimizer`: of every run."""
     every: int
+    """Steps between resets."""
     until: tuple[int, ...]
+    """For temporary forgetting, the steps that have resets; several make several rows."""
     examples: int
+    """Of each split, evaluated ten times in the training."""
     seeds: tuple[int, ...] = (0,)
+    """Of initial weights, data and draws; rows are means over them."""
 
 
 def _optimizer(learning_rate: float) -> OptimizerConfig:

@@ -5,14 +5,17 @@ of the sequences. perplexity_by_position trains them; deciphering and reasoning 
 """
 
 from dataclasses import replace
+from typing import Literal
 
-from configs.lexinvariant.parts import ModelConfig, StageConfig, TextConfig
+from configs.shared import ModelConfig, StageConfig, TextConfig
 from research.training.config import OptimizerConfig
 
 HOURS_TEXT = TextConfig("novels", "builtin:novels", 40_000_000, 600_000)
 
 
-def _muon(learning_rate: float = 0.015, schedule: str = "cosine") -> OptimizerConfig:
+def _muon(
+    learning_rate: float = 0.015, schedule: Literal["constant", "cosine"] = "cosine"
+) -> OptimizerConfig:
     return OptimizerConfig(
         name="muon", learning_rate=learning_rate, schedule=schedule, warmup_steps=50
     )

@@ -33,7 +33,8 @@ symbol counts as a byte):
 
 from dataclasses import dataclass, replace
 
-from configs.lexinvariant.parts import GPU_MODEL, QUICK_MODEL, ModelConfig
+from configs.lexinvariant.presets import GPU_MODEL, QUICK_MODEL
+from configs.shared import ModelConfig
 from research.training.config import OptimizerConfig, ParallelismConfig
 
 ROWS = tuple(
@@ -43,32 +44,29 @@ ROWS = tuple(
 
 @dataclass(frozen=True)
 class Config:
-    """Trunks that are trained on problems, and what they are compared with.
-
-    Attributes:
-      model: of every trunk; its vocabulary is that of the row, its ids are symbols. Problems are
-        cut to its length.
-      rows: (vocabulary, orders of n-gram heads) of each trunk.
-      alphabet: symbols that problems choose from.
-      train_problems: automata for training, each with one set of strings.
-      valid_problems: automata, and sets of strings, that all rows are evaluated on.
-      ngram_orders: ids of context of the in-context n-grams.
-      hidden_states, iterations, starts: of Baum-Welch, in each fit.
-      baum_welch_problems: it is evaluated on so many of the problems.
-      seed: automata, strings, initial weights and draws.
-    """
+    """Trunks that are trained on problems, and what they are compared with."""
 
     model: ModelConfig
+    """Of every trunk; its vocabulary is that of the row, its ids are symbols. Problems are cut to
+    its length."""
     rows: tuple[tuple[str, tuple[int, ...]], ...] = ROWS
+    """(vocabulary, orders of n-gram heads) of each trunk."""
     alphabet: int = 18
+    """Symbols that problems choose from."""
     train_problems: int = 5_000
+    """Automata for training, each with one set of strings."""
     valid_problems: int = 500
+    """Automata, and sets of strings, that all rows are evaluated on."""
     ngram_orders: tuple[int, ...] = (1, 2, 3)
+    """Ids of context of the in-context n-grams."""
     hidden_states: int = 12
     iterations: int = 20
     starts: int = 2
+    """`hidden_states`, `iterations`, `starts`: of Baum-Welch, in each fit."""
     baum_welch_problems: int = 500
+    """Number of problems that it is evaluated on."""
     seed: int = 0
+    """Automata, strings, initial weights and draws."""
 
 
 def cpu() -> Config:

@@ -28,9 +28,9 @@ Shapes of the first model on 8 devices, parameters and optimizer, a symbol for a
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from configs.lexinvariant import parts
+from configs.lexinvariant import presets
 from configs.lexinvariant.hours import HOURS_CHAIN
-from configs.lexinvariant.parts import ModelConfig
+from configs.shared import ModelConfig
 from research.training.config import OptimizerConfig
 
 # A quarter of the width, four times the steps in the same time.
@@ -55,36 +55,33 @@ GPU_MODEL = ModelConfig(
         name="adamw", learning_rate=1e-3, schedule="cosine", warmup_steps=100
     ),
 )
-QUICK_MODEL = replace(parts.QUICK_MODEL, ids="chain", length=16)
+QUICK_MODEL = replace(presets.QUICK_MODEL, ids="chain", length=16)
 
 
 @dataclass(frozen=True)
 class Config:
-    """A source, what is computed from it, and the models that are trained on it.
-
-    Attributes:
-      alphabet: d symbols, at most 7.
-      concentration: of the Dirichlet distribution that the chain's rows come from.
-      lengths: the T of the rows; the largest is the length of the sequences.
-      num_sequences: sequences that are averaged over.
-      models: that are trained, on sequences of the same length; what they are fed is no text.
-      draws: for vocabularies that are drawn, the numbers of draws whose predictions are averaged.
-      batch_size: samples that are evaluated together.
-      delta: the paper's bound holds with probability 1 - delta.
-      seed: the chain, its samples, initial weights and draws.
-      weights: where trained models come from; see `experiments.shared.weights`.
-    """
+    """A source, what is computed from it, and the models that are trained on it."""
 
     alphabet: int
+    """d symbols, at most 7."""
     concentration: float
+    """Of the Dirichlet distribution that the chain's rows come from."""
     lengths: tuple[int, ...]
+    """The T of the rows; the largest is the length of the sequences."""
     num_sequences: int
+    """Sequences that are averaged over."""
     models: tuple[ModelConfig, ...]
+    """That are trained, on sequences of the same length; what they read is not text."""
     draws: tuple[int, ...]
+    """For vocabularies that are drawn, the numbers of draws whose predictions are averaged."""
     batch_size: int
+    """Samples that are evaluated together."""
     delta: float = 0.05
+    """The paper's bound holds with probability 1 - delta."""
     seed: int = 0
+    """The chain, its samples, initial weights and draws."""
     weights: Literal["", "committed", "retrain"] = ""
+    """Where trained models come from; see `experiments.shared.weights`."""
 
 
 KINDS = ("learned", "gaussian", "canonical")

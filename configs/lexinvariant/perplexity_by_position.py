@@ -28,56 +28,38 @@ sequences (a standard deviation of a half of the mean at 1); the mean log-loss s
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from configs.lexinvariant import presets
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.parts import (
-    CODE,
-    CPU_MODELS,
-    DOCUMENTATION,
-    ENCYCLOPAEDIA,
-    GITHUB,
-    GPU_CODE,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-    WIKI40B,
-    ModelConfig,
-    TextConfig,
-)
+from configs.shared import ModelConfig, TextConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """Models on texts, and floors.
-
-    Attributes:
-      texts: each with every model and every floor.
-      floor_texts: with the floors alone.
-      models: the learned one of the same ids is what the others lose over.
-      num_sequences: sequences of the models' length, spread evenly over the held-out text.
-      window: positions of a window.
-      order: of the longest in-context n-gram.
-      draws: for vocabularies that are drawn, the numbers of draws whose predictions are averaged.
-      batch_size: sequences that are evaluated together.
-      seed: training and draws.
-      weights: where trained models come from; see `experiments.shared.weights`.
-      only: folder names of the models that are trained and evaluated ('gaussian-n-gram-heads');
-        empty: all.
-    """
+    """Models on texts, and floors."""
 
     texts: tuple[TextConfig, ...]
+    """Each with every model and every floor."""
     models: tuple[ModelConfig, ...]
+    """The learned one of the same ids is what the others lose over."""
     floor_texts: tuple[TextConfig, ...] = ()
+    """With the floors alone."""
     num_sequences: int = 100
+    """Sequences of the models' length, spread evenly over the held-out text."""
     window: int = 100
+    """Positions of a window."""
     order: int = 5
+    """Of the longest in-context n-gram."""
     draws: tuple[int, ...] = (1, 4, 16)
+    """For vocabularies that are drawn, the numbers of draws whose predictions are averaged."""
     batch_size: int = 20
+    """Sequences that are evaluated together."""
     seed: int = 0
+    """Training and draws."""
     weights: Literal["", "committed", "retrain"] = ""
+    """Where trained models come from; see `experiments.shared.weights`."""
     only: tuple[str, ...] = ()
+    """Folder names of the models that are trained and evaluated ('gaussian-n-gram-heads'); empty:
+    all."""
 
 
 def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
@@ -94,34 +76,40 @@ def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
 
 def cpu() -> Config:
     """The shared models; of code the floors alone."""
-    return Config(texts=(DOCUMENTATION,), models=CPU_MODELS, floor_texts=(CODE,))
+    return Config(
+        texts=(presets.DOCUMENTATION,), models=presets.CPU_MODELS, floor_texts=(presets.CODE,)
+    )
 
 
 def hours() -> Config:
     """Letters of novels, and the rows with n-gram heads (ours)."""
-    return Config(
-        texts=(HOURS_TEXT,), models=HOURS_MODELS, draws=(1, 4), weights="committed"
-    )
+    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, draws=(1, 4), weights="committed")
 
 
 def gpu() -> Config:
     """Three kinds of text, two kinds of ids."""
-    return Config(texts=(NOVELS, ENCYCLOPAEDIA, GPU_CODE), models=_both_ids(GPU_MODEL))
+    return Config(
+        texts=(presets.NOVELS, presets.ENCYCLOPAEDIA, presets.GPU_CODE),
+        models=_both_ids(presets.GPU_MODEL),
+    )
 
 
 def paper() -> Config:
     """The paper's texts and model."""
-    return Config(texts=(PILE, WIKI40B, GITHUB), models=_both_ids(PAPER_MODEL))
+    return Config(
+        texts=(presets.PILE, presets.WIKI40B, presets.GITHUB), models=_both_ids(presets.PAPER_MODEL)
+    )
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        texts=(QUICK_TEXT,),
+        texts=(presets.QUICK_TEXT,),
         models=tuple(
-            replace(QUICK_MODEL, vocabulary=kind) for kind in ("learned", "gaussian", "canonical")
+            replace(presets.QUICK_MODEL, vocabulary=kind)
+            for kind in ("learned", "gaussian", "canonical")
         ),
-        floor_texts=(replace(QUICK_TEXT, name="made up too"),),
+        floor_texts=(replace(presets.QUICK_TEXT, name="made up too"),),
         num_sequences=6,
         window=8,
         order=2,

@@ -27,48 +27,31 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from configs.lexinvariant import presets
 from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.lexinvariant.parts import (
-    CPU_MODELS,
-    DOCUMENTATION,
-    ENCYCLOPAEDIA,
-    GITHUB,
-    GPU_CODE,
-    GPU_MODEL,
-    NOVELS,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-    WIKI40B,
-    ModelConfig,
-    TextConfig,
-)
+from configs.shared import ModelConfig, TextConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """Models on texts, and prompts.
-
-    Attributes:
-      texts: each with every model.
-      models: compared with the learned one of the same ids, which comes first.
-      examples: prompts of each task and sampling, with four demonstrations.
-      other_examples: the same with one, two and eight.
-      batch_size: prompts that run together.
-      resamples: of the bootstrap.
-      seed: training, prompts, draws and resamples.
-      weights: where trained models come from; see `experiments.shared.weights`.
-    """
+    """Models on texts, and prompts."""
 
     texts: tuple[TextConfig, ...]
+    """Each with every model."""
     models: tuple[ModelConfig, ...]
+    """Compared with the learned one of the same ids, which comes first."""
     examples: int = 1_000
+    """Prompts of each task and sampling, with four demonstrations."""
     other_examples: int = 1_000
+    """The same with one, two and eight."""
     batch_size: int = 100
+    """Prompts that run together."""
     resamples: int = 2_000
+    """Of the bootstrap."""
     seed: int = 0
+    """Training, prompts, draws and resamples."""
     weights: Literal["", "committed", "retrain"] = ""
+    """Where trained models come from; see `experiments.shared.weights`."""
 
 
 def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
@@ -85,36 +68,40 @@ def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
 
 def cpu() -> Config:
     """The shared models."""
-    return Config(texts=(DOCUMENTATION,), models=CPU_MODELS, other_examples=200)
+    return Config(texts=(presets.DOCUMENTATION,), models=presets.CPU_MODELS, other_examples=200)
 
 
 def hours() -> Config:
     """The models of perplexity_by_position: letters of novels, z for the arrow."""
-    return Config(
-        texts=(HOURS_TEXT,), models=HOURS_MODELS, other_examples=200, weights="committed"
-    )
+    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, other_examples=200, weights="committed")
 
 
 def gpu() -> Config:
     """Three kinds of text, two kinds of ids."""
     return Config(
-        texts=(NOVELS, ENCYCLOPAEDIA, GPU_CODE), models=_both_ids(GPU_MODEL), batch_size=20
+        texts=(presets.NOVELS, presets.ENCYCLOPAEDIA, presets.GPU_CODE),
+        models=_both_ids(presets.GPU_MODEL),
+        batch_size=20,
     )
 
 
 def paper() -> Config:
     """The paper's texts and model."""
-    return Config(texts=(PILE, WIKI40B, GITHUB), models=_both_ids(PAPER_MODEL), batch_size=20)
+    return Config(
+        texts=(presets.PILE, presets.WIKI40B, presets.GITHUB),
+        models=_both_ids(presets.PAPER_MODEL),
+        batch_size=20,
+    )
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        texts=(QUICK_TEXT,),
+        texts=(presets.QUICK_TEXT,),
         models=(
-            replace(QUICK_MODEL, vocabulary="learned"),
-            replace(QUICK_MODEL, vocabulary="gaussian"),
-            replace(QUICK_MODEL, vocabulary="canonical", options=(("slots", 128),)),
+            replace(presets.QUICK_MODEL, vocabulary="learned"),
+            replace(presets.QUICK_MODEL, vocabulary="gaussian"),
+            replace(presets.QUICK_MODEL, vocabulary="canonical", options=(("slots", 128),)),
         ),
         examples=8,
         other_examples=8,

@@ -34,34 +34,21 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 
 from dataclasses import dataclass, replace
 
-from configs.lexinvariant.parts import (
-    CPU_MODEL,
-    DOCUMENTATION,
-    ENCYCLOPAEDIA,
-    GPU_MODEL,
-    PAPER_MODEL,
-    PILE,
-    QUICK_MODEL,
-    QUICK_TEXT,
-    ModelConfig,
-    TextConfig,
-)
+from configs.lexinvariant import presets
+from configs.shared import ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What is randomised in training.
-
-    Attributes:
-      p: the probability.
-      per: 'occurrence' or 'type'.
-      seed: added to the config's.
-    """
+    """What is randomised in training."""
 
     p: float
+    """The probability."""
     per: str = "occurrence"
+    """'occurrence' or 'type'."""
     seed: int = 0
+    """Added to the config's."""
 
 
 VARIANTS = (
@@ -77,41 +64,38 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Config:
-    """A model on a text, trained once for each variant.
-
-    Attributes:
-      text: trained and evaluated on.
-      model: its vocabulary is set by the variants.
-      variants: the first is what the others are compared with, p = 0.
-      examples: prompts of LookUp and Permutation.
-      batch_size: prompts and sequences that are evaluated together.
-      bbh: folder of BIG-Bench Hard's JSON files; empty: $FREEVOCAB_DATA/bbh, if it is there.
-      bbh_examples: of each task, at random; 0: all.
-      shots: numbers of shots.
-      context: ids of a prompt and its option at most; shots that do not fit are dropped.
-      bbh_batch_size: prompts of BIG-Bench Hard that run together.
-      seed: training, prompts, examples and shots.
-    """
+    """A model on a text, trained once for each variant."""
 
     text: TextConfig
+    """Trained and evaluated on."""
     model: ModelConfig
+    """Its vocabulary is set by the variants."""
     variants: tuple[Variant, ...] = VARIANTS
+    """The first is what the others are compared with, p = 0."""
     examples: int = 1_000
+    """Prompts of LookUp and Permutation."""
     batch_size: int = 50
+    """Prompts and sequences that are evaluated together."""
     bbh: str = ""
+    """Folder of BIG-Bench Hard's JSON files; empty: $FREEVOCAB_DATA/bbh, if it is there."""
     bbh_examples: int = 0
+    """Of each task, at random; 0: all."""
     shots: tuple[int, ...] = (0, 1, 2, 3)
+    """Numbers of shots."""
     context: int = 1_024
+    """Ids of a prompt and its option at most; shots that do not fit are dropped."""
     bbh_batch_size: int = 16
+    """Prompts of BIG-Bench Hard that run together."""
     seed: int = 0
+    """Training, prompts, examples and shots."""
 
 
 def cpu() -> Config:
     """Half a minute for each model."""
     return Config(
-        text=DOCUMENTATION,
+        text=presets.DOCUMENTATION,
         model=replace(
-            CPU_MODEL,
+            presets.CPU_MODEL,
             vocabulary="partial",
             ids="bytes",
             size="mini",
@@ -132,8 +116,8 @@ def cpu() -> Config:
 def gpu() -> Config:
     """25m on the encyclopaedia."""
     return Config(
-        text=ENCYCLOPAEDIA,
-        model=replace(GPU_MODEL, vocabulary="partial", ids="unigram", steps=300),
+        text=presets.ENCYCLOPAEDIA,
+        model=replace(presets.GPU_MODEL, vocabulary="partial", ids="unigram", steps=300),
         bbh_examples=100,
         bbh_batch_size=64,
     )
@@ -141,14 +125,16 @@ def gpu() -> Config:
 
 def paper() -> Config:
     """151m on the Pile."""
-    return Config(text=PILE, model=replace(PAPER_MODEL, vocabulary="partial", ids="unigram"))
+    return Config(
+        text=presets.PILE, model=replace(presets.PAPER_MODEL, vocabulary="partial", ids="unigram")
+    )
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        text=QUICK_TEXT,
-        model=replace(QUICK_MODEL, vocabulary="partial", ids="bytes"),
+        text=presets.QUICK_TEXT,
+        model=replace(presets.QUICK_MODEL, vocabulary="partial", ids="bytes"),
         variants=(Variant(0.0), Variant(0.2)),
         examples=8,
         batch_size=8,

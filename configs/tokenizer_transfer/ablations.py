@@ -21,7 +21,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass, replace
 
-from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer import presets
 from configs.tokenizer_transfer.setting import Setting
 
 Changes = tuple[tuple[str, str | int | float | bool | tuple], ...]
@@ -51,15 +51,12 @@ def zett(steps: int) -> tuple[str, Changes]:
 
 @dataclass(frozen=True)
 class Config:
-    """Variants of the setting's hypernetwork.
-
-    Attributes:
-      setting: model, hypernetwork, targets.
-      variants: name and changed fields; the first is what the others are compared with.
-    """
+    """Variants of the setting's hypernetwork."""
 
     setting: Setting
+    """Model, hypernetwork, targets."""
     variants: tuple[tuple[str, Changes], ...]
+    """Name and changed fields; the first is what the others are compared with."""
 
 
 def _shorter(setting: Setting, steps: int) -> Setting:
@@ -71,7 +68,7 @@ def _shorter(setting: Setting, steps: int) -> Setting:
 
 def cpu() -> Config:
     """All variants but two kinds of samplers, 25 steps each, on two targets."""
-    setting = replace(_shorter(parts.CPU, 25), targets=parts.TARGETS[2:4])
+    setting = replace(_shorter(presets.CPU, 25), targets=presets.TARGETS[2:4])
     left_out = ("samplers: Unigram by EM", "samplers: BPE")
     chosen = tuple(variant for variant in VARIANTS if variant[0] not in left_out)
     return Config(setting, (*chosen, zett(100)))
@@ -80,7 +77,7 @@ def cpu() -> Config:
 def hours() -> Config:
     """The forms that the ALM paper compares, each to a plateau, three seeds."""
     setting = replace(
-        _shorter(parts.HOURS, 1_500), seeds=(0, 1, 2), targets=parts.TARGETS[:4]
+        _shorter(presets.HOURS, 1_500), seeds=(0, 1, 2), targets=presets.TARGETS[:4]
     )
     forms = (
         ("residual, auxiliary loss", (("auxiliary", 0.5),)),
@@ -97,16 +94,16 @@ def hours() -> Config:
 
 def gpu() -> Config:
     """All variants."""
-    setting = replace(_shorter(parts.GPU, 100), seeds=(0, 1, 2), targets=parts.GPU_TARGETS[1:6])
+    setting = replace(_shorter(presets.GPU, 100), seeds=(0, 1, 2), targets=presets.GPU_TARGETS[1:6])
     return Config(setting, (*VARIANTS, zett(200)))
 
 
 def paper() -> Config:
     """The paper's own form, and the residual one."""
-    return Config(parts.PAPER, (("residual", (("form", "residual"), ("warmup_steps", 0))),
+    return Config(presets.PAPER, (("residual", (("form", "residual"), ("warmup_steps", 0))),
                                 zett(10_000)))  # fmt: skip
 
 
 def quick() -> Config:
     """Seconds, for tests."""
-    return Config(parts.QUICK, (("residual", ()), zett(2)))
+    return Config(presets.QUICK, (("residual", ()), zett(2)))

@@ -18,36 +18,33 @@ paper: Mistral-7B, 132.1 MFLOPs a row and 15.4 GFLOPs a token: 0.9 %. Not run he
 
 from dataclasses import dataclass
 
-from configs.lexinvariant.parts import TextConfig
-from configs.tokenizer_transfer import parts
+from configs.shared import TextConfig
+from configs.tokenizer_transfer import presets
 from configs.tokenizer_transfer.setting import TokenizerConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """Models by size.
-
-    Attributes:
-      text, tokenizer: the source tokenizer and what it is made from.
-      target: whose entries are decomposed into its pieces.
-      entries: of them, at most.
-      models: names of `research.models.sizes`.
-      vocab_size: rows of the models' tables.
-      slots: pieces of a token that have a place of their own.
-      batch_size, length: of the training step.
-      seed: decides nothing, as shapes draw nothing; here because every record names its seeds.
-    """
+    """Models by size."""
 
     text: TextConfig
     tokenizer: TokenizerConfig
+    """`text`, `tokenizer`: the source tokenizer and what it is made from."""
     target: TokenizerConfig
+    """Whose entries are decomposed into its pieces."""
     entries: int = 32_768
+    """Of them, at most."""
     models: tuple[str, ...] = ("llama-25m", "tinyllama-1.1b", "mistral-7b")
+    """Names of `research.models.sizes`."""
     vocab_size: int = 32_896
+    """Rows of the models' tables."""
     slots: int = 7
+    """Pieces of a token that have a place of their own."""
     batch_size: int = 128
     length: int = 128
+    """`batch_size`, `length`: of the training step."""
     seed: int = 0
+    """Decides nothing, as shapes draw nothing; here because every record names its seeds."""
 
 
 ENGLISH_B16 = TokenizerConfig("codebook", label="english-b16", path="english-b16")
@@ -55,31 +52,31 @@ ENGLISH_B16 = TokenizerConfig("codebook", label="english-b16", path="english-b16
 
 def cpu() -> Config:
     """english-b16's strings in pieces of the shared model's tokenizer."""
-    return Config(parts.CPU.text, parts.CPU.tokenizer, ENGLISH_B16)
+    return Config(presets.CPU.text, presets.CPU.tokenizer, ENGLISH_B16)
 
 
 def hours() -> Config:
     """All of its strings, in pieces of a tokenizer as large as Mistral-7B's."""
     tokenizer = TokenizerConfig("bpe", 32_000, "BPE 32k")
-    return Config(parts.HOURS.text, tokenizer, ENGLISH_B16, entries=65_536)
+    return Config(presets.HOURS.text, tokenizer, ENGLISH_B16, entries=65_536)
 
 
 def gpu() -> Config:
     """GPT-2's tokens."""
-    return Config(parts.GPU.text, parts.GPU.tokenizer, parts.GPU_TARGETS[5])
+    return Config(presets.GPU.text, presets.GPU.tokenizer, presets.GPU_TARGETS[5])
 
 
 def paper() -> Config:
     """As the paper's."""
-    return Config(parts.PAPER.text, parts.PAPER.tokenizer, parts.PAPER.targets[0])
+    return Config(presets.PAPER.text, presets.PAPER.tokenizer, presets.PAPER.targets[0])
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        parts.QUICK.text,
-        parts.QUICK.tokenizer,
-        parts.QUICK.targets[0],
+        presets.QUICK.text,
+        presets.QUICK.tokenizer,
+        presets.QUICK.targets[0],
         models=("llama-tiny",),
         vocab_size=300,
         batch_size=2,

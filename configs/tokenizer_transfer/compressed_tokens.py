@@ -19,7 +19,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass
 
-from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer import presets
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 
 SHIPPED = (
@@ -30,36 +30,33 @@ SHIPPED = (
 
 @dataclass(frozen=True)
 class Config:
-    """There and back.
-
-    Attributes:
-      setting: model and hypernetwork.
-      targets: codebooks, and an ordinary tokenizer to compare with.
-      methods: compared.
-    """
+    """There and back."""
 
     setting: Setting
+    """Model and hypernetwork."""
     targets: tuple[TokenizerConfig, ...]
+    """Codebooks, and an ordinary tokenizer to compare with."""
     methods: tuple[str, ...] = ("random", "mean", "fvt", "focus", "omp-aux", "hypernetwork")
+    """Compared."""
 
 
 def cpu() -> Config:
     """Windows of 14 bits compiled here, the shipped codebook, and a Unigram."""
-    return Config(parts.CPU, (parts.TARGETS[4], SHIPPED[0], parts.TARGETS[parts.UNIGRAM]),
+    return Config(presets.CPU, (presets.TARGETS[4], SHIPPED[0], presets.TARGETS[presets.UNIGRAM]),
                   ("random", "fvt", "focus", "hypernetwork"))  # fmt: skip
 
 
 def gpu() -> Config:
     """The shipped codebooks and GPT-2's tokenizer."""
-    return Config(parts.GPU, (*SHIPPED, parts.GPU_TARGETS[5]))
+    return Config(presets.GPU, (*SHIPPED, presets.GPU_TARGETS[5]))
 
 
 def paper() -> Config:
     """A real checkpoint."""
-    return Config(parts.PAPER, (*SHIPPED, parts.PAPER.targets[0]))
+    return Config(presets.PAPER, (*SHIPPED, presets.PAPER.targets[0]))
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     windows = TokenizerConfig("codebook", label="windows", corpus="synthetic:60000", window_bits=10)
-    return Config(parts.QUICK, (windows,), ("fvt", "hypernetwork"))
+    return Config(presets.QUICK, (windows,), ("fvt", "hypernetwork"))

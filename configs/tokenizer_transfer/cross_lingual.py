@@ -18,26 +18,23 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass, replace
 
-from configs.lexinvariant.parts import TextConfig
-from configs.tokenizer_transfer import parts
+from configs.shared import TextConfig
+from configs.tokenizer_transfer import presets
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """Languages.
-
-    Attributes:
-      setting: model and hypernetwork; its targets are only what `seen` is counted for.
-      languages: texts; each gets a tokenizer of its own.
-      target: how it is made, from the train split of the language's text.
-      methods: compared.
-    """
+    """Languages."""
 
     setting: Setting
+    """Model and hypernetwork; its targets are only what `seen` is counted for."""
     languages: tuple[TextConfig, ...]
+    """Texts; each gets a tokenizer of its own."""
     target: TokenizerConfig
+    """How it is made, from the train split of the language's text."""
     methods: tuple[str, ...] = ("random", "fvt", "focus", "hypernetwork")
+    """Compared."""
 
 
 def _language(name: str, folder: str, train_bytes: int) -> TextConfig:
@@ -62,12 +59,12 @@ ALL = TextConfig(
 def cpu() -> Config:
     """Novels, and documentation in place of another language: the model has seen none."""
     target = TokenizerConfig("bpe", 6144, "BPE 6k")
-    return Config(parts.CPU, (parts.CPU.text, parts.DOCUMENTATION), target)
+    return Config(presets.CPU, (presets.CPU.text, presets.DOCUMENTATION), target)
 
 
 def gpu() -> Config:
     """Four languages."""
-    setting = replace(parts.GPU, text=ALL, targets=())
+    setting = replace(presets.GPU, text=ALL, targets=())
     return Config(setting, LANGUAGES, TokenizerConfig("unigram", 32_000, "Unigram 32k"))
 
 
@@ -82,11 +79,11 @@ def paper() -> Config:
         )
         for code in "ar bg de el en es fr hi ru sw tr ur vi zh".split()
     )
-    return Config(parts.PAPER, languages, TokenizerConfig("unigram", 50_000, "Unigram 50k"))
+    return Config(presets.PAPER, languages, TokenizerConfig("unigram", 50_000, "Unigram 50k"))
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        parts.QUICK, (parts.QUICK.text,), parts.QUICK.targets[0], ("fvt", "hypernetwork")
+        presets.QUICK, (presets.QUICK.text,), presets.QUICK.targets[0], ("fvt", "hypernetwork")
     )

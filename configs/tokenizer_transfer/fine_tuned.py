@@ -19,46 +19,43 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass
 
-from configs.lexinvariant.parts import NOVELS, TextConfig
-from configs.tokenizer_transfer import parts
+from configs.shared import TextConfig
+from configs.tokenizer_transfer import presets
 from configs.tokenizer_transfer.setting import Setting
 
 
 @dataclass(frozen=True)
 class Config:
-    """Fine-tuning, then the move.
-
-    Attributes:
-      setting: model, hypernetwork, targets.
-      text: what the base model is fine-tuned on, and measured.
-      target: index of the tokenizer moved to.
-      methods: compared.
-      steps, learning_rate: of fine-tuning (AdamW, cosine).
-      n_shot_steps: of training base model and hypernetwork on with the target's tokens.
-      weights: lambdas of the task vector.
-    """
+    """Fine-tuning, then the move."""
 
     setting: Setting
+    """Model, hypernetwork, targets."""
     text: TextConfig
+    """What the base model is fine-tuned on, and measured."""
     target: int = 0
+    """Index of the tokenizer moved to."""
     methods: tuple[str, ...] = ("random", "fvt", "focus", "hypernetwork")
+    """Compared."""
     steps: int = 100
     learning_rate: float = 1e-3
+    """`steps`, `learning_rate`: of fine-tuning (AdamW, cosine)."""
     n_shot_steps: int = 60
+    """Of training base model and hypernetwork on with the target's tokens."""
     weights: tuple[float, ...] = (0.0, 0.3, 0.5, 0.7)
+    """Lambdas of the task vector."""
 
 
 def cpu() -> Config:
     """The shared model, fine-tuned on documentation."""
-    return Config(parts.CPU, parts.DOCUMENTATION, target=parts.UNIGRAM)
+    return Config(presets.CPU, presets.DOCUMENTATION, target=presets.UNIGRAM)
 
 
 def hours() -> Config:
     """The models of hours."""
     return Config(
-        parts.HOURS,
-        parts.DOCUMENTATION,
-        target=parts.UNIGRAM,
+        presets.HOURS,
+        presets.DOCUMENTATION,
+        target=presets.UNIGRAM,
         steps=150,
         learning_rate=3e-4,
         n_shot_steps=150,
@@ -67,21 +64,27 @@ def hours() -> Config:
 
 def gpu() -> Config:
     """Novels."""
-    return Config(parts.GPU, NOVELS, target=5, steps=300, n_shot_steps=300)
+    novels = TextConfig(
+        "novels",
+        "text:$FREEVOCAB_DATA/novels/train*;valid=$FREEVOCAB_DATA/novels/valid*",
+        50_000_000,
+        1_000_000,
+    )
+    return Config(presets.GPU, novels, target=5, steps=300, n_shot_steps=300)
 
 
 def paper() -> Config:
     """Instructions."""
     text = TextConfig("Flan v2", "text:flan/train/*.jsonl.zst;valid=flan/valid/*.jsonl.zst",
                       10**12, 30_000_000)  # fmt: skip
-    return Config(parts.PAPER, text, steps=0, learning_rate=3e-6, n_shot_steps=50_000)
+    return Config(presets.PAPER, text, steps=0, learning_rate=3e-6, n_shot_steps=50_000)
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        parts.QUICK,
-        parts.QUICK.text,
+        presets.QUICK,
+        presets.QUICK.text,
         methods=("fvt", "hypernetwork"),
         steps=2,
         n_shot_steps=2,

@@ -19,53 +19,50 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass
 
-from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer import presets
 from configs.tokenizer_transfer.setting import Setting
 
 
 @dataclass(frozen=True)
 class Config:
-    """Continued training.
-
-    Attributes:
-      setting: model, hypernetwork, targets.
-      target: index of the one moved to.
-      starts: methods, whose table is trained on with the trunk; "original" is the model's own
-        tokenizer, "hypernetwork, itself trained on" the paper's n-shot, which trains the
-        hypernetwork rather than its rows. All for as many steps.
-      steps, learning_rate: of continued training (AdamW, cosine).
-      points: evaluations on the way.
-    """
+    """Continued training."""
 
     setting: Setting
+    """Model, hypernetwork, targets."""
     target: int = 0
+    """Index of the one moved to."""
     starts: tuple[str, ...] = (
         "original", "random", "fvt", "focus", "hypernetwork",
         "hypernetwork, itself trained on",
     )  # fmt: skip
+    """Methods, whose table is trained on with the trunk; "original" is the model's own tokenizer,
+    "hypernetwork, itself trained on" the paper's n-shot, which trains the hypernetwork rather than
+    its rows. All for as many steps."""
     steps: int = 100
     learning_rate: float = 1e-3
+    """`steps`, `learning_rate`: of continued training (AdamW, cosine)."""
     points: int = 4
+    """Evaluations on the way."""
 
 
 def cpu() -> Config:
     """The shared model, 200 thousand tokens."""
-    return Config(parts.CPU, target=parts.UNIGRAM)
+    return Config(presets.CPU, target=presets.UNIGRAM)
 
 
 def hours() -> Config:
     """The models of hours, 600 thousand tokens."""
-    return Config(parts.HOURS, target=parts.UNIGRAM, steps=150, learning_rate=3e-4, points=5)
+    return Config(presets.HOURS, target=presets.UNIGRAM, steps=150, learning_rate=3e-4, points=5)
 
 
 def gpu() -> Config:
     """Ten million tokens."""
-    return Config(parts.GPU, target=5, steps=300, points=6)
+    return Config(presets.GPU, target=5, steps=300, points=6)
 
 
 def paper() -> Config:
     """800 million tokens."""
-    return Config(parts.PAPER, steps=50_000, learning_rate=3e-6, points=10)
+    return Config(presets.PAPER, steps=50_000, learning_rate=3e-6, points=10)
 
 
 _QUICK = ("original", "random", "hypernetwork", "hypernetwork, itself trained on")
@@ -73,4 +70,4 @@ _QUICK = ("original", "random", "hypernetwork", "hypernetwork, itself trained on
 
 def quick() -> Config:
     """Seconds, for tests."""
-    return Config(parts.QUICK, starts=_QUICK, steps=2, points=2)
+    return Config(presets.QUICK, starts=_QUICK, steps=2, points=2)

@@ -25,7 +25,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import replace
 
-from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer import presets
 from configs.tokenizer_transfer.setting import Setting as Config
 
 __all__ = ["Config", "cpu", "gpu", "hours", "paper", "quick"]
@@ -33,24 +33,24 @@ __all__ = ["Config", "cpu", "gpu", "hours", "paper", "quick"]
 
 def cpu() -> Config:
     """The shared model and hypernetwork, four targets, one seed."""
-    return parts.CPU
+    return presets.CPU
 
 
 def hours() -> Config:
     """As cpu, model and hypernetwork trained for hours; opened from the repository."""
-    return parts.HOURS
+    return presets.HOURS
 
 
 def gpu() -> Config:
     """Seven targets, three seeds."""
-    return replace(parts.GPU, seeds=(0, 1, 2))
+    return replace(presets.GPU, seeds=(0, 1, 2))
 
 
 def paper() -> Config:
     """A real checkpoint."""
-    return parts.PAPER
+    return presets.PAPER
 
 
 def quick() -> Config:
     """Seconds, for tests."""
-    return parts.QUICK
+    return presets.QUICK

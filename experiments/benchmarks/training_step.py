@@ -31,7 +31,7 @@ from research.training import parallelism
 from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 from research.training.lm import LM
-from research.training.metrics import quantity
+from research.units import quantity
 from research.vocabularies.learned import LearnedEmbedding
 
 

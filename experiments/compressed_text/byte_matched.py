@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import learned_picture
+from experiments.compressed_text import pictures
 from experiments.shared import compressors, m2_pipeline, wording
 from research.reporting import kept_rows
 
@@ -16,7 +16,7 @@ MEANING = {
     "matched": "what the row shares with the first one's sequences",
     **m2_pipeline.M2_MEANING,
 }
-picture = learned_picture.draw
+picture = pictures.draw_learned
 PAPER_ROWS: list[dict[str, Any]] = [
     {
         "method": "EqualInfo W=16",

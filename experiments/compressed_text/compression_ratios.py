@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.shared import compressors, encoding, m2_pipeline, wording
-from research.evaluation import bits_per_byte as bpb
+from research.evaluation import per_byte
 from research.training.data import example_store, token_store
 
 FLOOR_BYTES = 50_000  # of validation text on which the floor's cost is measured
@@ -31,7 +31,7 @@ MEANING = {
     "unigram_bpb": "bits/byte of the ids' frequencies in the training text",
     "floor_bpb": (
         "bits/byte that M1's integer frequencies, at least one each, add to its own"
-        " cross-entropy (at most `bits_per_byte.floor_cost_bound`; below zero where M1 is too"
+        " cross-entropy (at most -log2(1 - 256 / 2^beta); below zero where M1 is too"
         " sure and the floor helps)"
     ),
 }
@@ -92,8 +92,8 @@ def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
         "ratio": ratio,
         "bit_ratio": 8 * ratio / math.log2(codec.vocab_size),
         "train_bytes": int(config.training_tokens * ratio),
-        "uniform_bpb": bpb.uniform_bits_per_byte(codec.vocab_size, ratio),
-        "unigram_bpb": bpb.unigram_bits_per_byte(
+        "uniform_bpb": per_byte.uniform_bits_per_byte(codec.vocab_size, ratio),
+        "unigram_bpb": per_byte.unigram_bits_per_byte(
             train_ids, valid_ids, codec.vocab_size, num_bytes
         ),
         "floor_bpb": _floor_cost(codec, codec_config, texts),
@@ -113,7 +113,7 @@ def _examples(codec, corpus, split, max_bytes, example_bytes) -> tuple[np.ndarra
 def _floor_cost(codec, codec_config, texts: list[bytes]) -> float | None:
     """Bits/byte that the integer frequencies cost more than M1's own probabilities.
 
-    None where there is no byte model, or it does not tell its probabilities.
+    None where there is no byte model, or it has no probabilities to show.
     """
     model = getattr(codec, "model", None)
     if not hasattr(model, "probabilities"):

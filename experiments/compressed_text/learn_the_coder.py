@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.compressed_text.parts import M2Config
+from configs.shared import M2Config
 from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
 from research.reporting import kept_rows, results
 from research.training.data import batches

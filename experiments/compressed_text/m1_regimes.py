@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.compressed_text.parts import M1Config
+from configs.shared import M1Config
 from experiments.shared import compressors, m2_pipeline, wording
 from research.codecs.byte_models import ByteModel
 from research.codecs.codebook import CodebookCodec

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import main_picture
+from experiments.compressed_text import pictures
 from experiments.compressed_text.verdict_parts import learned_of
 from experiments.shared import m2_pipeline, wording
 
@@ -31,7 +31,7 @@ MEANING = {
 }
 
 SIZES = ("25m", "113m", "403m", "2b")
-summary, picture = main_picture.summary, main_picture.draw
+summary, picture = pictures.summary, pictures.draw
 
 
 def _group(method: str) -> str:

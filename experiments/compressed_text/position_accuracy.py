@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from configs.compressed_text.parts import M2Config
+from configs.shared import M2Config
 from experiments.shared import compressors, m2, m2_pipeline, wording
 from research.models import language_model
 from research.reporting import plots, results

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.shared import compressors, m2_pipeline, wording
-from research.evaluation.edit_distance import pairwise_levenshtein
+from research.evaluation.statistics import pairwise_levenshtein
 from research.reporting import plots
 
 TITLE = "Stability of tokens under another first word (Fig 8)"

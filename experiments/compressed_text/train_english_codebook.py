@@ -45,24 +45,21 @@ Row = dict[str, object]
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What is shipped.
-
-    Attributes:
-      beta: precision of english-b16's frequencies.
-      smoothing: of its n-gram.
-      window_rounds, dictionary_rounds: of counting where tokens begin.
-      longest: bytes of the longest string counted.
-      dictionary_size: strings of english-dictionary.
-      sample_bytes: training text of each candidate.
-    """
+    """What is shipped."""
 
     beta: int = 16
+    """Precision of english-b16's frequencies."""
     smoothing: str = "discount"
+    """Of its n-gram."""
     window_rounds: int = 2
     dictionary_rounds: int = 6
+    """`window_rounds`, `dictionary_rounds`: of counting where tokens begin."""
     longest: int = 32
+    """Bytes of the longest string counted."""
     dictionary_size: int = 65536
+    """Strings of english-dictionary."""
     sample_bytes: int = 10_000_000
+    """Training text of each candidate."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from research.evaluation import bits_per_byte as bpb
+from research.evaluation import per_byte
 from research.reporting.claims import NOT_RUN, Evidence, Ruling
 
 Row = dict[str, Any]
@@ -19,7 +19,6 @@ Decide = Callable[[Evidence], Ruling | None]
 LEARNED = 0.1  # of a token's bits: more than frequencies alone give
 NOTHING = 0.01  # of a token's bits: as good as uniform
 SAME_RATIO = 1.01  # ratios of one text within 1 % are no order
-SAME_BITS = 0.03  # bits/byte: the most that the paper calls no difference
 ACCURACY = 0.02  # shares of right targets that differ by less are the same
 
 
@@ -30,7 +29,7 @@ def learned(row: Row) -> float:
 
 def uniform(row: Row) -> float:
     """Bits/byte of the uniform distribution over the row's ids."""
-    return bpb.uniform_bits_per_byte(row["vocabulary"], row["ratio"])
+    return per_byte.uniform_bits_per_byte(row["vocabulary"], row["ratio"])
 
 
 def beyond_counts(row: Row) -> float | None:

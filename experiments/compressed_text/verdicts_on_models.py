@@ -7,7 +7,6 @@ from experiments.compressed_text.verdict_parts import (
     ACCURACY,
     LEARNED,
     NOTHING,
-    SAME_BITS,
     SAME_RATIO,
     Row,
     beyond_counts,
@@ -22,7 +21,7 @@ from experiments.compressed_text.verdict_parts import (
     widths,
     windows,
 )
-from experiments.shared.wording import pick
+from experiments.shared.wording import SAME_BITS, pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.compressed_text import learned_picture
+from experiments.compressed_text import pictures
 from experiments.compressed_text.verdict_parts import learned_of
 from experiments.shared import m2_pipeline, wording
 
 TITLE = "Window size (Table 16, Figs 5 and 6)"
 COLUMNS = m2_pipeline.M2_COLUMNS
 MEANING = m2_pipeline.M2_MEANING
-picture = learned_picture.draw
+picture = pictures.draw_learned
 SIZES = ("25m", "113m", "403m", "2b")
 
 

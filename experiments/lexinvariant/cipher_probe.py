@@ -11,7 +11,6 @@ from configs.lexinvariant.deciphering import ProbeConfig
 from experiments.shared import language_models
 from experiments.shared.language_models import TrainedModel
 from research.lexinvariance import probe
-from research.lexinvariance.ciphers import enciphered
 from research.lexinvariance.ciphers.ciphers import Cipher
 from research.lexinvariance.probe import Frozen
 from research.training.config import TrainConfig
@@ -73,7 +72,7 @@ def probed(
     """A model with a probe on it, trained on the model's own text under fresh keys."""
     lm = Frozen(jax.tree.map(jax.numpy.asarray, found.params), found.config)
     log(f"training the probe, {probe_config.steps} steps")
-    params = enciphered.train_probe(
+    params = probe.train(
         lm,
         found.train,
         TrainConfig(

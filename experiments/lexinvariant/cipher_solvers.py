@@ -12,9 +12,10 @@ import numpy as np
 from experiments.lexinvariant import cipher_probe
 from experiments.shared import language_models, wording
 from experiments.shared.m2_pipeline import with_corpus
+from research.evaluation import intervals
 from research.lexinvariance.ciphers import ciphers, key_decoding, letters
 from research.lexinvariance.ciphers.ciphers import Cipher
-from research.lexinvariance.ciphers.solvers import beam, climb, confidence, simple
+from research.lexinvariance.ciphers.solvers import climb, reference
 
 TITLE = "Solving ciphers: symbol error rate by length"
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -123,10 +124,10 @@ def _ciphers(config, texts: list[str], condition: str, length: int) -> list[Ciph
 def _solvers(config, model, logs, length) -> Iterator[tuple[str, str, Solver, int]]:
     """(name, what it knows, the solver, number of texts)."""
     every, seed = config.texts, config.seed
-    yield "frequency ranks", "frequencies", lambda c, n: simple.frequency(
+    yield "frequency ranks", "frequencies", lambda c, n: reference.frequency(
         c.symbols_L, model
     ).key_S, every
-    yield "bigram Metropolis", "n-grams", lambda c, n: simple.metropolis(
+    yield "bigram Metropolis", "n-grams", lambda c, n: reference.metropolis(
         c.symbols_L, model, seed=seed + n
     ).key_S, every
     for order in config.orders:
@@ -138,13 +139,13 @@ def _solvers(config, model, logs, length) -> Iterator[tuple[str, str, Solver, in
 
     def safest(c, n):
         found = climb.solve(c.symbols_L, model, seed=seed + n)
-        sure = confidence.of_solution(c.symbols_L, model, found, seed=seed + n)
-        return confidence.safest(sure, _counts(c))
+        sure = climb.confidence(c.symbols_L, model, found, seed=seed + n)
+        return climb.safest(sure, _counts(c))
 
     yield f"{max(config.orders)}-gram climbing, safest key", "n-grams", safest, every
 
     def beamed(c, n):
-        return beam.solve(c.symbols_L, model, width=config.beam).key_S
+        return reference.beam_search(c.symbols_L, model, width=config.beam).key_S
 
     yield f"{max(config.orders)}-gram beam of {config.beam:,}", "n-grams", beamed, every
     for reading in key_decoding.READINGS:
@@ -207,7 +208,8 @@ def _scores(
         found_L = ciphers.decipher(cipher.symbols_L, answer.key_S)
         errors.append(ciphers.symbol_error_rate(cipher, found_L))
         precisions.append(ciphers.key_precision(cipher, answer.key_S))
-    low, high = ciphers.bootstrap_interval(errors, seed=seed)
+    means_R = intervals.resampled_means(np.asarray(errors)[:, None], seed=seed)[:, 0]
+    low, high = np.quantile(means_R, (0.025, 0.975))
     return {
         f"error {length}": float(np.mean(errors)),
         f"interval {length}": f"{low:.4f} to {high:.4f}",

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.shared import compressors, language_models, m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
-from research.evaluation import bits_per_byte as bpb
+from research.evaluation import per_byte
 from research.lexinvariance import baselines, ngrams
 from research.training.data import batches
 from research.training.data.token_store import TokenStore
@@ -96,12 +96,12 @@ def _without_training(config, model, found) -> dict[str, Any]:
     return {
         "vocabulary": ordinary,
         "ratio": valid.bytes_per_token,
-        "new_ids_alone": bpb.bits_per_byte(key, valid.num_bytes),
-        "uniform": bpb.uniform_bits_per_byte(ordinary, valid.bytes_per_token),
-        "unigram": bpb.unigram_bits_per_byte(
+        "new_ids_alone": per_byte.bits_per_byte(key, valid.num_bytes),
+        "uniform": per_byte.uniform_bits_per_byte(ordinary, valid.bytes_per_token),
+        "unigram": per_byte.unigram_bits_per_byte(
             _text_ids(found.train), ids_N, ordinary, valid.num_bytes
         ),
-        "in_context": bpb.bits_per_byte(by_order[-1][counted_NxL].sum(), valid.num_bytes),
+        "in_context": per_byte.bits_per_byte(by_order[-1][counted_NxL].sum(), valid.num_bytes),
     }
 
 

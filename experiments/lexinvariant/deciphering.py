@@ -13,7 +13,7 @@ from experiments.lexinvariant import cipher_probe
 from experiments.shared import language_models, weights, wording
 from experiments.shared.m2_pipeline import Clock, with_corpus
 from research.lexinvariance import probe
-from research.lexinvariance.ciphers import enciphered, key_decoding, key_pictures
+from research.lexinvariance.ciphers import key_decoding
 from research.lexinvariance.probe import Frozen
 from research.reporting import results
 from research.training import loop
@@ -64,16 +64,13 @@ _BATCH = 8
 
 
 class Read(NamedTuple):
-    """One enciphered text and what the probe says of it.
-
-    Attributes:
-      plain_L, cipher_L: ids.
-      logs_LxA: log P(plain symbol | cipher text so far).
-    """
+    """One enciphered text and what the probe says of it."""
 
     plain_L: np.ndarray
     cipher_L: np.ndarray
+    """`plain_L`, `cipher_L`: ids."""
     logs_LxA: np.ndarray
+    """Log P(plain symbol | cipher text so far)."""
 
 
 def summary(
@@ -184,11 +181,11 @@ def _draw(config, name: str, read: list[Read], letters: np.ndarray, directory: P
     matrices = key_matrices(read, letters, config.picture_starts, config.picture_window)
     file = weights.slug(name)
     title = f"Reading the key: {name}"
-    key_pictures.save(directory / f"{file}-keys.png", title, letters, matrices)
+    key_decoding.save_matrices(directory / f"{file}-keys.png", title, letters, matrices)
     places_N, candidates, truth = candidates_of(read[0], letters)
     title = f"What one symbol is taken for: {name}"
     path = directory / f"{file}-symbol.png"
-    key_pictures.save_candidates(path, title, places_N, candidates, truth)
+    key_decoding.save_candidates(path, title, places_N, candidates, truth)
 
 
 def candidates_of(
@@ -222,7 +219,7 @@ def _read(config, found, lm: Frozen, params) -> Iterator[Read]:
     for start in range(0, config.num_sequences, _BATCH):
         plain_BxL = texts[np.arange(start, start + _BATCH) % len(texts)]
         image_BxA = _keys(config.seed, _BATCH, ordinary, space, step=start)
-        cipher_BxL = enciphered.encipher(plain_BxL, image_BxA)
+        cipher_BxL = probe.encipher(plain_BxL, image_BxA)
         draws = sequence_keys(_KEYS + config.seed, _BATCH, step=start)
         logs_BxLxA = np.asarray(run(cipher_BxL, draws))
         for each in list(zip(plain_BxL, cipher_BxL, logs_BxLxA, strict=True))[
@@ -233,7 +230,7 @@ def _read(config, found, lm: Frozen, params) -> Iterator[Read]:
 
 def _keys(seed: int, count: int, ordinary: int, space: int, *, step: int) -> np.ndarray:
     """Uniform permutations of the ordinary ids that leave the space, int32 [count, ordinary]."""
-    rows = enciphered.permutations(_KEYS + seed, count, ordinary - 1, step=step)
+    rows = probe.permutations(_KEYS + seed, count, ordinary - 1, step=step)
     rows = rows + (rows >= space)
     return np.insert(rows, space, space, axis=1).astype(np.int32)
 

@@ -60,7 +60,7 @@ PLOT = {
 }
 
 GAUSSIAN = "gaussian"
-_UNSEEN_ROWS = 1  # what the draws are for, beside the run's seed
+_UNSEEN_ROWS = 1  # with the run's seed: which rows are drawn
 
 
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from research.models import trunk
+from research.models import transformer
 from research.models.language_model import LanguageModelConfig
 from research.vocabularies.protocol import LossConfig
 
@@ -51,7 +51,7 @@ def _at_masks(params, batch, config):
         rows=config.rows,
         vocab_size=config.vocab_size,
     )
-    x_BxLxD = trunk.apply(params["trunk"], config.trunk, vocabulary.embed(table, ids_BxL))
+    x_BxLxD = transformer.apply(params["trunk"], config.trunk, vocabulary.embed(table, ids_BxL))
     return table, x_BxLxD[:, -batch["targets_BxN"].shape[1] :]
 
 

@@ -210,7 +210,7 @@ def _conditionals(config, model, params, ids_NxL, count) -> np.ndarray:
 
 
 def _probabilities(params, inputs_BxL, keys_Bx2, *, config, alphabet):
-    """Float32 [B, L, A], summing to one over the A."""
+    """float32 [B, L, A], summing to one over the A."""
     logits_BxLxV = language_model.logits(params, config, inputs_BxL, keys_Bx2=keys_Bx2)
     return jax.nn.softmax(logits_BxLxV[:, :, :alphabet], axis=-1)
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from experiments.lexinvariant import position_figures, position_picture
 from experiments.lexinvariant.position_figures import STARTS, kind
-from experiments.lexinvariant.position_floors import KEY, ORDER, floors_of
-from experiments.lexinvariant.position_windows import Sequences, row_of
+from experiments.lexinvariant.position_windows import KEY, ORDER, Sequences, floors_of, row_of
 from experiments.shared import language_models, weights, wording
 from experiments.shared.m2_pipeline import Clock, with_corpus
 from research.lexinvariance import baselines, draws

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lexinvariant import comparisons, symbol_tasks
-from experiments.lexinvariant.comparisons import MEAN_OF_RATIOS, RATIO_OF_MEANS
-from experiments.lexinvariant.symbol_tasks import SAMPLINGS
+from experiments.lexinvariant import symbol_tasks
+from experiments.lexinvariant.symbol_tasks import MEAN_OF_RATIOS, RATIO_OF_MEANS, SAMPLINGS
 from experiments.shared import language_models, m2_pipeline, weights, wording
 from experiments.shared.m2_pipeline import Clock
 from research.evaluation import intervals
@@ -85,7 +84,7 @@ def _paper(symbols: str, cells: Sequence[tuple]) -> list[dict[str, Any]]:
             )
     found = [row for row in rows if row["model"] == "gaussian"]
     theirs = np.array([[row["accuracy"], row["accuracy"] / row["ratio"]] for row in found])
-    for name, value in comparisons.ratios(theirs[:, 0], theirs[:, 1]).items():
+    for name, value in symbol_tasks.ratios(theirs[:, 0], theirs[:, 1]).items():
         rows.append(_summary(name, symbols, "gaussian") | {"ratio": float(value)})
     return rows
 
@@ -187,7 +186,7 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
                 if name == STANDARD:
                     standard[task, symbols] = found[MAIN_COUNT]
                 row = where | {"model": name} | _accuracies(found)
-                row |= comparisons.compared(
+                row |= symbol_tasks.compared(
                     found[MAIN_COUNT],
                     standard.get((task, symbols)) if name != STANDARD else None,
                     resamples=config.resamples,
@@ -255,11 +254,11 @@ def _over_cells(config, cells, log) -> list[dict[str, Any]]:
                 for cell, found in enumerate(members)
             ])
             means = np.array([[f[name].mean(), f[STANDARD].mean()] for f in members])
-            exact = comparisons.ratios(means[:, 0], means[:, 1])
-            spread = comparisons.ratios(resampled[..., 0], resampled[..., 1])
+            exact = symbol_tasks.ratios(means[:, 0], means[:, 1])
+            spread = symbol_tasks.ratios(resampled[..., 0], resampled[..., 1])
             for kind, value in exact.items():
                 if math.isfinite(value):
-                    text = comparisons.interval(spread[kind])
+                    text = symbol_tasks.interval(spread[kind])
                     figures = {"ratio": float(value), "ratio_interval": text}
                     rows.append(_summary(kind, symbols, name) | figures)
                     log(f"{symbols}, {name}: {kind} {value:.2f}, {text}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lexinvariant import bbh_answers, comparisons, symbol_tasks
+from experiments.lexinvariant import bbh_answers, symbol_tasks
 from experiments.lexinvariant.bbh_answers import PER_BYTE, SUMMED
 from experiments.shared import language_models, m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
@@ -143,7 +143,7 @@ def _as_model(config, trained, clean) -> dict[str, Any]:
             batch_size=config.batch_size,
             seed=config.seed,
         )
-        found = comparisons.compared(scores_N, None, resamples=2_000, seed=config.seed)
+        found = symbol_tasks.compared(scores_N, None, resamples=2_000, seed=config.seed)
         row[task.lower()] = 100 * float(scores_N.mean())
         row[f"{task.lower()}_interval"] = found["interval"]
     return row

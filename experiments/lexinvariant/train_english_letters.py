@@ -44,19 +44,16 @@ Row = dict[str, object]
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What is counted and shipped.
-
-    Attributes:
-      order: of the two models of a to z; ascii_order: of that of the printable characters.
-      smoothing: of all.
-      novels, code: how often their n-grams count; encyclopaedia counts once.
-    """
+    """What is counted and shipped."""
 
     order: int = 5
+    """Of the two models of a to z; ascii_order: of that of the printable characters."""
     ascii_order: int = 3
     smoothing: str = "kneser-ney"
+    """Of all."""
     novels: int = 4
     code: int = 4
+    """`novels`, `code`: how often their n-grams count; encyclopaedia counts once."""
 
 
 @dataclasses.dataclass(frozen=True)

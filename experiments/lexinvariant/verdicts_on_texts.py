@@ -63,7 +63,7 @@ def _kinds(rows: Sequence[Row]) -> dict[str, tuple[Row, Row | None, float]]:
 
 
 def _prose(rows: Sequence[Row]) -> tuple[Row, Row | None, float] | None:
-    """The first kind that is no code and has no tokens of many letters."""
+    """The first kind that is not code and whose tokens are single letters."""
     kinds = _kinds(rows)
     names = [k for k in kinds if not k.startswith("code") and not k.endswith("unigram")]
     return kinds[names[0]] if names else None
@@ -116,20 +116,17 @@ def _excess(row: Row, standard: Row) -> dict[int, float]:
 
 
 class _Gap(NamedTuple):
-    """The paper's model and the standard one on prose, in the first and in the last window.
-
-    Attributes:
-      first, last: starts of the windows.
-      above: how many times the standard perplexity the model is above it, there and there.
-      perplexities: of both at the end, in words.
-      passes: is the model below what counts in the context give?
-    """
+    """The paper's model and the standard one on prose, in the first and in the last window."""
 
     first: int
     last: int
+    """`first`, `last`: starts of the windows."""
     above: tuple[float, float]
+    """How many times the standard perplexity the model is above it, there and there."""
     perplexities: str
+    """Of both at the end, in words."""
     passes: bool
+    """Is the model below what counts in the context give?"""
 
 
 def _gap(found: Evidence) -> _Gap | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from configs.compressed_text.parts import CodecConfig, M1Config
+from configs.shared import CodecConfig, M1Config
 from experiments.shared import weights
 from research.codecs.byte_models import ByteModel
 from research.codecs.protocol import Codec

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from configs.lexinvariant.parts import ModelConfig, TextConfig
+from configs.shared import ModelConfig, TextConfig
 from experiments.shared import compressors, weights
 from research import codecs, corpora, vocabularies
 from research.codecs import lm_folder
@@ -63,7 +63,7 @@ def codec_of(
     """The codec that `model.ids` names; a unigram vocabulary is trained on the train split."""
     if model.ids != "unigram":
         return codecs.load(model.ids)
-    from configs.compressed_text.parts import CodecConfig, M1Config
+    from configs.shared import CodecConfig, M1Config
     config = CodecConfig("sentencepiece", vocab_size=model.vocab_size, label="Unigram")
     return compressors.build_codec(config, M1Config(), corpus, workdir, log)
 

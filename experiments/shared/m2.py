@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from configs.compressed_text.parts import M2Config
+from configs.shared import M2Config
 from research.errors import UsageError
 from research.models import sizes
 from research.models.language_model import LanguageModelConfig

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from configs.compressed_text.parts import CodecConfig, ExampleConfig, M1Config, M2Config
+from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config
 from experiments.shared import compressors, encoding, m2, position_counts, weights
 from experiments.shared.compressors import Log
 from research import corpora
@@ -21,8 +21,7 @@ from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
-from research.evaluation import bits_per_byte as bpb
-from research.evaluation import flops
+from research.evaluation import per_byte
 from research.models import sizes
 from research.reporting import kept_rows, results
 from research.training import loop
@@ -228,13 +227,13 @@ def train_and_evaluate(
         "size": config.m2.size,
         "ratio": ratio,
         "bits_per_byte": value,
-        "mflops_per_byte": flops.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,
+        "mflops_per_byte": per_byte.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,
         "bits_per_token": measured["bits_per_token"],
         "by_position": _by_position(codec, corpus, config, workdir),
         "accuracy": measured["accuracy"],
         "train_bytes": record["bytes"],
         "lost_share": lost,
-        "bits_per_byte_all": None if lost is None else bpb.with_lost_bytes(value, lost),
+        "bits_per_byte_all": None if lost is None else per_byte.with_lost_bytes(value, lost),
         "seconds": round(record["seconds"], 1) if place.source else clock.seconds(),
     }
 
@@ -372,7 +371,7 @@ def lost_share(codec: Codec, corpus: Corpus, max_bytes: int) -> float | None:
 
 def parameters(config: M2Config) -> float:
     """M2's size for FLOPs: the paper's nominal number where it has one, else the kernels."""
-    nominal = flops.NOMINAL_PARAMETERS.get(config.size)
+    nominal = per_byte.NOMINAL_PARAMETERS.get(config.size)
     return nominal or sizes.kernel_count(m2.trunk_config(config))
 
 
@@ -383,4 +382,4 @@ def m1_flops(codec: CodecConfig, m1: M1Config) -> float:
     table (the paper counts none for it either).
     """
     live = codec.kind in ("ac", "equal_info")
-    return flops.M1_FLOPS_PER_BYTE if live and m1.kind == "saved" else 0.0
+    return per_byte.M1_FLOPS_PER_BYTE if live and m1.kind == "saved" else 0.0

@@ -7,6 +7,8 @@ Row = dict[str, Any]
 DIFFERENCE = 0.1
 """bits/byte between two trained models that a statement of ours needs: more than twice the widest
 spread of seeds that has been measured (a test compares it with the records)."""
+SAME_BITS = 0.03
+"""bits/byte: the most that the papers call no difference."""
 
 
 def pick(rows: Sequence[Row], **where: Any) -> Row | None:

@@ -14,7 +14,6 @@ from experiments.tokenizer_transfer import (
     base_models,
     finetune,
     hypernetworks,
-    n_shot_training,
     transfer_methods,
 )
 from experiments.tokenizer_transfer.base_models import Base
@@ -144,7 +143,7 @@ def _n_shot(
     log("n-shot: the base model and its hypernetwork go on in the target's tokens")
     model = finetune.model_of(base, config.n_shot_steps, config.learning_rate)
     settings = config.setting.hypernetwork
-    done = n_shot_training.train(
+    done = finetune.train_together(
         base, found, settings, to, model, seed=seed, workdir=workdir, run=run, log=log
     )
     rows = []

@@ -1,4 +1,8 @@
-"""Training goes on, trunk and table together, in one tokenizer's ids (n-shot, fine-tuning)."""
+"""Training goes on in one tokenizer's ids (n-shot, fine-tuning).
+
+`train`: trunk and table. `train_together`: the paper's n-shot training, in which hypernetwork and
+trunk go on together.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,17 +11,21 @@ from typing import Any, NamedTuple
 
 import jax
 
-from configs.lexinvariant.parts import ModelConfig
+from configs.shared import ModelConfig
+from configs.tokenizer_transfer.setting import HypernetworkTraining
 from experiments.shared import language_models
-from experiments.tokenizer_transfer import base_models
+from experiments.tokenizer_transfer import base_models, hypernetworks
 from experiments.tokenizer_transfer.base_models import Base
+from experiments.tokenizer_transfer.transfer_methods import Target
+from research.codecs.basic import BytesCodec
 from research.corpora import Corpus
 from research.models.language_model import LanguageModelConfig
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
 from research.training.loop import EvalFn
-from research.transfer import source_model
-from research.transfer.hypernet import task_vectors
+from research.transfer import sampling, source_model
+from research.transfer.hypernet import task_vectors, training
+from research.transfer.source_model import SourceModel
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
 
@@ -124,3 +132,63 @@ def names_of(points: tuple[Point, ...], tokens_per_step: int) -> Iterator[tuple[
     """Columns `at N` (thousands of tokens) of a row that holds a whole curve."""
     for point in points:
         yield f"at {point.steps * tokens_per_step / 1000:g}", point.bits_per_byte
+
+
+def train_together(
+    base: Base,
+    found: hypernetworks.Trained,
+    settings: HypernetworkTraining,
+    to: Target,
+    model: ModelConfig,
+    *,
+    seed: int,
+    workdir: Path,
+    run: Path,
+    log: Log,
+    evaluate: Callable[[Any, EmbeddingTable], float] | None = None,
+    points: int = 0,
+) -> Continued:
+    """Trains a hypernetwork and the trunk for `model.steps` steps on one target's ids.
+
+    Args:
+      found: where the hypernetwork begins; the trunk begins at the base model's.
+      settings: of its earlier training: what it is trained for, and its text windows.
+      model: steps, sequences, optimizer.
+      run: work directory of this training alone; an interrupted one goes on from there.
+      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way; None:
+        never.
+    """
+    store = token_store.build(
+        base.corpus, "train", BytesCodec(), workdir / "tokens", max_bytes=base.text.train_bytes
+    )
+    windows = sampling.TextWindows(
+        store, rows=model.batch_size, size=settings.window_bytes, seed=seed
+    )
+    loss = dataclasses.replace(hypernetworks.loss_of(settings), train_trunk=True)
+    every = 0 if evaluate is None else max(1, model.steps // points)
+
+    def table(params: Any) -> EmbeddingTable:
+        now = found._replace(params=params)
+        return hypernetworks.table(now, params, base, to.tokenizer, to.match)
+
+    def measure(params: dict[str, Any]) -> dict[str, float]:
+        bits = evaluate({**base.params, "trunk": params["trunk"]}, table(params["hypernetwork"]))
+        return {"bits_per_byte": bits}
+
+    first = None
+    if evaluate is not None:
+        begun = {"trunk": base.params["trunk"], "hypernetwork": found.params}
+        first = Point(0, measure(begun)["bits_per_byte"])
+    done = training.train(
+        SourceModel(base.params, base.config, base.tokenizer),
+        sampling.FixedBatches(to.tokenizer, windows, length=model.length),
+        found.network,
+        loss,
+        dataclasses.replace(language_models.train_config(model, seed), eval_every=every),
+        run,
+        initial=found.params,
+        eval_fn=None if evaluate is None else measure,
+        log=log,
+    )
+    params = {**base.params, "trunk": done.trunk}
+    return Continued(params, table(done.params), curve(first, done.history))

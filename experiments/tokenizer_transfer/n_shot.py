@@ -13,7 +13,6 @@ from experiments.tokenizer_transfer import (
     base_models,
     finetune,
     hypernetworks,
-    n_shot_training,
     transfer_methods,
 )
 from experiments.tokenizer_transfer.finetune import Continued
@@ -120,7 +119,7 @@ def _trained(start, config, base, found, to, model, seed, workdir, run, log) -> 
     }
     if start == TOGETHER:
         settings = config.setting.hypernetwork
-        return n_shot_training.train(
+        return finetune.train_together(
             base, found, settings, to, model, workdir=workdir, run=run, **watched
         )
     table = base.table if original else transfer_methods.table(start, base, to, found, seed)

@@ -17,7 +17,7 @@ from experiments.tokenizer_transfer import (
     transfer_methods,
     zero_shot_picture,
 )
-from research.evaluation import bits_per_byte as bpb
+from research.evaluation import per_byte
 
 TITLE = "Zero-shot tokenizer transfer: one model, tokenizers that it never saw (main tables)"
 COLUMNS = (
@@ -124,7 +124,9 @@ def run(
             row |= _measured(sums, own)
             row["shorter"] = 100 * (1 - row["tokens_per_byte"] / rows[0]["tokens_per_byte"])
             row |= accuracy.columns(right_SxN, own_N)
-            row["bits_per_byte_all"] = bpb.with_lost_bytes(row["bits_per_byte"], target.lost_share)
+            row["bits_per_byte_all"] = per_byte.with_lost_bytes(
+                row["bits_per_byte"], target.lost_share
+            )
             of_target.append(row | {"seconds": clock.seconds()})
             log(f"{target.label}, {method}: {_said(row)}")
         rows += _with_recovered(of_target)

@@ -13,8 +13,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from research import __version__, interrupts
 from research.cli import arguments
@@ -254,7 +254,7 @@ def _tracebacks_wanted() -> bool:
     return os.environ.get("FREEVOCAB_TRACEBACK") == "1"
 
 
-def _load(name: str) -> Callable:
+def _load(name: str) -> Any:
     module, attribute = name.split(":")
     return getattr(importlib.import_module(module), attribute)
 

@@ -5,7 +5,7 @@ import contextlib
 import difflib
 import io
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from research.errors import UsageError
 
@@ -38,7 +38,7 @@ def parse(kind: type[Arguments], program: str, argv: Sequence[str]) -> Arguments
         raise UsageError(f"{_condense(printed.getvalue())}; see `{program} --help`") from None
 
 
-def _preset(kind: type[Arguments], argv: Sequence[str]) -> Arguments | None:
+def _preset(kind: Any, argv: Sequence[str]) -> Any:
     """The defaults that `--preset` asks for: an entry of the class's PRESETS; None: its own."""
     presets = getattr(kind, "PRESETS", {})
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)

@@ -1,17 +1,24 @@
-"""Which tables exist: pairs of an experiment and its configuration, found by name."""
+"""Which tables exist: pairs of an experiment and its configuration, found by name.
 
+Models that configurations of scale hours open from the repository, or train again.
+
+The configuration, or the setting in it that tables of a paper share, has a field `weights`
+('committed', 'retrain' or '' for none kept), and the experiment says by `weights_of(config)` which
+folders of results/<paper>/weights it opens.
+"""
+
+import dataclasses
 import importlib
 import importlib.util
 import pkgutil
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from research.cli.arguments import unknown
 from research.errors import UsageError
-from research.reporting.scales import SCALES as SCALES
-
-if TYPE_CHECKING:
-    from research.reporting.claims import Claim
+from research.reporting import results
+from research.reporting.claims import SCALES as SCALES
+from research.reporting.claims import Claim
 
 
 class Table(NamedTuple):
@@ -23,6 +30,10 @@ class Table(NamedTuple):
     @property
     def path(self) -> str:
         return f"{self.paper}/{self.name}"
+
+    def key(self, scale: str) -> tuple[str, str, str]:
+        """What names its result at a scale, as in `results.load_all`."""
+        return self.paper, self.name, scale
 
     def experiment(self) -> ModuleType:
         """experiments/<paper>/<table>.py: TITLE, COLUMNS, MEANING, PAPER_ROWS, run, remarks."""
@@ -62,7 +73,8 @@ def tables() -> list[Table]:
     """Every table that a paper's configs list and that is there, in the order of the list."""
     import configs
 
-    papers = sorted(module.name for module in pkgutil.iter_modules(configs.__path__))
+    folders = (module for module in pkgutil.iter_modules(configs.__path__) if module.ispkg)
+    papers = sorted(folder.name for folder in folders)
     return [
         Table(paper, name)
         for paper in papers
@@ -99,7 +111,7 @@ def select(target: str | None) -> list[Table]:
     return [table for table in main if table.paper == paper]
 
 
-def claims(paper: str) -> tuple["Claim", ...]:
+def claims(paper: str) -> tuple[Claim, ...]:
     """What a paper claims, as experiments/<paper>/claims.py lists it; nothing without the file."""
     name = f"experiments.{paper}.claims"
     return importlib.import_module(name).CLAIMS if _exists(name) else ()
@@ -108,6 +120,37 @@ def claims(paper: str) -> tuple["Claim", ...]:
 def papers() -> list[str]:
     """Every paper with tables."""
     return list(dict.fromkeys(table.paper for table in tables()))
+
+
+def weights_source(config: Any) -> str | None:
+    """Where the models of a configuration come from; None if it keeps none."""
+    return getattr(getattr(config, "setting", config), "weights", None)
+
+
+def retrained(table: Table, config: Any) -> Any:
+    """The configuration that trains its models again.
+
+    Raises:
+      UsageError: if it keeps none.
+    """
+    if not weights_source(config):
+        raise UsageError(f"--retrain: {table.path} keeps no models, it measures anew every time")
+    if hasattr(config, "setting"):
+        return dataclasses.replace(
+            config, setting=dataclasses.replace(config.setting, weights="retrain")
+        )
+    return dataclasses.replace(config, weights="retrain")
+
+
+def weights_are_there(table: Table, config: Any) -> bool:
+    """Whether at least half of the models that a configuration opens are in the repository, and
+    so enough of them to be compared; True if it opens none."""
+    if weights_source(config) != "committed":
+        return True
+    names = table.experiment().weights_of(config)
+    folder = results.COMMITTED / table.paper / "weights"
+    there = sum((folder / name / results.WEIGHTS_RECORD).is_file() for name in names)
+    return 2 * there >= len(names)
 
 
 def _exists(module: str) -> bool:

@@ -1,6 +1,5 @@
 """`freevocab claims`: what the papers say, and what our records say of it."""
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,23 +41,23 @@ def run(options: Claims) -> None:
     if options.paper is not None and options.paper not in known:
         raise UsageError(unknown("paper", options.paper, known))
     measured = results.load_all(results.COMMITTED, options.workdir / "results")
-    found = judged(records(measured), options.paper)
+    claims_judged = judged(records(measured), options.paper)
     if options.json:
-        print(json.dumps([as_json(each) for each in found], indent=1, ensure_ascii=False))
+        print(json.dumps([as_json(each) for each in claims_judged], indent=1, ensure_ascii=False))
         return
     console = progress.console()
-    for paper in dict.fromkeys(each.paper for each in found):
-        of = [each for each in found if each.paper == paper]
+    for paper in dict.fromkeys(each.paper for each in claims_judged):
+        of = [each for each in claims_judged if each.paper == paper]
         if console.width >= WIDE:
             lines = [claim_tables.line(each) for each in of]
             console.print(tables.terminal(paper, COLUMNS, lines))
         else:
             console.print(f"[bold]{paper}[/bold]\n")
             console.print("\n\n".join(map(_paragraph, of)) + "\n", markup=False)
-    board = claim_tables.scoreboard(found)
+    board = claim_tables.scoreboard(claims_judged)
     console.print(tables.terminal("", ("paper", *claims.VERDICTS, "claims"), board))
     words = claim_tables.WORDS.replace("*", "")
-    console.print(f"{words}\nSpread of seeds: {claim_tables.spread(found)}.")
+    console.print(f"{words}\nSpread of seeds: {claim_tables.spread(claims_judged)}.")
 
 
 def _paragraph(each: Judged) -> str:
@@ -97,10 +96,9 @@ def of_run(
       config: a dataclass or a dict.
     """
     others = {key: each for key, each in measured.items() if key[:2] != tuple(table)}
-    values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config
-    own = {(*table, scale): Rows(rows, results.plain(values))}
-    found = of_table(table, others | own)
-    return [claims.line(each) for each in found if each.verdict != claims.NOT_RUN]
+    own = {table.key(scale): Rows(rows, results.plain(results.fields_of(config)))}
+    own_claims = of_table(table, others | own)
+    return [claims.line(each) for each in own_claims if each.verdict != claims.NOT_RUN]
 
 
 class Rows(NamedTuple):
@@ -112,11 +110,11 @@ class Rows(NamedTuple):
 
 def records(measured: Results) -> Records:
     """The results, as `results.load_all` gives them, and the committed benchmarks."""
-    found: dict[tuple[str, str, str], claims.Record] = dict(measured)
+    by_key: dict[tuple[str, str, str], claims.Record] = {**measured}
     for path in sorted((results.COMMITTED / "benchmarks").glob("*.json")):
         values = json.loads(path.read_text(encoding="utf-8"))
-        found["benchmarks", path.stem, "cpu"] = Rows(values["rows"], values.get("config", {}))
-    return found
+        by_key["benchmarks", path.stem, "cpu"] = Rows(values["rows"], values.get("config", {}))
+    return by_key
 
 
 def as_json(each: Judged) -> dict[str, str | bool | None]:

@@ -1,16 +1,33 @@
-"""`freevocab decipher`: a substitution cipher in, its plain text, key and confidence out."""
+"""`freevocab decipher`: a substitution cipher in, its plain text, key and confidence out.
 
+With --follow it solves again whenever more text arrives. On a terminal every key counts at once and
+the page is drawn again; Ctrl-D ends, backspace and Ctrl-U correct. In a pipe each arrival of text
+gives one line.
+"""
+
+import codecs
+import contextlib
+import json
+import os
+import select
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
+
+if TYPE_CHECKING:
+    from research.lexinvariance.ciphers.decipher import Deciphered
 
 PIPE = "-"
 UNDERLINED = ("\x1b[4m", "\x1b[0m")
+_PAUSE = 0.05  # seconds without input after which what has arrived is solved
+_END, _CLEAR_LINE, _BACKSPACE = "\x04", "\x15", "\x7f\b"
+_HOME_AND_CLEAR = "\x1b[H\x1b[2J"
 
 
 @dataclass(frozen=True)
@@ -46,13 +63,13 @@ def run(options: Decipher) -> None:
 
     Raises:
       UsageError: for a missing file or a number below zero.
-      FreevocabError: for what is no text or no such cipher.
+      FreevocabError: if it is not text, or not such a cipher.
     """
     if options.seconds <= 0 or (options.restarts is not None and options.restarts < 1):
         raise UsageError("--seconds must be above 0 and --restarts at least 1")
-    from research.lexinvariance.ciphers import cipher_text, decipher, solving
+    from research.lexinvariance.ciphers import cipher_text, decipher
 
-    solve = solving.make(
+    solve = decipher.shipped_solver(
         seconds=min(options.seconds, 1.0) if options.follow else options.seconds,
         restarts=options.restarts,
         seed=options.seed,
@@ -64,49 +81,138 @@ def run(options: Decipher) -> None:
     if options.follow:
         if options.file != PIPE:
             raise UsageError("--follow reads what is typed or piped in: freevocab decipher - ...")
-        from research.cli import following
-
-        following.follow(solved, json=options.json)
+        follow(solved, as_json=options.json)
         return
-    found = solved(cipher_text.decode(_read(options.file)))
+    result = solved(cipher_text.decode(_read(options.file)))
     if options.json:
-        import json
-
-        print(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
+        print(json.dumps(result.as_dict(), ensure_ascii=False, indent=1))
     else:
-        print(page(found, terminal=sys.stdout.isatty()))
+        print(page(result, terminal=sys.stdout.isatty()))
 
 
-def page(found, *, terminal: bool = False) -> str:
+def page(result: "Deciphered", *, terminal: bool = False) -> str:
     """The result for people: plain text, then what there is to know of it.
 
     Args:
       terminal: underline unsure letters in the text.
     """
-    cipher = found.cipher
+    cipher = result.cipher
     spaces = {
         "clear": "in the clear",
         "enciphered": "enciphered",
         "none": "none",
     }[cipher.spaces]
     what = "letters alone" if cipher.reading == "letters" else "every character"
-    unsure = found.unsure()
+    unsure = result.unsure()
     pairs = (
         f"{symbol}={'space' if letter == ' ' else letter}{'?' if symbol in unsure else ''}"
-        for symbol, letter in found.key().items()
+        for symbol, letter in result.key().items()
     )
     lines = [
-        cipher.plain(found.letters, unsure=unsure, marks=UNDERLINED) if terminal else found.plain,
+        cipher.plain(result.letters, unsure=unsure, marks=UNDERLINED) if terminal else result.plain,
         "",
         f"key         {' '.join(pairs)}",
         f"read as     {len(cipher.ids)} enciphered characters, {len(cipher.symbols)} symbols,"
         f" {what}; spaces {spaces}",
-        f"confidence  {found.text_confidence:.0%} of the text"
+        f"confidence  {result.text_confidence:.0%} of the text"
         + (f"; unsure (marked ?): {len(unsure)} symbols" if unsure else "; every letter is sure"),
-        f"decided by  {found.decided}",
+        f"decided by  {result.decided}",
     ]
-    lines += [f"not sure    {doubt}" for doubt in found.doubts]
+    lines += [f"not sure    {doubt}" for doubt in result.doubts]
     return "\n".join(lines)
+
+
+def follow(solved: Callable[[str], "Deciphered"], *, as_json: bool) -> None:
+    """Prints a solution for each arrival of text on standard input.
+
+    Args:
+      solved: text -> `decipher.Deciphered`.
+      as_json: one object a line.
+
+    Raises:
+      FreevocabError: at the end, if the last text could not be solved.
+    """
+    from research.lexinvariance.ciphers import cipher_text
+
+    terminal = sys.stdout.isatty() and not as_json
+    problem: FreevocabError | None = FreevocabError(
+        "there is nothing to decipher: the text is empty"
+    )
+    for text in arrivals(sys.stdin.fileno()):
+        if not text.strip():
+            continue
+        try:
+            result, problem = solved(cipher_text.decode(text.encode())), None
+        except FreevocabError as error:
+            problem = error
+            if terminal:
+                print(f"{_HOME_AND_CLEAR}{text}\n\n{error}", flush=True)
+            continue
+        if as_json:
+            print(json.dumps(result.as_dict(), ensure_ascii=False), flush=True)
+        elif terminal:
+            print(f"{_HOME_AND_CLEAR}{text}\n\n{page(result, terminal=True)}", flush=True)
+        else:
+            flat = " ".join(result.plain.split())
+            sure = "" if not result.doubts else ", not sure"
+            print(
+                f"{len(result.cipher.ids)} letters, {result.text_confidence:.0%}{sure}: {flat}",
+                flush=True,
+            )
+    if problem is not None:
+        raise problem
+
+
+def arrivals(descriptor: int) -> Iterator[str]:
+    """All the text so far, after each arrival of more, until the input ends."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    text, ended = "", False
+    with _every_key(descriptor) as typed:
+        while not ended:
+            data = os.read(descriptor, 1 << 16)
+            ended = not data
+            while not ended and select.select([descriptor], [], [], _PAUSE)[0]:
+                more = os.read(descriptor, 1 << 16)
+                ended = not more
+                data += more
+            new = decoder.decode(data, final=ended)
+            if typed:
+                ended |= _END in new
+                new = new.partition(_END)[0]
+                text = edited(text, new)
+            else:
+                text += new
+            if new:
+                yield text
+
+
+def edited(text: str, typed: str) -> str:
+    """`text` after some keys: backspace takes a character back, Ctrl-U the line."""
+    for character in typed:
+        if character in _BACKSPACE:
+            text = text[:-1]
+        elif character == _CLEAR_LINE:
+            text = text[: text.rfind("\n") + 1]
+        else:
+            text += character
+    return text
+
+
+@contextlib.contextmanager
+def _every_key(descriptor: int) -> Iterator[bool]:
+    """On a terminal, passes each key on as it is pressed; yields whether it is one."""
+    if not os.isatty(descriptor):
+        yield False
+        return
+    import termios
+    import tty
+
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setcbreak(descriptor)
+        yield True
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def _read(name: str) -> bytes:

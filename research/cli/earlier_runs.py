@@ -23,14 +23,14 @@ def finished(jobs: Iterable[Job], own: Results) -> dict[str, Result]:
     Args:
       own: of the work directory.
     """
-    found = {}
+    by_path = {}
     for table, scale, config in jobs:
-        last = own.get((*table, scale))
+        last = own.get(table.key(scale))
         if last is None or last.config != results.plain(dataclasses.asdict(config)):
             continue
         if same_code(last):
-            found[table.path] = last
-    return found
+            by_path[table.path] = last
+    return by_path
 
 
 def same_code(last: Result) -> bool:
@@ -78,8 +78,8 @@ class Clock:
 
     def _spent(self) -> float:
         try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            same = {name: kept[name] for name in self._what} == self._what
-            return float(kept["seconds"]) if same else 0.0
+            stopped = json.loads(self._path.read_text(encoding="utf-8"))
+            same = {name: stopped[name] for name in self._what} == self._what
+            return float(stopped["seconds"]) if same else 0.0
         except (OSError, ValueError, KeyError, TypeError):
             return 0.0

@@ -96,7 +96,7 @@ def _corpus(options: Evaluate) -> "tuple[Corpus, str]":
 
 def _report(options: Evaluate, measured: "FolderTotals") -> Iterator[str]:
     """The lines for people."""
-    from research.evaluation.bits_per_byte import with_lost_bytes
+    from research.evaluation.per_byte import with_lost_bytes
 
     totals, store, codec = measured.totals, measured.store, measured.codec
     nats_per_token = totals.nats / totals.tokens

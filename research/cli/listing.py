@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from research import units
 from research.cli import catalog, progress
 from research.reporting import results, tables
 
@@ -25,10 +26,10 @@ def run(options: List) -> None:
             if not hasattr(table.configuration(), scale):
                 row[scale] = None
                 continue
-            last = measured.get((table.paper, table.name, scale))
+            last = measured.get(table.key(scale))
             seconds = progress.expected_seconds(table, scale, measured)
             when = last.date if last else "not yet run"
-            row[scale] = f"{progress.duration(seconds)}, {when}" if seconds is not None else when
+            row[scale] = f"{units.duration(seconds)}, {when}" if seconds is not None else when
         rows.append(row)
     columns = ["table", "what", *catalog.SCALES]
     progress.console().print(tables.terminal("", columns, rows))

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from research.cli import weights
+from research import units
+from research.cli import catalog
 from research.cli.catalog import Job, Table
 from research.reporting import environment
 from research.reporting.results import Result, Results
@@ -16,7 +17,7 @@ def expected_seconds(table: Table, scale: str, measured: Results) -> float | Non
 
     A configuration may hold EXPECTED_MINUTES, a dict scale -> minutes.
     """
-    last = measured.get((table.paper, table.name, scale))
+    last = measured.get(table.key(scale))
     if last is not None:
         return last.seconds
     minutes = getattr(table.configuration(), "EXPECTED_MINUTES", {}).get(scale)
@@ -54,9 +55,9 @@ def plan(
                 " not run again (--again runs it)"
             )
             continue
-        last = measured.get((table.paper, table.name, scale))
+        last = measured.get(table.key(scale))
         where = f", last measured on {environment.machine(last.hardware)}" if last else ""
-        cost = None if weights.source(config) == "committed" else training(config)
+        cost = None if catalog.weights_source(config) == "committed" else training(config)
         trains = f"; {cost}" if cost else ""
         name = f"{table.path} ({scale})" if len(scales) > 1 else table.path
         lines.append(f"  {name}: {about(seconds)}{where}{trains}")
@@ -71,24 +72,8 @@ def plan(
 
 
 def about(seconds: float | None) -> str:
-    """A duration to be expected."""
-    return "not measured yet" if seconds is None else f"about {duration(seconds)}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds below a minute and a half, else minutes, else hours, else days."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.1f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.0f} days"
-
-
-def clock(seconds: float) -> str:
-    """Elapsed time as m:ss."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    """The expected time in words."""
+    return "not measured yet" if seconds is None else f"about {units.duration(seconds)}"
 
 
 def console():

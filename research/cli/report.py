@@ -63,13 +63,13 @@ def sections(
       measured: what `results.load_all` found in the directories.
       judged: every claim.
     """
-    found = []
+    every = []
     for table in tables:
         experiment, configuration = table.experiment(), table.configuration()
         scales = [scale for scale in catalog.SCALES if hasattr(configuration, scale)]
         scales += [key[2] for key in measured if key[:2] == tuple(table) and key[2] not in scales]
-        keys = {scale: (*table, scale) for scale in scales}
-        found.append(
+        keys = {scale: table.key(scale) for scale in scales}
+        every.append(
             report.Section(
                 paper=table.paper,
                 table=table.name,
@@ -88,14 +88,14 @@ def sections(
                     picture
                     for key in keys.values()
                     if key in measured
-                    for picture in results.pictures(_last(directories, *key))
+                    for picture in results.pictures(_last(directories, key))
                 ],
             )
         )
-    return found
+    return every
 
 
-def _last(directories: tuple[Path, ...], paper: str, table: str, scale: str) -> Path:
+def _last(directories: tuple[Path, ...], key: tuple[str, str, str]) -> Path:
     """The result file that `results.load_all` took."""
-    paths = [directory / paper / table / f"{scale}.json" for directory in directories]
+    paths = [results.path_of(directory, *key) for directory in directories]
     return [path for path in paths if path.is_file()][-1]

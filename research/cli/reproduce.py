@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from research import files, interrupts
-from research.cli import catalog, claims, earlier_runs, overrides, progress, weights
+from research import files, interrupts, units
+from research.cli import catalog, claims, earlier_runs, overrides, progress
 from research.errors import FreevocabError, UsageError
 from research.reporting import environment, kept_rows, results, tables
 from research.reporting.results import Result, Results
@@ -95,11 +95,12 @@ def run(options: Reproduce) -> None:
     for number, (table, scale, config) in enumerate(jobs):
         try:
             interrupts.check()
-            known = committed.get((*table, scale))
+            known = committed.get(table.key(scale))
             if last := finished.get(table.path):
                 _show_finished(table, last, known, measured, options)
             else:
-                measured[*table, scale] = _run_one(table, config, scale, known, measured, options)
+                done = _run_one(table, config, scale, known, measured, options)
+                measured[table.key(scale)] = done
         except BrokenPipeError:
             raise  # nobody reads on
         except KeyboardInterrupt as stop:
@@ -119,14 +120,14 @@ def _nearest(table: catalog.Table) -> str:
     models of scale hours are not in the repository yet."""
     if not hasattr(table.configuration(), "hours"):
         return "cpu"
-    return "hours" if weights.are_there(table, table.config("hours")) else "cpu"
+    return "hours" if catalog.weights_are_there(table, table.config("hours")) else "cpu"
 
 
 def _configured(table: catalog.Table, scale: str, settings: list[str], options: Reproduce) -> Any:
     """A table's configuration with what was set on the command line."""
     config = table.config(scale)
     if options.retrain:
-        config = weights.retrained(table, config)
+        config = catalog.retrained(table, config)
     return overrides.apply(config, settings)
 
 
@@ -171,7 +172,7 @@ def _run_one(
     clock = earlier_runs.Clock(table, config, scale, options.workdir, again=options.again)
 
     def log(line: str) -> None:
-        print(f"  {progress.clock(clock.seconds())} {line}", file=sys.stderr, flush=True)
+        print(f"  {units.stopwatch(clock.seconds())} {line}", file=sys.stderr, flush=True)
         interrupts.check()
 
     with clock:
@@ -198,7 +199,7 @@ def _run_one(
         results.keep_weights(directory / "weights", Path("results") / table.paper / "weights")
     kept_rows.forget(directory, config)
     _show(table, scale, rows, remarks, config, known, measured)
-    print(f"({progress.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)
+    print(f"({units.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)
     return results.load(path)
 
 

@@ -36,7 +36,7 @@ def load(spec: str) -> Corpus:
 
 
 def load_files_or(spec: str) -> Corpus:
-    """As `load`, but what is no corpus' name is a glob of text files.
+    """As `load`, but what does not name a corpus is a glob of text files.
 
     Raises:
       UsageError: as `load`.

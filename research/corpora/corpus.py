@@ -21,25 +21,33 @@ class Source(Protocol):
     halves of a corpus do not divide. Without it each document is a group of its own.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The corpus's name, or a part of it."""
+        ...
 
     def documents(self, split: str) -> Iterator[bytes]:
         """The documents of a split in any fixed order, streamed, duplicates included."""
+        ...
 
     def overlaps(self, split: str) -> tuple[str, ...]:
         """Splits that may have a document of `split` too and keep it: of STRONGER_SPLITS[split].
 
         None where the hash of a document alone decides on its split.
         """
+        ...
 
     def digest(self) -> str:
         """Hex digest of everything that the documents are made from."""
+        ...
 
     def details(self) -> dict[str, Any]:
         """What else a reader of a result should know (versions, files)."""
+        ...
 
     def paths(self) -> tuple[Path, ...]:
         """The user's files and folders that it reads."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)

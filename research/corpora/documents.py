@@ -17,7 +17,7 @@ from typing import Any
 from research.errors import FreevocabError
 
 WHOLE_FILE_BYTES = 16 * 2**20  # a plain file up to this size is one document
-PIECE_BYTES = 64 * 2**10  # a larger one is cut at the first blank line after so many bytes
+PIECE_BYTES = 64 * 2**10  # a larger one is cut at the first blank line after this many bytes
 ELEMENT_BYTES = 64 * 2**20  # a <doc> element longer than this is taken for an unclosed one
 _CHUNK_BYTES = 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -95,7 +95,9 @@ def books(split: str) -> dict[str, bytes]:
     path = archive(split)
     try:
         with tarfile.open(fileobj=io.BytesIO(lzma.decompress(path.read_bytes()))) as members:
-            return {member.name: members.extractfile(member).read() for member in members}
+            # Of a folder, which no archive of ours has, it is None: caught below.
+            files: dict[str, Any] = {each.name: members.extractfile(each) for each in members}
+            return {name: file.read() for name, file in files.items()}
     except (OSError, lzma.LZMAError, tarfile.TarError, AttributeError) as error:
         raise FreevocabError(f"{path} is damaged ({error}): get the repository again") from None
 
@@ -105,7 +107,7 @@ def stretches(text: bytes) -> Iterator[bytes]:
     start = 0
     while start < len(text):
         end = text.find(b"\n", start + DOCUMENT_BYTES - 1) + 1
-        # What is left behind the last cut is no document of its own if it is short.
+        # What is left after the last cut is a document of its own only if it is long enough.
         if not end or len(text) - end < DOCUMENT_BYTES // 2:
             end = len(text)
         yield text[start:end]

@@ -40,7 +40,7 @@ class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """What both share."""
 
     # Asking for it needs a package that tfds 4.9.10 forgets to install (its issue 11212); None
-    # says that no file of checksums lies beside the code, which is so.
+    # says that there is no file of checksums next to the code, which is true.
     code_path = None
 
 
@@ -71,7 +71,9 @@ class Lm1b(_Builder, skip_registration=True):
                 basename = member.name.rsplit("/", 1)[-1]
                 if folder not in member.name or not basename.startswith(prefix):
                     continue
-                lines = io.TextIOWrapper(members.extractfile(member), encoding="utf-8")
+                file = members.extractfile(member)
+                assert file is not None  # only folders have no content
+                lines = io.TextIOWrapper(file, encoding="utf-8")
                 for number, line in enumerate(lines):
                     yield f"{basename}_{number}", {"text": line.strip()}
 

@@ -3,7 +3,7 @@
 Which split a document belongs to, the first that applies:
   1. `;valid=` or `;test=` are given: their files are those splits, the other files of GLOB
      are train (a file that several globs match is test before valid before train).
-  2. A SPLIT.tsv lies beside the files, or above them as far as the folder that holds the
+  2. A SPLIT.tsv is next to the files, or above them as far as the folder that holds the
      fixed part of the glob: first column train, valid or test, second the path relative to
      the SPLIT.tsv. Files that it does not list are an error.
   3. Else by the hash of each document. If one plain file is all there is, it is cut at blank
@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from research import files
 from research.corpora import splits
 from research.corpora.documents import documents, format_suffix
-from research.errors import FreevocabError, UsageError
+from research.errors import UsageError
 
 _SPLIT_FILE = "SPLIT.tsv"
 _RULES = b"freevocab text 1"  # to be raised when the same files would give other documents
@@ -91,11 +92,8 @@ class TextFiles:
     def _digest(self) -> str:
         state = hashlib.blake2b(_RULES, digest_size=16)
         for path, split in self.files:
-            try:
-                with open(path, "rb") as file:
-                    content = hashlib.file_digest(file, "sha256").digest()
-            except OSError as error:
-                raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
+            with files.reading(path), open(path, "rb") as file:
+                content = hashlib.file_digest(file, "sha256").digest()
             suffixes = f"{format_suffix(path)} {path.suffix} {split}"
             state.update(content + suffixes.encode() + b"\n")
         return state.hexdigest()

@@ -72,7 +72,7 @@ class PreparedDataset:
     folder: Path
 
     @functools.cached_property
-    def _builder(self):
+    def _builder(self) -> Any:
         try:
             return tensorflow_datasets.builder_from_directory(self.folder)
         except Exception as error:  # whatever a damaged description sets off in the library
@@ -90,7 +90,7 @@ class PreparedDataset:
 
     @functools.cached_property
     def _feature(self) -> str:
-        features = self._builder.info.features
+        features: Any = self._builder.info.features
         for feature in _TEXT_FEATURES:
             if feature in features:
                 return feature

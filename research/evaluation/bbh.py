@@ -68,7 +68,7 @@ class Example(NamedTuple):
 
 
 class Task(NamedTuple):
-    """The examples of one file; left_out: those whose answer is no option."""
+    """The examples of one file; left_out: those whose answer is not an option."""
 
     name: str
     examples: tuple[Example, ...]
@@ -76,23 +76,20 @@ class Task(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is scored: ids of a prompt, BOS first, and of what may follow it.
-
-    Attributes:
-      prompt: int32 [L].
-      options: int32 [T] each.
-      option_bytes: bytes of each option's text.
-      target: index of the right one.
-      dropped: shots that did not fit.
-      cut: True if the question alone did not fit and lost its beginning.
-    """
+    """What is scored: ids of a prompt, BOS first, and of what may follow it."""
 
     prompt: np.ndarray
+    """int32 [L]."""
     options: tuple[np.ndarray, ...]
+    """int32 [T] each."""
     option_bytes: tuple[int, ...]
+    """Bytes of each option's text."""
     target: int
+    """Index of the right one."""
     dropped: int
+    """Shots that did not fit."""
     cut: bool
+    """True if the question alone did not fit and lost its beginning."""
 
 
 def load(directory: str | Path) -> list[Task]:
@@ -138,7 +135,7 @@ def _letters(question: str) -> tuple[str, ...]:
 def majority(task: Task, examples: Sequence[Example]) -> float:
     """Accuracy on `examples` of the answer that is the commonest in the task."""
     counts = Counter(example.answer for example in task.examples)
-    commonest = max(sorted(counts), key=counts.get)
+    commonest = max(sorted(counts), key=lambda answer: counts[answer])
     return sum(example.answer == commonest for example in examples) / len(examples)
 
 
@@ -163,7 +160,7 @@ def question(
     the rest fits; of a question that does not fit alone, the end is kept.
 
     Raises:
-      UsageError: if `context` has no room for a question beside an option.
+      UsageError: if `context` has no room for a question and an option.
     """
     example = task.examples[index]
     rng = np.random.default_rng([seed, zlib.crc32(task.name.encode()), index])

@@ -60,15 +60,15 @@ def items(
             f"the text has no document with {choices} places for {option} bytes after {context}"
         )
     shares = np.array([len(place.starts_N) for place in places], np.float64)
-    found: list[Item] = []
+    questions: list[Item] = []
     for _ in range(100 * count):
         place = places[rng.choice(len(places), p=shares / shares.sum())]
         item = _item(place, context, option, choices, rng)
         if item is not None:
-            found.append(item)
-        if len(found) == count:
-            return found
-    raise FreevocabError(f"the text gives {len(found)} questions, {count} are wanted")
+            questions.append(item)
+        if len(questions) == count:
+            return questions
+    raise FreevocabError(f"the text gives {len(questions)} questions, {count} are wanted")
 
 
 class _Places(NamedTuple):
@@ -112,7 +112,7 @@ def right(
     params: dict[str, Any],
     config: LanguageModelConfig,
     codec: Codec,
-    asked: Sequence[Item],
+    questions: Sequence[Item],
     *,
     batch_size: int = 100,
 ) -> np.ndarray:
@@ -122,24 +122,24 @@ def right(
       config: of a model whose vocabulary is learned, with BOS.
       codec: whose ids the model's rows are.
     """
-    rows = min(batch_size, len(asked))
+    rows = min(batch_size, len(questions))
     together, alone = (
         options.option_nats(params, config, choices_of(each, codec, config.bos_id), batch_size=rows)
-        for each in (asked, [item._replace(context=b"") for item in asked])
+        for each in (questions, [item._replace(context=b"") for item in questions])
     )
     # What the options of an item begin with alike costs all of them the same.
     return np.array(
         [
             np.argmin(nats_O - own_O) == item.target
-            for nats_O, own_O, item in zip(together, alone, asked, strict=True)
+            for nats_O, own_O, item in zip(together, alone, questions, strict=True)
         ]
     )
 
 
-def choices_of(asked: Sequence[Item], codec: Codec, bos: int) -> list[options.Choice]:
+def choices_of(questions: Sequence[Item], codec: Codec, bos: int) -> list[options.Choice]:
     """Each item's options in ids: a prompt of BOS and what all four begin with, and the rest."""
-    width = len(asked[0].options)
-    ids = codec.encode([item.context + option for item in asked for option in item.options])
+    width = len(questions[0].options)
+    ids = codec.encode([item.context + option for item in questions for option in item.options])
     out = []
     for start in range(0, len(ids), width):
         whole = [np.asarray(one, np.int32) for one in ids[start : start + width]]

@@ -41,7 +41,7 @@ def option_nats(
         and in their number of options.
       batch_size: prompts that run together.
     """
-    found: list[np.ndarray | None] = [None] * len(choices)
+    nats_of_choices = [np.zeros(0)] * len(choices)
     # Alike in shape first, then in their number of options: little is padded.
     shapes = [(*_shape(choice), len(choice.options)) for choice in choices]
     order = sorted(range(len(choices)), key=shapes.__getitem__)
@@ -52,8 +52,8 @@ def option_nats(
             group = [choices[index] for index in batch]
             nats_BxO = _group_nats(params, config, group, batch_size, longest, widest)
             for index, choice, nats_O in zip(batch, group, nats_BxO, strict=False):
-                found[index] = nats_O[: len(choice.options)]
-    return found
+                nats_of_choices[index] = nats_O[: len(choice.options)]
+    return nats_of_choices
 
 
 def _shape(choice: Choice) -> tuple[int, int]:

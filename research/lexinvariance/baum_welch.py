@@ -11,7 +11,8 @@ Predictions are causal: after every whole string the model is fitted again, and 
 only follows the symbols (the forward recursion), which is exact for the fit at hand. Forward
 probabilities are scaled to one at every symbol, so strings of any length are safe. Symbols are
 renamed by first occurrence and random starts drawn for those names, so that nothing depends on
-which id is which. The loops are compiled by numba where it is there.
+which id is which. The loops are compiled by numba where it is there: hmmlearn, which emits symbols
+from states and not from edges, fits no such model.
 """
 
 from typing import NamedTuple
@@ -31,19 +32,16 @@ class Fit(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """How a fit is made.
-
-    Attributes:
-      states: N.
-      iterations: of a fit from one start.
-      starts: random ones; the last fit is one more.
-      pseudo_count: of each edge; None: 1 / (A N), a count of one for each state.
-    """
+    """How a fit is made."""
 
     states: int = 12
+    """N."""
     iterations: int = 20
+    """Of a fit from one start."""
     starts: int = 2
+    """Random ones; the last fit is one more."""
     pseudo_count: float | None = None
+    """Of each edge; None: 1 / (A N), a count of one for each state."""
 
 
 def random_edges(rng: np.random.Generator, alphabet: int, states: int) -> np.ndarray:
@@ -72,13 +70,6 @@ def fit(
     arrays = (np.asarray(symbols_T, np.int64), np.asarray(ends_N, np.int64))
     numba_jit.compiled(_em)(edges_AxNxN, *arrays, pseudo_count, objective_N)
     return Fit(edges_AxNxN, objective_N)
-
-
-def log_likelihood(edges_AxNxN: np.ndarray, symbols_T: np.ndarray) -> float:
-    """ln p of one string going on (its end has no probability of its own)."""
-    _, found_TxA = predictions(edges_AxNxN, symbols_T)
-    picked_T = np.take_along_axis(found_TxA, np.asarray(symbols_T)[:, None], axis=1)
-    return float(np.log(picked_T).sum())
 
 
 def predictions(
@@ -141,7 +132,7 @@ def in_context(
             warm = [best] if len(ends) > 1 else []
             fresh = [random_edges(rng, alphabet, settings.states) for _ in range(settings.starts)]
             fits = [
-                fit(edges, seen, ends, iterations=settings.iterations, pseudo_count=count)
+                fit(edges, seen, np.array(ends), iterations=settings.iterations, pseudo_count=count)
                 for edges in warm + fresh
             ]
             best = max(fits, key=lambda found: found.objective_N[-1]).edges_AxNxN

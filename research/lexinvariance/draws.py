@@ -39,8 +39,8 @@ def averaged(draws: Iterable[np.ndarray], counts: Sequence[int]) -> dict[int, Av
     """
     if not counts or min(counts) < 1:
         raise UsageError(f"the numbers of draws are at least 1, not {tuple(counts)}")
-    found: dict[int, Averaged] = {}
-    conditionals_BxL = joint_BxL = None
+    by_count: dict[int, Averaged] = {}
+    conditionals_BxL = joint_BxL = np.zeros(())
     stream = iter(draws)
     for number in range(1, max(counts) + 1):
         nats_BxL = next(stream, None)
@@ -55,7 +55,7 @@ def averaged(draws: Iterable[np.ndarray], counts: Sequence[int]) -> dict[int, Av
             joint_BxL = np.logaddexp(joint_BxL, log_past_BxL)
         if number in counts:
             log_mean_BxL = joint_BxL - np.log(number)
-            found[number] = Averaged(
+            by_count[number] = Averaged(
                 np.log(number) - conditionals_BxL, -np.diff(log_mean_BxL, axis=1, prepend=0.0)
             )
-    return found
+    return by_count

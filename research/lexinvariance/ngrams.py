@@ -32,17 +32,14 @@ MAX_ORDER = 5
 
 
 class Counts(NamedTuple):
-    """What the sequence so far says, for each order n = 0..N-1; int32 [N, B, L] each.
-
-    Attributes:
-      total_NxBxL: how often the last n ids occurred before, with something after them.
-      types_NxBxL: how many different ids came after them.
-      hits_NxBxL: how often the id at this position did.
-    """
+    """What the sequence so far says, for each order n = 0..N-1; int32 [N, B, L] each."""
 
     total_NxBxL: np.ndarray
+    """How often the last n ids occurred before, with something after them."""
     types_NxBxL: np.ndarray
+    """How many different ids came after them."""
     hits_NxBxL: np.ndarray
+    """How often the id at this position did."""
 
 
 def nats(ids_BxL: np.ndarray, *, vocab_size: int, order: int = MAX_ORDER) -> np.ndarray:
@@ -140,12 +137,12 @@ def _mixed(counts: Counts, vocab_size: int) -> np.ndarray:
     known = hits[0] / np.maximum(total[0] + escape, 1.0)
     share = np.where(total[0] > 0, types[0] / np.maximum(total[0] + escape, 1.0), 1.0)
     below = np.where(hits[0] > 0, known, share / np.maximum(new, 1.0))
-    found = [below]
+    by_order = [below]
     for n in range(1, len(total)):
         mixed = (hits[n] + types[n] * below) / np.maximum(total[n] + types[n], 1.0)
         below = np.where(total[n] > 0, mixed, below)
-        found.append(below)
-    return np.stack(found)
+        by_order.append(below)
+    return np.stack(by_order)
 
 
 def _scan(ranks_BxL: np.ndarray, order: int, num_seen: int) -> Iterator[np.ndarray]:

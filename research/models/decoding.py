@@ -3,18 +3,16 @@
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from research.errors import UsageError
-from research.models import trunk
-from research.models.batch_invariant import one_by_one
-from research.models.cache import Cache
+from research.models import transformer
+from research.models.cache import Cache, per_row
 from research.models.language_model import LanguageModelConfig
-from research.models.sampling import sample
+from research.types import Params
 from research.vocabularies import learned
 from research.vocabularies.cross_entropy import masked_logits
 from research.vocabularies.protocol import embed
@@ -23,7 +21,7 @@ LARGEST = 2**31 - 1  # steps and top_k are int32 on the device
 
 
 def step_logits(
-    params: dict[str, Any], config: LanguageModelConfig, ids_B: jax.Array, cache: Cache
+    params: Params, config: LanguageModelConfig, ids_B: jax.Array, cache: Cache
 ) -> tuple[jax.Array, Cache]:
     """One more id for every row: float32 logits [B, V] of the one after it, and the cache.
 
@@ -33,14 +31,16 @@ def step_logits(
     trunk_config = dataclasses.replace(config.trunk, row_invariant=False)
 
     def step(ids_B, cache):
-        y_BxD, cache = trunk.decode_step(params["trunk"], trunk_config, embed(table, ids_B), cache)
+        y_BxD, cache = transformer.decode_step(
+            params["trunk"], trunk_config, embed(table, ids_B), cache
+        )
         return _readout(config, table, y_BxD), cache
 
-    return one_by_one(step, ids_B, cache) if config.trunk.row_invariant else step(ids_B, cache)
+    return per_row(step, ids_B, cache) if config.trunk.row_invariant else step(ids_B, cache)
 
 
 def prompt_logits(
-    params: dict[str, Any],
+    params: Params,
     config: LanguageModelConfig,
     ids_BxL: jax.Array,
     length_B: jax.Array,
@@ -48,7 +48,7 @@ def prompt_logits(
 ) -> tuple[jax.Array, Cache]:
     """Prompts padded at the end: logits [B, V] after each one's last id, and the filled cache."""
     table = learned.table(params["vocabulary"])
-    y_BxLxD, cache = trunk.prefill(
+    y_BxLxD, cache = transformer.prefill(
         params["trunk"], config.trunk, embed(table, ids_BxL), length_B, cache_length
     )
     last_BxD = jnp.take_along_axis(y_BxLxD, (length_B - 1)[:, None, None], axis=1)[:, 0]
@@ -81,7 +81,7 @@ def _choose(config, logits_BxV, key, step, settings):
 
 
 def generate(
-    params: dict[str, Any],
+    params: Params,
     config: LanguageModelConfig,
     prompt_ids: Sequence[int],
     *,
@@ -100,7 +100,7 @@ def generate(
     Args:
       prompt_ids: codec ids, may be empty.
       key: typed PRNG key; the same key, prompt and settings give the same ids.
-      temperature, top_k, top_p: see `sampling.sample`.
+      temperature, top_k, top_p: see `sample`.
       context: positions that attention looks back (e.g. the training length); None: everything.
         Of a longer prompt the end is used.
 
@@ -150,3 +150,46 @@ def _stream(params, config, ids_BxL, length_B, slots, key, settings, max_tokens)
 def _power_of_two(number: int) -> int:
     """The smallest power of two that is at least `number` and 16."""
     return max(16, 1 << (number - 1).bit_length())
+
+
+def sample(
+    key: jax.Array,
+    logits_BxV: jax.Array,
+    temperature: float | jax.Array = 1.0,
+    top_k: int | jax.Array = 0,
+    top_p: float | jax.Array = 1.0,
+) -> jax.Array:
+    """Draws one id per row, int32 [B].
+
+    All three settings may be traced scalars, so changing them recompiles nothing. A logit of
+    -inf is never drawn as long as the row has a finite one.
+
+    Args:
+      key: typed PRNG key; rows draw independently.
+      temperature: divides the logits; 0 takes the largest (the first of equals).
+      top_k: keep the k largest logits (and what equals the k-th); 0 keeps all.
+      top_p: after top-k, keep the most probable ids up to the first at which their sum reaches p;
+        at least one. 1 keeps all. (Nucleus sampling, Holtzman et al. 2020.)
+    """
+    logits_BxV = logits_BxV.astype(jnp.float32)
+    temperature = jnp.asarray(temperature, jnp.float32)
+    scaled = logits_BxV / jnp.where(temperature > 0, temperature, 1.0)
+    masked = jnp.where(scaled >= cutoff(scaled, top_k, top_p)[:, None], scaled, -jnp.inf)
+    drawn = jax.random.categorical(key, masked, axis=-1)
+    return jnp.where(temperature > 0, drawn, jnp.argmax(logits_BxV, axis=-1)).astype(jnp.int32)
+
+
+def cutoff(logits_BxV: jax.Array, top_k: int | jax.Array, top_p: float | jax.Array) -> jax.Array:
+    """The smallest logit that top-k and top-p keep, [B]; equal logits stand or fall together."""
+    size = logits_BxV.shape[-1]
+    top_k = jnp.asarray(top_k, jnp.int32)
+    top_k = jnp.where((top_k <= 0) | (top_k > size), size, top_k)
+    top_p = jnp.asarray(top_p, jnp.float32)
+    falling = -jnp.sort(-logits_BxV, axis=-1)
+    falling = jnp.where((jnp.arange(size) < top_k)[None], falling, -jnp.inf)
+    probabilities = jax.nn.softmax(falling, axis=-1)
+    before = jnp.cumsum(probabilities, axis=-1) - probabilities
+    # An exact 1 must keep everything, whatever the rounding of the sum.
+    in_reach = (before < top_p) | (top_p >= 1.0)
+    in_reach = (in_reach & jnp.isfinite(falling)).at[:, 0].set(True)
+    return jnp.min(jnp.where(in_reach, falling, jnp.inf), axis=-1)

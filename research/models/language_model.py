@@ -1,6 +1,6 @@
 """A language model: a vocabulary around a trunk.
 
-Parameters: {'trunk': see `trunk.py`, 'vocabulary': see the vocabulary's `init`}. A learned
+Parameters: {'trunk': see `transformer.py`, 'vocabulary': see the vocabulary's `init`}. A learned
 vocabulary has 'input_VxD' and, untied, 'output_VxD'.
 """
 
@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from research.errors import UsageError
-from research.models import ngram_heads, trunk
+from research.models import ngram_heads, transformer
 from research.models.sizes import FAMILY_FIELDS, TrunkConfig
+from research.types import Params
 from research.vocabularies import cross_entropy
 from research.vocabularies.learned import LearnedEmbedding
 from research.vocabularies.protocol import EmbeddingTable, LossConfig, Vocabulary
@@ -20,24 +21,21 @@ from research.vocabularies.protocol import EmbeddingTable, LossConfig, Vocabular
 
 @dataclasses.dataclass(frozen=True)
 class LanguageModelConfig:
-    """A trunk and its vocabulary.
-
-    Attributes:
-      trunk: shape of the trunk.
-      vocab_size: ids in all: the codec's, then BOS, then EOS.
-      padded_vocab_size: rows of the tables, at least `vocab_size`; None: the next multiple of 128,
-        so that the table divides over devices. Ids from vocab_size on have probability zero.
-      vocabulary: what turns ids into vectors and vectors into logits; see
-        `research.vocabularies`.
-      bos, eos: ids of BOS and EOS where they are not the last two (other people's tokenizers).
-    """
+    """A trunk and its vocabulary."""
 
     trunk: TrunkConfig
+    """Shape of the trunk."""
     vocab_size: int
+    """Ids in all: the codec's, then BOS, then EOS."""
     padded_vocab_size: int | None = None
+    """Rows of the tables, at least `vocab_size`; None: the next multiple of 128, so that the table
+    divides over devices. Ids from vocab_size on have probability zero."""
     vocabulary: Vocabulary = LearnedEmbedding()
+    """What turns ids into vectors and vectors into logits; see `research.vocabularies`."""
     bos: int | None = None
     eos: int | None = None
+    """`bos`, `eos`: ids of BOS and EOS where they are not the last two (other people's tokenizers).
+    """
 
     def __post_init__(self):
         if self.vocab_size < 3:
@@ -83,17 +81,15 @@ def init(key: jax.Array, config: LanguageModelConfig) -> dict[str, Any]:
     """Fresh float32 parameters."""
     trunk_key, vocabulary_key = jax.random.split(key)
     return {
-        "trunk": trunk.init(trunk_key, config.trunk),
+        "trunk": transformer.init(trunk_key, config.trunk),
         "vocabulary": config.vocabulary.init(vocabulary_key, config.rows, config.trunk.row_dim),
     }
 
 
 def hidden(
-    params: dict[str, Any],
+    params: Params,
     config: LanguageModelConfig,
     ids_BxL: jax.Array,
-    segments_BxL: jax.Array | None = None,
-    positions_BxL: jax.Array | None = None,
     *,
     keys_Bx2: jax.Array | None = None,
     table: EmbeddingTable | None = None,
@@ -106,11 +102,11 @@ def hidden(
       table: stands in for the vocabulary's.
     """
     vocabulary, table = _vocabulary(params, config, ids_BxL, keys_Bx2, table, config.vocab_size)
-    return _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL)
+    return _trunk(params, config, vocabulary, table, ids_BxL, None, None)
 
 
 def logits(
-    params: dict[str, Any],
+    params: Params,
     config: LanguageModelConfig,
     ids_BxL: jax.Array,
     segments_BxL: jax.Array | None = None,
@@ -119,14 +115,14 @@ def logits(
     keys_Bx2: jax.Array | None = None,
     table: EmbeddingTable | None = None,
 ) -> jax.Array:
-    """Float32 [B, L, V]: entry l scores the id at l + 1; padded ids are -inf. See `hidden`."""
+    """float32 [B, L, V]: entry l scores the id at l + 1; padded ids are -inf. See `hidden`."""
     vocabulary, table = _vocabulary(params, config, ids_BxL, keys_Bx2, table, config.vocab_size)
     x_BxLxD = _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL)
     return vocabulary.readout(table, x_BxLxD, config.vocab_size)
 
 
 def token_losses(
-    params: dict[str, Any],
+    params: Params,
     config: LanguageModelConfig,
     batch: dict[str, jax.Array],
     *,
@@ -146,7 +142,7 @@ def token_losses(
 
 
 def loss(
-    params: dict[str, Any],
+    params: Params,
     config: LanguageModelConfig,
     batch: dict[str, jax.Array],
     *,
@@ -186,17 +182,15 @@ def loss(
 
 
 def exact_loss(
-    params: dict[str, Any],
+    params: Params,
     config: LanguageModelConfig,
     batch: dict[str, jax.Array],
-    *,
-    chunk_size: int | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """For evaluation: the sum of nats, and sums {'nats', 'tokens', 'correct'}, as `loss` gives.
 
     `loss` may train on an upper bound (a vocabulary of many random rows); this never does.
     """
-    losses = token_losses(params, config, batch, chunk_size=chunk_size)
+    losses = token_losses(params, config, batch)
     weights_BxL = batch.get("weights_BxL")
     if weights_BxL is None:
         weights_BxL = jnp.ones_like(losses.nats_BxL)
@@ -226,14 +220,17 @@ def _readout_inputs(params, config, batch, table):
     return vocabulary, table, x_BxLxD, vocab_size
 
 
-def _vocabulary(params, config, ids_BxL, keys_Bx2, table, vocab_size):
+def _vocabulary(
+    params: Params, config: LanguageModelConfig, ids_BxL: jax.Array, keys_Bx2: Any, table: Any,
+    vocab_size: Any,
+) -> tuple[Vocabulary, EmbeddingTable]:  # fmt: skip
     """The vocabulary to use and its table for these ids; a table that was given is as learned."""
     if table is not None:
         return LearnedEmbedding(softcap=getattr(config.vocabulary, "softcap", None)), table
-    made = config.vocabulary.table(
+    drawn = config.vocabulary.table(
         params["vocabulary"], ids_BxL, keys_Bx2, rows=config.rows, vocab_size=vocab_size
     )
-    return config.vocabulary, made
+    return config.vocabulary, drawn
 
 
 def _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL):
@@ -241,6 +238,6 @@ def _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_B
     matches_BxLxL = None
     if orders := config.trunk.ngram_heads:
         matches_BxLxL = ngram_heads.matches(ids_BxL, max(orders), segments_BxL)
-    return trunk.apply(
+    return transformer.apply(
         params["trunk"], config.trunk, x_BxLxD, segments_BxL, positions_BxL, matches_BxLxL
     )

@@ -5,7 +5,7 @@ averages what the layer sees at the positions after them; a layer with the order
 
     y_t = sum_n  W0_n average_n(h)_t  +  W1 h_t
 
-to its input, beside its learned heads and from the same h. Where a context has not occurred, the
+to its input, next to its learned heads and from the same h. Where a context has not occurred, the
 average is zero. Which positions match is a matter of ids, and the trunk never sees an id: `matches`
 is computed from them outside, by comparisons alone. So it is the same to the bit under any
 permutation of the ids, and a trunk with n-gram heads is as lexinvariant as one without.
@@ -18,17 +18,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from research.models.projection import Projection
+from research.models.layers import Projection
 from research.models.sizes import TrunkConfig, residual_gain
 
 
-def matches(
-    ids_BxL: jax.Array, max_order: int, segments_BxL: jax.Array | None = None
-) -> jax.Array:
+def matches(ids_BxL: jax.Array, max_order: int, segments_BxL: jax.Array | None = None) -> jax.Array:
     """How long a context two places of a sequence share, int8 [B, L, L].
 
     Entry (t, s) is the largest m <= max_order such that ids[t - k] = ids[s - 1 - k] for all k < m:
-    so many of the ids up to t are those that stood just before s. It is 0 unless 1 <= s <= t; with
+    the last m ids up to t are also the m ids just before s. It is 0 unless 1 <= s <= t; with
     segments, all that is compared lies in the segment of t. Memory: L^2 bytes for each sequence.
     """
     places_L = jnp.arange(ids_BxL.shape[1])

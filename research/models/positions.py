@@ -4,9 +4,9 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from research.models import rotary
-from research.models.rotary import RotaryScaling
+from research.models.sizes import RotaryScaling
 
 
 def bucket(relative: jax.Array, causal: bool, num_buckets: int, max_distance: int) -> jax.Array:
@@ -74,12 +74,11 @@ def rotate(
     Source: Su et al. 2021, in the half-split layout of Llama; `scaling` as `rotary` has it.
     """
     half = x_BxTxHxK.shape[-1] // 2
-    if scaling is not None and scaling.kind == "dynamic":
-        base = _dynamic_base(base, scaling, positions_BxT, half)
     if scaling is None or scaling.kind == "dynamic":
-        frequencies = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
+        grown = base if scaling is None else _dynamic_base(base, scaling, positions_BxT, half)
+        frequencies = grown ** (-jnp.arange(half, dtype=jnp.float32) / half)
     else:
-        frequencies = jnp.asarray(rotary.stretched(2 * half, base, scaling))
+        frequencies = jnp.asarray(stretched_frequencies(2 * half, base, scaling))
     angles = positions_BxT.astype(jnp.float32)[:, :, None, None] * frequencies[None, None, None]
     sine, cosine = jnp.sin(angles), jnp.cos(angles)
     first, second = jnp.split(x_BxTxHxK.astype(jnp.float32), 2, axis=-1)
@@ -91,6 +90,23 @@ def _dynamic_base(
     base: float, scaling: RotaryScaling, positions_BxT: jax.Array, half: int
 ) -> jax.Array:
     """The base for the longest sequence of the batch, as transformers has it."""
+    assert scaling.length is not None  # `RotaryScaling` has checked
     longest = jnp.maximum(jnp.max(positions_BxT) + 1, scaling.length).astype(jnp.float32)
     growth = scaling.factor * longest / scaling.length - (scaling.factor - 1.0)
     return base * growth ** (half / (half - 1))
+
+
+def stretched_frequencies(head_dim: int, base: float, scaling: RotaryScaling) -> np.ndarray:
+    """float32 [K / 2]: the frequencies of every kind but 'dynamic', which go by the sequence."""
+    powers = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
+    plain = (np.float32(1.0) / np.float32(base) ** powers).astype(np.float32)
+    if scaling.kind == "linear":
+        return plain / np.float32(scaling.factor)
+    if scaling.kind != "llama3":
+        return plain
+    wavelengths = 2.0 * math.pi / plain.astype(np.float64)
+    assert scaling.length is not None
+    turns = scaling.length / wavelengths
+    share = (turns - scaling.low_frequency) / (scaling.high_frequency - scaling.low_frequency)
+    share = np.clip(share, 0.0, 1.0)
+    return (plain * (share + (1.0 - share) / scaling.factor)).astype(np.float32)

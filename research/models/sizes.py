@@ -5,12 +5,12 @@ import math
 from typing import Any
 
 from research.errors import UsageError
-from research.models.rotary import RotaryScaling
 
 ACTIVATIONS = ("gelu", "gelu_erf", "silu", "relu")
 MLPS = tuple(f"{gate}{name}" for gate in ("gated_", "") for name in ACTIVATIONS)
 POSITIONS = ("t5", "rotary", "learned", "none")
 NORMS = ("rms", "rms_plus_one", "layer")
+ROTARY_KINDS = ("default", "linear", "dynamic", "llama3")
 NORM_ORDERS = ("pre", "post", "sandwich")
 # Options of few models (most came with other people's families): left out of descriptions where
 # they are not used.
@@ -36,94 +36,122 @@ FAMILY_FIELDS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class TrunkConfig:
-    """The shape of a trunk. Hashable, so it can be a static argument of `jax.jit`.
+class RotaryScaling:
+    """Frequencies f_i = base^(-2 i / K) of a rotary embedding, changed."""
 
-    Attributes:
-      d_model: D, width of the residual stream.
-      num_heads: query heads H.
-      head_dim: K, width of a head (H * K need not be D).
-      num_layers: blocks.
-      mlp_dim: F.
-      num_kv_heads: key and value heads; None means H. Must divide H.
-      mlp: 'gated_gelu' (three matrices, T5.1.1), 'gated_silu', 'gated_relu', or the two-matrix
-        'gelu' and 'relu', ... (`MLPS`). 'gelu' is the one by tanh, 'gelu_erf' the exact one.
-      positions: 't5' (bucketed relative bias, one table per layer), 'rotary', 'learned' (rows that
-        are added to the inputs) or 'none'.
-      num_buckets, max_distance: of the T5 bias.
-      rotary_base: wavelength base of the rotary embedding.
-      qk_norm: RMSNorm over K of queries and keys, one scale per layer for each.
-      causal: each position sees itself and the past; False: the whole segment.
-      scale_inputs: multiply the input vectors by sqrt(D), so that table rows of variance 1/D
-        enter the first block with variance 1.
-      norm_epsilon: added to the mean square in RMSNorm.
-      dtype: of activations, 'float32' or 'bfloat16'; parameters are always float32.
-      remat: recompute each block in the backward pass (memory for time).
-      scan_layers: one compiled block run `num_layers` times; False unrolls (slower to compile,
-        a little faster to run). The parameters are the same either way: stacked, layer first.
-      row_invariant: decode rows one after another, so that a row's numbers depend on nothing but
-        that row, whatever the batch and its size; slow, see `research.models.batch_invariant`.
-      ngram_heads: orders of the n-gram heads of every block, see `research.models.ngram_heads`;
-        whole sequences only, no decoding.
-      norm: 'rms'; 'rms_plus_one', which multiplies by 1 + scale (Gemma); or 'layer', with a bias.
-      norm_order: 'pre': x + f(norm(x)). 'post': norm(x + f(x)), and no final norm (RoBERTa).
-        'sandwich': x + norm(f(norm(x))) (Gemma 2).
-      qkv_bias, out_bias, mlp_bias: biases of query, key and value; of attention's output; of every
-        matrix of the MLP.
-      max_positions: rows of the learned position table; a position past them makes NaNs.
-      position_offset: added to a position before its row is looked up (RoBERTa: padding id + 1).
-      token_types: rows of a token-type table, of which the first is added to every input; 0: none.
-      input_norm: norm the inputs (positions added) before the first block.
-      head_transform: matrix with bias, exact GELU and norm after the last block (a masked model's).
-      rotary_scaling: how rotary frequencies are stretched for longer texts; None: not at all.
-      window: a position sees only so many, itself included; None: all. Causal trunks only.
-      windowed_layers: for each layer whether it has the window; empty: all have.
-      score_softcap: attention scores s become c tanh(s / c) before the mask; None: no cap.
-      score_scale: factor on scores; None: 1 / sqrt(K).
-      embedding_dim: E, width of the vocabulary's rows; two matrices lead from E to D and from D to
-        E (ALBERT's factorised embedding), so that a table of many rows is small. None: D.
-      output_map: a matrix [D, D] after the last norm, zeros at first, so that a tied readout starts
-        uniform. Without it the last norm hands the input's row on to its own readout: with rows of
-        norm 1 its logit is sqrt(D), and training begins with p(the same symbol again) = .99.
-    """
+    kind: str = "default"
+    """'default' leaves them. 'linear' divides them by the factor. 'dynamic' (NTK): for sequences of
+    T > length positions the base grows by (factor T / length - (factor - 1))^(K / (K - 2)); T is
+    the largest position of the batch plus one. 'llama3': wavelengths above length / low_frequency
+    are stretched by the factor, those below length / high_frequency stay, those between are
+    interpolated."""
+    factor: float = 1.0
+    """See above."""
+    length: int | None = None
+    """Positions that the model was trained with ('dynamic', 'llama3')."""
+    low_frequency: float = 1.0
+    high_frequency: float = 4.0
+    """`low_frequency`, `high_frequency`: turns within `length` ('llama3')."""
+
+    def __post_init__(self):
+        if self.kind not in ROTARY_KINDS:
+            raise UsageError(
+                f"rotary scaling {self.kind!r} is not one of {', '.join(ROTARY_KINDS)}"
+            )
+        if self.kind in ("dynamic", "llama3") and (self.length is None or self.length < 1):
+            raise UsageError(f"rotary scaling {self.kind} needs the length of the training")
+        if not self.factor >= 1.0 or not 0 < self.low_frequency < self.high_frequency:
+            raise UsageError(
+                f"rotary scaling needs a factor of at least 1 and frequencies in order, not {self}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrunkConfig:
+    """The shape of a trunk. Hashable, so it can be a static argument of `jax.jit`."""
 
     d_model: int
+    """D, width of the residual stream."""
     num_heads: int
+    """Query heads H."""
     head_dim: int
+    """K, width of a head (H * K need not be D)."""
     num_layers: int
+    """Blocks."""
     mlp_dim: int
+    """F."""
     num_kv_heads: int | None = None
+    """Key and value heads; None means H. Must divide H."""
     mlp: str = "gated_gelu"
+    """'gated_gelu' (three matrices, T5.1.1), 'gated_silu', 'gated_relu', or the two-matrix 'gelu'
+    and 'relu', ... (`MLPS`). 'gelu' is the one by tanh, 'gelu_erf' the exact one."""
     positions: str = "t5"
+    """'t5' (bucketed relative bias, one table per layer), 'rotary', 'learned' (rows that are added
+    to the inputs) or 'none'."""
     num_buckets: int = 32
     max_distance: int = 128
+    """`num_buckets`, `max_distance`: of the T5 bias."""
     rotary_base: float = 10000.0
+    """Wavelength base of the rotary embedding."""
     qk_norm: bool = False
+    """RMSNorm over K of queries and keys, one scale per layer for each."""
     causal: bool = True
+    """Each position sees itself and the past; False: the whole segment."""
     scale_inputs: bool = True
+    """Multiply the input vectors by sqrt(D), so that table rows of variance 1/D enter the first
+    block with variance 1."""
     norm_epsilon: float = 1e-6
+    """Added to the mean square in RMSNorm."""
     dtype: str = "float32"
+    """Of activations, 'float32' or 'bfloat16'; parameters are always float32."""
     remat: bool = False
+    """Recompute each block in the backward pass (memory for time)."""
     scan_layers: bool = True
+    """One compiled block run `num_layers` times; False unrolls (slower to compile, a little faster
+    to run). The parameters are the same either way: stacked, layer first."""
     row_invariant: bool = False
+    """Decode rows one after another, so that a row's numbers depend on nothing but that row,
+    whatever the batch and its size; slow, see `research.models.cache`."""
     ngram_heads: tuple[int, ...] = ()
+    """Orders of the n-gram heads of every block, see `research.models.ngram_heads`; whole sequences
+    only, no decoding."""
     norm: str = "rms"
+    """'rms'; 'rms_plus_one', which multiplies by 1 + scale (Gemma); or 'layer', with a bias."""
     norm_order: str = "pre"
+    """'pre': x + f(norm(x)). 'post': norm(x + f(x)), and no final norm (RoBERTa). 'sandwich': x +
+    norm(f(norm(x))) (Gemma 2)."""
     qkv_bias: bool = False
     out_bias: bool = False
     mlp_bias: bool = False
+    """`qkv_bias`, `out_bias`, `mlp_bias`: biases of query, key and value; of attention's output; of
+    every matrix of the MLP."""
     max_positions: int | None = None
+    """Rows of the learned position table; a position past them makes NaNs."""
     position_offset: int = 0
+    """Added to a position before its row is looked up (RoBERTa: padding id + 1)."""
     token_types: int = 0
+    """Rows of a token-type table, of which the first is added to every input; 0: none."""
     input_norm: bool = False
+    """Norm the inputs (positions added) before the first block."""
     head_transform: bool = False
+    """Matrix with bias, exact GELU and norm after the last block (a masked model's)."""
     rotary_scaling: RotaryScaling | None = None
+    """How rotary frequencies are stretched for longer texts; None: not at all."""
     window: int | None = None
+    """A position sees only this many, itself included; None: all. Causal trunks only."""
     windowed_layers: tuple[bool, ...] = ()
+    """For each layer whether it has the window; empty: all have."""
     score_softcap: float | None = None
+    """Attention scores s become c tanh(s / c) before the mask; None: no cap."""
     score_scale: float | None = None
+    """Factor on scores; None: 1 / sqrt(K)."""
     embedding_dim: int | None = None
+    """E, width of the vocabulary's rows; two matrices lead from E to D and from D to E (ALBERT's
+    factorised embedding), so that a table of many rows is small. None: D."""
     output_map: bool = False
+    """a matrix [D, D] after the last norm, zeros at first, so that a tied readout starts uniform.
+    Without it the last norm hands the input's row on to its own readout: with rows of norm 1 its
+    logit is sqrt(D), and training begins with p(the same symbol again) = .99."""
 
     def __post_init__(self):
         for name in ("ngram_heads", "windowed_layers"):

@@ -31,11 +31,11 @@ def line(each: Judged) -> dict[str, str]:
     }
 
 
-def headlines(found: Sequence[Judged]) -> str:
+def headlines(judged: Sequence[Judged]) -> str:
     """The twelve claims that everything else is about, as Markdown."""
     rows: list[dict[str, str]] = []
     paper = None
-    for each in found:
+    for each in judged:
         if not each.claim.headline:
             continue
         if each.paper != paper:
@@ -52,26 +52,26 @@ def headlines(found: Sequence[Judged]) -> str:
     return tables.markdown(("claim", "paper", "ours", "verdict"), rows)
 
 
-def scoreboard(found: Sequence[Judged]) -> list[dict[str, Any]]:
+def scoreboard(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     """How many claims of each paper, and of all, have each verdict."""
-    names = list(dict.fromkeys(each.paper for each in found))
+    names = list(dict.fromkeys(each.paper for each in judged))
     lines = []
     for name, chosen in [*((name, {name}) for name in names), ("all", set(names))]:
-        of = [each for each in found if each.paper in chosen]
+        of = [each for each in judged if each.paper in chosen]
         lines.append({"paper": NAMES.get(name, name), **claims.count(of), "claims": len(of)})
     return lines if len(names) > 1 else lines[:1]
 
 
-def scoreboard_markdown(found: Sequence[Judged]) -> str:
+def scoreboard_markdown(judged: Sequence[Judged]) -> str:
     """The same as Markdown."""
-    return tables.markdown(("paper", *claims.VERDICTS, "claims"), scoreboard(found))
+    return tables.markdown(("paper", *claims.VERDICTS, "claims"), scoreboard(judged))
 
 
-def spread(found: Sequence[Judged]) -> str:
+def spread(judged: Sequence[Judged]) -> str:
     """What the spread of seeds was taken from."""
     sources = dict.fromkeys(
         f"{each.spread.bits:.3f} bits/byte ({each.spread.source})"
-        for each in found
+        for each in judged
         if each.spread.bits is not None
     )
     return "; ".join(sources) or "not measured, so that no difference between models counts"

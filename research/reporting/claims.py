@@ -19,28 +19,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from research.reporting.scales import SCALES
-
 Row = Mapping[str, Any]
 SHOWN, DIRECTION, NOT_SHOWN, OPPOSITE, NOT_RUN = VERDICTS = (
     "shown", "direction", "not shown", "opposite", "not run",
 )  # fmt: skip
+SCALES = ("cpu", "hours", "gpu", "paper")
+"""Scales of a table, from the least to the most: two cores for minutes, two cores for hours, an
+accelerator with a larger model, the paper's own."""
 BEST_FIRST = SCALES[::-1]
-"""Where a claim's rows are looked for."""
+"""Scales in the order in which a claim's rows are looked for."""
 SEED_SPREAD = ("compressed_text", "seed_spread")
 TWO_SEEDS = ("lexinvariant", "regularization")
 
 
 class Spread(NamedTuple):
-    """How far a model's bits/byte scatters when nothing but its seed changes.
-
-    Attributes:
-      bits: standard deviation in bits/byte; None: nobody has measured it.
-      source: what it was measured on.
-    """
+    """How far a model's bits/byte scatters when nothing but its seed changes."""
 
     bits: float | None = None
+    """Standard deviation in bits/byte; None: nobody has measured it."""
     source: str = "not measured"
+    """What it was measured on."""
 
     @property
     def margin(self) -> float:
@@ -49,17 +47,14 @@ class Spread(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What decides about a claim.
-
-    Attributes:
-      rows: of one record of the claim's table.
-      spread: of seeds.
-      config: of that record.
-    """
+    """What decides about a claim."""
 
     rows: Sequence[Row]
+    """Of one record of the claim's table."""
     spread: Spread = Spread()
+    """Of seeds."""
     config: Mapping[str, Any] = {}
+    """Of that record."""
 
     @property
     def margin(self) -> float:
@@ -75,47 +70,41 @@ class Ruling(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of a paper.
-
-    Attributes:
-      id: unique within the paper.
-      statement: what the paper says, in our words.
-      place: section, table or figure.
-      paper: its figures there.
-      table: "paper/table" of ours that decides, or "benchmarks/NAME"; None: no experiment.
-      decide: what a record says of it, or None where it lacks the rows that decide. "Not run" is
-        said of a record that does not count, and why.
-      headline: one of the twelve that README begins with.
-      most: the best verdict that rows can give (a picture that no column measures: direction).
-      scale: where the rows that decide come from, if no record has them yet.
-    """
+    """One statement of a paper."""
 
     id: str
+    """Unique within the paper."""
     statement: str
+    """What the paper says, in our words."""
     place: str
+    """Section, table or figure."""
     paper: str
+    """Its figures there."""
     table: str | None = None
+    """"paper/table" of ours that decides, or "benchmarks/NAME"; None: no experiment."""
     decide: Callable[[Evidence], Ruling | None] | None = None
+    """What a record says of it, or None where it lacks the rows that decide. "Not run" is said of a
+    record that does not count, and why."""
     headline: bool = False
+    """One of the twelve that README begins with."""
     most: str = SHOWN
+    """The best verdict that rows can give (a picture that no column measures: direction)."""
     scale: str = "cpu"
+    """Where the rows that decide come from, if no record has them yet."""
 
 
 class Judged(NamedTuple):
-    """A claim with what our best record says of it.
-
-    Attributes:
-      paper: whose claim it is: the name of a folder of experiments.
-      scale: of the record; None where the verdict is "not run".
-      spread: of seeds, as it was used.
-    """
+    """A claim with what our best record says of it."""
 
     paper: str
+    """Whose claim it is: the name of a folder of experiments."""
     claim: Claim
     verdict: str
     ours: str
     scale: str | None
+    """Of the record; None where the verdict is "not run"."""
     spread: Spread = Spread()
+    """Of seeds, as it was used."""
 
     @property
     def command(self) -> str | None:
@@ -132,8 +121,11 @@ class Judged(NamedTuple):
 class Record(Protocol):
     """The part of a `results.Result` that is read here."""
 
-    rows: Sequence[Row]
-    config: Mapping[str, Any]
+    @property
+    def rows(self) -> Sequence[Row]: ...
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
 
 
 Records = Mapping[tuple[str, str, str], Record]
@@ -189,8 +181,9 @@ def judge(paper: str, claim: Claim, records: Records) -> Judged:
     if claim.table is None:
         return Judged(paper, claim, NOT_RUN, "no experiment", None)
     reason = "no record has the rows that decide"
+    place, _, name = claim.table.partition("/")
     for scale in BEST_FIRST:
-        record = records.get((*claim.table.split("/"), scale))
+        record = records.get((place, name, scale))
         if record is None:
             continue
         spread = spread_of(records, scale)
@@ -201,9 +194,9 @@ def judge(paper: str, claim: Claim, records: Records) -> Judged:
     return Judged(paper, claim, NOT_RUN, reason, None)
 
 
-def rule(claim: Claim, found: Evidence) -> Ruling | None:
+def rule(claim: Claim, evidence: Evidence) -> Ruling | None:
     """What one record says of a claim, at most the claim's best verdict."""
-    ruling = claim.decide(found)
+    ruling = claim.decide(evidence) if claim.decide else None
     if ruling is None or ruling.verdict == OPPOSITE:
         return ruling
     return ruling._replace(verdict=worst((ruling.verdict, claim.most)))

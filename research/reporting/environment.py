@@ -31,17 +31,18 @@ def versions() -> dict[str, str]:
     """Versions of Python, ours and the packages that numbers depend on, and JAX's random flags."""
     from research import __version__
 
-    found = {"python": platform.python_version(), "freevocab": __version__}
+    by_package = {"python": platform.python_version(), "freevocab": __version__}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            by_package[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = "absent"
+            by_package[package] = "absent"
     import jax
 
     # The same seed gives other numbers where this flag differs.
-    found["jax_threefry_partitionable"] = str(jax.config.jax_threefry_partitionable)
-    return found
+    config: Any = jax.config  # its flags are added at run time
+    by_package["jax_threefry_partitionable"] = str(config.jax_threefry_partitionable)
+    return by_package
 
 
 def hardware() -> dict[str, Any]:

@@ -20,30 +20,27 @@ DASHES = ("--", ":", "-.")
 
 @dataclass(frozen=True)
 class Axes:
-    """What a table's plot shows. An experiment may say it in PLOT, a dict of these fields.
-
-    Attributes:
-      x, y: columns with numbers.
-      series: the columns that together name a curve.
-      log_x, log_y: logarithmic axes.
-      across: if set, a row is a whole curve: the columns named `across` and a number hold y at
-        that x ("start 25"), and `x` and `y` are names for the axes only.
-      lines: join our points too.
-      panels: a column; each of its values has a panel of its own.
-      abreast: panels in a line.
-      thin: a column; where it is true, our points are a thin line without markers.
-    """
+    """What a table's plot shows. An experiment may say it in PLOT, a dict of these fields."""
 
     x: str
     y: str
+    """`x`, `y`: columns with numbers."""
     series: tuple[str, ...]
+    """The columns that together name a curve."""
     log_x: bool = False
     log_y: bool = False
+    """`log_x`, `log_y`: logarithmic axes."""
     across: str = ""
+    """If set, a row is a whole curve: the columns named `across` and a number hold y at that x
+    ("start 25"), and `x` and `y` are names for the axes only."""
     lines: bool = False
+    """Join our points too."""
     panels: str = ""
+    """a column; each of its values has a panel of its own."""
     abreast: int = 3
+    """Panels in a line."""
     thin: str = ""
+    """a column; where it is true, our points are a thin line without markers."""
 
 
 def axes_of(columns: Sequence[str], declared: Mapping[str, Any] | None) -> Axes | None:
@@ -76,7 +73,7 @@ def save(
     Returns:
       False, and writes nothing, if no row has both figures.
     """
-    from matplotlib import colormaps
+    from matplotlib import color_sequences
 
     every = [row for rows in (*ours.values(), paper_rows) for row in rows]
     panels = [None]
@@ -88,7 +85,7 @@ def save(
     if not names:
         return False
     # The ten strong colours first; their pale ones only where there are more names.
-    palette = colormaps["tab10"].colors + colormaps["tab20"].colors[1::2]
+    palette = [*color_sequences["tab10"], *color_sequences["tab20"][1::2]]
     colours = {name: palette[index % len(palette)] for index, name in enumerate(names)}
     variants = dict.fromkeys(variant for _, variant in _points(axes, paper_rows))
     dashes = dict(zip(variants, cycle(DASHES), strict=False))
@@ -192,7 +189,7 @@ def _points(axes: Axes, rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple
     The first series column names the curve (or the row's `group`, see `tables.group`), the others
     its variant. What lacks x or y is left out.
     """
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in rows:
         variant = [
             heading(name) + f" {row[name]:,}" if isinstance(row[name], int) else str(row[name])
@@ -202,8 +199,8 @@ def _points(axes: Axes, rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple
         key = (str(group(axes.series, row)), ", ".join(variant))
         for x, y in _pairs(axes, row):
             if isinstance(x, int | float) and isinstance(y, int | float):
-                found.setdefault(key, []).append((x, y))
-    return {key: sorted(points) for key, points in found.items()}
+                curves.setdefault(key, []).append((x, y))
+    return {key: sorted(points) for key, points in curves.items()}
 
 
 def _pairs(axes: Axes, row: Row) -> list[tuple[Any, Any]]:
@@ -215,5 +212,5 @@ def _pairs(axes: Axes, row: Row) -> list[tuple[Any, Any]]:
 
 
 def path_of(directory: Path, paper: str, table: str) -> Path:
-    """Where a table's plot lies in a report."""
+    """Where a table's plot is in a report."""
     return directory / paper / f"{table}.png"

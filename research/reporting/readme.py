@@ -10,7 +10,7 @@ from research.reporting.report import Section
 
 BEGIN = "<!-- results: written by `freevocab report --readme README.md` -->"
 END = "<!-- /results -->"
-PICTURES = "results/pictures"  # beside the README
+PICTURES = "results/pictures"  # next to the README
 
 OUT_OF_REACH = """\
 **What two cores cannot show.** The papers train for days on pods: 26 billion tokens a model, or
@@ -63,6 +63,7 @@ def block(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
 
 def summary(section: Section) -> str:
     """A table for one screen, of the best record, and where that comes from."""
+    assert section.best is not None  # what nobody has measured has no summary
     result = section.results[section.best]
     if section.summary is not None:
         names, lines = section.summary(result.rows, section.paper_rows)
@@ -79,7 +80,7 @@ def summary(section: Section) -> str:
 
 
 def write_pictures(directory: Path, sections: Sequence[Section]) -> list[Path]:
-    """Draws the picture of each paper's first main table that has one, beside the README."""
+    """Draws the picture of each paper's first main table that has one, next to the README."""
     written: list[Path] = []
     for section in sections:
         path = directory / PICTURES / f"{section.paper}.png"

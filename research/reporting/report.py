@@ -1,4 +1,4 @@
-"""A report: what became of every claim, then every table with the paper's figures beside ours."""
+"""A report: what became of every claim, then every table with the paper's figures next to ours."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from research import files
-from research.reporting import claim_tables, claims, columns, environment, plots, tables
+from research.reporting import claim_tables, claims, environment, plots, tables
 from research.reporting.claims import Judged
 from research.reporting.results import Result
 
@@ -16,35 +16,32 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Section:
-    """One table of a report.
-
-    Attributes:
-      columns, paper_rows: of the experiment.
-      results: scale -> what was measured; an absent scale has not been run.
-      scales: that the table can be run at.
-      plot: what the experiment says about its plot, or None.
-      draw: draws the table's own picture from (path, title, rows, paper's rows) instead.
-      summary: (rows, paper's rows) -> columns and lines of a table for one screen, or None.
-      brief: the columns that the experiment shows on a terminal, where it has more.
-      meaning: what the experiment says of its columns, by their names.
-      judged: the claims that the table decides.
-      pictures: PNG files that runs left beside their results.
-    """
+    """One table of a report."""
 
     paper: str
     table: str
     title: str
     columns: Sequence[str]
     paper_rows: Sequence[Row]
+    """`columns`, `paper_rows`: of the experiment."""
     scales: Sequence[str]
+    """That the table can be run at."""
     results: Mapping[str, Result] = field(default_factory=dict)
+    """Scale -> what was measured; an absent scale has not been run."""
     plot: Mapping[str, Any] | None = None
+    """What the experiment says about its plot, or None."""
     draw: Callable[..., bool] | None = None
+    """Draws the table's own picture from (path, title, rows, paper's rows) instead."""
     summary: Callable[..., tuple[list[str], list[dict[str, Any]]]] | None = None
+    """(rows, paper's rows) -> columns and lines of a table for one screen, or None."""
     brief: Sequence[str] = ()
+    """The columns that the experiment shows on a terminal, where it has more."""
     meaning: Mapping[str, str] = field(default_factory=dict)
+    """What the experiment says of its columns, by their names."""
     judged: Sequence[Judged] = ()
+    """The claims that the table decides."""
     pictures: Sequence[Path] = ()
+    """PNG files that runs left next to their results."""
 
     @property
     def path(self) -> str:
@@ -167,12 +164,12 @@ def _markdown(section: Section, pictures: Sequence[Path]) -> str:
             continue
         lines.append(f"- {scale}: {origin(result)}")
         lines += [f"  - {note}" for note in result.notes]
-    names, rows = columns.shown(section.brief or section.columns, section.ours, section.paper_rows)
+    names, rows = tables.shown(section.brief or section.columns, section.ours, section.paper_rows)
     if rows:
-        fitting = columns.fitting(names, rows, declared=bool(section.brief))
+        fitting = tables.fitting(names, rows, declared=bool(section.brief))
         lines.append("\n" + tables.markdown(fitting, rows).rstrip())
         more = f"[All {len(section.columns)} columns as CSV]({section.path}.csv)."
-        words = columns.explained(fitting, section.meaning)
+        words = tables.explained(fitting, section.meaning)
         lines.append(f"\n{more} {_with_headings(words, section.columns)}".rstrip())
     for picture in pictures:
         lines.append(f"\n![{section.title}]({picture.as_posix()})")

@@ -1,6 +1,6 @@
 """Results: what a run of a table measured, as one JSON file with everything needed to explain it.
 
-A file lies at <directory>/<paper>/<table>/<scale>.json. `results/` beside the packages holds the
+A file is at <directory>/<paper>/<table>/<scale>.json. `results/` next to the packages holds the
 committed ones; a run writes its own under <workdir>/results, which are shown in their place.
 """
 
@@ -24,31 +24,28 @@ COMMITTED = Path(__file__).resolve().parent.parent.parent / "results"
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One table measured at one scale.
-
-    Attributes:
-      rows: one dict per row of the table, column name -> number, string, bool or None.
-      columns: the table's columns in order.
-      config: the configuration's fields, nested as the dataclasses are.
-      versions: package -> version, and the flags that change random numbers.
-      hardware: processor, cores, device kind and count.
-      commit: of the code, "+dirty" if it was changed since; None outside a checkout.
-      seconds: wall time of the run.
-      notes: what the table's remarks say about these rows.
-    """
+    """One table measured at one scale."""
 
     paper: str
     table: str
     scale: str
     rows: list[dict[str, Any]]
+    """One dict per row of the table, column name -> number, string, bool or None."""
     columns: list[str]
+    """The table's columns in order."""
     config: dict[str, Any]
+    """The configuration's fields, nested as the dataclasses are."""
     versions: dict[str, str]
+    """Package -> version, and the flags that change random numbers."""
     hardware: dict[str, Any]
+    """Processor, cores, device kind and count."""
     commit: str | None
+    """Of the code, "+dirty" if it was changed since; None outside a checkout."""
     seeds: list[int]
     seconds: float
+    """Wall time of the run."""
     notes: list[str]
+    """What the table's remarks say about these rows."""
     date: str
 
     @property
@@ -101,14 +98,13 @@ def record(
     """
     if columns is None:
         columns = list(dict.fromkeys(name for row in rows for name in row))
-    values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else dict(config)
     result = Result(
         paper=paper,
         table=table,
         scale=scale,
         rows=[plain(row) for row in rows],
         columns=list(columns),
-        config=plain(values),
+        config=plain(fields_of(config)),
         seeds=[int(seed) for seed in seeds],
         seconds=round(float(seconds), 1),
         notes=[str(note) for note in notes],
@@ -164,15 +160,15 @@ def load_all(*directories: str | Path) -> dict[tuple[str, str, str], Result]:
     Raises:
       FreevocabError: naming a file that is damaged or lies where it does not belong.
     """
-    found = {}
+    by_key = {}
     for directory in directories:
         for path in sorted(Path(directory).glob("*/*/*.json")):
             key = (path.parent.parent.name, path.parent.name, path.stem)
             result = load(path)
             if (result.paper, result.table, result.scale) != key:
                 raise FreevocabError(f"{path} says it is {result.path} at {result.scale} scale")
-            found[key] = result
-    return found
+            by_key[key] = result
+    return by_key
 
 
 def other_texts(
@@ -198,7 +194,7 @@ def copy(source: Path, target: Path) -> Path:
 
 
 def keep_pictures(made: Path, result: Path) -> list[Path]:
-    """Copies the PNG files that a run left in the folder `made` beside its result file.
+    """Copies the PNG files that a run left in the folder `made` next to its result file.
 
     cpu.json gets cpu-NAME.png. Those of an earlier run of the scale are removed.
     """
@@ -233,16 +229,20 @@ def keep_weights(made: Path, kept: Path) -> None:
 
 
 def pictures(result: Path) -> list[Path]:
-    """The PNG files that `keep_pictures` put beside a result file."""
+    """The PNG files that `keep_pictures` put next to a result file."""
     return sorted(result.parent.glob(f"{result.stem}-*.png"))
+
+
+def fields_of(config: Any) -> Any:
+    """A dataclass as a dict; anything else as it is."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return dataclasses.asdict(config)
+    return config
 
 
 def key(*parts: Any) -> str:
     """16 hex digits for dataclasses and JSON values: the name of what was made from them."""
-    values = [
-        plain(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part)
-        for part in parts
-    ]
+    values = [plain(fields_of(part)) for part in parts]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from research import corpora
 from research.tokenizers.sentencepiece_engine import as_tokenizer_json
@@ -65,7 +66,7 @@ def tokenizer_json(
         model = sentencepiece_model(vocab_size, texts, hard_vocab_limit=False, **ids)
         return json.dumps(as_tokenizer_json(model)).encode()
     plain = {"vocab_size": vocab_size, "show_progress": False}
-    space = {"replacement": _SPACE, "prepend_scheme": "never"}
+    space: Any = {"replacement": _SPACE, "prepend_scheme": "never"}
     if kind == "byte-level":
         out = Tokenizer(models.BPE())
         out.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -101,7 +102,7 @@ def tokenizer_json(
         vocab = {token: id_ for id_, token in enumerate([*names, *entries])}
         out.model = models.WordPiece(vocab, unk_token="[UNK]")
         out.add_special_tokens(names)
-        ends = [(name, out.token_to_id(name)) for name in ("[SEP]", "[CLS]")]
+        ends: Any = [(name, out.token_to_id(name)) for name in ("[SEP]", "[CLS]")]
         out.post_processor = processors.BertProcessing(*ends)
     spec = json.loads(out.to_str())
     # Trainers know only special tokens; in the files of real models the bytes are plain ones.

@@ -14,11 +14,11 @@ from jax.sharding import Mesh
 from research.errors import FreevocabError
 from research.training import parallelism, sharding_rules, step
 from research.training.config import ForgettingConfig, TrainConfig
-from research.training.metrics import quantity
 from research.training.optim import forgetting
 from research.training.optim.optimizers import make_optimizer
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import LossFn, TrainState
+from research.units import quantity
 
 
 class Estimate(NamedTuple):

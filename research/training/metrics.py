@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from research import units
+
 
 class MetricsFile:
     """Appends JSON lines to workdir/metrics.jsonl.
@@ -80,23 +82,5 @@ def progress_line(step: int, steps: int, loss: float, rate: float, seconds_left:
     """One line for people; loss in nats per token, rate in tokens per second."""
     return (
         f"step {step:>{len(str(steps))}}/{steps}  loss {loss:.4f}  "
-        f"{quantity(rate)} tokens/s  {duration(seconds_left)} left"
+        f"{units.quantity(rate)} tokens/s  {units.countdown(seconds_left)} left"
     )
-
-
-def quantity(number: float, unit: str = "") -> str:
-    """1234567 -> '1.23M'; with a unit, '1.23 MB'."""
-    for prefix in ("", "k", "M", "G", "T", "P"):
-        if abs(number) < 999.5 or prefix == "P":
-            digits = f"{number:.0f}" if prefix == "" and number == int(number) else f"{number:.3g}"
-            return f"{digits} {prefix}{unit}" if unit else f"{digits}{prefix}"
-        number /= 1000
-    raise AssertionError
-
-
-def duration(seconds: float) -> str:
-    """3725 -> '1:02:05'."""
-    seconds = max(0, round(seconds))
-    hours, rest = divmod(seconds, 3600)
-    minutes, rest = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

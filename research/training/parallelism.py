@@ -166,7 +166,7 @@ def parallelize(
         )
 
     def traced_with_mesh(state, batch):
-        # Lets models pin activations (research.models.placement) without being given a mesh.
+        # Lets models pin activations (`layers.split_batch`) without being given a mesh.
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             return function(state, batch)
 

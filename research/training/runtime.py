@@ -16,7 +16,7 @@ from research.files import shown
 from research.training.config import DistributedConfig
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
-from research.training.metrics import quantity
+from research.units import quantity
 
 Log = Callable[[str], None]
 

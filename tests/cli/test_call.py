@@ -12,6 +12,7 @@ from research.cli import arguments
 from research.cli.train import TrainLexinvariant, TrainM2
 from research.cli.train_m1 import TrainM1
 from research.errors import FreevocabError, UsageError
+from tests.one_line import is_one_line
 
 HEAVY = (
     "jax numba tokenizers sentencepiece tensorflow tensorflow_datasets orbax flax matplotlib"
@@ -84,7 +85,7 @@ def test_the_overview_and_the_version(freevocab):
 def test_wrong_usage_is_one_line_and_exit_2(freevocab, argv, words):
     code, out, err = freevocab(*argv.split())
     assert code == 2 and not out
-    assert err.startswith("freevocab: ") and err.count("\n") == 1
+    assert is_one_line(err)
     assert words in err
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from research import corpora
 from research.cli import decipher as command
-from research.cli import following
+from research.cli.decipher import edited
 from research.lexinvariance.ciphers import cipher_text, ciphers, decipher, letters
+from tests.one_line import is_one_line
 
 ASCII = [chr(code) for code in range(33, 127)]
 GREEK = [chr(code) for code in range(0x391, 0x3A2)] + [chr(code) for code in range(0x3B1, 0x3CA)]
@@ -118,7 +119,7 @@ def test_what_cannot_be_read_is_one_line(content, options, code, words, tmp_path
         path.write_bytes(content)
     returned, out, err = freevocab("decipher", path, *options)
     assert (returned, out) == (code, "")
-    assert err.startswith("freevocab: ") and err.count("\n") == 1 and words in err
+    assert is_one_line(err) and words in err
 
 
 def run(*options, **streams):
@@ -161,8 +162,8 @@ def test_following_a_terminal_redraws_and_ends_with_control_d(text):
 
 
 def test_keys_that_correct():
-    assert following.edited("ab\ncd", "e\x7f\x7ff") == "ab\ncf"
-    assert following.edited("ab\ncd", "\x15x") == "ab\nx"
+    assert edited("ab\ncd", "e\x7f\x7ff") == "ab\ncf"
+    assert edited("ab\ncd", "\x15x") == "ab\nx"
 
 
 def test_a_page_marks_what_is_unsure():

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.one_line import is_one_line
+
 
 @pytest.fixture
 def text(tmp_path):
@@ -36,5 +38,5 @@ def test_failures_are_one_line_and_leave_no_file(text, tmp_path, freevocab):
     ):
         code, out, err = freevocab(*argv)
         assert (code, out) == (expected, ""), argv
-        assert err.startswith("freevocab: ") and err.count("\n") == 1
+        assert is_one_line(err)
         assert not target.exists()

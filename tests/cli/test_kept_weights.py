@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from research.cli import catalog, weights
+from research.cli import catalog
 from research.errors import UsageError
 from research.reporting import results
 
@@ -82,16 +82,16 @@ def test_what_keeps_no_models_is_not_trained_again(toy_paper, freevocab):
     assert code == 2 and "--retrain is for --scale hours" in err
     (table,) = catalog.select("toy/adding")
     with pytest.raises(UsageError, match="toy/adding keeps no models"):
-        weights.retrained(table, table.config("cpu"))
+        catalog.retrained(table, table.config("cpu"))
 
 
 def test_a_setting_that_tables_share_says_where_its_models_come_from():
     tables = {table.path: table for table in catalog.tables()}
     for path in ("tokenizer_transfer/fine_tuned", "lexinvariant/reasoning"):
         config = tables[path].config("hours")
-        assert weights.source(config) == "committed"
-        again = weights.retrained(tables[path], config)
-        assert weights.source(again) == "retrain" and type(again) is type(config)
+        assert catalog.weights_source(config) == "committed"
+        again = catalog.retrained(tables[path], config)
+        assert catalog.weights_source(again) == "retrain" and type(again) is type(config)
         assert {f.name for f in dataclasses.fields(again)} == {
             f.name for f in dataclasses.fields(config)
         }
@@ -101,6 +101,6 @@ def test_the_tables_that_open_models_name_them():
     for table in catalog.tables():
         if hasattr(table.configuration(), "hours"):
             config = table.config("hours")
-            if weights.source(config) == "committed":
+            if catalog.weights_source(config) == "committed":
                 names = list(table.experiment().weights_of(config))
                 assert names and len(set(names)) == len(names), table.path

@@ -1,23 +1,8 @@
-"""Durations and costs in words."""
+"""Costs in words."""
 
 import dataclasses
 
-import pytest
-
 from research.cli import progress
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.4, "0 s"), (89, "89 s"), (90, "1.5 min"), (3600, "60.0 min"), (7200, "2.0 h")]
-    + [(3 * 86400, "3 days")],
-)
-def test_durations(seconds, words):
-    assert progress.duration(seconds) == words
-
-
-def test_the_clock():
-    assert [progress.clock(seconds) for seconds in (0, 61.9, 3725)] == ["0:00", "1:01", "62:05"]
 
 
 def test_what_is_trained_is_found_in_a_part():

@@ -5,6 +5,7 @@ import sys
 
 from research.reporting import environment, results
 from research.reporting.readme import BEGIN, END
+from tests.one_line import is_one_line
 
 
 def test_a_table_is_run_recorded_and_shown_beside_the_papers(toy_paper, freevocab):
@@ -107,7 +108,7 @@ def test_a_damaged_result_is_one_line(toy_paper, freevocab):
     path = toy_paper / "runs/results/toy/adding/cpu.json"
     path.write_text(path.read_text()[:50])
     code, _, err = freevocab("list")
-    assert code == 1 and "cpu.json is damaged" in err and err.count("\n") == 1
+    assert code == 1 and "cpu.json is damaged" in err and is_one_line(err)
 
 
 def test_list_shows_scales_times_and_results(toy_paper, freevocab):

@@ -5,6 +5,7 @@ import tokenizers
 
 from research import cli
 from research.testing.tokenizers import english, tokenizer_json
+from tests.one_line import is_one_line
 
 
 def call(tokenizer, out, *more):
@@ -48,5 +49,5 @@ def test_a_wrong_request_is_one_line(tokenizer, out, said, bpe, tmp_path, capsys
     before = bpe.read_bytes()
     assert call(tmp_path / tokenizer, tmp_path / out) == 2
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert said in error and is_one_line(error)
     assert bpe.read_bytes() == before and not (tmp_path / "new.json").exists()

@@ -1,8 +1,6 @@
 """The plain coder, on lanes and on the host, against unbounded integers."""
 
 import functools
-import importlib.util
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +10,7 @@ from hypothesis import strategies as st
 
 from research.codecs.coder import coder, host_coder
 from research.codecs.coder.frequencies import integer_frequencies
-
-_spec = importlib.util.spec_from_file_location(
-    "bigint_reference", Path(__file__).with_name("bigint_reference.py")
-)
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
+from tests.codecs import bigint_reference as reference
 
 BATCH, LENGTH, WORDS = 6, 40, 24
 encode = jax.jit(functools.partial(coder.encode, num_words=WORDS), static_argnums=2)

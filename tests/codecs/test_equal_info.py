@@ -1,8 +1,6 @@
 """Equal-info windows as a codec: any W and N, any reset, host and compiled loop."""
 
 import functools
-import importlib.util
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,12 +17,7 @@ from research.codecs.windows import EqualInfoCodec
 from research.errors import EncodeOnlyError, FreevocabError, UsageError
 from research.models import language_model
 from research.models.sizes import TrunkConfig
-
-_spec = importlib.util.spec_from_file_location(
-    "bigint_reference", Path(__file__).with_name("bigint_reference.py")
-)
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
+from tests.codecs import bigint_reference as reference
 
 TEXT = b"the cat sat on the mat. the dog sat on the log. " * 40
 EDGES = [b"", b"x", bytes(90), b"\xff\xfe\x80 invalid \xc3(", TEXT[:200]]

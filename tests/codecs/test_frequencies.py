@@ -1,7 +1,5 @@
 """The one rounding rule: numpy, JAX and the big-integer reference agree to the unit."""
 
-import importlib.util
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +10,7 @@ from hypothesis import strategies as st
 
 from research.codecs.coder.frequencies import frequencies_from_counts, integer_frequencies
 from research.errors import UsageError
-
-_spec = importlib.util.spec_from_file_location(
-    "bigint_reference", Path(__file__).with_name("bigint_reference.py")
-)
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
+from tests.codecs import bigint_reference as reference
 
 ROWS = 6
 compiled = jax.jit(integer_frequencies, static_argnums=1)

@@ -1,9 +1,7 @@
 """The window coder on lanes against unbounded integers, and what WINDOWS.md promises."""
 
 import functools
-import importlib.util
 import zlib
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +15,7 @@ from research.codecs.coder.frequencies import integer_frequencies
 from research.codecs.windows import WindowRules, windows
 from research.codecs.windows.host_windows import HostWindows
 from research.errors import UsageError
-
-_spec = importlib.util.spec_from_file_location(
-    "bigint_reference", Path(__file__).with_name("bigint_reference.py")
-)
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
+from tests.codecs import bigint_reference as reference
 
 
 class RandomModel:

@@ -56,3 +56,34 @@ def test_too_short_a_stream_is_refused():
         statistics.ngram_divergence(np.zeros(3, np.uint8), 4, overlapping=True)
     with pytest.raises(ValueError, match="no samples"):
         statistics.entropy_nats(np.zeros(4))
+
+
+def edit_distance(first, second) -> int:
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        new = [i]
+        for j, b in enumerate(second, 1):
+            new.append(min(row[j] + 1, new[-1] + 1, row[j - 1] + (a != b)))
+        row = new
+    return row[-1]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(st.lists(st.integers(0, 3), max_size=7), min_size=2, max_size=5))
+def test_edit_distances_of_all_pairs_equal_the_textbook(sequences):
+    expected = [
+        edit_distance(sequences[i], sequences[j])
+        for i in range(len(sequences))
+        for j in range(i + 1, len(sequences))
+    ]
+    np.testing.assert_array_equal(statistics.pairwise_levenshtein(sequences), expected)
+
+
+def test_known_edit_distances():
+    def distance(*pair):
+        return statistics.pairwise_levenshtein(pair).tolist()
+
+    assert distance(b"kitten", b"sitting") == [3]
+    assert distance([], [1, 2, 3]) == [3]
+    assert distance([1, 2, 3], [1, 2, 3]) == [0]
+    assert statistics.pairwise_levenshtein([[1]]).shape == (0,)

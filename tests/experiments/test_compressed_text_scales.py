@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from configs import compressed_text
-from configs.compressed_text.parts import M2Config
+from configs.shared import M2Config
 from experiments.shared import m2, m2_pipeline
-from research.evaluation import flops
+from research.evaluation import per_byte
 from research.models import sizes
 from research.training import parallelism, sharding_rules, step
 from research.training.compile import device_bytes, matmul_flops
@@ -103,7 +103,7 @@ def test_the_record_is_what_is_lowered(name, scale):
     found = lowered(of_m2, vocab_size)
     kernels = sizes.kernel_count(m2.trunk_config(of_m2))
     codec = first_codec(config)
-    cost = flops.flops_per_byte(
+    cost = per_byte.flops_per_byte(
         m2_pipeline.parameters(of_m2), papers_ratio(codec), m2_pipeline.m1_flops(codec, config.m1)
     )
     line = (

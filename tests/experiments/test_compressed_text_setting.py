@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from configs.compressed_text import gzip_header
-from configs.compressed_text.parts import (
+from configs.compressed_text.presets import (
     QUICK_CORPUS,
     QUICK_EXAMPLES,
     QUICK_M1,
     QUICK_M2,
-    CodecConfig,
-    M1Config,
     TrainedTable,
 )
+from configs.shared import CodecConfig, M1Config
 from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
 from research.cli import overrides
 from research.errors import UsageError

@@ -17,7 +17,8 @@ from experiments.compressed_text import (
     token_semantics,
     token_stability,
 )
-from research.reporting import results, tables
+from research.reporting import tables
+from tests.experiments.table_checks import check_remarks, check_rows
 
 NAMES = [name for name in compressed_text.TABLES if name not in compressed_text.MAIN]
 
@@ -41,14 +42,9 @@ def test_the_quick_configuration_runs(name, workdir):
     rows = table.run(config_module(name).quick(), workdir=workdir, log=lines.append)
     assert rows and lines
     every_n = {f"n={n}" for n in range(1, 17)} if name == "bit_statistics" else set()
-    for row in rows:
-        assert set(row) <= {*table.COLUMNS, "corpus"} | every_n
-        for value in results.plain(row).values():
-            assert value is None or isinstance(value, bool | int | float | str)
-            assert not isinstance(value, float) or math.isfinite(value)
+    check_rows(rows, {*table.COLUMNS, "corpus"} | every_n)
     remarks = table.remarks(rows)
-    for remark in remarks:
-        assert remark and "\n" not in remark
+    check_remarks(remarks)
     assert name == "byte_matched" or remarks[-1].startswith("text: synthetic:60000, digest ")
     columns, merged = tables.merge(table.COLUMNS, {"ours": rows}, table.PAPER_ROWS)
     assert len(merged) == len(rows) + len(table.PAPER_ROWS)

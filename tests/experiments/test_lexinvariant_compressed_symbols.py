@@ -6,7 +6,8 @@ import pytest
 
 from configs.lexinvariant import compressed_symbols as configs
 from experiments.lexinvariant import compressed_symbols as table
-from research.reporting import results, tables
+from research.reporting import tables
+from tests.experiments.table_checks import check_rows
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +18,7 @@ def rows(tmp_path_factory):
 
 
 def test_the_quick_configuration_runs(rows):
-    for row in rows:
-        assert set(row) <= {*table.COLUMNS, "corpus"}
-        for value in results.plain(row).values():
-            assert value is None or isinstance(value, bool | int | float | str)
-            assert not isinstance(value, float) or math.isfinite(value)
+    check_rows(rows, {*table.COLUMNS, "corpus"})
     assert [(row["ids"], row["model"]) for row in rows] == [
         ("characters", "learned"),
         ("characters", "canonical"),

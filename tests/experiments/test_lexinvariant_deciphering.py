@@ -1,14 +1,15 @@
 """The table `deciphering`: it runs, scores what it says it scores, and draws its matrices."""
 
-import math
 
 import numpy as np
 import pytest
 
 from configs.lexinvariant import deciphering as configs
 from experiments.lexinvariant import deciphering
-from research.lexinvariance.ciphers import enciphered, key_decoding
-from research.reporting import results, tables
+from research.lexinvariance import probe
+from research.lexinvariance.ciphers import key_decoding
+from research.reporting import tables
+from tests.experiments.table_checks import check_remarks, check_rows
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +27,9 @@ def test_the_quick_configuration_runs(rows, workdir):
     assert [(row["model"], row["reading"]) for row in rows] == [
         (model.vocabulary, reading) for model in config.models for reading in key_decoding.READINGS
     ]
-    for row in rows:
-        assert set(row) <= {*deciphering.COLUMNS, "corpus"}
-        for value in results.plain(row).values():
-            assert value is None or isinstance(value, bool | int | float | str)
-            assert not isinstance(value, float) or math.isfinite(value)
-        assert all(0 <= row[f"start {start}"] <= 1 for start in config.starts)
-    for remark in deciphering.remarks(rows):
-        assert remark and "\n" not in remark
+    check_rows(rows, {*deciphering.COLUMNS, "corpus"})
+    assert all(0 <= row[f"start {start}"] <= 1 for row in rows for start in config.starts)
+    check_remarks(deciphering.remarks(rows))
     pictures = sorted((workdir / "pictures" / "deciphering").iterdir())
     assert [path.stem for path in pictures] == [
         f"{model}-{what}" for model in ("canonical", "gaussian") for what in ("keys", "symbol")
@@ -77,8 +73,8 @@ def test_keys_leave_the_space_and_are_not_those_of_training():
     assert (keys[:, 7] == 7).all() and (np.sort(keys, axis=1) == np.arange(20)).all()
     assert (keys[0] != keys[1]).any()
     assert (keys != deciphering._keys(0, 3, 20, 7, step=8)).any(axis=1).all()
-    trained = enciphered.permutations(0, 3, 19)
-    held_out = enciphered.permutations(deciphering._KEYS, 3, 19)
+    trained = probe.permutations(0, 3, 19)
+    held_out = probe.permutations(deciphering._KEYS, 3, 19)
     assert (trained != held_out).any(axis=1).all()
 
 

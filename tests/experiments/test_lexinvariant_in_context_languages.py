@@ -1,6 +1,5 @@
 """The table `in_context_languages`: it runs, and its measures are ICLL's."""
 
-import math
 
 import numpy as np
 import pytest
@@ -9,7 +8,8 @@ from configs.lexinvariant import in_context_languages as configs
 from experiments.lexinvariant import in_context_languages as table
 from experiments.shared.m2_pipeline import Clock
 from research.lexinvariance.tasks.automata import Problems
-from research.reporting import results, tables
+from research.reporting import tables
+from tests.experiments.table_checks import check_rows
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,7 @@ def rows(tmp_path_factory):
 
 
 def test_the_quick_configuration_runs(rows):
-    for row in rows:
-        assert set(row) <= set(table.COLUMNS)
-        for value in results.plain(row).values():
-            assert value is None or isinstance(value, bool | int | float | str)
-            assert not isinstance(value, float) or math.isfinite(value)
+    check_rows(rows, table.COLUMNS)
     assert [row["model"] for row in rows] == [
         "gaussian",
         "gaussian, n-gram heads 1 2",

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from configs.lexinvariant import hours
-from configs.lexinvariant.parts import QUICK_MODEL, StageConfig
+from configs.lexinvariant.presets import QUICK_MODEL
+from configs.shared import StageConfig
 from experiments.shared import language_models
 from research import codecs, vocabularies
 from research.models import language_model, sizes

@@ -9,7 +9,7 @@ import pytest
 
 from configs.lexinvariant import perplexity_by_position as configs
 from experiments.lexinvariant import perplexity_by_position as table
-from experiments.lexinvariant import position_floors
+from experiments.lexinvariant import position_windows
 from experiments.lexinvariant.position_figures import STARTS
 from experiments.lexinvariant.position_windows import Sequences, row_of
 from experiments.shared import language_models
@@ -93,7 +93,7 @@ def test_a_windows_perplexity():
 def test_compressors_grow_by_the_window():
     text = b"one rose is a rose is a rose is a rose, and so on. "
     sequences = made([list(text[:48])], window=16, starts=(1, 25))
-    found = position_floors.floors_of(SimpleNamespace(order=1), sequences)
+    found = position_windows.floors_of(SimpleNamespace(order=1), sequences)
     for method in baselines.COMPRESSORS:
         bits = baselines.compressed_bits([text[:n] for n in (0, 16, 24, 40)], method)
         expected = [[bits[1] - bits[0], bits[3] - bits[2]]]

@@ -1,15 +1,15 @@
 """The table `reasoning`: it runs, its figures are the paper's, its intervals are paired."""
 
 import functools
-import math
 
 import numpy as np
 import pytest
 
 from configs.lexinvariant import reasoning as configs
-from experiments.lexinvariant import comparisons, reasoning
+from experiments.lexinvariant import reasoning, symbol_tasks
 from experiments.shared import wording
-from research.reporting import results, tables
+from research.reporting import tables
+from tests.experiments.table_checks import check_rows
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,7 @@ def rows(tmp_path_factory):
 
 
 def test_the_quick_configuration_runs(rows):
-    for row in rows:
-        assert set(row) <= {*reasoning.COLUMNS, "group", "corpus"}
-        for value in results.plain(row).values():
-            assert value is None or isinstance(value, bool | int | float | str)
-            assert not isinstance(value, float) or math.isfinite(value)
+    check_rows(rows, {*reasoning.COLUMNS, "group", "corpus"})
     cells = [row for row in rows if row["model"] == "canonical" and "accuracy" in row]
     assert [(row["task"], row["symbols"]) for row in cells] == [
         (task, symbols)
@@ -59,7 +55,7 @@ def test_the_papers_rows_have_our_columns_and_its_ratios():
 
 def test_gains_are_paired():
     """A model that is right where the standard is, and on ten prompts more, is surely above it."""
-    compared = functools.partial(comparisons.compared, resamples=2000, seed=0)
+    compared = functools.partial(symbol_tasks.compared, resamples=2000, seed=0)
     standard = np.arange(400) % 2.0
     better = np.maximum(standard, np.arange(400) < 20)
     row = compared(better, standard)

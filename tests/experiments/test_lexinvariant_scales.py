@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from configs import lexinvariant
-from configs.lexinvariant.parts import ModelConfig
+from configs.shared import ModelConfig
 from experiments.shared import language_models
-from research.evaluation import flops
+from research.evaluation import per_byte
 from research.models import sizes
 from research.training import parallelism, sharding_rules, step
 from research.training.compile import device_bytes
@@ -96,7 +96,7 @@ def test_the_record_is_what_is_lowered(name, scale, models):
     # A table's models differ in their vocabularies; each kind is lowered once.
     for model in models[1:]:
         assert lowered(model)["kernels"] > 0
-    cost = flops.flops_per_byte(found["kernels"], 1.0, 0.0)
+    cost = per_byte.flops_per_byte(found["kernels"], 1.0, 0.0)
     line = (
         f"{scale}: {found['parameters']:,} parameters ({found['kernels']:,} kernels),"
         f" {cost / 1e6:.2f} MFLOPs/byte, {found['device_bytes'] / 1e6:.1f} MB a device"

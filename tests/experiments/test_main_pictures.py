@@ -9,7 +9,7 @@ from research.cli import catalog
 from research.reporting import results, tables
 
 MAIN = {
-    "compressed_text/main_results": "main_picture",
+    "compressed_text/main_results": "pictures",
     "lexinvariant/perplexity_by_position": "position_picture",
     "tokenizer_transfer/zero_shot": "zero_shot_picture",
 }

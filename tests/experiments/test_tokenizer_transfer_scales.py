@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from configs import tokenizer_transfer
-from configs.tokenizer_transfer import parts
+from configs.tokenizer_transfer import presets
 from experiments.shared import language_models
 from experiments.tokenizer_transfer import hypernetworks
 from research.models import language_model, sizes
@@ -38,7 +38,7 @@ SHARES = {1: 0.25, 2: 0.38, 3: 0.22, 4: 0.09, 5: 0.03, 6: 0.02, 8: 0.01}
 
 def setting_of(name, scale):
     config = getattr(importlib.import_module(f"configs.tokenizer_transfer.{name}"), scale)()
-    return config if isinstance(config, parts.Setting) else config.setting
+    return config if isinstance(config, presets.Setting) else config.setting
 
 
 def layout_of(settings, groups):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import math
 import os
 import signal
 
@@ -20,8 +19,9 @@ from experiments.tokenizer_transfer import (
 )
 from research import interrupts
 from research.models import pretrained
-from research.reporting import environment, results, tables
+from research.reporting import environment, tables
 from research.transfer.convert import target_tokenizer
+from tests.experiments.table_checks import check_remarks, check_rows
 
 NAMES = tokenizer_transfer.TABLES
 
@@ -53,14 +53,9 @@ def found(tmp_path_factory):
 def test_the_quick_configuration_runs(name, found):
     table, rows = experiment(name), found(name)
     labels = {"BPE 280"} if name == "ablations" else set()
-    for row in rows:
-        named = {column for column in row if not column.startswith("at ")}
-        assert named <= {*table.COLUMNS, "group", "corpus"} | labels
-        for value in results.plain(row).values():
-            assert value is None or isinstance(value, bool | int | float | str)
-            assert not isinstance(value, float) or math.isfinite(value)
-    for remark in table.remarks(rows):
-        assert remark and "\n" not in remark
+    numbered = {column for row in rows for column in row if column.startswith("at ")}
+    check_rows(rows, {*table.COLUMNS, "group", "corpus"} | labels | numbered)
+    check_remarks(table.remarks(rows))
     columns, merged = tables.merge(table.COLUMNS, {"ours": rows}, table.PAPER_ROWS)
     assert len(merged) == len(rows) + len(table.PAPER_ROWS)
     assert tables.markdown(columns, merged).count("\n") == len(merged) + 2

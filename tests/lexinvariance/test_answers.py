@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from research import vocabularies
-from research.lexinvariance.tasks import greedy_answers, tasks
+from research.lexinvariance.tasks import tasks
 from research.lexinvariance.tasks.tasks import Separators, Symbols
 from research.models import language_model
 from research.testing.models import tiny_config
@@ -31,7 +31,7 @@ def model(kind):
 def test_an_answer_is_the_argmax_of_the_ids_before_it():
     params, config = model("learned")
     prompts = tasks.prompts("LookUp", 0, SYMBOLS, MARKS, count=5, n=2)
-    predict = greedy_answers.predictor(params, config, length=32, batch_size=4)
+    predict = tasks.predictor(params, config, length=32, batch_size=4)
     last = prompts.answers[0]
     found = predict(prompts.ids_NxL, last)
     logits = language_model.logits(params, config, prompts.ids_NxL[:, :last])
@@ -43,7 +43,7 @@ def test_an_answer_is_the_argmax_of_the_ids_before_it():
     other = prompts.ids_NxL.copy()
     other[:, last] = 3
     assert (predict(other, last) == found).all()
-    longer = greedy_answers.predictor(params, config, length=40, batch_size=4)
+    longer = tasks.predictor(params, config, length=40, batch_size=4)
     assert (longer(prompts.ids_NxL, last) == found).all()
 
 
@@ -60,7 +60,7 @@ def test_canonical_answers_are_renamed_with_the_prompt(task):
     same = {}
     for kind in ("canonical", "learned"):
         params, config = model(kind)
-        predict = greedy_answers.predictor(params, config, length=40, batch_size=8)
+        predict = tasks.predictor(params, config, length=40, batch_size=8)
         at = first.answers[-1]
         found, other = predict(first.ids_NxL, at), predict(second.ids_NxL, at)
         seen = [found[i] in first.ids_NxL[i, :at] for i in range(8)]
@@ -73,9 +73,9 @@ def test_canonical_answers_are_renamed_with_the_prompt(task):
 def test_a_prompt_keeps_its_table_for_all_answers():
     params, config = model("gaussian")
     prompts = tasks.prompts("Permutation", 0, SYMBOLS, MARKS, count=6, n=1)
-    predict = greedy_answers.predictor(params, config, length=40, batch_size=4)
+    predict = tasks.predictor(params, config, length=40, batch_size=4)
     at = prompts.answers[0]
     found = predict(prompts.ids_NxL, at)
     assert (predict(prompts.ids_NxL[:3], at) == found[:3]).all()
-    again = greedy_answers.predictor(params, config, length=40, batch_size=4, seed=1)
+    again = tasks.predictor(params, config, length=40, batch_size=4, seed=1)
     assert (again(prompts.ids_NxL, at) != found).any()

@@ -86,23 +86,8 @@ def _borders(text):
     return [i for i in range(len(text)) if text[i] != " " and (i == 0 or text[i - 1] == " ")]
 
 
-def test_any_symbols_are_numbered_by_first_occurrence():
-    ids_L, symbols = ciphers.symbols_of("☂b ☂🐙 b", clear=" ")
-    assert ids_L.tolist() == [0, 1, -1, 0, 2, -1, 1] and symbols == ("☂", "b", "🐙")
-    assert ciphers.symbols_of(["12", "7", "12"])[0].tolist() == [0, 1, 0]
-    ciphers.symbols_of([chr(1000 + i) for i in range(128)])
-    with pytest.raises(UsageError, match="129 different symbols"):
-        ciphers.symbols_of([chr(1000 + i) for i in range(129)])
+def test_letters_and_conditions_that_there_are_not():
     with pytest.raises(UsageError, match="none of the 26 letters"):
         ciphers.ids_of("a b", ciphers.LETTERS)
     with pytest.raises(UsageError, match="clear, enciphered, none"):
         ciphers.alphabet("kept")
-
-
-def test_intervals_cover_the_mean_as_often_as_they_say():
-    rng = np.random.default_rng(0)
-    covered = 0
-    for seed in range(200):
-        low, high = ciphers.bootstrap_interval(rng.random(40), seed=seed, level=0.8, draws=400)
-        covered += low <= 0.5 <= high
-    assert 0.7 < covered / 200 < 0.9

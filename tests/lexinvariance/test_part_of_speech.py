@@ -115,13 +115,33 @@ def test_each_split_draws_the_ids_that_it_says():
         assert max(np.max(found) for found in slots(batch(split)["inputs_BxL"])) < 100
 
 
+def by_context(inputs_BxL: np.ndarray, task: PartOfSpeech) -> np.ndarray:
+    """The answers of who goes by the place of `cop`: right on every split, int32 [B, 3]."""
+    copula_first_B = inputs_BxL[:, 0] == task.copula
+    adjectives_B = np.where(copula_first_B, inputs_BxL[:, 1], inputs_BxL[:, 2])
+    query_B = inputs_BxL[:, 3]
+    return np.stack([adjectives_B, query_B, query_B], axis=1)
+
+
+def by_class(inputs_BxL: np.ndarray, task: PartOfSpeech) -> np.ndarray:
+    """The answers of who goes by what an id mostly is, int32 [B, 3].
+
+    The adjective is the one of the two ids that is of that class, the first if both or none are.
+    """
+    pattern_BxL = inputs_BxL[:, :3]
+    pair_BxS = pattern_BxL[pattern_BxL != task.copula].reshape(len(inputs_BxL), 2)
+    second_B = (pair_BxS[:, 0] >= task.ranks) & (pair_BxS[:, 1] < task.ranks)
+    adjectives_B = np.where(second_B, pair_BxS[:, 1], pair_BxS[:, 0])
+    query_B = inputs_BxL[:, 3]
+    return np.stack([adjectives_B, query_B, query_B], axis=1)
+
+
 def test_the_context_solves_every_split():
     for split in ("train", *SPLITS):
-        assert share_right(part_of_speech.by_context, split) == 1.0
+        assert share_right(by_context, split) == 1.0
 
 
 def test_the_class_solves_what_is_known_and_not_ambiguous():
-    by_class = part_of_speech.by_class
     assert share_right(by_class, "tail") == 1.0
     assert share_right(by_class, "switched") == 0.0
     assert abs(share_right(by_class, "unseen") - 0.5) < 4 * 0.5 / math.sqrt(MANY)

@@ -7,7 +7,6 @@ import pytest
 
 from research import vocabularies
 from research.lexinvariance import probe
-from research.lexinvariance.ciphers import enciphered
 from research.models import language_model
 from research.testing.models import tiny_config
 
@@ -45,9 +44,9 @@ def test_the_future_changes_nothing(parts):
 
 def test_another_key_changes_nothing_for_canonical_ids(parts):
     lm, _, ids_BxL, keys_Bx2, run = parts
-    image_BxA = enciphered.permutations(5, 3, ORDINARY)
+    image_BxA = probe.permutations(5, 3, ORDINARY)
     same = np.array_equal(
-        run(ids_BxL, keys_Bx2), run(enciphered.encipher(ids_BxL, image_BxA), keys_Bx2)
+        run(ids_BxL, keys_Bx2), run(probe.encipher(ids_BxL, image_BxA), keys_Bx2)
     )
     assert same == (lm.config.vocabulary.kind == "canonical")
 
@@ -55,7 +54,7 @@ def test_another_key_changes_nothing_for_canonical_ids(parts):
 def test_only_the_probe_gets_a_gradient(parts):
     lm, reader, ids_BxL, _, _ = parts
     plain = {"inputs_BxL": ids_BxL, "weights_BxL": np.ones(ids_BxL.shape, np.float32)}
-    batch = enciphered.probe_batch(plain, ordinary=ORDINARY, seed=6, step=0)
+    batch = probe.batch_under_keys(plain, ordinary=ORDINARY, seed=6, step=0)
 
     @jax.jit
     def grads(reader, params):
@@ -76,7 +75,7 @@ def test_the_loss_is_that_of_the_posterior(parts):
         "inputs_BxL": np.concatenate([bos, ids_BxL], axis=1),
         "weights_BxL": np.ones((3, LENGTH + 1), np.float32),
     }
-    batch = enciphered.probe_batch(plain, ordinary=ORDINARY, seed=6, step=2)
+    batch = probe.batch_under_keys(plain, ordinary=ORDINARY, seed=6, step=2)
     total, sums = probe.loss(reader, batch, lm=lm)
     logs_BxLxA = run(batch["inputs_BxL"][:, 1:], batch["keys_Bx2"])
     right = np.take_along_axis(np.asarray(logs_BxLxA), ids_BxL[:, :, None], axis=-1)
@@ -86,18 +85,18 @@ def test_the_loss_is_that_of_the_posterior(parts):
 
 
 def test_every_sequence_and_step_has_a_key_of_its_own():
-    first = enciphered.permutations(1, 4, ORDINARY, step=3)
+    first = probe.permutations(1, 4, ORDINARY, step=3)
     assert (np.sort(first, axis=1) == np.arange(ORDINARY)).all()
-    np.testing.assert_array_equal(first[:2], enciphered.permutations(1, 2, ORDINARY, step=3))
-    others = [first[1], enciphered.permutations(1, 1, ORDINARY, step=4)[0],
-              enciphered.permutations(2, 1, ORDINARY, step=3)[0]]  # fmt: skip
+    np.testing.assert_array_equal(first[:2], probe.permutations(1, 2, ORDINARY, step=3))
+    others = [first[1], probe.permutations(1, 1, ORDINARY, step=4)[0],
+              probe.permutations(2, 1, ORDINARY, step=3)[0]]  # fmt: skip
     assert all((first[0] != other).any() for other in others)
 
 
 def test_enciphering_is_undone_by_the_inverse_and_leaves_specials():
     ids_BxL = np.array([[ORDINARY, 0, 5, 29, ORDINARY + 1], [ORDINARY, 3, 3, 1, 2]])
-    image_BxA = enciphered.permutations(7, 2, ORDINARY)
-    cipher_BxL = enciphered.encipher(ids_BxL, image_BxA)
+    image_BxA = probe.permutations(7, 2, ORDINARY)
+    cipher_BxL = probe.encipher(ids_BxL, image_BxA)
     assert cipher_BxL[0, 0] == ORDINARY and cipher_BxL[0, 4] == ORDINARY + 1
-    back = enciphered.encipher(cipher_BxL, np.argsort(image_BxA, axis=1))
+    back = probe.encipher(cipher_BxL, np.argsort(image_BxA, axis=1))
     np.testing.assert_array_equal(back, ids_BxL)

@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 from research.errors import UsageError
-from research.lexinvariance.ciphers.solvers import beam, climb, confidence, problem, simple
+from research.lexinvariance.ciphers.solvers import climb, problem, reference
 
 
 class Model(NamedTuple):
@@ -76,9 +76,9 @@ def test_the_best_key_is_found(alphabet, seed):
     best, key = exhaustive(letters, symbols)[0]
     climbed = climb.solve(symbols, letters, seed=0, restarts=3)
     assert climbed.nats == pytest.approx(-best, abs=1e-3) and tuple(climbed.key_S) == key
-    beamed = beam.solve(symbols, letters, width=10_000)
+    beamed = reference.beam_search(symbols, letters, width=10_000)
     assert beamed.nats == pytest.approx(-best, abs=1e-3)
-    assert simple.metropolis(symbols, letters, seed=0, order=3).nats == pytest.approx(
+    assert reference.metropolis(symbols, letters, seed=0, order=3).nats == pytest.approx(
         -best, abs=1e-3
     )
 
@@ -134,7 +134,7 @@ def test_sampling_has_the_posterior_over_keys():
         want[np.arange(len(key)), list(key)] += weight
     made = problem.make(symbols, letters)
     start = problem.frequency_slots(made)
-    got = confidence.marginals(made, [start], seed=0, proposals=400_000)
+    got = climb.marginals(made, [start], seed=0, proposals=400_000)
     np.testing.assert_allclose(got.sum(axis=1), 1)
     np.testing.assert_allclose(got, want, atol=0.02)
     assert np.abs(want - 0.2).max() > 0.2  # there is something to get wrong
@@ -147,8 +147,8 @@ def test_confidence_is_calibrated():
     for seed in range(60):
         symbols, plain = cipher(letters, 14, 100 + seed)
         found = climb.solve(symbols, letters, seed=seed, restarts=3)
-        sure = confidence.of_solution(symbols, letters, found, seed=seed, chains=3)
-        key = confidence.safest(sure, np.bincount(symbols))
+        sure = climb.confidence(symbols, letters, found, seed=seed, chains=3)
+        key = climb.safest(sure, np.bincount(symbols))
         truth = np.asarray([plain[np.flatnonzero(symbols == s)[0]] for s in range(len(key))])
         said += sure[np.arange(len(key)), key].tolist()
         right += (key == truth).tolist()
@@ -177,7 +177,7 @@ def test_a_seed_decides_everything():
 def test_the_beam_decides_symbols_that_complete_most_first():
     letters = model("abcdef", order=2, seed=1)
     symbols = np.asarray([0, 0, 1, 0, 0, 2])
-    order = beam.extension_order(problem.make(symbols, letters))
+    order = reference.extension_order(problem.make(symbols, letters))
     assert [symbol for symbol, _ in order] == [0, 1, 2]
     assert [done.tolist() for _, done in order] == [[0, 1, 4], [2, 3], [5]]
 
@@ -186,7 +186,7 @@ def test_frequency_ranks():
     letters = model("abc", order=1)
     unigram = np.log(np.asarray([0.2, 0.5, 0.3], np.float32))
     letters = letters._replace(log_p=unigram)
-    assert simple.frequency(np.asarray([1, 1, 1, 0, 0, 2]), letters).key_S.tolist() == [2, 1, 0]
+    assert reference.frequency(np.asarray([1, 1, 1, 0, 0, 2]), letters).key_S.tolist() == [2, 1, 0]
 
 
 def test_texts_that_do_not_fit_are_refused():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from research.errors import UsageError
-from research.models import decoding, language_model, trunk
+from research.models import decoding, language_model
+from research.models.cache import init_cache
 from research.testing.models import tiny_model
 
 PROMPT = [3, 1, 4, 1, 5]
@@ -57,7 +58,7 @@ def test_step_and_prompt_logits_equal_full_logits():
     params, config = model()
     ids_BxL = np.random.default_rng(1).integers(0, 32, (2, 6)).astype(np.int32)
     whole = np.asarray(full_logits(params, config, ids_BxL))
-    cache = trunk.init_cache(config.trunk, 2, SLOTS)
+    cache = init_cache(config.trunk, 2, SLOTS)
     step = jax.jit(decoding.step_logits, static_argnums=1)
     for position in range(6):
         logits_BxV, cache = step(params, config, ids_BxL[:, position], cache)

@@ -11,20 +11,18 @@ import pytest
 from research import vocabularies
 from research.codecs import lm_folder
 from research.errors import UsageError
-from research.models import language_model, positions, rotary, trunk
-from research.models.attention import capped_attention
+from research.models import language_model, positions, transformer
+from research.models.cache import init_cache
 from research.models.families.llama_like import check_llama_like
 from research.models.language_model import LanguageModelConfig
-from research.models.norms import LayerNorm
-from research.models.projection import RMSNorm
-from research.models.rotary import RotaryScaling
-from research.models.sizes import FAMILY_FIELDS, TrunkConfig
+from research.models.layers import LayerNorm, RMSNorm, capped_attention
+from research.models.sizes import FAMILY_FIELDS, RotaryScaling, TrunkConfig
 from research.testing.codecs import TinyCodec
 from research.testing.models import tiny_config, tiny_trunk_config
 from research.training import sharding_rules
 from research.vocabularies.learned import LearnedEmbedding
 
-apply = jax.jit(trunk.apply, static_argnums=1)
+apply = jax.jit(transformer.apply, static_argnums=1)
 
 
 def test_a_model_without_them_is_described_as_ever():
@@ -143,12 +141,12 @@ def test_capped_attention_is_attention_when_the_cap_is_far():
 
 
 def test_frequencies_by_kind():
-    plain = rotary.stretched(8, 100.0, RotaryScaling())
+    plain = positions.stretched_frequencies(8, 100.0, RotaryScaling())
     np.testing.assert_allclose(plain, 100.0 ** (-np.arange(4) / 4), rtol=1e-6)
-    linear = rotary.stretched(8, 100.0, RotaryScaling("linear", 4.0))
+    linear = positions.stretched_frequencies(8, 100.0, RotaryScaling("linear", 4.0))
     np.testing.assert_allclose(linear, plain / 4, rtol=1e-6)
     # Full turns within the training's length: 1.6, .5, .16, .05 of length 10.
-    llama3 = rotary.stretched(8, 100.0, RotaryScaling("llama3", 4.0, 10, 0.2, 1.0))
+    llama3 = positions.stretched_frequencies(8, 100.0, RotaryScaling("llama3", 4.0, 10, 0.2, 1.0))
     share = (10 * plain[1] / (2 * math.pi) - 0.2) / 0.8
     wanted = plain * np.asarray([1, share + (1 - share) / 4, 1 / 4, 1 / 4])
     np.testing.assert_allclose(llama3, wanted, rtol=1e-6)
@@ -172,7 +170,7 @@ def test_dynamic_frequencies_grow_with_the_longest_sequence_alone():
 def test_a_window_ends_what_is_seen():
     """With two layers of window 3 a position reaches 4 back, and not one further."""
     config = tiny_trunk_config(positions="rotary", window=3)
-    params = jax.jit(trunk.init, static_argnums=1)(jax.random.key(0), config)
+    params = jax.jit(transformer.init, static_argnums=1)(jax.random.key(0), config)
     x_BxLxD = np.random.default_rng(0).normal(size=(1, 12, 16)).astype("float32")
     moved = x_BxLxD.copy()
     moved[:, 5] += 1.0
@@ -183,7 +181,7 @@ def test_a_window_ends_what_is_seen():
 
 def test_a_position_without_a_row_is_noticed():
     config = tiny_trunk_config(positions="learned", max_positions=6, position_offset=2)
-    params = jax.jit(trunk.init, static_argnums=1)(jax.random.key(0), config)
+    params = jax.jit(transformer.init, static_argnums=1)(jax.random.key(0), config)
     assert params["position_rows"].shape == (6, 16)
     places_BxL = np.arange(4)[None]
     out = apply(params, config, np.ones((1, 4, 16), np.float32), None, places_BxL)
@@ -202,9 +200,9 @@ def test_rows_of_another_width_than_the_trunk():
     assert 0.5 < np.std(logits_BxLxV[..., : config.vocab_size]) < 2  # as rows of width D begin
     # A step at a time, the same vectors come out.
     whole_BxLxE = apply(params["trunk"], config.trunk, table_VxE[ids_BxL])
-    cache = trunk.init_cache(config.trunk, 2, 6)
+    cache = init_cache(config.trunk, 2, 6)
     for place in range(6):
-        step_BxE, cache = trunk.decode_step(
+        step_BxE, cache = transformer.decode_step(
             params["trunk"], config.trunk, table_VxE[ids_BxL[:, place]], cache
         )
         np.testing.assert_allclose(step_BxE, whole_BxLxE[:, place], rtol=1e-4, atol=1e-5)

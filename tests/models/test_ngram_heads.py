@@ -9,7 +9,8 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from research.errors import UsageError
-from research.models import language_model, ngram_heads, saved, sizes, trunk
+from research.models import language_model, ngram_heads, saved, sizes, transformer
+from research.models.cache import init_cache
 from research.testing.models import tiny_config, tiny_trunk_config
 from research.training import sharding_rules
 from research.training.parallelism import ParallelismConfig, make_mesh
@@ -18,8 +19,8 @@ BATCH, LENGTH, WIDTH, ALPHABET = 4, 16, 16, 3
 ORDERS = (1, 3)
 
 find = jax.jit(ngram_heads.matches, static_argnums=1)
-init = jax.jit(trunk.init, static_argnums=1)
-apply = jax.jit(trunk.apply, static_argnums=1)
+init = jax.jit(transformer.init, static_argnums=1)
+apply = jax.jit(transformer.apply, static_argnums=1)
 WITH = tiny_trunk_config(ngram_heads=ORDERS)
 WITHOUT = tiny_trunk_config()
 
@@ -136,17 +137,18 @@ def test_a_segment_is_a_sequence_of_its_own():
     whole = logits(params, config, ids_BxL, segments_BxL)
     moved = np.roll(ids_BxL, LENGTH // 2, axis=1)
     second = logits(params, config, moved)[:, : LENGTH // 2, : config.vocab_size]
-    np.testing.assert_allclose(
-        whole[:, LENGTH // 2 :, : config.vocab_size], second, atol=2e-5
-    )
+    np.testing.assert_allclose(whole[:, LENGTH // 2 :, : config.vocab_size], second, atol=2e-5)
 
 
 def test_a_saved_model_keeps_its_orders_and_others_are_saved_as_before():
     config = model()[1]
     fields = saved.config_as_dict(config)
-    assert saved.config_from_dict(fields | {"trunk": fields["trunk"] | {
-        "ngram_heads": list(ORDERS)
-    }}, "here") == config
+    assert (
+        saved.config_from_dict(
+            fields | {"trunk": fields["trunk"] | {"ngram_heads": list(ORDERS)}}, "here"
+        )
+        == config
+    )
     plain = dataclasses.replace(config, trunk=WITHOUT)
     fields = saved.config_as_dict(plain)
     assert "ngram_heads" not in fields["trunk"]
@@ -154,7 +156,7 @@ def test_a_saved_model_keeps_its_orders_and_others_are_saved_as_before():
 
 
 def test_the_count_of_kernels():
-    shapes = jax.eval_shape(lambda key: trunk.init(key, WITH), jax.random.key(0))
+    shapes = jax.eval_shape(lambda key: transformer.init(key, WITH), jax.random.key(0))
     leaves = jax.tree_util.tree_leaves_with_path(shapes)
     kernels = sum(leaf.size for path, leaf in leaves if path[-1].key == "kernel")
     assert kernels == sizes.kernel_count(WITH)
@@ -200,11 +202,11 @@ def test_wrong_orders_are_usage_errors(orders):
 
 
 def test_no_decoding_and_no_missing_matches():
-    params = jax.eval_shape(lambda key: trunk.init(key, WITH), jax.random.key(0))
+    params = jax.eval_shape(lambda key: transformer.init(key, WITH), jax.random.key(0))
     x_BxLxD = np.zeros((1, 2, WIDTH), np.float32)
     with pytest.raises(ValueError, match="needs the matches"):
-        trunk.apply(params, WITH, x_BxLxD)
+        transformer.apply(params, WITH, x_BxLxD)
     with pytest.raises(ValueError, match="without n-gram heads"):
-        trunk.prefill(params, WITH, x_BxLxD, np.ones(1, np.int32), 2)
+        transformer.prefill(params, WITH, x_BxLxD, np.ones(1, np.int32), 2)
     with pytest.raises(ValueError, match="without n-gram heads"):
-        trunk.decode_step(params, WITH, x_BxLxD[:, 0], trunk.init_cache(WITHOUT, 1, 2))
+        transformer.decode_step(params, WITH, x_BxLxD[:, 0], init_cache(WITHOUT, 1, 2))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.models.sampling import cutoff, sample
+from research.models.decoding import cutoff, sample
 
 LOGITS = jnp.log(jnp.asarray([[0.4, 0.3, 0.2, 0.1, 0.0], [0.05, 0.05, 0.0, 0.1, 0.8]]))
 

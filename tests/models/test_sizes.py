@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from research.errors import UsageError
-from research.models import sizes, trunk
+from research.models import sizes, transformer
 
 COUNTS = {
     "mini": 524_288,
@@ -21,7 +21,7 @@ COUNTS = {
 @pytest.mark.parametrize("name", COUNTS)
 def test_the_papers_counts_without_memory(name):
     config = sizes.SIZES[name]
-    shapes = jax.eval_shape(lambda key: trunk.init(key, config), jax.random.key(0))
+    shapes = jax.eval_shape(lambda key: transformer.init(key, config), jax.random.key(0))
     leaves = jax.tree_util.tree_leaves_with_path(shapes)
     kernels = sum(leaf.size for path, leaf in leaves if path[-1].key == "kernel")
     assert kernels == sizes.kernel_count(config) == COUNTS[name]
@@ -32,7 +32,7 @@ def test_the_papers_counts_without_memory(name):
 def test_the_papers_sizes_have_relu_and_t5s_bias_in_every_layer(name):
     config = sizes.SIZES[name]
     assert config.mlp == ("relu" if name == "151m" else "gated_relu")
-    shapes = jax.eval_shape(lambda key: trunk.init(key, config), jax.random.key(0))
+    shapes = jax.eval_shape(lambda key: transformer.init(key, config), jax.random.key(0))
     bias = shapes["layers"]["attention"]["position_bias"]
     assert bias.shape == (config.num_layers, config.num_heads, 32) and config.max_distance == 128
     assert ("query_norm" in shapes["layers"]["attention"]) == (name == "151m")
@@ -59,7 +59,7 @@ def test_every_option_changes_the_count_as_it_should():
     narrow = dataclasses.replace(config, embedding_dim=8)
     assert sizes.kernel_count(narrow) == sizes.kernel_count(config) + 2 * 32 * 8
     for other in (config, plain, mapped, narrow):
-        shapes = jax.eval_shape(lambda key, c=other: trunk.init(key, c), jax.random.key(0))
+        shapes = jax.eval_shape(lambda key, c=other: transformer.init(key, c), jax.random.key(0))
         leaves = jax.tree_util.tree_leaves_with_path(shapes)
         kernels = sum(leaf.size for path, leaf in leaves if path[-1].key == "kernel")
         assert kernels == sizes.kernel_count(other)

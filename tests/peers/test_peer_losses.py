@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from research.models import sampling
+from research.models import decoding
 from research.vocabularies import cross_entropy
 from research.vocabularies.protocol import EmbeddingTable
 
@@ -56,6 +56,6 @@ def test_what_sampling_keeps(temperature, top_k, top_p):
         scores = TopKLogitsWarper(top_k)(None, scores)
     if top_p < 1:
         scores = TopPLogitsWarper(top_p)(None, scores)
-    lowest_B = np.asarray(sampling.cutoff(logits_BxV / temperature, top_k, top_p))
+    lowest_B = np.asarray(decoding.cutoff(logits_BxV / temperature, top_k, top_p))
     kept = logits_BxV / np.float32(temperature) >= lowest_B[:, None]
     np.testing.assert_array_equal(kept, np.isfinite(scores.numpy()))

@@ -16,17 +16,17 @@ from transformers import LlamaConfig, LlamaModel, Qwen3Config, Qwen3Model, T5Con
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.t5.modeling_t5 import T5LayerNorm, T5Stack
 
-from research.models import trunk
-from research.models.projection import RMSNorm
+from research.models import transformer
+from research.models.layers import RMSNorm
 from research.testing.models import tiny_trunk_config
 
-apply = jax.jit(trunk.apply, static_argnums=1)
+apply = jax.jit(transformer.apply, static_argnums=1)
 LENGTH, BATCH = 40, 3
 
 
 def parameters(config):
     noise = np.random.default_rng(7)
-    params = jax.jit(trunk.init, static_argnums=1)(jax.random.key(0), config)
+    params = jax.jit(transformer.init, static_argnums=1)(jax.random.key(0), config)
     return jax.tree.map(
         lambda leaf: np.asarray(leaf) + 0.1 * noise.normal(size=leaf.shape).astype("float32"),
         params,
@@ -184,7 +184,8 @@ def test_rotary_decoders(qk_norm):
 def test_gradients_of_the_decoder():
     config, params = t5_setting(True)
     x_BxLxD, weights = inputs(config), np.random.default_rng(2).normal(size=(16,)).astype("f")
-    ours = jax.grad(lambda x: jnp.sum(jnp.tanh(trunk.apply(params, config, x) @ weights)))(x_BxLxD)
+    loss = lambda x: jnp.sum(jnp.tanh(transformer.apply(params, config, x) @ weights))  # noqa: E731
+    ours = jax.grad(loss)(x_BxLxD)
     x = torch.tensor(x_BxLxD, requires_grad=True)
     out = t5_stack(params, config, causal=True)(inputs_embeds=x).last_hidden_state
     torch.tanh(out @ torch.tensor(weights)).sum().backward()

@@ -11,7 +11,7 @@ from matplotlib import image
 from research.cli import catalog, claims
 from research.cli import report as command
 from research.errors import UsageError
-from research.reporting import columns, plots, readme, report, results
+from research.reporting import plots, readme, report, results, tables
 from research.reporting.claims import Claim, Judged, Spread
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -157,37 +157,37 @@ def test_a_report_begins_with_every_verdict_and_links_to_its_table(tmp_path):
 def test_a_screen_holds_twelve_columns():
     names = ["method", *(f"at {n}" for n in range(10, 200, 10)), "empty", "best", "seconds"]
     rows = [{name: 1.0 for name in names if name != "empty"}]
-    found = columns.fitting(names, rows)
-    assert len(found) <= columns.MOST and found[0] == "method" and found[-1] == "best"
+    found = tables.fitting(names, rows)
+    assert len(found) <= tables.MOST and found[0] == "method" and found[-1] == "best"
     assert {"at 10", "at 190"} < set(found) and not {"empty", "seconds"} & set(found)
     chosen = ["method", "seconds"]
-    assert columns.fitting([*chosen, "empty"], rows, declared=True) == chosen
+    assert tables.fitting([*chosen, "empty"], rows, declared=True) == chosen
 
 
 @pytest.mark.parametrize("table", catalog.tables(), ids=lambda table: table.path)
 def test_every_column_is_explained_and_nothing_else(table):
     experiment = table.experiment()
-    families = set(map(columns.family, experiment.COLUMNS))
-    assert families == experiment.MEANING.keys() | (families & columns.WORDS.keys())
-    texts = [*experiment.MEANING.values(), *columns.WORDS.values()]
+    families = set(map(tables.family, experiment.COLUMNS))
+    assert families == experiment.MEANING.keys() | (families & tables.WORDS.keys())
+    texts = [*experiment.MEANING.values(), *tables.WORDS.values()]
     assert all(text and text == text.strip(" .") for text in texts)
 
 
 def test_shared_words_are_of_several_tables():
-    tables = [table.experiment() for table in catalog.tables()]
+    experiments = [table.experiment() for table in catalog.tables()]
     named = collections.Counter(
-        name for each in tables for name in set(map(columns.family, each.COLUMNS))
+        name for each in experiments for name in set(map(tables.family, each.COLUMNS))
         if name not in each.MEANING
     )  # fmt: skip
-    assert {name for name, count in named.items() if count > 1} == columns.WORDS.keys() - {"source"}
-    assert set(named) <= columns.WORDS.keys()
+    assert {name for name, count in named.items() if count > 1} == tables.WORDS.keys() - {"source"}
+    assert set(named) <= tables.WORDS.keys()
 
 
 def test_a_table_says_more_of_a_column_than_the_shared_words():
     meaning = {"start": "perplexity in the window", "size": "of M2"}
-    assert columns.explained(["model", "size", "start 1", "start 25", "other"], meaning) == (
+    assert tables.explained(["model", "size", "start 1", "start 25", "other"], meaning) == (
         "start: perplexity in the window. size: of M2. "
-        f"model: {columns.WORDS['model']}."
+        f"model: {tables.WORDS['model']}."
     )
 
 

@@ -282,11 +282,3 @@ def test_without_a_workdir_nothing_is_written(train, tmp_path, monkeypatch):
 def test_a_step_compiled_for_something_else_is_refused(train, tmp_path):
     with pytest.raises(ValueError, match="another optimizer"):
         train(tmp_path, optimizer=OptimizerConfig(learning_rate=0.2))
-
-
-def test_numbers_for_people():
-    assert metrics.quantity(1234567) == "1.23M"
-    assert metrics.quantity(999, "B") == "999 B"
-    assert metrics.quantity(999_999, "B") == "1 MB"
-    assert metrics.duration(3725) == "1:02:05"
-    assert metrics.duration(59.6) == "1:00"

@@ -1,6 +1,6 @@
 """One cached step of a Transformer, laid out for a compiled loop over many rows.
 
-The same numbers as `research.models.trunk.decode_step`, up to rounding (a test compares them), and
+The same numbers as `models.transformer.decode_step`, up to rounding (a test compares them), and
 several times as fast for 256 rows on a CPU:
 
 * the parameters are laid out once (`prepare`): an array for each layer and no slices in the loop,

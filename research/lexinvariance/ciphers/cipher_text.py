@@ -1,11 +1,11 @@
 """A cipher as people give it: which characters are enciphered, and where words end.
 
 Two ways to read a text (`symbols`):
-  all      every character that is no white space is a symbol; upper and lower case differ.
+  all      every character that is not white space is a symbol; upper and lower case differ.
   letters  letters are symbols, whatever their case; everything else is as it was (the
            cryptograms of newspapers).
 and three kinds of spaces (`spaces`):
-  clear        white space ends words and is no symbol.
+  clear        white space ends words and is not a symbol.
   enciphered   one symbol stands for the space.
   none         there are none; white space, if any, is layout (groups of five) and carries nothing.
 `candidates` lists the readings that a text allows; which one is right is for a solver to say.
@@ -30,24 +30,21 @@ _INNER, _MARKS = "'’-", ".,;:!?()\"'“”‘’-"
 
 @dataclasses.dataclass(frozen=True)
 class CipherText:
-    """One reading of a text.
-
-    Attributes:
-      text: as it was given.
-      symbols: the distinct symbols in order of first occurrence, S of them.
-      places: index in `text` of each enciphered character, L of them.
-      ids: which symbol stands there, L numbers below S.
-      breaks: for each of the L, whether a word ended before it (white space in the clear).
-      spaces, reading: see the module's docstring.
-    """
+    """One reading of a text."""
 
     text: str
+    """As it was given."""
     symbols: tuple[str, ...]
+    """The distinct symbols in order of first occurrence, S of them."""
     places: tuple[int, ...]
+    """Index in `text` of each enciphered character, L of them."""
     ids: tuple[int, ...]
+    """Which symbol stands there, L numbers below S."""
     breaks: tuple[bool, ...]
+    """For each of the L, whether a word ended before it (white space in the clear)."""
     spaces: str
     reading: str
+    """`spaces`, `reading`: see the module's docstring."""
 
     @property
     def wide(self) -> bool:
@@ -92,13 +89,13 @@ class CipherText:
 
         A clear text begins and ends with a space, so that its first and last letter count as such.
         """
-        found: list[int] = []
+        ids: list[int] = []
         clear = self.spaces == "clear"
         for id_, broken in zip(self.ids, self.breaks, strict=True):
-            if broken or (clear and not found):
-                found.append(-1)
-            found.append(id_)
-        return np.asarray([*found, *[-1] * clear], np.int32)
+            if broken or (clear and not ids):
+                ids.append(-1)
+            ids.append(id_)
+        return np.asarray([*ids, *[-1] * clear], np.int32)
 
     def plain(
         self, letters: str, *, unsure: Container[str] = (), marks: tuple[str, str] = ("", "")
@@ -196,7 +193,7 @@ def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[C
         for each in (spaces,) if spaces != "auto" else _spaces(text, kind):
             found.append(read(text, each, kind))
     narrow = [each for each in found if not each.wide]
-    # With capitals and marks where English has them, there is no need to think of them as symbols.
+    # With capitals and marks where English has them, they need not be symbols.
     if narrow and all(each.natural for each in found):
         return narrow
     wide = [each for each in found if each.wide and each.reading == "all"]

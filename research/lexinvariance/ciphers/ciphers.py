@@ -8,8 +8,7 @@ Plain text is a to z and single spaces (`normalise`). The three conditions of a 
 
 Letters are numbered by their place in `alphabet(condition)`, cipher symbols likewise; a clear
 space is -1 among cipher symbols and SPACE in plain text. The length of a cipher is the number of
-its enciphered symbols, so a clear space costs nothing. A cipher text given by a user has symbols
-of its own, which `symbols_of` numbers by first occurrence.
+its enciphered symbols, so a clear space costs nothing.
 """
 
 import functools
@@ -31,17 +30,14 @@ _DROP = 255
 
 
 class Cipher(NamedTuple):
-    """One enciphered text and its key.
-
-    Attributes:
-      symbols_L: int32, the cipher symbol at each position; CLEAR_SPACE where a clear space stands.
-      plain_L: int32, the letter at each position; SPACE for a space.
-      key_S: int32, the letter that each cipher symbol stands for.
-    """
+    """One enciphered text and its key."""
 
     symbols_L: np.ndarray
+    """int32, the cipher symbol at each position; CLEAR_SPACE where a clear space stands."""
     plain_L: np.ndarray
+    """int32, the letter at each position; SPACE for a space."""
     key_S: np.ndarray
+    """int32, the letter that each cipher symbol stands for."""
 
     @property
     def occurring(self) -> np.ndarray:
@@ -72,9 +68,9 @@ def _known(condition):
 def normalise(text: str | bytes, spaces: bool = True) -> str:
     """Lower-case a to z and single spaces, none at the ends.
 
-    Accents and apostrophes are dropped (`don't` becomes `dont`); whatever else is no letter of
+    Accents and apostrophes are dropped (`don't` becomes `dont`); whatever else is not a letter of
     the 26 (digits, punctuation, other letters) becomes a space, or is dropped without `spaces`.
-    Bytes are read as UTF-8; what is no UTF-8 counts as punctuation.
+    Bytes are read as UTF-8; invalid UTF-8 counts as punctuation.
     """
     return text_of(letter_ids(text, spaces), LETTERS + " ")
 
@@ -99,7 +95,7 @@ def letter_ids(text: str | bytes, spaces: bool = True) -> np.ndarray:
 
 @functools.cache
 def _letter_of_point():
-    """Uint8 [65536]: what each code point becomes after decomposition; the last is a space."""
+    """uint8 [65536]: what each code point becomes after decomposition; the last is a space."""
     table = np.full(1 << 16, SPACE, np.uint8)
     for number, letter in enumerate(LETTERS):
         table[[ord(letter), ord(letter.upper())]] = number
@@ -127,29 +123,6 @@ def text_of(ids_L: np.ndarray, letters: str) -> str:
     return "".join(table[np.asarray(ids_L, np.int64)].tolist())
 
 
-def symbols_of(text: Sequence[str], clear: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
-    """The symbols of any cipher text as numbers, by first occurrence.
-
-    Args:
-      text: a string, or strings each of which is one symbol.
-      clear: characters that stand for themselves, such as a space.
-
-    Returns:
-      int32 [L], CLEAR_SPACE for what is in the clear; and the symbols.
-
-    Raises:
-      UsageError: if there are more than MOST_SYMBOLS.
-    """
-    number: dict[str, int] = {}
-    ids = [
-        CLEAR_SPACE if symbol in clear else number.setdefault(symbol, len(number))
-        for symbol in text
-    ]
-    if len(number) > MOST_SYMBOLS:
-        raise UsageError(f"{len(number)} different symbols; at most {MOST_SYMBOLS} can be read")
-    return np.array(ids, np.int32), tuple(number)
-
-
 def random_key(rng: np.random.Generator, size: int) -> np.ndarray:
     """The letter that each of `size` cipher symbols stands for: a uniform permutation, int32."""
     return rng.permutation(size).astype(np.int32)
@@ -168,7 +141,7 @@ def decipher(symbols_L: np.ndarray, key_S: np.ndarray) -> np.ndarray:
 
 
 def make(text: str, condition: str, rng: np.random.Generator) -> Cipher:
-    """Enciphers a text under a random key; what is no letter goes as in `normalise`."""
+    """Enciphers a text under a random key; other characters are treated as in `normalise`."""
     plain_L = letter_ids(text, spaces=_known(condition) != "none").astype(np.int32)
     key_S = random_key(rng, enciphered_letters(condition))
     return Cipher(encipher(plain_L, key_S), plain_L, key_S)
@@ -176,9 +149,9 @@ def make(text: str, condition: str, rng: np.random.Generator) -> Cipher:
 
 def renamed(cipher: Cipher) -> Cipher:
     """The same with its symbols numbered by first occurrence, and only those that occur."""
-    found, firsts = np.unique(cipher.symbols_L, return_index=True)
-    found, firsts = found[found >= 0], firsts[found >= 0]
-    old_S = found[np.argsort(firsts)]
+    symbols, firsts = np.unique(cipher.symbols_L, return_index=True)
+    symbols, firsts = symbols[symbols >= 0], firsts[symbols >= 0]
+    old_S = symbols[np.argsort(firsts)]
     new = np.full(len(cipher.key_S) + 1, CLEAR_SPACE, np.int32)  # the last one is CLEAR_SPACE's
     new[old_S] = np.arange(len(old_S))
     return Cipher(new[cipher.symbols_L], cipher.plain_L, cipher.key_S[old_S])
@@ -246,17 +219,3 @@ def key_precision(cipher: Cipher, found_S: np.ndarray) -> float:
 def solved(cipher: Cipher, found_L: np.ndarray) -> bool:
     """True if every enciphered position has the right letter."""
     return symbol_error_rate(cipher, found_L) == 0.0
-
-
-def bootstrap_interval(
-    values_N: Sequence[float], *, seed: int = 0, level: float = 0.95, draws: int = 2000
-) -> tuple[float, float]:
-    """Percentile interval of the mean, resampling whole texts with replacement.
-
-    Args:
-      values_N: one for each text.
-    """
-    values_N = np.asarray(values_N, np.float64)
-    chosen = np.random.default_rng(seed).integers(len(values_N), size=(draws, len(values_N)))
-    low, high = np.quantile(values_N[chosen].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

@@ -38,24 +38,21 @@ _PLAIN_FORM = str.maketrans("‘’ʼ‚“”„‐‑‒–—―−…", "'''
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LetterNGrams:
-    """A letter model; all arrays are float32, finite and read-only.
-
-    Attributes:
-      alphabet: its A letters, each numbered by its place.
-      order: n.
-      log_p: [A] * n, ln p(last letter | the n - 1 before it).
-      lower: the same for orders 1 to n - 1, for the beginning of a text; each is a model of its
-        own, with counts of n-grams and not of continuations on top.
-      digest: SHA-256, hex, of the counts it was made from, if it was loaded from a file.
-      notes: what a loaded file says of its making.
-    """
+    """A letter model; all arrays are float32, finite and read-only."""
 
     alphabet: str
+    """Its A letters, each numbered by its place."""
     order: int
+    """n."""
     log_p: np.ndarray
+    """[A] * n, ln p(last letter | the n - 1 before it)."""
     lower: tuple[np.ndarray, ...]
+    """The same for orders 1 to n - 1, for the beginning of a text; each is a model of its own, with
+    counts of n-grams and not of continuations on top."""
     digest: str = ""
+    """SHA-256, hex, of the counts it was made from, if it was loaded from a file."""
     notes: dict = dataclasses.field(default_factory=dict)
+    """What a loaded file says of its making."""
 
     def shorter(self, order: int) -> "LetterNGrams":
         """The model of a lower order."""
@@ -121,7 +118,7 @@ def ids(text: bytes | str, alphabet: str) -> np.ndarray:
 
 @functools.cache
 def _table(alphabet):
-    """Uint8 [0x110000]: the place of each code point in the alphabet, or _DROP."""
+    """uint8 [0x110000]: the place of each code point in the alphabet, or _DROP."""
     if len(set(alphabet)) != len(alphabet) or not 1 <= len(alphabet) <= ciphers.MOST_SYMBOLS:
         raise UsageError(f"an alphabet has 1 to {ciphers.MOST_SYMBOLS} letters, all different")
     table = np.full(0x110000, _DROP, np.uint8)
@@ -186,9 +183,9 @@ def smooth(counts: np.ndarray, alphabet: str, smoothing: str = "kneser-ney") -> 
             below = _discounted(np.count_nonzero(margins[n], axis=0), below)
     logs = []
     for table in tables:
-        found = np.log(table)
-        found.flags.writeable = False
-        logs.append(found)
+        log_p = np.log(table)
+        log_p.flags.writeable = False
+        logs.append(log_p)
     return LetterNGrams(alphabet, order, logs[-1], tuple(logs[:-1]))
 
 
@@ -202,8 +199,8 @@ def discounts(counts: np.ndarray) -> np.ndarray:
     if not (n1 and n2 and n3):
         return np.array([0.0, 0.5, 0.5, 0.5])
     share = n1 / (n1 + 2 * n2)
-    found = np.array([1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2, 3 - 4 * share * n4 / n3])
-    return np.concatenate([[0.0], np.clip(found, 0.1, [0.95, 1.9, 2.85])])
+    taken = np.array([1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2, 3 - 4 * share * n4 / n3])
+    return np.concatenate([[0.0], np.clip(taken, 0.1, [0.95, 1.9, 2.85])])
 
 
 def _discounted(counts, below):
@@ -237,9 +234,9 @@ def _interpolated(counts, below, places, kept, given):
     sums_H = np.bincount(contexts, kept, minlength=total) + given_H
     new_H = sums_H == 0
     scale_H = np.where(new_H, 1.0, given_H / np.where(new_H, 1.0, sums_H)).astype(np.float32)
-    found = scale_H.reshape((*counts.shape[:-1], 1)) * below
-    found.reshape(-1)[places] += (kept / sums_H[contexts]).astype(np.float32)
-    return found
+    table = scale_H.reshape((*counts.shape[:-1], 1)) * below
+    table.reshape(-1)[places] += (kept / sums_H[contexts]).astype(np.float32)
+    return table
 
 
 def score(model: LetterNGrams, ids_L: np.ndarray) -> float:

@@ -35,20 +35,17 @@ _FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0
 
 
 class Saved(NamedTuple):
-    """What a file holds.
-
-    Attributes:
-      counts: int64 [A] * order, as near as levels come.
-      alphabet, smoothing: of the model.
-      notes: how it was made.
-      digest: SHA-256, hex, of the content.
-    """
+    """What a file holds."""
 
     counts: np.ndarray
+    """int64 [A] * order, as near as levels come."""
     alphabet: str
     smoothing: str
+    """`alphabet`, `smoothing`: of the model."""
     notes: dict[str, Any]
+    """How it was made."""
     digest: str
+    """SHA-256, hex, of the content."""
 
 
 def values() -> np.ndarray:
@@ -117,10 +114,8 @@ def unpack(data: bytes, source: str = "the letter model") -> Saved:
 
 def read(path: str | os.PathLike) -> Saved:
     """The content of the file `path`; errors as `unpack`."""
-    try:
+    with files.reading(path):
         data = Path(path).read_bytes()
-    except OSError as error:
-        raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
     return unpack(data, str(path))
 
 

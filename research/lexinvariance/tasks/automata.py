@@ -6,7 +6,7 @@ equal probabilities. A problem is 10 to 20 strings of one automaton, each of a l
 uniformly from 0 to 49, joined by a separator. A problem's symbols are a random choice from an
 alphabet that all problems share; so which id stands for what has to be found out in every
 sequence anew, which makes it a task for lexinvariant models. Models are scored where the next
-token is no separator: there the automaton says exactly what may come, and how likely it is.
+token is not a separator: there the automaton says exactly what may come, and how likely it is.
 
 Everything is a function of (seed, index): problem `index` of a family is the same whatever else is
 drawn. The numbers of states (4 to 12) and of symbols (4 to 18 of 18) are the paper's at the upper
@@ -26,23 +26,20 @@ TRAINING, HELD_OUT = range(2)  # families of automata
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What automata and strings are drawn from; ranges are inclusive.
-
-    Attributes:
-      alphabet: A symbols that all problems share; the separator is the id after them.
-      symbols: how many of them a problem uses.
-      states: of an automaton.
-      edges: that leave a state.
-      strings: of a problem.
-      lengths: of a string.
-    """
+    """What automata and strings are drawn from; ranges are inclusive."""
 
     alphabet: int = 18
+    """A symbols that all problems share; the separator is the id after them."""
     symbols: tuple[int, int] = (4, 18)
+    """How many of them a problem uses."""
     states: tuple[int, int] = (4, 12)
+    """Of an automaton."""
     edges: tuple[int, int] = (1, 4)
+    """That leave a state."""
     strings: tuple[int, int] = (10, 20)
+    """Of a problem."""
     lengths: tuple[int, int] = (0, 49)
+    """Of a string."""
 
     def __post_init__(self):
         if not self.edges[1] <= self.symbols[0] <= self.symbols[1] <= self.alphabet:
@@ -58,22 +55,19 @@ class Settings:
 
 
 class Problems(NamedTuple):
-    """B problems, cut or filled up to L tokens.
-
-    Attributes:
-      ids_BxL: int32, symbols and separators; separators after the end.
-      inside_BxL: bool, what belongs to the problem.
-      scored_BxL: bool, the symbols of strings among them.
-      examples_BxL: int32, whole strings that stand before a position.
-      true_BxLxA: float64, the automaton's distribution of the symbol at each position; what
-        follows the end of a string, or of the problem, is as if the string went on.
-    """
+    """B problems, cut or filled up to L tokens."""
 
     ids_BxL: np.ndarray
+    """int32, symbols and separators; separators after the end."""
     inside_BxL: np.ndarray
+    """bool, what belongs to the problem."""
     scored_BxL: np.ndarray
+    """bool, the symbols of strings among them."""
     examples_BxL: np.ndarray
+    """int32, whole strings that stand before a position."""
     true_BxLxA: np.ndarray
+    """float64, the automaton's distribution of the symbol at each position; what follows the end of
+    a string, or of the problem, is as if the string went on."""
 
 
 def random_automaton(settings: Settings, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,7 @@ whose conditionals are a Bayes mixture: each f weighs in with its posterior (the
 What holds of p', in increasing order of distance from this codebase:
 
 * On every sequence, -log2 p'(x) + log2 p(x) <= log2(d! / (d - k)!), k = symbols that occur: so
-  many permutations agree with the true one on them (`floors.key_bits`).
+  many permutations agree with the true one on them (`baselines.key_bits`).
 * In expectation over p, mean over t of ||p - p'||_1 <= sqrt(2 ln(d!) / T): the divergences of the
   conditionals sum to at most ln(d!), then Pinsker and Jensen (`gap_bound`).
 * The paper's Theorem 2.1, with probability 1 - delta, before its constants are dropped
@@ -24,7 +24,7 @@ What holds of p', in increasing order of distance from this codebase:
 import itertools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -182,4 +182,5 @@ def paper_gap_bound(alphabet: int, length: int, *, delta: float = 0.05) -> float
         return 4.0 * log_epsilon - math.log(constant) - 2.0 * math.log(inner)
 
     top = math.log(alphabet * length / delta) - 1e-9
-    return math.exp(brentq(excess, -60.0, top))
+    root: Any = brentq(excess, -60.0, top)  # a float, without full_output
+    return math.exp(root)

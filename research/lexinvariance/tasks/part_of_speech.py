@@ -38,20 +38,18 @@ class PartOfSpeech:
     Ids: adjectives 0 .. types/2 - 1 by rank, nouns up to types - 1 by rank, then the unseen ids,
     then `cop` and the mask, which so are what a vocabulary has in place of BOS and EOS: ids with
     rows of their own, never drawn.
-
-    Attributes:
-      types: ids of adjectives and nouns together, even.
-      unseen: ids beside them that training never uses, at least 2.
-      skew: a of Zipf's law within each class, p(rank) ~ rank^-a; 0: uniform.
-      ambiguous: share of a class's types that are ambiguous, evenly over the ranks.
-      tail: share of a class's ranks, the last ones, that the split tail draws from.
     """
 
     types: int
+    """Ids of adjectives and nouns together, even."""
     unseen: int
+    """Further ids that training never uses, at least 2."""
     skew: float
+    """a of Zipf's law within each class, p(rank) ~ rank^-a; 0: uniform."""
     ambiguous: float = 0.1
+    """Share of a class's types that are ambiguous, evenly over the ranks."""
     tail: float = 0.1
+    """Share of a class's ranks, the last ones, that the split tail draws from."""
 
     def __post_init__(self):
         if self.types < 20 or self.types % 2:
@@ -149,24 +147,3 @@ def _pairs(task, generator, size, split) -> tuple[np.ndarray, np.ndarray]:
             swapped_B = np.ones(size, bool)
         ids.append(np.where(swapped_B, task.ranks - offset, offset) + ranks_B)
     return ids[0], ids[1]
-
-
-def by_context(inputs_BxL: np.ndarray, task: PartOfSpeech) -> np.ndarray:
-    """The answers of who goes by the place of `cop`: right on every split, int32 [B, 3]."""
-    copula_first_B = inputs_BxL[:, 0] == task.copula
-    adjectives_B = np.where(copula_first_B, inputs_BxL[:, 1], inputs_BxL[:, 2])
-    query_B = inputs_BxL[:, 3]
-    return np.stack([adjectives_B, query_B, query_B], axis=1)
-
-
-def by_class(inputs_BxL: np.ndarray, task: PartOfSpeech) -> np.ndarray:
-    """The answers of who goes by what an id mostly is, int32 [B, 3].
-
-    The adjective is the one of the two ids that is of that class, the first if both or none are.
-    """
-    pattern_BxL = inputs_BxL[:, :3]
-    pair_BxS = pattern_BxL[pattern_BxL != task.copula].reshape(len(inputs_BxL), 2)
-    second_B = (pair_BxS[:, 0] >= task.ranks) & (pair_BxS[:, 1] < task.ranks)
-    adjectives_B = np.where(second_B, pair_BxS[:, 1], pair_BxS[:, 0])
-    query_B = inputs_BxL[:, 3]
-    return np.stack([adjectives_B, query_B, query_B], axis=1)

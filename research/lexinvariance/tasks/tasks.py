@@ -4,11 +4,11 @@
     Permutation   A 2 C->C A 4 1 D->D 4       two places of three, the same in every demonstration
 
 A prompt is ids, not text: BOS, then symbols and separators. A symbol is one id that occurs in the
-training text and is no separator. The separators `->` and ` ` are what the codec makes of each of
-them by itself: two ids and one for characters; for a Unigram vocabulary the pieces that it has for
-them (a normaliser that drops a lone space leaves none). A codec that writes letters alone has no
-ids for `->`: there z stands for the arrow, and the other 25 are the symbols. A symbol is never
-merged with what stands beside it.
+training text and is not a separator. The separators `->` and ` ` are what the codec makes of each
+alone: two ids and one for characters; for a Unigram vocabulary the pieces that it has for them (a
+normaliser that drops a lone space leaves none). A codec that writes letters alone has no ids for
+`->`: there z stands for the arrow, and the other 25 are the symbols. A symbol is never merged with
+its neighbours.
 
 Definitions. LookUp: n distinct keys, values drawn independently of them and of each other (a value
 may repeat, and may equal a key), then one of the keys. Permutation: one of the six ordered pairs of
@@ -16,13 +16,20 @@ distinct places of three, drawn for each prompt; n demonstrations, each of three
 symbols, then three more. How many demonstrations the paper shows is unknown; 4 is ours.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from research import vocabularies
 from research.codecs.protocol import Codec
 from research.errors import UsageError
+from research.models import language_model
+from research.models.language_model import LanguageModelConfig
+from research.types import Params
 
 TASKS = ("LookUp", "Permutation")
 # What follows index `at` of ids_NxL, by the ids before it alone: int [N].
@@ -30,41 +37,32 @@ Predict = Callable[[np.ndarray, int], np.ndarray]
 
 
 class Separators(NamedTuple):
-    """Ids between symbols.
-
-    Attributes:
-      bos: the id every prompt starts with.
-      arrow: ids of `->`.
-      space: ids of ` `.
-    """
+    """Ids between symbols."""
 
     bos: int
+    """The id every prompt starts with."""
     arrow: tuple[int, ...]
+    """Ids of `->`."""
     space: tuple[int, ...]
+    """Ids of ` `."""
 
 
 class Symbols(NamedTuple):
-    """What prompts are made of.
-
-    Attributes:
-      ids_A: int32 [A], distinct.
-      shares_A: float64 [A], how often each is drawn; they sum to 1.
-    """
+    """What prompts are made of."""
 
     ids_A: np.ndarray
+    """int32 [A], distinct."""
     shares_A: np.ndarray
+    """float64 [A], how often each is drawn; they sum to 1."""
 
 
 class Prompts(NamedTuple):
-    """Prompts of one shape with their answers.
-
-    Attributes:
-      ids_NxL: int32 [N, L], complete: the answers are in place.
-      answers: the indices in L of the ids that a model has to give.
-    """
+    """Prompts of one shape with their answers."""
 
     ids_NxL: np.ndarray
+    """int32 [N, L], complete: the answers are in place."""
     answers: tuple[int, ...]
+    """The indices in L of the ids that a model has to give."""
 
 
 def separators(codec: Codec) -> Separators:
@@ -109,7 +107,7 @@ def draw(rng: np.random.Generator, symbols: Symbols, count: int, distinct: int =
     One after the other, each by the shares of those that the row has not got yet.
 
     Raises:
-      UsageError: if there are not so many symbols.
+      UsageError: if there are fewer symbols.
     """
     if len(symbols.ids_A) < distinct:
         raise UsageError(
@@ -187,11 +185,11 @@ def right(predict: Predict, prompts: Prompts, separators: Separators) -> np.ndar
     """
     ids_NxL = prompts.ids_NxL.copy()
     ids_NxL[:, prompts.answers] = separators.bos
-    found = []
+    right_columns = []
     for at in prompts.answers:
         ids_NxL[:, at] = predict(ids_NxL, at)
-        found.append(ids_NxL[:, at] == prompts.ids_NxL[:, at])
-    return np.stack(found, axis=1)
+        right_columns.append(ids_NxL[:, at] == prompts.ids_NxL[:, at])
+    return np.stack(right_columns, axis=1)
 
 
 def chance(vocab_size: int) -> float:
@@ -220,3 +218,50 @@ def _joined(count: int, pieces: Sequence[np.ndarray | tuple[int, ...]]) -> np.nd
         else:
             columns.append(piece.astype(np.int32))
     return np.stack(columns, axis=1)
+
+
+def predictor(
+    params: Params,
+    config: LanguageModelConfig,
+    *,
+    length: int,
+    batch_size: int,
+    seed: int = 0,
+) -> Predict:
+    """The argmax over all ids but BOS, which is never a target; ties go to the smallest id.
+
+    Prompts shorter than `length` are padded at the end, which a causal model does not see, so
+    that prompts of several lengths share one compiled pass.
+
+    Args:
+      length: L of the compiled pass, at least that of any prompt.
+      batch_size: prompts that run together.
+      seed: decides the table of each prompt where the vocabulary draws; a prompt has the same
+        table for all of its answers.
+    """
+
+    def predict(ids_NxL: np.ndarray, at: int) -> np.ndarray:
+        count, used = ids_NxL.shape
+        rows = -(-count // batch_size) * batch_size
+        padded = np.zeros((rows, length), np.int32)
+        padded[:count, :used] = ids_NxL
+        padded[:count, at:] = ids_NxL[:, :1]  # nothing from `at` on is looked at
+        padded[count:] = padded[0]
+        keys_Nx2 = vocabularies.sequence_keys(seed, rows)
+        best = []
+        for start in range(0, rows, batch_size):
+            part = slice(start, start + batch_size)
+            best.append(_best(params, config, padded[part], keys_Nx2[part], np.int32(at - 1)))
+        return np.concatenate(jax.device_get(best))[:count]
+
+    return predict
+
+
+@functools.partial(jax.jit, static_argnames=("config",))
+def _best(params, config, ids_BxL, keys_Bx2, at):
+    """int32 [B]: the likeliest id after position `at`."""
+    logits_BxLxV = language_model.logits(params, config, ids_BxL, keys_Bx2=keys_Bx2)
+    logits_BxV = jax.lax.dynamic_index_in_dim(logits_BxLxV, at, axis=1, keepdims=False)
+    ids_V = jnp.arange(logits_BxV.shape[-1])
+    logits_BxV = jnp.where(ids_V[None] == config.bos_id, -jnp.inf, logits_BxV)
+    return jnp.argmax(logits_BxV, axis=-1).astype(jnp.int32)

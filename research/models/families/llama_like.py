@@ -18,8 +18,7 @@ from research.models.families.base import (
     refuse,
 )
 from research.models.language_model import LanguageModelConfig
-from research.models.rotary import KINDS, RotaryScaling
-from research.models.sizes import TrunkConfig
+from research.models.sizes import ROTARY_KINDS, RotaryScaling, TrunkConfig
 
 Windows = tuple[int | None, tuple[bool, ...]]
 """A window, and which layers have it (empty: all)."""
@@ -230,8 +229,8 @@ def _rope(get: Get) -> tuple[float, RotaryScaling | None]:
     base = float(rope.get("rope_theta") or get("rope_theta"))
     kind = rope.get("rope_type") or rope.get("type") or "default"
     partial = rope.get("partial_rotary_factor") or get("partial_rotary_factor") or 1.0
-    if kind not in KINDS:
-        raise UsageError(f"rope type {kind!r} is not supported, only {', '.join(KINDS)}")
+    if kind not in ROTARY_KINDS:
+        raise UsageError(f"rope type {kind!r} is not supported, only {', '.join(ROTARY_KINDS)}")
     if partial != 1.0:
         raise UsageError(f"partial_rotary_factor={partial} is not supported")
     if kind == "default":

@@ -12,12 +12,12 @@ import numpy as np
 from research.errors import FreevocabError
 from research.files import shown
 from research.tokenizers import Tokenizer
-from research.training.metrics import duration, quantity
 from research.transfer.convert import special_ids
 from research.transfer.convert.hf_folder import HFMove, HFSource
 from research.transfer.convert.own_folder import OwnMove, OwnSource
 from research.transfer.matching import Match
 from research.transfer.methods import METHODS
+from research.units import countdown, quantity, rough_duration
 
 # Rough, of two cores: what a program can copy. Only an order of magnitude is promised.
 COPIED_PER_SECOND = 3e8
@@ -179,7 +179,7 @@ def lines(plan: Plan) -> list[str]:
         f"writes     {quantity(plan.new_nbytes, 'B')}, {quantity(plan.new_parameters)} parameters,"
         f" to {plan.out}",
         f"costs      about {quantity(plan.memory, 'B')} of memory and, very roughly,"
-        f" {_duration(plan.seconds)}",
+        f" {rough_duration(plan.seconds)}",
     ]
     return out
 
@@ -224,7 +224,7 @@ class Progress:
             return
         self._last = now
         rate = self._done / (now - self._start)
-        left = duration((self._total - self._done) / rate)
+        left = countdown((self._total - self._done) / rate)
         self._say(f"{quantity(self._done, 'B')} of {quantity(self._total, 'B')} written, "
                   f"{quantity(rate, 'B')}/s, {left} left")  # fmt: skip
 
@@ -237,7 +237,3 @@ def _tokenizer(facts: dict[str, Any]) -> str:
 def _some(names: list[str], most: int = 12) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

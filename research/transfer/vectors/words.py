@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
+from research import files
 from research.errors import FreevocabError, UsageError
 from research.tokenizers import Tokenizer
 from research.transfer.vectors import cooccurrence
@@ -121,10 +122,8 @@ def read_dictionary(path: str | os.PathLike) -> list[tuple[str, str]]:
       FreevocabError: unreadable, not UTF-8, or a line without exactly one tab.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with files.reading(path), open(path, encoding="utf-8") as file:
             lines = file.read().split("\n")
-    except OSError as error:
-        raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise FreevocabError(f"{path}: not UTF-8 text ({error.reason})") from error
     pairs = []

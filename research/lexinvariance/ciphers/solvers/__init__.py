@@ -1,7 +1,7 @@
 """Solving substitution ciphers with letter n-grams, without a neural network.
 
-`climb.solve` is the one to use: annealed hill climbing with restarts. The others are what it is
-compared with: `simple.frequency`, `simple.metropolis` (Diaconis 2009) and `beam.solve` (Nuhn et al.
-2013). All take a text of cipher symbols, int32 [L] with -1 where a clear space stands, and a letter
-model, and return a `problem.Solution`.
+`climb.solve` is the one to use: annealed hill climbing with restarts. `reference` has what it is
+compared with: `frequency`, `metropolis` (Diaconis 2009) and `beam_search` (Nuhn et al. 2013). All
+take a text of cipher symbols, int32 [L] with -1 where a clear space stands, and a letter model, and
+return a `problem.Solution`.
 """

@@ -10,35 +10,40 @@ from research.numba_jit import compiled
 
 
 class Letters(Protocol):
-    """What is needed of a letter model.
+    """What is needed of a letter model."""
 
-    Attributes:
-      alphabet: its letters; a space among them if texts have spaces.
-      order: n of its n-grams.
-      log_p: float32, A^n entries: ln p(last letter | the n - 1 before).
-      lower: the same for orders 1 to n - 1, for the beginning of a text.
-    """
+    @property
+    def alphabet(self) -> str:
+        """Its letters; a space among them if texts have spaces."""
+        ...
 
-    alphabet: str
-    order: int
-    log_p: np.ndarray
-    lower: tuple[np.ndarray, ...]
+    @property
+    def order(self) -> int:
+        """n of its n-grams."""
+        ...
+
+    @property
+    def log_p(self) -> np.ndarray:
+        """float32, A^n entries: ln p(last letter | the n - 1 before)."""
+        ...
+
+    @property
+    def lower(self) -> tuple[np.ndarray, ...]:
+        """The same for orders 1 to n - 1, for the beginning of a text."""
+        ...
 
 
 class Solution(NamedTuple):
-    """A key and what it gives.
-
-    Attributes:
-      key_S: int64, the letter (index into the alphabet) of each cipher symbol; distinct.
-      nats: -ln p(plain text) under the letter model.
-      plain_L: int64, the plain text.
-      found: times that the search ended in its best score, 0 where nothing is repeated.
-    """
+    """A key and what it gives."""
 
     key_S: np.ndarray
+    """int64, the letter (index into the alphabet) of each cipher symbol; distinct."""
     nats: float
+    """-ln p(plain text) under the letter model."""
     plain_L: np.ndarray
+    """int64, the plain text."""
     found: int = 0
+    """Times that the search ended in its best score, 0 where nothing is repeated."""
 
 
 class Problem(NamedTuple):
@@ -46,34 +51,32 @@ class Problem(NamedTuple):
 
     A state is slots int64 [P]: the letter of slot s. Slots 0 to S - 1 are the cipher symbols, the
     rest are letters that nothing stands for; so every state is a permutation, every move a swap.
-
-    Attributes:
-      symbols_L: int64, the slot at each position; P where a clear space stands.
-      num_symbols: S.
-      letters_P: int64, letters that can be assigned, in the order of the alphabet.
-      space: the letter of a clear space.
-      tables: float32, all orders one after the other, flat.
-      starts_N: int64, where each order's table begins.
-      order, base: n and A.
-      first_S1: int64 [P + 1], `ends` of slot s are ends[first[s]:first[s + 1]].
-      ends: int64, the last positions of the n-grams that a slot is part of.
-      prior_PxA: float64, what is added to the score for each pair of slot and letter.
     """
 
     symbols_L: np.ndarray
+    """int64, the slot at each position; P where a clear space stands."""
     num_symbols: int
+    """S."""
     letters_P: np.ndarray
+    """int64, letters that can be assigned, in the order of the alphabet."""
     space: int
+    """The letter of a clear space."""
     tables: np.ndarray
+    """float32, all orders one after the other, flat."""
     starts_N: np.ndarray
+    """int64, where each order's table begins."""
     order: int
     base: int
+    """`order`, `base`: n and A."""
     first_S1: np.ndarray
+    """int64 [P + 1], `ends` of slot s are ends[first[s]:first[s + 1]]."""
     ends: np.ndarray
+    """int64, the last positions of the n-grams that a slot is part of."""
     prior_PxA: np.ndarray
+    """float64, what is added to the score for each pair of slot and letter."""
 
     def score(self, slots_P: np.ndarray) -> float:
-        """ln p(plain text) + prior of a state, summed anew."""
+        """ln p(plain text) + prior of a state, summed from scratch."""
         text_L = self.plain(slots_P)
         total = compiled(loops.score)(
             text_L, self.tables, self.starts_N, self.order, self.base
@@ -92,7 +95,7 @@ class Problem(NamedTuple):
         return np.append(np.asarray(slots_P, np.int64), self.space)[self.symbols_L]
 
     def solution(self, slots_P: np.ndarray, found: int = 0) -> Solution:
-        """The state as a solution; the prior is no part of its nats."""
+        """The state as a solution; the prior does not count in its nats."""
         without = self._replace(prior_PxA=np.zeros_like(self.prior_PxA))
         key_S = np.asarray(slots_P[: self.num_symbols], np.int64).copy()
         return Solution(key_S, -without.score(slots_P), self.plain(slots_P), found)

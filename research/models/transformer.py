@@ -19,7 +19,7 @@ and by the config's options, most of them those of other people's families
     position_rows [P, D]  token_type_rows [types, D]  input_norm/scale [D]
     head/kernel [D, D]  head/bias [D]  head_norm/scale [D]  output_map/kernel [D, D]
     rows_in/kernel [E, D]  rows_out/kernel [D, E]  (rows of another width than D)
-    and a bias beside every scale of a LayerNorm,
+    and a bias next to every scale of a LayerNorm,
 
 with H' the key-value heads. All are float32. Kernels start from truncated normals of variance
 1 / inputs, `out` and `down` divided by 2 N as well, norms at one, position biases at N(0, .04):
@@ -27,23 +27,120 @@ every parameter starts at the size it should have, which suits Adafactor's param
 (as in T5) and AdamW or Muon alike. Only the output map starts at zero.
 """
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from research.models.attention import Attention, Surroundings
-from research.models.batch_invariant import one_by_one
-from research.models.cache import Cache, from_prompt, init_cache, reset_rows, slot_distances
-from research.models.mlp import MLP
+from research.models import layers, positions
+from research.models.cache import Cache, from_prompt, per_row, slot_distances
+from research.models.layers import MLP, Projection, RMSNorm, norm, split_batch
 from research.models.ngram_heads import NGramHeads
-from research.models.norms import norm
-from research.models.placement import split_batch
-from research.models.projection import Projection
-from research.models.sizes import TrunkConfig
+from research.models.sizes import TrunkConfig, residual_gain
+from research.types import Params
 
-__all__ = ["Trunk", "apply", "decode_step", "init", "init_cache", "prefill", "reset_rows"]
+
+class AttentionInputs(NamedTuple):
+    """Where queries and keys stand; the same for all layers."""
+
+    positions_BxT: jax.Array
+    """int32 [B, T] or [1, T], of the queries (for rotary)."""
+    relative_BxTxS: jax.Array | None = None
+    """int32 key minus query position, or None where it is simply j - i."""
+    mask_Bx1xTxS: jax.Array | None = None
+    """bool, True = may be seen, besides causality; or None."""
+    slot_B: jax.Array | None = None
+    """int32, the cache slot that this step writes; None for a whole sequence."""
+    matches_BxTxS: jax.Array | None = None
+    """int8, `ngram_heads.matches` of the ids; None without n-gram heads."""
+    distance_BxTxS: jax.Array | None = None
+    """int32 [B or 1, T, S], places from a key to its query; None without a window."""
+
+
+class Attention(nn.Module):
+    """[B, T, D] -> [B, T, D], and the keys and values, each [B, S, kv heads, K].
+
+    Parameters: query/kernel [D, H, K], key/kernel and value/kernel [D, kv heads, K], out/kernel
+    [H, K, D]; with T5 positions position_bias [H, buckets]; with QK-norm query_norm/scale and
+    key_norm/scale [K]; with biases {query,key,value}/bias [H, K] and out/bias [D]. Scores are
+    scaled by 1 / sqrt(K) unless the config says otherwise; softmax is float32.
+    """
+
+    config: TrunkConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        x_BxTxD: jax.Array,
+        inputs: AttentionInputs,
+        cached: tuple[jax.Array, jax.Array] | None = None,
+        window: jax.Array | None = None,
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        config = self.config
+        heads, kv_heads, head_dim = config.num_heads, config.kv_heads, config.head_dim
+        settings = {"dtype": config.dtype, "bias": config.qkv_bias}
+        query = Projection((heads, head_dim), name="query", **settings)(x_BxTxD)
+        key = Projection((kv_heads, head_dim), name="key", **settings)(x_BxTxD)
+        value = Projection((kv_heads, head_dim), name="value", **settings)(x_BxTxD)
+        if config.qk_norm:
+            query = RMSNorm(config.norm_epsilon, name="query_norm")(query)
+            key = RMSNorm(config.norm_epsilon, name="key_norm")(key)
+        if config.positions == "rotary":
+            rope_args = (inputs.positions_BxT, config.rotary_base, config.rotary_scaling)
+            query, key = positions.rotate(query, *rope_args), positions.rotate(key, *rope_args)
+        if cached is not None:
+            assert inputs.slot_B is not None
+            key = _write(cached[0], key, inputs.slot_B)
+            value = _write(cached[1], value, inputs.slot_B)
+        bias = self._bias(x_BxTxD.shape[1], inputs) if config.positions == "t5" else None
+        attend = jax.nn.dot_product_attention
+        if config.score_softcap is not None:
+            attend = functools.partial(layers.capped_attention, softcap=config.score_softcap)
+        attended = attend(
+            query,
+            key,
+            value,
+            bias,
+            _mask(inputs, window),
+            scale=config.score_scale,
+            is_causal=config.causal and cached is None,
+        )
+        settings = {"dtype": config.dtype, "bias": config.out_bias}
+        gain = residual_gain(config)
+        out = Projection((config.d_model,), axes=2, gain=gain, name="out", **settings)
+        return out(attended), (key, value)
+
+    def _bias(self, length: int, inputs: AttentionInputs) -> jax.Array:
+        """[B or 1, H, T, S] float32."""
+        config = self.config
+        # Not zero: an optimizer whose steps are relative to the parameter would hardly move it.
+        initializer = nn.initializers.normal(0.2)
+        shape = (config.num_heads, config.num_buckets)
+        table = self.param("position_bias", initializer, shape, jnp.float32)
+        if inputs.relative_BxTxS is None:
+            return positions.bias_by_offset(table, length, config.causal, config.max_distance)[None]
+        return positions.bias_by_position(
+            table, inputs.relative_BxTxS, config.causal, config.max_distance
+        )
+
+
+def _mask(inputs: AttentionInputs, window: jax.Array | None) -> jax.Array | None:
+    """What may be seen besides causality, bool [B or 1, 1, T, S]; window: of this layer."""
+    mask = inputs.mask_Bx1xTxS
+    if window is None:
+        return mask
+    assert inputs.distance_BxTxS is not None
+    near = (inputs.distance_BxTxS < window)[:, None]
+    return near if mask is None else mask & near
+
+
+def _write(buffer_BxSxHxK: jax.Array, new_Bx1xHxK: jax.Array, slot_B: jax.Array) -> jax.Array:
+    """Each row's new entry in its own slot."""
+    size = buffer_BxSxHxK.shape[1]
+    here_BxS = jnp.arange(size)[None] == slot_B[:, None]
+    return jnp.where(here_BxS[:, :, None, None], new_Bx1xHxK, buffer_BxSxHxK)
 
 
 class Block(nn.Module):
@@ -59,34 +156,37 @@ class Block(nn.Module):
     def __call__(
         self,
         x_BxTxD: jax.Array,
-        surroundings: Surroundings,
+        inputs: AttentionInputs,
         cached: Any,
         window: jax.Array | None = None,
     ):
         config = self.config
-        seen = self._before(x_BxTxD, "attention")
-        attended, kept = Attention(config, name="attention")(seen, surroundings, cached, window)
-        x_BxTxD = self._after(x_BxTxD, attended, "attention")
+        seen = self._pre_norm(x_BxTxD, "attention")
+        attended, keys_values = Attention(config, name="attention")(seen, inputs, cached, window)
+        x_BxTxD = self._post_norm(x_BxTxD, attended, "attention")
         if config.ngram_heads:
-            x_BxTxD += NGramHeads(config, name="ngram_heads")(seen, surroundings.matches_BxTxS)
-        made = MLP(config, name="mlp")(self._before(x_BxTxD, "mlp"))
-        x_BxTxD = split_batch(self._after(x_BxTxD, made, "mlp"))
-        return x_BxTxD, (kept if self.keep_cache else None)
+            assert inputs.matches_BxTxS is not None
+            x_BxTxD += NGramHeads(config, name="ngram_heads")(seen, inputs.matches_BxTxS)
+        mlp_out = MLP(config, name="mlp")(self._pre_norm(x_BxTxD, "mlp"))
+        x_BxTxD = split_batch(self._post_norm(x_BxTxD, mlp_out, "mlp"))
+        return x_BxTxD, (keys_values if self.keep_cache else None)
 
     @nn.nowrap
-    def _before(self, x_BxTxD: jax.Array, branch: str) -> jax.Array:
-        """What a branch sees of the stream."""
+    def _pre_norm(self, x_BxTxD: jax.Array, sublayer: str) -> jax.Array:
+        """What a sublayer reads from the residual stream."""
         post = self.config.norm_order == "post"
-        return x_BxTxD if post else norm(self.config, f"{branch}_norm")(x_BxTxD)
+        return x_BxTxD if post else norm(self.config, f"{sublayer}_norm")(x_BxTxD)
 
     @nn.nowrap
-    def _after(self, x_BxTxD: jax.Array, made_BxTxD: jax.Array, branch: str) -> jax.Array:
-        """The stream with what the branch made of it."""
+    def _post_norm(
+        self, x_BxTxD: jax.Array, sublayer_out_BxTxD: jax.Array, sublayer: str
+    ) -> jax.Array:
+        """The residual stream with the sublayer's output added."""
         if self.config.norm_order == "sandwich":
-            made_BxTxD = norm(self.config, f"{branch}_out_norm")(made_BxTxD)
-        x_BxTxD += made_BxTxD
+            sublayer_out_BxTxD = norm(self.config, f"{sublayer}_out_norm")(sublayer_out_BxTxD)
+        x_BxTxD += sublayer_out_BxTxD
         post = self.config.norm_order == "post"
-        return norm(self.config, f"{branch}_norm")(x_BxTxD) if post else x_BxTxD
+        return norm(self.config, f"{sublayer}_norm")(x_BxTxD) if post else x_BxTxD
 
 
 class Trunk(nn.Module):
@@ -122,36 +222,34 @@ class Trunk(nn.Module):
         """
         if self.config.ngram_heads and matches_BxLxL is None:
             raise ValueError("a trunk with n-gram heads needs the matches of the ids")
-        surroundings = _sequence_surroundings(
-            x_BxLxD.shape[1], segments_BxL, positions_BxL, matches_BxLxL
-        )
+        inputs = _attention_inputs(x_BxLxD.shape[1], segments_BxL, positions_BxL, matches_BxLxL)
         if self.config.window is not None:
             places_L = jnp.arange(x_BxLxD.shape[1], dtype=jnp.int32)
-            surroundings = surroundings._replace(
-                distance_BxTxS=(places_L[:, None] - places_L[None])[None]
-            )
-        y_BxLxD, kept = self._layers(x_BxLxD, surroundings, None, keep_cache)
-        return (y_BxLxD, kept) if keep_cache else y_BxLxD
+            inputs = inputs._replace(distance_BxTxS=(places_L[:, None] - places_L[None])[None])
+        y_BxLxD, keys_values = self._layers(x_BxLxD, inputs, None, keep_cache)
+        return (y_BxLxD, keys_values) if keep_cache else y_BxLxD
 
     @nn.nowrap
-    def _layers(self, x_BxTxD, surroundings, cached, keep_cache):
+    def _layers(
+        self, x_BxTxD: jax.Array, inputs: AttentionInputs, cached: Any, keep_cache: bool
+    ) -> tuple[jax.Array, Any]:
         config = self.config
         x_BxTxD = split_batch(x_BxTxD.astype(jnp.dtype(config.dtype)))
         if config.scale_inputs:
             x_BxTxD *= jnp.sqrt(config.row_dim).astype(x_BxTxD.dtype)
         if config.embedding_dim:
             x_BxTxD = Projection((config.d_model,), dtype=config.dtype, name="rows_in")(x_BxTxD)
-        x_BxTxD = self._placed(x_BxTxD, surroundings.positions_BxT)
+        x_BxTxD = self._placed(x_BxTxD, inputs.positions_BxT)
         block = nn.remat(Block, prevent_cse=not config.scan_layers) if config.remat else Block
-        layers = nn.scan(
+        blocks = nn.scan(
             block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(nn.broadcast, 0, 0),
+            in_axes=(nn.broadcast, 0, 0),  # pyright: ignore[reportArgumentType]  # flax takes a tree
             length=config.num_layers,
             unroll=1 if config.scan_layers else config.num_layers,
         )(config, keep_cache, name="layers")
-        x_BxTxD, kept = layers(x_BxTxD, surroundings, cached, _windows(config))
+        x_BxTxD, keys_values = blocks(x_BxTxD, inputs, cached, _windows(config))
         if config.norm_order != "post":
             x_BxTxD = norm(config, "final_norm")(x_BxTxD)
         if config.head_transform:
@@ -163,7 +261,7 @@ class Trunk(nn.Module):
         if config.embedding_dim:
             rows_out = Projection((config.embedding_dim,), dtype=config.dtype, name="rows_out")
             x_BxTxD = rows_out(x_BxTxD)
-        return x_BxTxD, kept
+        return x_BxTxD, keys_values
 
     @nn.nowrap
     def _placed(self, x_BxTxD: jax.Array, positions_BxT: jax.Array) -> jax.Array:
@@ -197,7 +295,7 @@ class _Step(Trunk):
     def __call__(self, x_BxD: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
         size = cache.keys.shape[2]
         distance_BxS, filled_BxS = slot_distances(cache)
-        surroundings = Surroundings(
+        inputs = AttentionInputs(
             positions_BxT=cache.length_B[:, None],
             relative_BxTxS=-distance_BxS[:, None],
             mask_Bx1xTxS=filled_BxS[:, None, None],
@@ -205,11 +303,11 @@ class _Step(Trunk):
             distance_BxTxS=distance_BxS[:, None],
         )
         cached = (cache.keys, cache.values)
-        y_Bx1xD, (keys, values) = self._layers(x_BxD[:, None], surroundings, cached, True)
+        y_Bx1xD, (keys, values) = self._layers(x_BxD[:, None], inputs, cached, True)
         return y_Bx1xD[:, 0], Cache(keys, values, cache.length_B + 1)
 
 
-def _sequence_surroundings(length, segments_BxL, positions_BxL, matches_BxLxL) -> Surroundings:
+def _attention_inputs(length, segments_BxL, positions_BxL, matches_BxLxL) -> AttentionInputs:
     mask = relative = None
     if segments_BxL is not None:
         mask = (segments_BxL[:, :, None] == segments_BxL[:, None, :])[:, None]
@@ -217,18 +315,18 @@ def _sequence_surroundings(length, segments_BxL, positions_BxL, matches_BxLxL) -
         positions_BxL = jnp.arange(length, dtype=jnp.int32)[None]
     else:
         relative = positions_BxL[:, None, :] - positions_BxL[:, :, None]
-    return Surroundings(positions_BxL, relative, mask, matches_BxTxS=matches_BxLxL)
+    return AttentionInputs(positions_BxL, relative, mask, matches_BxTxS=matches_BxLxL)
 
 
 def init(key: jax.Array, config: TrunkConfig) -> dict[str, Any]:
     """Fresh parameters, the tree in this module's docstring."""
     x_BxLxD = jnp.zeros((1, 2, config.row_dim), jnp.float32)
     matches_BxLxL = jnp.zeros((1, 2, 2), jnp.int8)
-    return Trunk(config).init(key, x_BxLxD, matches_BxLxL=matches_BxLxL)["params"]
+    return dict(Trunk(config).init(key, x_BxLxD, matches_BxLxL=matches_BxLxL)["params"])
 
 
 def apply(
-    params: dict[str, Any],
+    params: Params,
     config: TrunkConfig,
     x_BxLxD: jax.Array,
     segments_BxL: jax.Array | None = None,
@@ -236,12 +334,15 @@ def apply(
     matches_BxLxL: jax.Array | None = None,
 ) -> jax.Array:
     """`Trunk` as a pure function: [B, L, D] -> [B, L, D]."""
-    variables = {"params": params}
-    return Trunk(config).apply(variables, x_BxLxD, segments_BxL, positions_BxL, matches_BxLxL)
+    return _run(Trunk(config), params, x_BxLxD, segments_BxL, positions_BxL, matches_BxLxL)
+
+
+def _run(trunk: Trunk, params: Params, *args: Any, **settings: Any) -> Any:
+    return trunk.apply({"params": params}, *args, **settings)
 
 
 def prefill(
-    params: dict[str, Any],
+    params: Params,
     config: TrunkConfig,
     x_BxLxD: jax.Array,
     length_B: jax.Array,
@@ -261,13 +362,12 @@ def prefill(
     if x_BxLxD.shape[1] > cache_length:
         raise ValueError(f"a prompt of {x_BxLxD.shape[1]} does not fit {cache_length} cache slots")
     _check_decoding(config, "prefill")
-    variables = {"params": params}
-    y_BxLxD, (keys, values) = Trunk(config).apply(variables, x_BxLxD, keep_cache=True)
+    y_BxLxD, (keys, values) = _run(Trunk(config), params, x_BxLxD, keep_cache=True)
     return y_BxLxD, from_prompt(keys, values, length_B, cache_length)
 
 
 def decode_step(
-    params: dict[str, Any], config: TrunkConfig, x_BxD: jax.Array, cache: Cache
+    params: Params, config: TrunkConfig, x_BxD: jax.Array, cache: Cache
 ) -> tuple[jax.Array, Cache]:
     """One more position for every row: [B, D] -> [B, D] and the advanced cache.
 
@@ -277,10 +377,10 @@ def decode_step(
     """
     _check_decoding(config, "decode_step")
 
-    def step(x_BxD, cache):
-        return _Step(config).apply({"params": params}, x_BxD, cache)
+    def step(x_BxD: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
+        return _run(_Step(config), params, x_BxD, cache)
 
-    return one_by_one(step, x_BxD, cache) if config.row_invariant else step(x_BxD, cache)
+    return per_row(step, x_BxD, cache) if config.row_invariant else step(x_BxD, cache)
 
 
 def _check_decoding(config: TrunkConfig, what: str) -> None:

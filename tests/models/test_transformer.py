@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.models import trunk
-from research.models.attention import Surroundings
-from research.models.projection import RMSNorm
+from research.models import transformer
+from research.models.cache import init_cache, reset_rows
+from research.models.layers import RMSNorm
+from research.models.transformer import AttentionInputs
 from research.testing.models import tiny_trunk_config
 
 # One batch shape and one cache size throughout: every new one is compiled anew.
@@ -30,9 +31,9 @@ VARIANTS = {
 }
 WITH_POSITIONS = list(VARIANTS.values())[:2]
 
-init = jax.jit(trunk.init, static_argnums=1)
-compiled_apply = jax.jit(trunk.apply, static_argnums=1)
-compiled_step = jax.jit(trunk.decode_step, static_argnums=1)
+init = jax.jit(transformer.init, static_argnums=1)
+compiled_apply = jax.jit(transformer.apply, static_argnums=1)
+compiled_step = jax.jit(transformer.decode_step, static_argnums=1)
 
 
 def apply(*args):
@@ -119,7 +120,7 @@ def test_a_step_at_a_time_equals_the_whole_sequence(changes):
     params, config = model(**changes)
     x_BxLxD = inputs()
     whole = apply(params, config, x_BxLxD)
-    cache = trunk.init_cache(config, BATCH, LENGTH)
+    cache = init_cache(config, BATCH, LENGTH)
     for position in range(LENGTH):
         y_BxD, cache = step(params, config, x_BxLxD[:, position], cache)
         np.testing.assert_allclose(y_BxD, whole[:, position], atol=2e-5)
@@ -135,14 +136,14 @@ def test_every_parameter_matters_to_both_ways():
     x_BxLxD = inputs()
 
     def whole(params):
-        return jnp.sum(trunk.apply(params, config, x_BxLxD)[:, -1] ** 3)
+        return jnp.sum(transformer.apply(params, config, x_BxLxD)[:, -1] ** 3)
 
     def stepped(params):
         def advance(cache, x_BxD):
-            y_BxD, cache = trunk.decode_step(params, config, x_BxD, cache)
+            y_BxD, cache = transformer.decode_step(params, config, x_BxD, cache)
             return cache, y_BxD
 
-        cache = trunk.init_cache(config, BATCH, LENGTH)
+        cache = init_cache(config, BATCH, LENGTH)
         _, outputs = jax.lax.scan(advance, cache, jnp.moveaxis(x_BxLxD, 1, 0))
         return jnp.sum(outputs[-1] ** 3)
 
@@ -158,7 +159,7 @@ def test_ring_buffer_is_a_sliding_window(changes):
     params, config = model(**changes)
     params = first_layer_only(params)
     x_BxLxD = inputs(LENGTH + 7)
-    cache = trunk.init_cache(config, BATCH, LENGTH)
+    cache = init_cache(config, BATCH, LENGTH)
     for position in range(LENGTH + 7):
         y_BxD, cache = step(params, config, x_BxLxD[:, position], cache)
     window = apply(params, config, x_BxLxD[:, 7:])
@@ -169,11 +170,11 @@ def test_ring_buffer_is_a_sliding_window(changes):
 def test_rows_start_again_on_their_own(changes):
     params, config = model(**changes)
     x_BxLxD = inputs()
-    alone = cache = trunk.init_cache(config, BATCH, LENGTH)
+    alone = cache = init_cache(config, BATCH, LENGTH)
     fresh = cache
     for position in range(8):
         if position == 5:
-            cache = trunk.reset_rows(cache, jnp.asarray([False, True, False]))
+            cache = reset_rows(cache, jnp.asarray([False, True, False]))
         y_BxD, cache = step(params, config, x_BxLxD[:, position], cache)
         old_BxD, alone = step(params, config, x_BxLxD[:, position], alone)
         np.testing.assert_array_equal(y_BxD[0], old_BxD[0])
@@ -188,7 +189,7 @@ def test_prefill_goes_on_like_stepping():
     params, config = model()
     x_BxLxD = inputs(LENGTH + 2)
     lengths = np.asarray([4, 9, LENGTH], np.int32)
-    prefill = jax.jit(trunk.prefill, static_argnums=(1, 4))
+    prefill = jax.jit(transformer.prefill, static_argnums=(1, 4))
     y_BxLxD, cache = prefill(params, config, x_BxLxD[:, :LENGTH], lengths, LENGTH)
     np.testing.assert_array_equal(cache.length_B, lengths)
     np.testing.assert_array_equal(y_BxLxD, apply(params, config, x_BxLxD[:, :LENGTH]))
@@ -201,13 +202,13 @@ def test_prefill_goes_on_like_stepping():
         whole = apply(params, config, joined)
         np.testing.assert_allclose(y_BxD[row], whole[row, length + 1], atol=2e-5)
     with pytest.raises(ValueError, match="does not fit 8"):
-        trunk.prefill(params, config, x_BxLxD, lengths, 8)
+        transformer.prefill(params, config, x_BxLxD, lengths, 8)
 
 
 def test_the_future_has_no_gradient_and_the_past_has():
     params, config = model()
     jacobian = jax.jit(
-        jax.jacobian(lambda x: jnp.sum(trunk.apply(params, config, x[None])[0] ** 3, axis=-1))
+        jax.jacobian(lambda x: jnp.sum(transformer.apply(params, config, x[None])[0] ** 3, axis=-1))
     )(inputs()[0, :6])
     strength = np.abs(np.asarray(jacobian)).max(axis=-1)  # [output, input]
     assert (strength[np.tril_indices(6)] > 1e-4).all()
@@ -237,9 +238,9 @@ def test_bidirectional_sees_both_sides_but_only_its_segment():
     np.testing.assert_array_equal(base[:, :6], moved[:, :6])
     assert (np.abs(base - moved)[:, 6:].max(axis=-1) > 1e-4).all()
     with pytest.raises(ValueError, match="causal"):
-        trunk.decode_step(params, config, x_BxLxD[:, 0], trunk.init_cache(config, 1, 4))
+        transformer.decode_step(params, config, x_BxLxD[:, 0], init_cache(config, 1, 4))
     with pytest.raises(ValueError, match="causal"):
-        trunk.prefill(params, config, x_BxLxD, np.asarray([1, 1, 1]), LENGTH)
+        transformer.prefill(params, config, x_BxLxD, np.asarray([1, 1, 1]), LENGTH)
 
 
 @pytest.mark.parametrize("changes", WITH_POSITIONS)
@@ -271,7 +272,9 @@ def test_scan_remat_and_unrolled_agree():
 
     @functools.partial(jax.jit, static_argnums=1)
     def value_and_gradient(params, config):
-        return jax.value_and_grad(lambda p: jnp.sum(trunk.apply(p, config, x_BxLxD) ** 3))(params)
+        return jax.value_and_grad(lambda p: jnp.sum(transformer.apply(p, config, x_BxLxD) ** 3))(
+            params
+        )
 
     base = value_and_gradient(params, config)
     for changes in ({"scan_layers": False}, {"remat": True}):
@@ -284,9 +287,11 @@ def test_scan_remat_and_unrolled_agree():
 def test_stacked_parameters_are_those_of_the_single_blocks():
     params, config = model()
     x_BxLxD = inputs()
-    surroundings = Surroundings(jnp.arange(LENGTH)[None])
+    attention_inputs = AttentionInputs(jnp.arange(LENGTH)[None])
     block = jax.jit(
-        lambda params, x: trunk.Block(config).apply({"params": params}, x, surroundings, None)[0]
+        lambda params, x: transformer.Block(config).apply(
+            {"params": params}, x, attention_inputs, None
+        )[0]
     )
     stream = x_BxLxD * 4.0
     for layer in range(2):
@@ -304,7 +309,7 @@ def test_bfloat16_stays_near_float32():
     assert rough.dtype == jnp.bfloat16
     exact = apply(params, config, x_BxLxD)
     assert np.abs(np.asarray(rough, np.float32) - exact).mean() < 0.05
-    cache = trunk.init_cache(half, BATCH, LENGTH)
+    cache = init_cache(half, BATCH, LENGTH)
     assert cache.keys.dtype == jnp.bfloat16
     for position in range(LENGTH):
         y_BxD, cache = step(params, half, x_BxLxD[:, position], cache)

@@ -7,8 +7,9 @@ repository. Target tokenizers are made from text that neither saw: other authors
 """
 
 from dataclasses import replace
+from typing import Any
 
-from configs.lexinvariant.parts import ModelConfig, TextConfig
+from configs.shared import ModelConfig, TextConfig
 from configs.tokenizer_transfer.setting import (
     Donors,
     HypernetworkTraining,
@@ -23,7 +24,7 @@ DOCUMENTATION = TextConfig("documentation", "builtin:docstrings", 10_000_000, 48
 # From authors whose text neither the models nor the sampled tokenizers see. They are so large that
 # they should make text no longer than the source's BPE of 4,096 entries does (zero_shot's column
 # `shorter` says). The first is near: of the source's kind, and about as long.
-_OTHER_AUTHORS = {"corpus": "builtin:novels", "split": "test"}
+_OTHER_AUTHORS: dict[str, Any] = {"corpus": "builtin:novels", "split": "test"}
 TARGETS = (
     TokenizerConfig("bpe", 5632, "BPE 5.6k", **_OTHER_AUTHORS),
     TokenizerConfig("bpe", 8192, "BPE 8k", **_OTHER_AUTHORS),
@@ -102,7 +103,7 @@ ENGLISH = TextConfig(
     1_000_000,
 )
 # Novels: text that neither the base model nor its sampled tokenizers come from.
-_NOVELS = {"corpus": "text:$FREEVOCAB_DATA/novels/train*", "split": "train"}
+_NOVELS: dict[str, Any] = {"corpus": "text:$FREEVOCAB_DATA/novels/train*", "split": "train"}
 GPU_TARGETS = (
     TokenizerConfig("bpe", 16_000, "BPE 16k", **_NOVELS),
     TokenizerConfig("bpe", 50_000, "BPE 50k", **_NOVELS),

@@ -1,18 +1,58 @@
-"""Beam search over partial keys (Nuhn, Schamper and Ney 2013, section 4).
+"""Other solvers, to measure `climb.solve` against: frequency ranks, Metropolis, beam search.
 
-Symbols are decided one after the other, in an order that completes as many n-grams as early as it
-can. All hypotheses of a step have decided the same symbols, so exactly the same n-grams are whole
-in each, and scores of whole n-grams compare as they are.
+Beam search over partial keys is Nuhn, Schamper and Ney's (2013, section 4): symbols are decided one
+after the other, in an order that completes as many n-grams as early as it can. All hypotheses of a
+step have decided the same symbols, so exactly the same n-grams are whole in each, and scores of
+whole n-grams compare as they are.
 """
 
 import numpy as np
 
-from research.lexinvariance.ciphers.solvers import loops
-from research.lexinvariance.ciphers.solvers.problem import Letters, Problem, Solution, make
+from research.lexinvariance.ciphers.solvers import climb, loops
+from research.lexinvariance.ciphers.solvers.problem import (
+    Letters,
+    Problem,
+    Solution,
+    frequency_slots,
+    make,
+)
 from research.numba_jit import compiled
 
+CHAINS, PROPOSALS = 4, 20_000  # of the Metropolis sampler
 
-def solve(
+
+def frequency(symbols_L: np.ndarray, letters: Letters) -> Solution:
+    """The most frequent symbol is the most frequent letter, and so on."""
+    problem = make(symbols_L, letters, order=1)
+    return problem.solution(frequency_slots(problem))
+
+
+def metropolis(
+    symbols_L: np.ndarray,
+    letters: Letters,
+    *,
+    seed: int,
+    order: int = 2,
+) -> Solution:
+    """Swaps accepted with probability min(1, ratio of likelihoods) (Diaconis 2009); the best state.
+
+    Chains begin at frequency ranks, with noise after the first.
+    """
+    problem = make(symbols_L, letters, order=order)
+    rng = np.random.default_rng(seed)
+    if problem.num_symbols == 0 or len(problem.letters_P) < 2:
+        return problem.solution(frequency_slots(problem))
+    best, best_score = frequency_slots(problem), -np.inf
+    for restart in range(CHAINS):
+        noise = rng.normal(0.0, 0.7, len(problem.letters_P)) if restart else None
+        slots = frequency_slots(problem, noise)
+        ended, score = climb.anneal(problem, slots, np.ones(PROPOSALS), rng)
+        if score > best_score:
+            best, best_score = ended, score
+    return problem.solution(best)
+
+
+def beam_search(
     symbols_L: np.ndarray, letters: Letters, *, width: int = 1_000, order: int | None = None
 ) -> Solution:
     """The best whole key of a beam of `width` hypotheses.

@@ -1,10 +1,20 @@
-"""Bits per byte: sums of nats over sums of bytes, never a mean of ratios."""
+"""What a byte of text costs a model, in bits and in FLOPs.
+
+Bits per byte are sums of nats over sums of bytes, never a mean of ratios. FLOPs are counted as the
+paper does (arXiv 2404.03626, section 4.5, Table 15).
+"""
 
 import math
 
 import numpy as np
 
 LOST_BYTE_BITS = 8.0  # what it costs to send, apart, one byte that a lossy codec cannot give back
+
+NOMINAL_PARAMETERS = {"3m": 3e6, "25m": 25e6, "113m": 113e6, "403m": 403e6, "2b": 2e9}
+"""The sizes' names as numbers: what the paper's columns are computed from."""
+
+M1_FLOPS_PER_BYTE = 2 * NOMINAL_PARAMETERS["3m"]
+"""The paper's M1, run once for each byte: added for AC and equal-info windows, and only there."""
 
 
 def bits_per_byte(nats: float, num_bytes: int) -> float:
@@ -51,10 +61,14 @@ def unigram_bits_per_byte(train_ids: np.ndarray, ids: np.ndarray, vocab_size: in
     return bits_per_byte(float(nats_V @ paid_V), num_bytes)
 
 
-def floor_cost_bound(beta: int, symbols: int = 256) -> float:
-    """Most bits per byte that a frequency of at least one, in 2**beta, can cost.
+def flops_per_byte(parameters: float, ratio: float, m1_flops: float = 0.0) -> float:
+    """Forward FLOPs for each byte of text.
 
-    The floor leaves 2**beta - symbols to share out, so a sure byte costs
-    -log2(1 - symbols / 2**beta): .0227 at beta = 14, .0056 at 16, .093 at 12.
+    Args:
+      parameters: kernels of M2 without its embeddings; a multiply and an add each.
+      ratio: bytes of text for each token of M2.
+      m1_flops: FLOPs of M1 for each byte, 0 where a codec needs no M1 at run time.
     """
-    return -math.log2(1.0 - symbols / 2**beta)
+    if ratio <= 0:
+        raise ValueError("the ratio (bytes per token) must be positive")
+    return 2.0 * parameters / ratio + m1_flops

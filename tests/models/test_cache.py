@@ -4,14 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.models import decoding, trunk
+from research.models import decoding, transformer
+from research.models.cache import init_cache
 from research.testing.models import tiny_model
 
 step = jax.jit(decoding.step_logits, static_argnums=1)
 
 
 def run(params, config, ids_BxL):
-    cache = trunk.init_cache(config.trunk, len(ids_BxL), 8)
+    cache = init_cache(config.trunk, len(ids_BxL), 8)
     for ids_B in ids_BxL.T:
         logits_BxV, cache = step(params, config, ids_B, cache)
     return np.asarray(logits_BxV), cache
@@ -38,8 +39,8 @@ def test_the_trunk_alone_obeys_too():
     params, config = tiny_model()
     invariant = dataclasses.replace(config.trunk, row_invariant=True)
     x_BxD = jax.random.normal(jax.random.key(0), (3, 16))
-    trunk_step = jax.jit(trunk.decode_step, static_argnums=1)
-    y_BxD, cache = trunk_step(params["trunk"], invariant, x_BxD, trunk.init_cache(invariant, 3, 8))
-    want, _ = trunk_step(params["trunk"], config.trunk, x_BxD, trunk.init_cache(config.trunk, 3, 8))
+    trunk_step = jax.jit(transformer.decode_step, static_argnums=1)
+    y_BxD, cache = trunk_step(params["trunk"], invariant, x_BxD, init_cache(invariant, 3, 8))
+    want, _ = trunk_step(params["trunk"], config.trunk, x_BxD, init_cache(config.trunk, 3, 8))
     np.testing.assert_allclose(y_BxD, want, atol=1e-5)
     np.testing.assert_array_equal(cache.length_B, jnp.ones(3))
