@@ -90,7 +90,6 @@ class FileTokenizer(StaticVocabulary):
         self._decompose = Decomposer(engine.split, entries, unknown, spaced=spaced)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
-        """One int32 array of ids per text."""
         plans = [self._spans(text) for text in each_as_bytes(texts)]
         strings = [span for plan in plans for span in plan if isinstance(span, str)]
         encoded = iter(self._engine.encode(strings))
