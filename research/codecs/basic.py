@@ -42,20 +42,16 @@ class _Fixed(StaticVocabulary, abc.ABC):
         super().__init__([bytes([byte]) for byte in self.alphabet])
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
-        """One int32 array of ids per text."""
         return [self._ids(text) for text in each_as_bytes(texts)]
 
     def fingerprint(self) -> str:
-        """Hex digest of the name."""
         return hashlib.sha256(f"freevocab {self.name}".encode()).hexdigest()
 
     def save(self, directory: str | os.PathLike) -> None:
-        """Writes codec.json."""
         saved.write(directory, self.name, {})
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> Self:
-        """Opens what `save` wrote."""
         return cls()
 
     @abc.abstractmethod
@@ -157,7 +153,6 @@ class GZipCodec:
         return text, rest is not None and not rest.strip(b"\0")
 
     def token_bytes(self) -> None:
-        """None: an id alone stands for nothing."""
         return None
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
@@ -178,13 +173,11 @@ class GZipCodec:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def save(self, directory: str | os.PathLike) -> None:
-        """Writes codec.json."""
         options = {"bits_per_token": self.bits_per_token, "header": self.header}
         saved.write(directory, "gzip", options)
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "GZipCodec":
-        """Opens what `save` wrote."""
         return cls(meta["bits_per_token"], meta["header"])
 
     def _encode(self, text: bytes) -> np.ndarray:

@@ -29,6 +29,9 @@ class CodecTokenizer:
       UsageError: if the codec's ids stand for no strings of their own.
     """
 
+    special_names: Mapping[int, str] = {}
+    files: Mapping[str, bytes] = {}
+
     def __init__(self, codec: Codec):
         tokens = codec.token_bytes()
         if tokens is None:

@@ -1,14 +1,15 @@
 """What codecs that run a byte model share: saving it along, and a digest of what it says."""
 
+import abc
 import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from research.codecs import byte_models, saved
-from research.codecs.byte_models import ByteModel
+from research.codecs.byte_models import ByteModel, SteppedByteModel
 from research.errors import UsageError
 from research.files import atomic_path
 
@@ -17,31 +18,74 @@ MODEL_FOLDER = "model"
 PROBE = "The probe: naïve café, 2,048 + 17 = 2,065.\n".encode()
 
 
-def fingerprint(kind: str, parameters: Mapping[str, Any], model: ByteModel, symbols: int) -> str:
-    """Hex digest of the parameters, the model and its integer frequencies along `PROBE`.
+class ModelCodec(abc.ABC):
+    """Base of the codecs that run a byte model."""
 
-    The frequencies tell where the same parameters give other numbers, as on another backend.
-    """
-    contexts = [PROBE[:end] for end in range(len(PROBE) + 1)]
-    frequencies_NxA = model.window_frequencies(contexts, symbols)
-    state = hashlib.sha256(json.dumps([kind, dict(parameters)], sort_keys=True).encode())
-    state.update(model.fingerprint().encode())
-    state.update(frequencies_NxA.astype("<u4").tobytes())
-    return state.hexdigest()
+    kind: ClassVar[str]
+    options: ClassVar[tuple[str, ...]]
+    """Arguments after the model that a saved codec is made from, apart from the two below."""
 
+    symbols: ClassVar[int]
+    """256, or 257 with the end of the text."""
 
-def save(
-    directory: str | os.PathLike, kind: str, parameters: Mapping[str, Any], model: ByteModel
-) -> None:
-    """Writes codec.json and, next to it, the model's folder, all or nothing."""
-    with atomic_path(directory, directory=True, mark=saved.SPEC.file) as temporary:
-        model.save(temporary / MODEL_FOLDER)
-        saved.SPEC.write(temporary, {"kind": kind} | dict(parameters))
+    # A compressed file's unit: long enough that the last window hardly counts.
+    block_bytes: int | None = 1 << 16
+    needs_whole_text = False
+    model: ByteModel
+    batch_size: int
+    context_bytes: int
 
+    def token_bytes(self) -> None:
+        return None
 
-def load_model(directory: str | os.PathLike) -> ByteModel:
-    """The model in a codec's folder."""
-    return byte_models.load(Path(directory) / MODEL_FOLDER)
+    def fingerprint(self) -> str:
+        """Hex digest of the options, the model and its frequencies along `PROBE`.
+
+        The frequencies tell where the same parameters give other numbers. With a compiled model it
+        also holds what the compiled loop makes of the probe, and the backend: another machine may
+        round otherwise and must not decode.
+        """
+        parameters = self._parameters()
+        if isinstance(self.model, SteppedByteModel):
+            from research.codecs.byte_models.transformer import environment
+
+            parameters |= {"environment": environment(), "probe": self._encoded_probe()}
+        contexts = [PROBE[:end] for end in range(len(PROBE) + 1)]
+        frequencies_NxA = self.model.window_frequencies(contexts, self.symbols)
+        state = hashlib.sha256(json.dumps([self.kind, parameters], sort_keys=True).encode())
+        state.update(self.model.fingerprint().encode())
+        state.update(frequencies_NxA.astype("<u4").tobytes())
+        return state.hexdigest()
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes codec.json and, next to it, the model's folder, all or nothing."""
+        with atomic_path(directory, directory=True, mark=saved.SPEC.file) as temporary:
+            self.model.save(temporary / MODEL_FOLDER)
+            saved.SPEC.write(temporary, {"kind": self.kind} | self._parameters())
+
+    @classmethod
+    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> Self:
+        arguments = {name: meta[name] for name in cls.options}
+        arguments |= {name: meta[name] for name in ("batch_size", "context_bytes") if name in meta}
+        return cls(byte_models.load(Path(directory) / MODEL_FOLDER), **arguments)
+
+    def _parameters(self) -> dict[str, Any]:
+        parameters = {name: self._option(name) for name in self.options}
+        if isinstance(self.model, SteppedByteModel):
+            parameters |= {"batch_size": self.batch_size, "context_bytes": self.context_bytes}
+        return parameters
+
+    @abc.abstractmethod
+    def __init__(self, model: ByteModel, *args: Any, **options: Any):
+        """As the class says."""
+
+    @abc.abstractmethod
+    def _option(self, name: str) -> Any:
+        """The value of one of `options`."""
+
+    @abc.abstractmethod
+    def _encoded_probe(self) -> list[int]:
+        """What the compiled loop makes of `PROBE`."""
 
 
 def matching_beta(model: ByteModel, beta: int | None) -> int:
@@ -49,10 +93,3 @@ def matching_beta(model: ByteModel, beta: int | None) -> int:
     if beta is not None and beta != model.beta:
         raise UsageError(f"the byte model has beta={model.beta}, the codec asks for {beta}")
     return model.beta
-
-
-def environment() -> str:
-    """What the floats of a model in a compiled loop depend on, apart from its parameters."""
-    from research.codecs.byte_models.transformer import environment as current
-
-    return current()

@@ -78,7 +78,6 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
             raise FreevocabError(f"{file}: {error}") from error
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
-        """One int32 array of ids per text."""
         return [self._encode(text) for text in each_as_bytes(texts)]
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
@@ -92,13 +91,11 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
         return hashlib.sha256(head + self.content).hexdigest()
 
     def save(self, directory: str | os.PathLike) -> None:
-        """Writes codec.json and the tokenizer's file."""
         options = {"name": self.name, "piece": self._piece}
         saved.write(directory, self.kind, options, {self.file: self.content})
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> Self:
-        """Opens what `save` wrote."""
         content = saved.read_file(directory, meta, cls.file)
         return cls(content, name=meta["name"], piece=meta["piece"])
 

@@ -14,13 +14,13 @@ def unrecoverable_share(codec: Codec, texts: Iterable[bytes | str]) -> float:
     A byte is given back if it is part of a longest common subsequence of the text and what was
     decoded, taken over parts of 16 kB (cut at white space). No bytes at all: 0.
     """
-    total = kept = 0
+    total = recovered = 0
     for text in texts:
         parts = list(_parts(as_bytes(text)))
         for part, decoded in zip(parts, codec.decode(codec.encode(parts)), strict=True):
             total += len(part)
-            kept += common_subsequence_length(part, decoded)
-    return (total - kept) / total if total else 0.0
+            recovered += common_subsequence_length(part, decoded)
+    return (total - recovered) / total if total else 0.0
 
 
 def common_subsequence_length(a: bytes, b: bytes) -> int:

@@ -35,7 +35,6 @@ class TinyCodec(StaticVocabulary):
         self._pattern = re.compile(choices, re.DOTALL)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
-        """One int32 array of ids per text."""
         return [
             np.array([self._ids[part] for part in self._pattern.findall(text)], np.int32)
             for text in each_as_bytes(texts)
@@ -52,5 +51,4 @@ class TinyCodec(StaticVocabulary):
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "TinyCodec":
-        """Opens what `save` wrote."""
         return cls([bytes.fromhex(string) for string in meta["strings"]])

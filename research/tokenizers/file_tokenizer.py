@@ -56,7 +56,6 @@ class FileTokenizer(StaticVocabulary):
         (after one space where the tokenizer puts one in front). Else they are the entries as
         decoded, and normalisation or spaces are lost.
       starts_word_V: bool [V], words start with the entry.
-      special_names: how special tokens are written, by id.
 
     `encode` gives the ids of the file's own library for every valid text without special tokens,
     whose names are text here. Only a lossless tokenizer differs, on what it could not give back:
@@ -90,7 +89,6 @@ class FileTokenizer(StaticVocabulary):
         self._decompose = Decomposer(engine.split, entries, unknown, spaced=spaced)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
-        """One int32 array of ids per text."""
         plans = [self._spans(text) for text in each_as_bytes(texts)]
         strings = [span for plan in plans for span in plan if isinstance(span, str)]
         encoded = iter(self._engine.encode(strings))
@@ -151,13 +149,13 @@ class FileTokenizer(StaticVocabulary):
         """A parsed tokenizer.json with the same ids."""
         return self._engine.spec
 
-    @cached_property
+    @property
     def files(self) -> dict[str, bytes]:
-        """What to write next to a checkpoint so that other tools open the same tokenizer.
+        """As the protocol says; made once."""
+        return self._made_files
 
-        Raises:
-          FreevocabError: the file has no exact counterpart in the format they read.
-        """
+    @cached_property
+    def _made_files(self) -> dict[str, bytes]:
         return self._files()
 
     def fingerprint(self) -> str:

@@ -57,12 +57,12 @@ class JsonEngine:
         if library.normalizer is not None:
             text = library.normalizer.normalize_str(text)
         if library.pre_tokenizer is not None:
-            found = [word for word, _ in library.pre_tokenizer.pre_tokenize_str(text)]
+            words = [word for word, _ in library.pre_tokenizer.pre_tokenize_str(text)]
         else:
-            found = [text] if text else []
+            words = [text] if text else []
         if self._crosses:
-            return found
-        return [part for word in found for part in _AT_SPACES.findall(word)]
+            return words
+        return [part for word in words for part in _AT_SPACES.findall(word)]
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -99,13 +99,13 @@ def hidden(spec: Mapping[str, Any], entries: Strings) -> dict[str, str]:
     only what its merges make.
     """
     model = spec["model"]
-    made = None
+    merged = None
     if model["type"] == "BPE" and not model.get("ignore_merges"):
-        made = {"".join(pair) for pair in model["merges"]}
+        merged = {"".join(pair) for pair in model["merges"]}
     return {
         token: f"\U0010fffe{id_}\U0010ffff"  # two code points that are not characters
         for token, id_ in tokenizer_json.vocabulary(spec)
-        if token and entries.special[id_] and (made is None or token in made or len(token) == 1)
+        if token and entries.special[id_] and (merged is None or token in merged or len(token) == 1)
     }
 
 

@@ -75,8 +75,8 @@ def load(
             return of_json(content, name=name, beside=beside)
         if tiktoken_file.is_tiktoken(content):
             spec = tiktoken_file.tokenizer_json(content, pattern=pattern, specials=specials)
-            made = json.dumps(spec, ensure_ascii=False).encode()
-            return of_json(made, name=name, beside=beside | {file.name: content})
+            converted = json.dumps(spec, ensure_ascii=False).encode()
+            return of_json(converted, name=name, beside=beside | {file.name: content})
         return of_sentencepiece(content, name=name, beside=beside, file=file.name)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         problem = " ".join(f"{type(error).__name__} {error}".split())
@@ -112,14 +112,14 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     unknown = tokenizer_json.unknown_id(spec)
     if unknown is not None:
         special.setdefault(unknown, next(t for t, id_ in ids.items() if id_ == unknown))
-    found = _roles(ids, special, configs, tokenizer_json.roles(spec))
+    roles = _roles(ids, special, configs, tokenizer_json.roles(spec))
     files = {TOKENIZER: content} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
-    files.setdefault(CONFIG, _config(found, ids))
+    files.setdefault(CONFIG, _config(roles, ids))
     return FileTokenizer(
         JsonEngine(spec, entries, library),
         entries,
         name=name,
-        roles=found,
+        roles=roles,
         special_names=special,
         spaced=tokenizer_json.exchanges_spaces(spec),
         files=lambda: files,
@@ -138,16 +138,16 @@ def of_sentencepiece(
     beside = beside or {}
     engine = SentencePieceEngine(model)
     entries, special, ids = engine.entries(), engine.special_names(), engine.ids()
-    found = _roles(ids, special, _configs(beside), engine.roles())
+    roles = _roles(ids, special, _configs(beside), engine.roles())
     given = {file: model} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
     return FileTokenizer(
         engine,
         entries,
         name=name,
-        roles=found,
+        roles=roles,
         special_names=special,
         spaced=False,  # sentencepiece itself writes U+2581 for a space
-        files=_converted(model, engine, given, _config(found, ids)),
+        files=_converted(model, engine, given, _config(roles, ids)),
         digest=_digest("sentencepiece", model),
     )
 
@@ -232,10 +232,10 @@ def _add(library, configs: list[dict[str, Any]]) -> None:
             special = bool(token.get("special"))
             add = library.add_special_tokens if special else library.add_tokens
             add([AddedToken(token["content"], normalized=False, **flags)])
-        found = library.token_to_id(token["content"])
-        if found != id_:
+        own = library.token_to_id(token["content"])
+        if own != id_:
             raise FreevocabError(
-                f"{CONFIG} beside it gives {token['content']!r} the id {id_}, the tokenizer {found}"
+                f"{CONFIG} beside it gives {token['content']!r} the id {id_}, the tokenizer {own}"
             )
 
 
@@ -283,14 +283,14 @@ def _written(token: Any) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def _config(found: Mapping[str, int], ids: Mapping[str, int]) -> bytes:
+def _config(roles: Mapping[str, int], ids: Mapping[str, int]) -> bytes:
     """A tokenizer_config.json that lets transformers take the tokenizer.json as it is."""
     names = {id_: token for token, id_ in ids.items()}
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
     }
-    config |= {f"{role}_token": names[id_] for role, id_ in found.items() if id_ in names}
+    config |= {f"{role}_token": names[id_] for role, id_ in roles.items() if id_ in names}
     return (json.dumps(config, indent=1, ensure_ascii=False) + "\n").encode()
 
 

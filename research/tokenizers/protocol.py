@@ -68,6 +68,21 @@ class Tokenizer(Protocol):
     roles: Mapping[str, int]
     """Ids of special tokens by what they are for; some of `ROLES`."""
 
+    @property
+    def special_names(self) -> Mapping[int, str]:
+        """How special tokens are written, by id; empty where nothing says it."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """What to write next to a checkpoint so that other tools open the same tokenizer; empty
+        for one that did not come from a file.
+
+        Raises:
+          FreevocabError: the file has no exact counterpart in the format they read.
+        """
+        ...
+
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; special tokens are never among them."""
         ...

@@ -80,9 +80,9 @@ class SentencePieceEngine:
     def special_names(self) -> dict[int, str]:
         """Control pieces and the unknown one, by id."""
         ids = range(self._processor.vocab_size())
-        wanted = (self._processor.is_control, self._processor.is_unknown)
+        kinds = (self._processor.is_control, self._processor.is_unknown)
         return {
-            id_: self._processor.id_to_piece(id_) for id_ in ids if any(is_(id_) for is_ in wanted)
+            id_: self._processor.id_to_piece(id_) for id_ in ids if any(is_(id_) for is_ in kinds)
         }
 
     def ids(self) -> dict[str, int]:
@@ -112,7 +112,7 @@ def as_tokenizer_json(model: bytes) -> dict[str, Any]:
     entries = sentencepiece_model.pieces(model)
     if rules.model_type not in (UNIGRAM, BPE) or not rules.escape_whitespaces:
         raise FreevocabError("a sentencepiece model of this kind has no tokenizer.json")
-    found = _unigram if rules.model_type == UNIGRAM else _bpe
+    model_of = _unigram if rules.model_type == UNIGRAM else _bpe
     inner = any(SPACE in entry.text[1:] for entry in entries)
     space = {"replacement": SPACE, "prepend_scheme": "never", "split": not inner}
     decoders: list[dict[str, Any]] = [
@@ -132,7 +132,7 @@ def as_tokenizer_json(model: bytes) -> dict[str, Any]:
         "pre_tokenizer": {"type": "Metaspace"} | space,
         "post_processor": None,
         "decoder": {"type": "Sequence", "decoders": decoders},
-        "model": found(entries, rules.byte_fallback),
+        "model": model_of(entries, rules.byte_fallback),
     }
 
 

@@ -79,7 +79,7 @@ def pieces(model: bytes) -> list[Piece]:
     Raises:
       FreevocabError: not a serialised sentencepiece model.
     """
-    found = []
+    read = []
     for number, value in _fields(model):
         if number == 1:
             fields = {2: 0.0, 3: NORMAL} | dict(_fields(_message(value), floats=True))
@@ -87,17 +87,17 @@ def pieces(model: bytes) -> list[Piece]:
                 text = _message(fields.get(1, b"")).decode()
             except UnicodeDecodeError as error:
                 raise damaged() from error
-            found.append(Piece(text, float(fields[2]), int(fields[3])))
-    return found
+            read.append(Piece(text, float(fields[2]), int(fields[3])))
+    return read
 
 
 def character_map(model: bytes) -> bytes:
     """The compiled map of the normaliser; b"" if it maps nothing."""
-    found = b""
+    rules = b""
     for number, value in _fields(model):
         if number == 3:
-            found = dict(_fields(_message(value))).get(2, b"") or b""
-    return _message(found)
+            rules = dict(_fields(_message(value))).get(2, b"") or b""
+    return _message(rules)
 
 
 def _message(value: int | float | bytes) -> bytes:

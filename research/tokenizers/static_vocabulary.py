@@ -31,11 +31,9 @@ class StaticVocabulary:
         return [self._join(checked_row(one, self.vocab_size)) for one in ids]
 
     def token_bytes(self) -> list[bytes]:
-        """The byte string of each id."""
         return list(self._tokens)
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
-        """Bytes that each id stands for, int32, the shape of `ids`."""
         return self._length_V[checked(ids, self.vocab_size)]
 
     def _join(self, id_N: np.ndarray) -> bytes:

@@ -55,21 +55,21 @@ def ranks(content: bytes) -> dict[bytes, int]:
     Raises:
       FreevocabError: a line is damaged, a token or a rank comes twice, or a byte is missing.
     """
-    found: dict[bytes, int] = {}
+    rank_of: dict[bytes, int] = {}
     for number, line in enumerate(content.splitlines(), 1):
         if not line.strip():
             continue
         try:
             token, rank = line.split()
-            found[base64.b64decode(token, validate=True)] = int(rank)
+            rank_of[base64.b64decode(token, validate=True)] = int(rank)
         except (ValueError, binascii.Error) as error:
             raise FreevocabError(f"not a tiktoken file: line {number} is damaged") from error
     lines = sum(bool(line.strip()) for line in content.splitlines())
-    if len(found) < lines or len(set(found.values())) < lines:
+    if len(rank_of) < lines or len(set(rank_of.values())) < lines:
         raise FreevocabError("not a tiktoken file: a token or a rank comes twice")
-    if any(bytes([byte]) not in found for byte in range(256)):
+    if any(bytes([byte]) not in rank_of for byte in range(256)):
         raise FreevocabError("the tiktoken file lacks single bytes: it is damaged")
-    return found
+    return rank_of
 
 
 def tokenizer_json(
@@ -89,19 +89,19 @@ def tokenizer_json(
     Raises:
       FreevocabError: as `ranks`.
     """
-    found = ranks(content)
+    rank_of = ranks(content)
     if pattern is None:
-        pattern = next(one for size, one in _BY_SIZE if len(found) >= size)
+        pattern = next(one for size, one in _BY_SIZE if len(rank_of) >= size)
     if specials is None:
-        specials = _SPECIALS.get(len(found), {})
-    specials = {name: id_ for name, id_ in specials.items() if id_ not in found.values()}
+        specials = _SPECIALS.get(len(rank_of), {})
+    specials = {name: id_ for name, id_ in specials.items() if id_ not in rank_of.values()}
     letters = dict(enumerate(byte_characters()))
-    written = {token: token.decode("latin-1").translate(letters) for token in found}
+    written = {token: token.decode("latin-1").translate(letters) for token in rank_of}
     merges = []
-    for token in sorted(found, key=found.__getitem__):
+    for token in sorted(rank_of, key=rank_of.__getitem__):
         # The longest left part first: what tiktoken, from the left, would have merged so far.
         for cut in range(len(token) - 1, 0, -1):
-            if token[:cut] in found and token[cut:] in found:
+            if token[:cut] in rank_of and token[cut:] in rank_of:
                 merges.append([written[token[:cut]], written[token[cut:]]])
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
@@ -132,7 +132,7 @@ def tokenizer_json(
             # A word that is an entry is taken whole, as tiktoken does before it merges.
             "ignore_merges": True,
             # Special tokens too: a reader numbers those that the model lacks by itself.
-            "vocab": {written[token]: rank for token, rank in found.items()} | specials,
+            "vocab": {written[token]: rank for token, rank in rank_of.items()} | specials,
             "merges": merges,
         },
     }

@@ -251,9 +251,9 @@ def _drops_spaces(spec: Mapping[str, Any]) -> bool:
 
 def _keeps_byte_level(spec: Mapping[str, Any]) -> bool:
     normalizers = [step["type"] for step in steps(spec, "normalizer")]
-    found = [*steps(spec, "pre_tokenizer")]
-    others = [step for step in found if step["type"] != "ByteLevel"]
-    once = normalizers + [step["type"] for step in found if step["type"] == "ByteLevel"]
+    cutters = [*steps(spec, "pre_tokenizer")]
+    others = [step for step in cutters if step["type"] != "ByteLevel"]
+    once = normalizers + [step["type"] for step in cutters if step["type"] == "ByteLevel"]
     return once == ["ByteLevel"] and _only_split(others)
 
 
@@ -268,9 +268,9 @@ def _keeps_metaspace(spec: Mapping[str, Any]) -> bool:
         if step["type"] != "Replace" or not exchange:
             return False
         exchanged = True
-    found = [*steps(spec, "pre_tokenizer")]
-    spaced = [step for step in found if step["type"] == "Metaspace"]
-    others = [step for step in found if step["type"] != "Metaspace"]
+    cutters = [*steps(spec, "pre_tokenizer")]
+    spaced = [step for step in cutters if step["type"] == "Metaspace"]
+    others = [step for step in cutters if step["type"] != "Metaspace"]
     return (
         (exchanged or bool(spaced))
         and all(step.get("replacement") == SPACE for step in spaced)
@@ -278,9 +278,9 @@ def _keeps_metaspace(spec: Mapping[str, Any]) -> bool:
     )
 
 
-def _only_split(found: list[Mapping[str, Any]]) -> bool:
+def _only_split(cutters: list[Mapping[str, Any]]) -> bool:
     """True if these pre-tokenizers cut the text and take nothing away."""
     cutting = ("Split", "Digits", "Punctuation", "UnicodeScripts", "FixedLength")
     return all(
-        step["type"] in cutting and step.get("behavior") != "Removed" for step in found
+        step["type"] in cutting and step.get("behavior") != "Removed" for step in cutters
     )

@@ -132,7 +132,7 @@ def _hugging_face(
     nats = totals.nats + (tokens - totals.tokens) * float(np.log(rows))
     totals = totals._replace(nats=nats, tokens=tokens)
     ids = f"{tokenizer.vocab_size:,} ids, {rows:,} rows; {model.family}"
-    names = getattr(tokenizer, "special_names", {})
+    names = tokenizer.special_names
     words = specials.words(lambda id_: f"{names.get(id_, 'id')} ({id_})")
     return FolderTotals(totals, store, tokenizer, ids, words, length, foreign=True)
 

@@ -202,4 +202,4 @@ def _ends(source: Tokenizer, target: Tokenizer, mapped: dict[int, int]) -> dict[
 
 def _names(tokenizer: Tokenizer) -> dict[int, str]:
     """How special tokens are written, by id, where the tokenizer tells."""
-    return dict(sorted(getattr(tokenizer, "special_names", {}).items()))
+    return dict(sorted(tokenizer.special_names.items()))

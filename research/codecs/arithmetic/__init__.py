@@ -5,15 +5,13 @@ N bits, the last filled up with zeros. The coder runs on through the text while 
 starts again every `example_bytes`, the paper's 10,240-byte examples.
 """
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from research.codecs import coded_model
 from research.codecs.byte_models import ByteModel, SteppedByteModel
+from research.codecs.coded_model import PROBE, ModelCodec, matching_beta
 from research.codecs.coder import bits, host_coder
 from research.codecs.coder.host_coder import Rows, run
 from research.errors import UsageError
@@ -24,7 +22,7 @@ SYMBOLS = 257
 _BLOCK = 4096  # contexts that the model is asked for at once
 
 
-class ArithmeticCodec:
+class ArithmeticCodec(ModelCodec):
     """Text <-> ids by one arithmetic-coded message for each text. Lossless.
 
     Args:
@@ -40,9 +38,9 @@ class ArithmeticCodec:
       UsageError: options that do not fit.
     """
 
+    kind, symbols = "arithmetic", SYMBOLS
+    options = ("bits_per_token", "beta", "example_bytes")
     lossless = True
-    block_bytes = 1 << 16
-    needs_whole_text = False
 
     def __init__(
         self,
@@ -56,7 +54,7 @@ class ArithmeticCodec:
         bits.check_bits_per_token(bits_per_token)
         if example_bytes < 1:
             raise UsageError(f"example_bytes must be at least 1, not {example_bytes}")
-        self.beta = coded_model.matching_beta(model, beta)
+        self.beta = matching_beta(model, beta)
         if self.beta < 9:
             raise UsageError("257 symbols need beta of at least 9")
         self.model = model
@@ -107,10 +105,6 @@ class ArithmeticCodec:
         walks = [host_coder.decode(stream, self.beta, order, example) for stream in streams]
         return run(walks, self._rows)
 
-    def token_bytes(self) -> None:
-        """None: an id alone stands for nothing."""
-        return None
-
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
         """int32, the shape of `ids`: the last id of the message carries all its bytes.
 
@@ -131,39 +125,11 @@ class ArithmeticCodec:
         lower, upper = self._symbol_intervals(as_bytes(text))
         return float(len(lower) * self.beta - np.log2(upper - lower).sum())
 
-    def fingerprint(self) -> str:
-        """Hex digest of the options, the model and its frequencies for a probe text.
+    def _option(self, name: str) -> Any:
+        return getattr(self, name)
 
-        With a compiled model also the probe's message as the compiled loop makes it, and the
-        backend.
-        """
-        parameters = self._parameters()
-        if self._live:
-            probe = self._live.encode([coded_model.PROBE])[0]
-            parameters |= {"environment": coded_model.environment(), "probe": probe.tolist()}
-        return coded_model.fingerprint("arithmetic", parameters, self.model, SYMBOLS)
-
-    def save(self, directory: str | os.PathLike) -> None:
-        """Writes codec.json and the model."""
-        coded_model.save(directory, "arithmetic", self._parameters(), self.model)
-
-    @classmethod
-    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "ArithmeticCodec":
-        """Opens what `save` wrote."""
-        options = {name: meta[name] for name in ("bits_per_token", "beta", "example_bytes")}
-        live = ("batch_size", "context_bytes")
-        options |= {name: meta[name] for name in live if name in meta}
-        return cls(coded_model.load_model(directory), **options)
-
-    def _parameters(self) -> dict[str, Any]:
-        parameters = {
-            "bits_per_token": self.bits_per_token,
-            "beta": self.beta,
-            "example_bytes": self.example_bytes,
-        }
-        if self._live:
-            parameters |= {"batch_size": self.batch_size, "context_bytes": self.context_bytes}
-        return parameters
+    def _encoded_probe(self) -> list[int]:
+        return self.messages([PROBE])[0].tolist()
 
     def _row(self, context: bytes) -> np.ndarray:
         self._rows.fetch([context])

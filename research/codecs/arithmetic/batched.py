@@ -141,8 +141,8 @@ def _symbol(sums_BxA, active, rows, output, work, beta, example_bytes) -> tuple[
 
     here = jnp.minimum(output.count, turns - 1)
     given = jnp.where(output.count < work.available, work.text[index, here].astype(jnp.uint32), END)
-    found = coder.locate(rows.reader, cumulative, beta, SYMBOLS)
-    symbol = jnp.where(work.decode, found.symbol, given).astype(jnp.uint32)
+    located = coder.locate(rows.reader, cumulative, beta, SYMBOLS)
+    symbol = jnp.where(work.decode, located.symbol, given).astype(jnp.uint32)
     lower, upper = cumulative(symbol), cumulative(symbol + 1)
 
     interval, emission = coder.encode_step(rows.interval, lower, upper, beta)
@@ -239,10 +239,10 @@ class _Encoding:
 
     def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's emissions; True if the end symbol was among them."""
-        made = int(output.count[row])
-        self.values.append(np.asarray(output.values[row, :made]))
-        self.widths.append(np.asarray(output.widths[row, :made]))
-        self.done += made
+        count = int(output.count[row])
+        self.values.append(np.asarray(output.values[row, :count]))
+        self.widths.append(np.asarray(output.widths[row, :count]))
+        self.done += count
         if output.ended[row]:
             low, width = int(rows.interval.low[row]), int(rows.interval.range[row])
             value, bits = host_coder.last_emission(low, width)
@@ -287,7 +287,7 @@ class _Decoding:
     def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's bytes; True at the end symbol, or if the bits are used up."""
         ended = bool(output.ended[row])
-        made = int(output.count[row]) - ended
-        self.text += output.text[row, :made].tobytes()
+        count = int(output.count[row]) - ended
+        self.text += output.text[row, :count].tobytes()
         self.consumed = 32 * self.base + int(rows.reader.consumed[row])
         return ended or self.consumed > len(self.bits)

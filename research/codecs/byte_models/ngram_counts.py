@@ -100,13 +100,13 @@ def count(
         ended_R = np.zeros(len(row_nodes), np.int64)
         compiled(_count_level)(data, starts, limits, rows, moves_RxA, length, counts_RxA, ended_R)
         tally = np.zeros(5, np.int64)
-        kept = compiled(_tally)(counts_RxA, max(1, min_count), tally)
+        size = compiled(_tally)(counts_RxA, max(1, min_count), tally)
         once.append(tally[1:].tolist())
         levels[-1].ends[row_nodes] = ended_R
-        if kept == 0:
+        if size == 0:
             break
-        row_C, label_C = np.empty(kept, np.int64), np.empty(kept, np.uint8)
-        counts_C = np.empty(kept, np.int64)
+        row_C, label_C = np.empty(size, np.int64), np.empty(size, np.uint8)
+        counts_C = np.empty(size, np.int64)
         compiled(_keep)(counts_RxA, max(1, min_count), row_C, label_C, counts_C)
         levels.append(_Level(row_nodes[row_C], label_C, counts_C))
         row_nodes = np.flatnonzero(counts_C >= min_context)
@@ -161,7 +161,7 @@ def _count_level(data, starts, limits, rows, moves_RxA, length, counts_RxA, ende
 
 def _tally(counts_RxA, min_count, tally):
     """How many entries reach `min_count`; tally[n] grows by how many are n, n = 1..4."""
-    kept = 0
+    size = 0
     for row in range(counts_RxA.shape[0]):
         for label in range(256):
             count = counts_RxA[row, label]
@@ -169,18 +169,18 @@ def _tally(counts_RxA, min_count, tally):
                 if count < 5:
                     tally[count] += 1
                 if count >= min_count:
-                    kept += 1
-    return kept
+                    size += 1
+    return size
 
 
 def _keep(counts_RxA, min_count, row_C, label_C, counts_C):
-    kept = 0
+    size = 0
     for row in range(counts_RxA.shape[0]):
         for label in range(256):
             if counts_RxA[row, label] >= min_count:
-                row_C[kept], label_C[kept] = row, label
-                counts_C[kept] = counts_RxA[row, label]
-                kept += 1
+                row_C[size], label_C[size] = row, label
+                counts_C[size] = counts_RxA[row, label]
+                size += 1
 
 
 def _assemble(levels: Sequence[_Level], once: Sequence[Sequence[int]] | np.ndarray) -> CountTrie:

@@ -172,9 +172,9 @@ def _run(weights, config, ids_B, places, cache):
     keys, values = [], []
     for layer, *cached in zip(weights.layers, cache.keys, cache.values, strict=True):
         normed_BxD = _norm(x_BxD, layer["attention_norm"], trunk)
-        attended_BxD, *kept = _attention(layer, trunk, normed_BxD, places, *cached)
-        keys.append(kept[0])
-        values.append(kept[1])
+        attended_BxD, *with_new = _attention(layer, trunk, normed_BxD, places, *cached)
+        keys.append(with_new[0])
+        values.append(with_new[1])
         x_BxD += attended_BxD
         x_BxD += _mlp(layer, trunk, _norm(x_BxD, layer["mlp_norm"], trunk))
     x_BxD = _norm(x_BxD, weights.final_norm, trunk)

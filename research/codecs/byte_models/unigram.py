@@ -66,5 +66,4 @@ class UnigramModel:
 
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "UnigramModel":
-        """Opens what `save` wrote."""
         return cls(meta["counts"], meta["beta"], meta["name"])

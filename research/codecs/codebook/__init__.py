@@ -127,7 +127,6 @@ class CodebookCodec(StaticVocabulary):
         return digest(self._tokens)
 
     def save(self, directory: str | os.PathLike) -> None:
-        """Writes codec.json and codebook.bin."""
         parameters = {
             "name": self.name,
             "file": FILE,

@@ -186,12 +186,12 @@ def _entries(counts: CountTrie, chosen_S: np.ndarray) -> list[bytes]:
     return sorted(strings)
 
 
-def _cover(parents_S, counts_S, lengths_S, chosen_S, wanted):
+def _cover(parents_S, counts_S, lengths_S, chosen_S, room):
     """Marks `wanted` more nodes; covered_S: starts with a longer match below the node."""
     covered_S = np.zeros(len(parents_S), np.int64)
     heap = [(-counts_S[node] * (lengths_S[node] - 1), node) for node in range(len(parents_S))]
     heapq.heapify(heap)
-    while wanted > 0 and len(heap) > 0:
+    while room > 0 and len(heap) > 0:
         known, node = heapq.heappop(heap)
         above = parents_S[node]
         while above > 0 and not chosen_S[above]:
@@ -203,7 +203,7 @@ def _cover(parents_S, counts_S, lengths_S, chosen_S, wanted):
             heapq.heappush(heap, (-gain, node))
             continue
         chosen_S[node] = True
-        wanted -= 1
+        room -= 1
         added = counts_S[node] - covered_S[node]
         above = parents_S[node]
         while above > 0:
@@ -246,7 +246,7 @@ def _sum_along_paths(data, starts, ends, firsts_S1, labels_S, ahead_L, saved_SxD
                     saved_SxD[node, j] -= ahead_L[start + j]
 
 
-def _fill_by_savings(parents_S, counts_S, lengths_S, saved_SxD, per_byte, chosen_S, wanted):
+def _fill_by_savings(parents_S, counts_S, lengths_S, saved_SxD, per_byte, chosen_S, room):
     """Largest saving first; `covered` and `gone` belong to starts with a longer match below."""
     covered_S = np.zeros(len(parents_S), np.int64)
     gone_SxD = np.zeros_like(saved_SxD)
@@ -258,7 +258,7 @@ def _fill_by_savings(parents_S, counts_S, lengths_S, saved_SxD, per_byte, chosen
             saving += saved_SxD[node, length] - saved_SxD[node, 1]
             heap.append((-saving, node))
     heapq.heapify(heap)
-    while wanted > 0 and len(heap) > 0:
+    while room > 0 and len(heap) > 0:
         known, node = heapq.heappop(heap)
         above = parents_S[node]
         while above > 0 and not chosen_S[above]:
@@ -275,7 +275,7 @@ def _fill_by_savings(parents_S, counts_S, lengths_S, saved_SxD, per_byte, chosen
             heapq.heappush(heap, (-saving, node))
             continue
         chosen_S[node] = True
-        wanted -= 1
+        room -= 1
         added = counts_S[node] - covered_S[node]
         above = parents_S[node]
         while above > 0:

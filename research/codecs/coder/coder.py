@@ -162,9 +162,9 @@ def decode(words_BxG: jax.Array, cumulative_BxTxA: jax.Array, beta: int) -> jax.
             here = cumulative_BxTxA.at[rows, t, index]
             return here.get(mode="promise_in_bounds").astype(jnp.uint32)
 
-        found = locate(reader, cumulative, beta, symbols, unroll=True)
-        reader = decode_step(reader, found.lower, found.upper, words_BxG, beta)
-        return reader, found.symbol.astype(jnp.int32)
+        located = locate(reader, cumulative, beta, symbols, unroll=True)
+        reader = decode_step(reader, located.lower, located.upper, words_BxG, beta)
+        return reader, located.symbol.astype(jnp.int32)
 
     steps = jnp.arange(length, dtype=jnp.uint32)
     _, symbols_TxB = jax.lax.scan(step, open_reader(words_BxG), steps)

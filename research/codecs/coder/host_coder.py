@@ -64,9 +64,9 @@ def run(walks: Sequence[Walk], rows: Rows) -> list[Any]:
     for index, walk in enumerate(walks):
         _advance(index, walk, None, rows, waiting, results)
     while waiting:
-        asked, waiting = waiting, {}
-        rows.fetch(list(dict.fromkeys(asked.values())))
-        for index, context in asked.items():
+        contexts, waiting = waiting, {}
+        rows.fetch(list(dict.fromkeys(contexts.values())))
+        for index, context in contexts.items():
             _advance(index, walks[index], rows.get(context), rows, waiting, results)
     return results
 

@@ -7,15 +7,13 @@ they never look like another window). For W = 16 a codebook gives the same ids w
 """
 
 import dataclasses
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from research.codecs import coded_model
 from research.codecs.byte_models import ByteModel, SteppedByteModel
+from research.codecs.coded_model import PROBE, ModelCodec, matching_beta
 from research.codecs.coder import bits, frequencies
 from research.errors import EncodeOnlyError, UsageError
 from research.tokenizers.text_spans import each_as_bytes
@@ -88,7 +86,7 @@ class WindowRules:
         return self.reset == "every"
 
 
-class EqualInfoCodec:
+class EqualInfoCodec(ModelCodec):
     """Text <-> ids by equal-info windows.
 
     Args:
@@ -108,9 +106,8 @@ class EqualInfoCodec:
       UsageError: options that do not fit.
     """
 
-    # A compressed file's unit: long enough that the last window hardly counts.
-    block_bytes = 1 << 16
-    needs_whole_text = False
+    kind, symbols = "equal-info", 256
+    options = ("window_bits", "bits_per_token", "beta", "closing", "reset")
 
     def __init__(
         self,
@@ -125,7 +122,7 @@ class EqualInfoCodec:
     ):
         bits.check_bits_per_token(bits_per_token)
         self.rules = WindowRules(
-            window_bits, coded_model.matching_beta(model, beta), closing, reset
+            window_bits, matching_beta(model, beta), closing, reset
         )
         if bits_per_token > window_bits:
             raise UsageError(
@@ -146,7 +143,6 @@ class EqualInfoCodec:
         self._engine = self._make_engine()
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
-        """One int32 array of ids per text."""
         return [self._ids(windows) for windows in self.windows(texts)]
 
     def windows(self, texts: Sequence[bytes | str]) -> list[Windows]:
@@ -161,10 +157,6 @@ class EqualInfoCodec:
           FreevocabError: an id is out of range.
         """
         return [text for text, _ in self._decode(ids)]
-
-    def token_bytes(self) -> None:
-        """None: ids may straddle windows, and 2^W strings are too many."""
-        return None
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
         """int32, the shape of `ids`: the id in which a window ends carries the window's bytes.
@@ -181,42 +173,11 @@ class EqualInfoCodec:
                 row[(ends - 1) // self.bits_per_token] = lengths_N
         return lengths
 
-    def fingerprint(self) -> str:
-        """Hex digest of the options, the model and its frequencies for a probe text.
+    def _option(self, name: str) -> Any:
+        return getattr(self if name == "bits_per_token" else self.rules, name)
 
-        With a compiled model it also holds the ids of the probe as the compiled loop makes them,
-        and the backend: another machine may round otherwise and must not decode.
-        """
-        parameters = self._parameters()
-        if isinstance(self.model, SteppedByteModel):
-            probe = self._ids(self._engine.encode([coded_model.PROBE])[0])
-            parameters |= {"environment": coded_model.environment(), "probe": probe.tolist()}
-        return coded_model.fingerprint("equal-info", parameters, self.model, 256)
-
-    def save(self, directory: str | os.PathLike) -> None:
-        """Writes codec.json and the model."""
-        coded_model.save(directory, "equal-info", self._parameters(), self.model)
-
-    @classmethod
-    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "EqualInfoCodec":
-        """Opens what `save` wrote."""
-        names = ("window_bits", "bits_per_token", "beta", "closing", "reset")
-        live = ("batch_size", "context_bytes")
-        options = {name: meta[name] for name in names}
-        options |= {name: meta[name] for name in live if name in meta}
-        return cls(coded_model.load_model(directory), **options)
-
-    def _parameters(self) -> dict[str, Any]:
-        parameters = {
-            "window_bits": self.rules.window_bits,
-            "bits_per_token": self.bits_per_token,
-            "beta": self.rules.beta,
-            "closing": self.rules.closing,
-            "reset": self.rules.reset,
-        }
-        if isinstance(self.model, SteppedByteModel):
-            parameters |= {"batch_size": self.batch_size, "context_bytes": self.context_bytes}
-        return parameters
+    def _encoded_probe(self) -> list[int]:
+        return self.encode([PROBE])[0].tolist()
 
     def _make_engine(self):
         if isinstance(self.model, SteppedByteModel):

@@ -95,9 +95,9 @@ class _Encoding:
 
     def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's windows; True if the text is at its end."""
-        made = int(output.num_windows[row])
-        self.codes.append(np.asarray(output.codes[row, :made]))
-        self.lengths.append(np.asarray(output.lengths[row, :made]))
+        count = int(output.num_windows[row])
+        self.codes.append(np.asarray(output.codes[row, :count]))
+        self.lengths.append(np.asarray(output.lengths[row, :count]))
         self.start = self.base + int(output.start[row])
         self.count = int(rows.count[row])
         return self.start == len(self.text)
@@ -129,8 +129,8 @@ class _Decoding:
 
     def collect(self, output: Output, rows: Rows, row: int) -> bool:
         """Takes one call's bytes; True if all codes are done."""
-        made = int(output.num_windows[row])
+        count = int(output.num_windows[row])
         self.text += output.text[row, : int(output.num_bytes[row])].tobytes()
-        self.lengths += output.lengths[row, :made].tolist()
-        self.done += made
+        self.lengths += output.lengths[row, :count].tolist()
+        self.done += count
         return self.done == len(self.codes)

@@ -126,16 +126,16 @@ def search(
     """
     turns = (symbols - 1).bit_length()
 
-    def probe(turn, found):
-        trial = found.symbol + (jnp.uint32(1 << (turns - 1)) >> jnp.asarray(turn, jnp.uint32))
+    def probe(turn, best):
+        trial = best.symbol + (jnp.uint32(1 << (turns - 1)) >> jnp.asarray(turn, jnp.uint32))
         exists = trial < symbols
         value = cumulative(jnp.minimum(trial, symbols - 1))
         above = starts_above(value)
         keep = exists & ~above
         return Found(
-            jnp.where(keep, trial, found.symbol),
-            jnp.where(keep, value, found.lower),
-            jnp.where(exists & above, value, found.upper),
+            jnp.where(keep, trial, best.symbol),
+            jnp.where(keep, value, best.lower),
+            jnp.where(exists & above, value, best.upper),
         )
 
     first = Found(zero, zero, zero + jnp.uint32(1 << beta))

@@ -180,8 +180,8 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
     def cumulative(symbol):
         return jnp.where(symbol > 0, _at(sums_BxA, jnp.maximum(symbol, 1) - 1), 0)
 
-    found = windows.locate(rows.interval, target, cumulative, beta, 256)
-    byte = jnp.where(work.decode, found.symbol, given)
+    located = windows.locate(rows.interval, target, cumulative, beta, 256)
+    byte = jnp.where(work.decode, located.symbol, given)
     child = windows.narrow(rows.interval, cumulative(byte), _at(sums_BxA, byte), beta)
     # Without the barrier the compiler computes the child again in everything that looks at it.
     child = jax.lax.optimization_barrier(child)
@@ -219,13 +219,13 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
     )
     closed = rows.closed + closes
     grown = rows.context + best_count
-    kept = jnp.where(_keeps(rules, closed) & (grown <= context - context // 4), grown, 0)
+    context_left = jnp.where(_keeps(rules, closed) & (grown <= context - context // 4), grown, 0)
     going_on = jnp.where(taken, byte, rows.last)
-    last = jnp.where(closes, jnp.where(kept > 0, best_last, START), going_on)
+    last = jnp.where(closes, jnp.where(context_left > 0, best_last, START), going_on)
     whole = windows.whole(rules.window_bits, work.start)
     rows = rows._replace(
         last=last,
-        context=jnp.where(closes, kept, rows.context),
+        context=jnp.where(closes, context_left, rows.context),
         count=jnp.where(closes, 0, count),
         closed=closed,
         interval=choose(closes, whole, choose(taken, child, rows.interval)),

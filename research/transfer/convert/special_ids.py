@@ -139,14 +139,14 @@ def parse_map(pairs: Sequence[str], source: Tokenizer, target: Tokenizer) -> dic
 
 def written(tokenizer: Tokenizer, id_: int) -> str:
     """How a special token is shown to people: as it is written, with its id."""
-    name = getattr(tokenizer, "special_names", {}).get(id_)
+    name = tokenizer.special_names.get(id_)
     if name is None:
         name = next((role for role in ROLES if tokenizer.roles.get(role) == id_), None)
     return f"{id_}" if name is None else f"{name} ({id_})"
 
 
 def _id(word: str, tokenizer: Tokenizer) -> int | None:
-    by_name = {name: id_ for id_, name in getattr(tokenizer, "special_names", {}).items()}
+    by_name = {name: id_ for id_, name in tokenizer.special_names.items()}
     if word in by_name:
         return by_name[word]
     if word in tokenizer.roles:
@@ -178,7 +178,7 @@ def _frame(tokenizer: Tokenizer) -> tuple[list[int], dict[str, Any]]:
     import tokenizers
 
     try:
-        files = getattr(tokenizer, "files", {})
+        files = tokenizer.files
     except FreevocabError:  # a sentencepiece model that transformers' format cannot express
         return [], {}
     config = json.loads(files.get("tokenizer_config.json", b"{}"))
@@ -194,7 +194,7 @@ def _frame(tokenizer: Tokenizer) -> tuple[list[int], dict[str, Any]]:
 def _has_template(tokenizer: Tokenizer, config: dict[str, Any]) -> bool:
     if not config:
         return False
-    own_file = any(name.startswith("chat_template") for name in getattr(tokenizer, "files", {}))
+    own_file = any(name.startswith("chat_template") for name in tokenizer.files)
     return own_file or bool(config.get("chat_template"))
 
 

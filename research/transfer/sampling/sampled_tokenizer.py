@@ -9,7 +9,7 @@ there, and no more of it is looked at than needed.
 import functools
 import hashlib
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -209,6 +209,8 @@ class SampledTokenizer(StaticVocabulary):
     """
 
     lossless = True
+    special_names: Mapping[int, str] = {}
+    files: Mapping[str, bytes] = {}
 
     def __init__(
         self,
