@@ -27,7 +27,7 @@ from research.transfer.hypernet.loss import HypernetLossConfig
 from research.transfer.matching import Match
 from research.transfer.methods.auxiliary import Auxiliary
 from research.transfer.methods.hypernetwork import Network
-from research.transfer.sampling import sampler
+from research.transfer.sampling import batches
 from research.transfer.source_model import SourceModel
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig
@@ -247,7 +247,7 @@ def sampling_of(settings: HypernetworkTraining) -> sampling.Sampling:
     """How its training tokenizers are drawn."""
     kinds = []
     for name, weight in settings.kinds:
-        kind = sampler.KINDS[name]()
+        kind = batches.KINDS[name]()
         if hasattr(kind, "candidates"):
             candidates = dataclasses.replace(kind.candidates, aligned=settings.aligned)
             kind = dataclasses.replace(kind, candidates=candidates)

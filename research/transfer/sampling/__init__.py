@@ -1,6 +1,12 @@
 """Tokenizers to train a hypernetwork on: a new one for every step, sampled from the text."""
 
-from research.transfer.sampling.batches import FixedBatches, SampledBatch, SampledBatches
+from research.transfer.sampling.batches import (
+    FixedBatches,
+    SampledBatch,
+    SampledBatches,
+    mixture,
+    sample,
+)
 from research.transfer.sampling.config import (
     BPE,
     Candidates,
@@ -12,7 +18,6 @@ from research.transfer.sampling.config import (
     WordPiece,
 )
 from research.transfer.sampling.sampled_tokenizer import SampledTokenizer, Seen
-from research.transfer.sampling.sampler import mixture, sample
 from research.transfer.sampling.texts import Queue, TextWindows, byte_store
 
 __all__ = [
