@@ -191,7 +191,9 @@ def _summed_forward(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size)
     (kernel_sum, bias_sum), (losses, x_slope) = jax.lax.scan(body, sums, pieces)
     losses = TokenLosses(*map(chunks.join, losses))
     kernel_slope = jnp.sum(kernel_sum, axis=0).T.astype(rows.input_VxD.dtype)
-    bias_slope = None if bias_sum is None else jnp.sum(bias_sum, axis=0).astype(rows.bias_V.dtype)
+    bias_slope = None
+    if bias_sum is not None and rows.bias_V is not None:
+        bias_slope = jnp.sum(bias_sum, axis=0).astype(rows.bias_V.dtype)
     residuals = (EmbeddingTable(kernel_slope, None, bias_slope), chunks.join(x_slope))
     return (_total(losses, weights_BxL, z_loss), losses), residuals
 

@@ -293,4 +293,4 @@ def _coarser(strings: list[bytes], size: int, rng: np.random.Generator) -> set[b
 
 @functools.cache
 def _strings(name: str) -> list[bytes]:
-    return sorted(codecs.load(name).token_bytes())
+    return sorted(codecs.load(name).token_bytes() or ())

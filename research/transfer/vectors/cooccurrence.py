@@ -6,7 +6,7 @@ Our stand-in for fastText: one pass over text, no training, the same vectors for
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -149,11 +149,12 @@ def truncated_svd(matrix_NxN: scipy.sparse.csr_array, dim: int) -> np.ndarray:
     """
     from scipy import linalg
 
-    count = min(dim, min(matrix_NxN.shape) - 1)
+    shape: Any = matrix_NxN.shape
+    count = min(dim, min(shape) - 1)
     matrix = scipy.sparse.csr_array(matrix_NxN, dtype=np.float32)
     transposed = scipy.sparse.csr_array(matrix.T)
-    columns = min(count + OVERSAMPLING, min(matrix.shape))
-    start = np.random.default_rng(0).standard_normal((matrix.shape[1], columns), np.float32)
+    columns = min(count + OVERSAMPLING, min(shape))
+    start = np.random.default_rng(0).standard_normal((shape[1], columns), np.float32)
     basis_NxC = linalg.qr(matrix @ start, mode="economic")[0]
     for _ in range(POWERS):
         basis_NxC = linalg.qr(transposed @ basis_NxC, mode="economic")[0]

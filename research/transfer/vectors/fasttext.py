@@ -11,7 +11,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def read(path: str | os.PathLike, *, max_words: int = MAX_WORDS) -> WordVectors:
     try:
         with open(path, "rb") as raw:
             zipped = raw.peek(2)[:2] == b"\x1f\x8b"
-            file = gzip.open(raw) if zipped else raw
+            file: Any = gzip.open(raw) if zipped else raw
             binary = file.peek(4)[:4] == MAGIC
             if not binary:
                 return _read(file, max_words)
@@ -187,7 +187,7 @@ def _check(data: mmap.mmap) -> None:
 def _load(path):
     """gensim's FastTextKeyedVectors of a file that `_check` found whole."""
     try:
-        from gensim.models.fasttext import load_facebook_vectors
+        from gensim.models.fasttext import load_facebook_vectors  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UsageError(f"{path}: to read fastText's .bin install the extra [vectors] (pip "
                          "install 'gensim>=4.4,<5'), or give the .vec file") from error
@@ -221,7 +221,7 @@ def _word_vectors(path, model, max_words: int) -> WordVectors:
 
 def _ngrams_only(model):
     """A model without words: it makes every string's vector of n-grams. None if it has none."""
-    from gensim.models.fasttext import FastTextKeyedVectors
+    from gensim.models.fasttext import FastTextKeyedVectors  # pyright: ignore[reportMissingImports]
 
     if not model.bucket or model.max_n < 1:
         return None

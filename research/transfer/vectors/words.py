@@ -100,9 +100,9 @@ def token_vectors(tokenizer: Tokenizer, words: WordVectors) -> TokenVectors:
     vectors_VxK = mean_VxK.astype(np.float32)
     if words.of_strings is not None:
         own_VxK = words.of_strings([_string(entry) for entry in tokenizer.token_bytes()])
-        vectors_VxK = np.where(own_VxK.any(1)[:, None], own_VxK, vectors_VxK)
+        vectors_VxK = np.where(np.asarray(own_VxK.any(1))[:, None], own_VxK, vectors_VxK)
     vectors_VxK[np.asarray(tokenizer.special_V, bool)] = 0
-    return TokenVectors(vectors_VxK, vectors_VxK.any(1))
+    return TokenVectors(vectors_VxK, np.asarray(vectors_VxK.any(1)))
 
 
 def _string(entry: bytes) -> str:
