@@ -30,7 +30,6 @@ class ModelCodec(abc.ABC):
 
     # A compressed file's unit: long enough that the last window hardly counts.
     block_bytes: int | None = 1 << 16
-    needs_whole_text = False
     model: ByteModel
     batch_size: int
     context_bytes: int

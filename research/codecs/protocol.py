@@ -20,12 +20,6 @@ class Codec(Protocol):
     vocab_size: int
     """Ids are in [0, vocab_size). BOS and EOS are not the codec's business."""
 
-    block_bytes: int | None
-    """Bytes of text that a compressed file should encode at once; None: no preference."""
-
-    needs_whole_text: bool
-    """True if the first ids of a text depend on all of it."""
-
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; a `str` is taken as UTF-8.
 
@@ -61,3 +55,17 @@ class Codec(Protocol):
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes a folder that `codecs.load` opens: codec.json and what it names."""
+
+
+# A codec may also have these two; one written elsewhere need not know of them.
+
+
+def block_bytes(codec: Codec) -> int | None:
+    """`codec.block_bytes`: bytes of text that a compressed file should encode at once; None: no
+    preference."""
+    return getattr(codec, "block_bytes", None)
+
+
+def needs_whole_text(codec: Codec) -> bool:
+    """`codec.needs_whole_text`: whether the first ids of a text depend on all of it."""
+    return getattr(codec, "needs_whole_text", False)

@@ -16,9 +16,6 @@ class StaticVocabulary:
       tokens: the byte string of each id; `vocab_size` = len(tokens). Empty strings are allowed.
     """
 
-    block_bytes: int | None = None
-    needs_whole_text = False
-
     def __init__(self, tokens: Sequence[bytes]):
         self._tokens = list(tokens)
         self.vocab_size = len(self._tokens)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from research import codecs
+from research.codecs import protocol
 from research.codecs.container import format as fmt
 from research.codecs.container.streams import PIPE, Reader, reading, writing
 from research.codecs.protocol import Codec
@@ -235,7 +236,7 @@ def _header(
 ) -> fmt.Header:
     if block_bytes is None:
         usual = LIVE_BLOCK if codec.token_bytes() is None else TABLE_BLOCK
-        block_bytes = usual if codec.block_bytes is None else codec.block_bytes
+        block_bytes = protocol.block_bytes(codec) or usual
     if not 1 <= block_bytes <= fmt.MAX_BLOCK_BYTES:
         raise UsageError(f"a block holds 1 to {fmt.MAX_BLOCK_BYTES} bytes, not {block_bytes}")
     digest = fmt.digest_of(codec.fingerprint())

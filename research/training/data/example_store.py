@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from research.codecs import protocol
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
@@ -129,7 +130,7 @@ def _beginnings(codec: Codec, texts: list[bytes], length: int, ratio: float) -> 
     """At least the first `length` ids of each text, without encoding more than that needs."""
     if not texts:
         return []
-    if codec.needs_whole_text:
+    if protocol.needs_whole_text(codec):
         return codec.encode(texts)
     enough = length + _LOOK_AHEAD_IDS
     size = int(1.15 * enough * ratio) + 1
