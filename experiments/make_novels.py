@@ -83,7 +83,7 @@ def _author(name: str) -> str:
 
 def main() -> None:
     """Writes the archives and prints what is in them."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path)
     for split, books in choose(parser.parse_args().folder).items():
         packed = pack(books)

@@ -32,7 +32,7 @@ BENCHMARKS = {
 
 def main() -> int:
     """Runs them all; 1 if one of them fails."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, help="write DIR/<name>.json for each", metavar="DIR")
     parser.add_argument("--quick", action="store_true", help="seconds; the figures mean nothing")
     options = parser.parse_args()

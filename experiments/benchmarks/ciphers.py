@@ -62,7 +62,7 @@ def _ours(model):
 def _peer():
     import importlib.resources
 
-    from subbreaker.breaker import Breaker
+    from subbreaker.breaker import Breaker  # pyright: ignore[reportMissingImports]: an extra
 
     file = importlib.resources.files("subbreaker") / "quadgram" / "EN.json"
     with file.open(encoding="utf-8") as opened:
@@ -88,7 +88,7 @@ def _short(value):
 
 def main() -> None:
     """Reads the command line and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", default="builtin:docstrings")
     parser.add_argument("--texts", type=int, default=12)
     parser.add_argument("--lengths", type=int, nargs="+", default=[64, 128, 256])

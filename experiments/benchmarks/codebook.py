@@ -156,7 +156,7 @@ def _tokens(encoded: Sequence[Any]) -> int:
 
 def main() -> None:
     """Prints the rows and writes them, with what made them, to --out."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--corpus", default="builtin:topics", help="text to encode (a corpus)")
     parser.add_argument("--megabytes", type=float, default=2.0, help="of it")
     parser.add_argument("--repeats", type=int, default=5)

@@ -134,7 +134,7 @@ def _ours(frequencies: np.ndarray, symbols: np.ndarray) -> dict[tuple[str, str],
 
 
 def _peer(frequencies: np.ndarray, symbols: np.ndarray) -> dict[tuple[str, str], Callable]:
-    import constriction
+    import constriction  # pyright: ignore[reportMissingImports]: an extra
 
     model, queue = constriction.stream.model, constriction.stream.queue
 
@@ -158,7 +158,7 @@ def _peer(frequencies: np.ndarray, symbols: np.ndarray) -> dict[tuple[str, str],
 
 def main() -> None:
     """Prints the table; `--out` also writes it as JSON with versions and hardware."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--lanes", type=int, default=2048)
     parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)

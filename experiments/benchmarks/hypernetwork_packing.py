@@ -81,7 +81,7 @@ def sampled_pieces(config: Benchmark) -> Pieces:
 
 def main() -> None:
     """Prints one row for each layout."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for field in dataclasses.fields(Benchmark):
         name = f"--{field.name}"
         parser.add_argument(name, type=type(field.default), default=field.default)

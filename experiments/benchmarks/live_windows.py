@@ -148,7 +148,9 @@ class _Naive:
 
 def _model(directory: str) -> tuple[TransformerModel, str]:
     if directory:
-        return byte_models.load(directory), directory
+        model = byte_models.load(directory)
+        assert isinstance(model, TransformerModel), "a Transformer M1 is compared"
+        return model, directory
     config = language_model.LanguageModelConfig(size("3m"), 258)
     init = jax.jit(language_model.init, static_argnums=1)
     return TransformerModel(init(jax.random.key(0), config), config, BETA), "3m, random"
@@ -167,7 +169,7 @@ def _take(count: int) -> list[bytes]:
 
 def main() -> None:
     """Prints the table; `--out` also writes it as JSON with versions and hardware."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="", help="folder of a byte-level language model")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--documents", type=int, default=512)

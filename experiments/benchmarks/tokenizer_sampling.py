@@ -98,6 +98,7 @@ class _Plain:
             ]
         )
         batches = (self._counter(number) for number in range(queue - 1))
+        self.queue = queue
         self.counters = deque(batches, maxlen=queue)
 
     def _counter(self, number: int) -> Counter:
@@ -115,7 +116,7 @@ class _Plain:
 
     def step(self, step: int) -> dict[str, float]:
         clock = _Clock()
-        self.counters.append(self._counter(step + self.counters.maxlen - 1))
+        self.counters.append(self._counter(step + self.queue - 1))
         total: Counter = Counter()
         for counter in self.counters:
             total.update(counter)
@@ -177,7 +178,7 @@ def _texts(batch) -> list[bytes]:
 
 def main() -> None:
     """Reads the command line and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", default="builtin", help="text to sample from")
     parser.add_argument("--pieces", type=int, default=32768)
     parser.add_argument("--rows", type=int, default=128, help="texts in a batch")

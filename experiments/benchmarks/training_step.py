@@ -18,7 +18,7 @@ import argparse
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -56,8 +56,8 @@ class Benchmark:
     batch_size: int = 4
     length: int = 128
     chunk_size: int = 0
-    optimizer: str = "adafactor"
-    parallelism: str = "single"
+    optimizer: Literal["adamw", "adafactor", "muon"] = "adafactor"
+    parallelism: Literal["single", "mesh", "pmap"] = "single"
     model: int = 1
     steps: int = 5
     peak_size: int = 2048
@@ -102,8 +102,11 @@ def run(config: Benchmark) -> dict[str, Any]:
     ids_BxL = np.random.default_rng(0).integers(
         0, config.vocab_size, (config.batch_size, config.length), dtype=np.int32
     )
-    batch = {"inputs_BxL": ids_BxL, "targets_BxL": np.roll(ids_BxL, -1, axis=1)}
-    batch["weights_BxL"] = np.ones_like(ids_BxL, np.float32)
+    batch = {
+        "inputs_BxL": ids_BxL,
+        "targets_BxL": np.roll(ids_BxL, -1, axis=1),
+        "weights_BxL": np.ones(ids_BxL.shape, np.float32),
+    }
     started = time.perf_counter()
     compiled = compile_step(lm.loss, lm.init, batch, train, mesh=lm.mesh)
     compile_seconds = time.perf_counter() - started
@@ -138,7 +141,7 @@ def run(config: Benchmark) -> dict[str, Any]:
 
 def main() -> None:
     """Prints the row and writes it, with what made it, to --out."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     for field in dataclasses.fields(Benchmark):
         flag = f"--{field.name.replace('_', '-')}"
         if isinstance(field.default, bool):

@@ -73,7 +73,7 @@ def _texts(corpus: str, split: str, megabytes: float) -> list[str]:
 
 def main() -> None:
     """Prints the rows and writes them, with versions and hardware, to --out."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--corpus", default="builtin", help="text to agree on (a corpus)")
     parser.add_argument("--megabytes", type=float, default=10.0, help="of it")
     parser.add_argument("--entries", type=int, default=30_000, help="of tokenizers trained here")

@@ -116,7 +116,7 @@ def _floor_cost(codec, codec_config, texts: list[bytes]) -> float | None:
     None where there is no byte model, or it has no probabilities to show.
     """
     model = getattr(codec, "model", None)
-    if not hasattr(model, "probabilities"):
+    if model is None or not hasattr(model, "probabilities"):
         return None
     floored = own = 0.0
     for text in texts:

@@ -195,7 +195,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     alone = wording.pick(rows, method=ALONE)
     lines = []
     for row in rows:
-        if row["task"] == "decompress" and row["method"] != ALONE:
+        if alone and row["task"] == "decompress" and row["method"] != ALONE:
             gain = 100 * (row["accuracy"] - alone["accuracy"])
             lines.append(f"{row['method']}'s ids before the text: {gain:+.1f} points right")
         elif row["task"] == "compress":

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -86,7 +86,10 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     ]
     folder = workdir / "m1_regimes" / results.key(corpus.digest, config)
     codec.save(folder / "codec")
-    for regime, name in (("everywhere", "text"), ("where windows begin", "window")):
+    regimes: dict[str, Literal["text", "window"]] = {
+        "everywhere": "text", "where windows begin": "window",
+    }  # fmt: skip
+    for regime, name in regimes.items():
         log(f"training a Transformer {regime}")
         clock = m2_pipeline.Clock()
         model, sums = _transformer(config, name, folder, log)
@@ -157,7 +160,7 @@ def _count(config, train: Sequence[bytes], rounds: int) -> tuple[CodebookCodec, 
     )
 
 
-def _transformer(config, regime: str, folder: Path, log):
+def _transformer(config, regime: Literal["text", "window"], folder: Path, log):
     """A Transformer M1 of one regime and the sums of its evaluation on text."""
     from research.cli.train_m1 import TrainM1, train_m1
     from research.codecs import byte_models

@@ -11,8 +11,7 @@ from typing import Any
 
 from experiments.compressed_text.verdict_parts import NOTHING, learned, one_size, uniform
 from research.reporting import plots, tables
-
-Row = dict[str, Any]
+from research.reporting.tables import Row
 
 
 def _name(row: Row) -> str:
@@ -65,7 +64,7 @@ def _short(row: Row, rows: Sequence[Row]) -> str:
     name = row["method"].replace("EqualInfo W=", "W").replace("point+delay", "delay")
     several = sum(each["method"] == row["method"] for each in rows) > 1
     width = f" / {math.log2(row['vocabulary']):.0f}" if several else ""
-    return SHORT.get(name, name) + width
+    return str(SHORT.get(name, name)) + width
 
 
 def _panel(plot: Any, rows: Sequence[Row]) -> None:

@@ -210,7 +210,7 @@ def tunstall(model: NGramModel, size: int = 65536) -> CodebookCodec:
 
 def main() -> None:
     """Trains, measures, saves both codebooks and writes the record."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", default=os.environ.get("FREEVOCAB_DATA"), type=Path)
     parser.add_argument("--shipped", default=SHIPPED, type=Path, help="where the codebooks go")
     parser.add_argument("--results", default=results.COMMITTED, type=Path)

@@ -13,8 +13,8 @@ from typing import Any
 
 from research.evaluation import per_byte
 from research.reporting.claims import NOT_RUN, Evidence, Ruling
+from research.reporting.tables import Row
 
-Row = dict[str, Any]
 Decide = Callable[[Evidence], Ruling | None]
 LEARNED = 0.1  # of a token's bits: more than frequencies alone give
 NOTHING = 0.01  # of a token's bits: as good as uniform

@@ -12,7 +12,7 @@ from experiments.compressed_text.verdict_parts import (
     widths,
     windows,
 )
-from experiments.shared.wording import pick
+from experiments.shared.wording import pick, present
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -33,8 +33,8 @@ def ratios(found: Evidence) -> Ruling | None:
     verdicts, parts = [], []
     for vocabulary in widths(row for row in found.rows if row["method"] == "AC"):
         of = [row for row in found.rows if row["vocabulary"] == vocabulary]
-        order = [pick(of, method="StaticAC"), *by_window(of), pick(of, method="AC")]
-        if None in order or len(order) < 4:
+        order = present(pick(of, method="StaticAC"), *by_window(of), pick(of, method="AC"))
+        if order is None or len(order) < 4:
             return None
         logs = [math.log(row["ratio"]) for row in order]
         step = smallest_step(logs)
@@ -51,8 +51,8 @@ def gzip_between(found: Evidence) -> Ruling | None:
     verdicts, parts = [], []
     for vocabulary in widths(row for row in found.rows if row["method"] == "AC"):
         of = [row for row in found.rows if row["vocabulary"] == vocabulary]
-        order = [pick(of, method=name) for name in ("StaticAC", "GZip", "AC")]
-        if None in order:
+        order = present(*(pick(of, method=name) for name in ("StaticAC", "GZip", "AC")))
+        if order is None:
             return None
         step = smallest_step([math.log(row["ratio"]) for row in order])
         verdicts.append(graded(step, math.log(SAME_RATIO)))
@@ -68,9 +68,12 @@ def _narrow(rows: Sequence[Row]) -> tuple[Row, Row, Row] | None:
     """AC, the shortest windows, and bytes, in the narrowest tokens: their counts are surest."""
     coded = widths(row for row in rows if row["method"] == "AC")
     of = [row for row in rows if coded and row["vocabulary"] == coded[0]]
-    found = pick(of, method="AC"), next(iter(by_window(of)), None), pick(rows, method="Bytes")
-    known = all(row is not None and row.get("unigram_bpb") is not None for row in found)
-    return found if known else None
+    found = present(
+        pick(of, method="AC"), next(iter(by_window(of)), None), pick(rows, method="Bytes")
+    )
+    if found is None or any(row.get("unigram_bpb") is None for row in found):
+        return None
+    return found[0], found[1], found[2]
 
 
 def no_unigram_structure(found: Evidence) -> Ruling | None:
@@ -173,10 +176,12 @@ def looks_random(found: Evidence) -> Ruling | None:
 def uniformity(found: Evidence) -> Ruling | None:
     """StaticAC, windows and GZip are ever further from uniform."""
     made = _divergences(found.rows)
-    row = made and next(iter(by_window(list(made[0].values()))), None)
-    if not row:
+    if made is None:
         return None
     of, column, error = made
+    row = next(iter(by_window(list(of.values()))), None)
+    if row is None:
+        return None
     order = [of["StaticAC"], row, of["GZip"]]
     text = ", ".join(f"{each['method']} {each[column]:.1e}" for each in order)
     verdict = graded(smallest_step([each[column] for each in order]), error)
@@ -185,10 +190,10 @@ def uniformity(found: Evidence) -> Ruling | None:
 
 def stability(found: Evidence) -> Ruling | None:
     """SentencePiece's tokens change least under another first word, AC's most."""
-    order = [
+    order = present(
         pick(found.rows, method="SentencePiece"), windows(found.rows), pick(found.rows, method="AC")
-    ]  # fmt: skip
-    if None in order:
+    )
+    if order is None:
         return None
     verdict = graded(smallest_step([row["share_changed"] for row in order]), ACCURACY)
     return Ruling(verdict, f"share changed: {figures(order, 'share_changed')}")

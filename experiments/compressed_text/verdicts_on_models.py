@@ -66,8 +66,8 @@ def _resets(rows: Sequence[Row]) -> list[Row] | None:
     """The widest tokens' rows: M1 reset at every window, at every other, never."""
     of = [row for row in rows if row["vocabulary"] == max(widths(rows))]
     found = {row["method"].partition("reset=")[2] or "every": row for row in of}
-    order = [found.get(name) for name in ("every", "every-other", "never")]
-    return None if None in order else order
+    names = "every", "every-other", "never"
+    return [found[name] for name in names] if set(names) <= found.keys() else None
 
 
 def memory_compresses(found: Evidence) -> Ruling | None:
@@ -159,7 +159,7 @@ def windows_before_bytes(found: Evidence) -> Ruling | None:
     """Windows are below bytes, at fewer FLOPs; shown only if the model of bytes passes M1."""
     rows = one_size(found.rows)
     own, raw, ac = windows(rows), widest(rows, "Bytes"), widest(rows, "AC")
-    if None in (own, raw, ac):
+    if not (own and raw and ac):
         return None
     text = f"{own['bits_per_byte']:.2f} / {raw['bits_per_byte']:.2f} bits/byte"
     if not has_learned(own, found.margin):
@@ -181,7 +181,7 @@ def subwords_best(found: Evidence) -> Ruling | None:
     """SentencePiece has the fewest bits/byte of what the paper compares."""
     rows = one_size(found.rows)
     subwords, own, ac = _subwords(rows), windows(rows), widest(rows, "AC")
-    if None in (subwords, own, ac):
+    if not (subwords and own and ac):
         return None
     others = [own, *(widest(rows, name) for name in ("Bytes", "GZip"))]
     next_best = min(filter(None, others), key=lambda row: row["bits_per_byte"])
@@ -242,13 +242,16 @@ def gzip_learnable(found: Evidence) -> Ruling | None:
     rows = [row for row in one_size(found.rows) if row["method"] == "GZip"]
     if not rows:
         return None
-    counted = [row for row in rows if beyond_counts(row) is not None]
-    best = max(counted, key=beyond_counts) if counted else max(rows, key=learned)
+    counted = [(beyond_counts(row), row) for row in rows]
+    counted = [(beyond, row) for beyond, row in counted if beyond is not None]
+    if not counted:
+        share = max(map(learned, rows))
+        text = f"{100 * max(share, 0.0):.1f} % of a token's bits learned"
+        return Ruling(NOT_SHOWN, f"{text}, and nobody has counted what ids tell by their place")
+    beyond, best = max(counted, key=lambda pair: pair[0])
     share = learned(best)
     text = f"{100 * max(share, 0.0):.1f} % of a token's bits learned"
-    if not counted:
-        return Ruling(NOT_SHOWN, f"{text}, and nobody has counted what ids tell by their place")
-    text += f" (counts by place: {100 * (share - beyond_counts(best)):.1f} %)"
+    text += f" (counts by place: {100 * (share - beyond):.1f} %)"
     if not passes_counts(best, found.margin):
         return Ruling(NOT_SHOWN, text)
     return Ruling(SHOWN if share >= 0.186 / 2 else DIRECTION, text)
@@ -296,7 +299,7 @@ def _coder(rows: Sequence[Row]) -> tuple[Row | None, Row | None, Row | None]:
 def ac_decoder_hidden(found: Evidence) -> Ruling | None:
     """AC's ids do not help to predict the text, where those of windows do."""
     alone, ac, own = _coder(found.rows)
-    if None in (alone, ac, own):
+    if not (alone and ac and own):
         return None
     gain, control = (row["accuracy"] - alone["accuracy"] for row in (ac, own))
     text = f"{100 * ac['accuracy']:.1f} % / {100 * alone['accuracy']:.1f} %"
@@ -308,7 +311,7 @@ def ac_decoder_hidden(found: Evidence) -> Ruling | None:
 def window_decoder_learned(found: Evidence) -> Ruling | None:
     """The ids of windows help to predict the text."""
     alone, _, own = _coder(found.rows)
-    if None in (alone, own):
+    if not (alone and own):
         return None
     gain = own["accuracy"] - alone["accuracy"]
     text = f"{100 * own['accuracy']:.1f} % / {100 * alone['accuracy']:.1f} %"

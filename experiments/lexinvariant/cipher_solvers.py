@@ -3,7 +3,7 @@
 import importlib.util
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from research.evaluation import intervals
 from research.lexinvariance.ciphers import ciphers, key_decoding, letters
 from research.lexinvariance.ciphers.ciphers import Cipher
 from research.lexinvariance.ciphers.solvers import climb, reference
+from research.reporting.tables import Row
 
 TITLE = "Solving ciphers: symbol error rate by length"
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -98,11 +99,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return with_corpus(list(rows.values()), corpus)
 
 
-def _error(row: dict[str, Any], length: int) -> float:
+def _error(row: Row, length: int) -> float:
     return row.get(f"error {length}", float("inf"))
 
 
-def _best(rows: list[dict[str, Any]], length: int) -> dict[str, Any]:
+def _best(rows: Sequence[Row], length: int) -> Row:
     return min(rows, key=lambda row: _error(row, length))
 
 
@@ -173,7 +174,7 @@ def _subbreaker() -> Solver:
     """PyPI's quadgram hill climber with its own English; it knows 26 letters and no spaces."""
     import importlib.resources
 
-    from subbreaker.breaker import Breaker
+    from subbreaker.breaker import Breaker  # pyright: ignore[reportMissingImports]: an extra
 
     folder = importlib.resources.files("subbreaker") / "quadgram" / "EN.json"
     with folder.open(encoding="utf-8") as file:
@@ -235,8 +236,8 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                 parts.append(f"{knows} {_error(best, length):.4f} ({best['solver']})")
             lines.append(f"spaces {condition}, {length} symbols, best of each: " + ", ".join(parts))
         peer = wording.pick(here, solver=PEER)
-        for length in lengths if peer else ():
-            if f"error {length}" in peer:
+        for length in lengths:
+            if peer and f"error {length}" in peer:
                 best = _best([row for row in ours if "climbing" in row["solver"]], length)
                 ratio = best[f"seconds {length}"] / peer[f"seconds {length}"]
                 lines.append(

@@ -290,9 +290,11 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     lines: list[str | None] = []
     for model in dict.fromkeys(row["model"] for row in rows):
         vote = wording.pick(rows, model=model, reading="majority vote")
+        both = wording.pick(rows, model=model, reading="vote + assignment")
+        if not (vote and both):
+            continue
         starts = [name for name in vote if name.startswith("start ")]
         first, last = starts[0], starts[-1]
-        both = wording.pick(rows, model=model, reading="vote + assignment")
         lines.append(
             f"{model}: the vote reads {vote[first]:.3f} of the key at {first[6:]} and"
             f" {vote[last]:.3f} at {last[6:]}; distinct plain symbols (assignment), which the paper"

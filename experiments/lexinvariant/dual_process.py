@@ -85,7 +85,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             for split in SPLITS:
                 percent_SxP = 100 * np.array([each["curves"][split] for each in found])
                 curve = percent_SxP.mean(axis=0).round(1).tolist()
-                row = {"split": split, "skew": name, "method": method}
+                row: dict[str, Any] = {"split": split, "skew": name, "method": method}
                 row |= dict(zip(AT, curve, strict=True))
                 if len(found) > 1:
                     row["spread"] = float(percent_SxP[:, -1].std(ddof=1).round(1))

@@ -234,8 +234,8 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         lines.append(f"total variation of the best: {', '.join(named)}; what has "
                      "not been shown yet nobody can know, so 0 is out of reach")
     lines += _late(counted, fitted) + _vocabularies(trunks)
-    if any(not row["ngram_heads"] for row in trunks):
-        uniform = wording.pick(rows, model=UNIFORM)
+    uniform = wording.pick(rows, model=UNIFORM)
+    if uniform and any(not row["ngram_heads"] for row in trunks):
         lines.append(
             f"uniform guesses are possible {uniform['accuracy']:.1f} % of the time, at a total "
             f"variation of {uniform['total_variation']:.3f}"

@@ -6,8 +6,8 @@ from typing import Any
 
 from experiments.lexinvariant.verdicts_on_texts import PAPERS, STANDARD, curve, is_floor
 from research.reporting import plots
+from research.reporting.tables import Row
 
-Row = dict[str, Any]
 COLOURS = {STANDARD: "tab:blue", PAPERS: "tab:orange", "canonical": "tab:green"}
 OTHERS = ("tab:purple", "tab:brown", "tab:pink", "tab:olive")
 FLOORS = "best of {} floors: n-grams counted in the sequence, gzip, xz"

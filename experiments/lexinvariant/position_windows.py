@@ -6,7 +6,7 @@ there are, BOS and EOS (which do not occur) left out.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def floors_of(config, sequences: Sequences) -> dict[str, np.ndarray]:
     return found
 
 
-def _compressed(sequences: Sequences, method: str) -> np.ndarray:
+def _compressed(sequences: Sequences, method: Literal["gzip", "xz"]) -> np.ndarray:
     """Growth of the compressed size over each window, in nats, [N, windows]."""
     ends = [start - 1 + sequences.window for start in sequences.starts]
     lengths = sorted({0, *ends, *(start - 1 for start in sequences.starts)})

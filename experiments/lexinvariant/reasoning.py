@@ -320,7 +320,7 @@ def _times(rows, kind) -> str | None:
     parts = []
     for symbols in SAMPLINGS:
         where = {"task": f"both, {kind}", "symbols": symbols}
-        paper = wording.pick(PAPER_ROWS, **where)
+        (paper,) = (row for row in PAPER_ROWS if where.items() <= row.items())
         ours = [row for row in rows if all(row.get(key) == where[key] for key in where)]
         if ours:
             shown = ", ".join(

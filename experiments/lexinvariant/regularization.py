@@ -12,6 +12,7 @@ from experiments.lexinvariant.bbh_answers import PER_BYTE, SUMMED
 from experiments.shared import language_models, m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from research.lexinvariance.tasks import tasks
+from research.vocabularies.permuted import PartialEmbedding
 
 TITLE = "Lexinvariance as regularization (section 3.6, Figure 8)"
 COLUMNS = (
@@ -93,7 +94,9 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             log=log,
         )
         clock = Clock()
-        clean = dataclasses.replace(trained.config, vocabulary=trained.config.vocabulary.clean)
+        vocabulary = trained.config.vocabulary
+        assert isinstance(vocabulary, PartialEmbedding)
+        clean = dataclasses.replace(trained.config, vocabulary=vocabulary.clean)
         per = variant.per if not variant.seed else f"{variant.per}, another seed"
         where = {"p": variant.p, "per": per}
         row = {"group": MODEL, "measure": MODEL} | where | _as_model(config, trained, clean)

@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,9 +70,9 @@ class Text:
         more = [f"{kind} {times} times" for kind, (_, times) in self.train.items() if times > 1]
         return ", ".join(more)
 
-    def tallies(self, alphabet: str, order: int) -> tuple[np.ndarray, np.ndarray]:
+    def tallies(self, alphabet: str, order: int) -> tuple[Any, Any]:
         """Counts of the train splits, int64 [A] * order: every corpus once, and as weighted."""
-        once, weighted = 0, 0
+        once = weighted = np.int64(0)
         for corpus, times in self.train.values():
             counts = letters.tally(corpus.documents("train"), alphabet, order)
             once, weighted = once + counts, weighted + times * counts
@@ -182,7 +183,7 @@ def rows_of(
 
 def main() -> None:
     """Counts, measures, writes the three files and the record."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", default=os.environ.get("FREEVOCAB_DATA"), type=Path)
     parser.add_argument("--shipped", default=letters.SHIPPED, type=Path, help="for the files")
     parser.add_argument("--results", default=results.COMMITTED, type=Path)

@@ -5,7 +5,7 @@ A model counts where it passes a copy of any candidate, or the commonest answer.
 
 import math
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiments.shared.wording import pick
 from research.reporting.claims import (
@@ -19,8 +19,8 @@ from research.reporting.claims import (
     graded,
     worst,
 )
+from research.reporting.tables import Row
 
-Row = dict[str, Any]
 PAPERS = "gaussian"
 
 
@@ -77,7 +77,7 @@ def four_times(found: Evidence) -> Ruling | None:
     if not cells:
         return None
     row = pick(found.rows, task="both, ratio of means", symbols="uniform", model=PAPERS)
-    ratio = row and row["ratio"]
+    ratio = row["ratio"] if row else None
     text = f"{ratio:.2f} times" if ratio else "undefined: the standard model has nothing right"
     means = [sum(cell[0]["accuracy"] for cell in cells), sum(cell[2] for cell in cells)]
     if not ratio or means[0] <= means[1]:

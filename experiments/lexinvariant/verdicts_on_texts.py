@@ -8,7 +8,7 @@ keys the ranks of frequencies.
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiments.lexinvariant.position_figures import PAPER_ROWS
 from experiments.shared.wording import pick
@@ -21,8 +21,8 @@ from research.reporting.claims import (
     Ruling,
     graded,
 )
+from research.reporting.tables import Row
 
-Row = dict[str, Any]
 PAPERS = "gaussian"
 STANDARD = "learned"
 FREQUENCY_RANKS = 0.25  # precision of a key by frequencies alone: .24 at 512 (`cipher_solvers`)
@@ -131,9 +131,11 @@ class _Gap(NamedTuple):
 
 def _gap(found: Evidence) -> _Gap | None:
     made = _prose(found.rows)
-    if made is None or made[1] is None:
+    if made is None:
         return None
     row, standard, floor = made
+    if standard is None:
+        return None
     above = _excess(row, standard)
     first, last = list(above)[0], list(above)[-1]
     perplexities = f"{curve(row)[last]:.1f} / {curve(standard)[last]:.1f}"
@@ -191,9 +193,11 @@ def code_fastest(found: Evidence) -> Ruling | None:
 def large_vocabularies(found: Evidence) -> Ruling | None:
     """With 32k tokens it falls too, and stays far from standard."""
     kinds = [made for kind, made in _kinds(found.rows).items() if kind.endswith("unigram")]
-    if not kinds or kinds[0][1] is None:
+    if not kinds:
         return None
     row, standard, floor = kinds[0]
+    if standard is None:
+        return None
     above = list(_excess(row, standard).values())[-1]
     text = f"{_curve_text(row)}, {above:.0f} times above standard"
     if not _below_floor(row, floor, found) or above < 10:
@@ -300,7 +304,7 @@ def trained_near_ideal(found: Evidence) -> Ruling | None:
     first, last = min(lengths), max(lengths)
     start, end = (pick(found.rows, model=PAPERS, length=length) for length in (first, last))
     ideal = pick(found.rows, model=IDEAL, length=last)
-    if ideal is None:
+    if not (start and end and ideal):
         return None
     text = (
         f"{end['excess_bits']:.1f} bits above the source at T = {last},"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-Row = dict[str, Any]
+from research.reporting.tables import Row
+
 DIFFERENCE = 0.1
 """bits/byte between two trained models that a statement of ours needs: more than twice the widest
 spread of seeds that has been measured (a test compares it with the records)."""
@@ -17,6 +18,12 @@ def pick(rows: Sequence[Row], **where: Any) -> Row | None:
         if all(row.get(key) == value for key, value in where.items()):
             return row
     return None
+
+
+def present(*rows: Row | None) -> list[Row] | None:
+    """The rows, or None where one is missing."""
+    known = [row for row in rows if row is not None]
+    return known if len(known) == len(rows) else None
 
 
 def ours(statement: str, holds: bool, evidence: str) -> str:

@@ -172,6 +172,7 @@ def train_together(
         return hypernetworks.table(now, params, base, to.tokenizer, to.match)
 
     def measure(params: dict[str, Any]) -> dict[str, float]:
+        assert evaluate is not None
         bits = evaluate({**base.params, "trunk": params["trunk"]}, table(params["hypernetwork"]))
         return {"bits_per_byte": bits}
 

@@ -135,7 +135,7 @@ def _bits(base, valid, params, table) -> float:
     return base_models.evaluate(base, params, table, valid).bits_per_byte
 
 
-def curve(row: dict[str, Any]) -> list[tuple[float, float]]:
+def curve(row: wording.Row) -> list[tuple[float, float]]:
     """(thousand tokens, bits/byte) of a row, in order."""
     pairs = [(float(name[3:]), row[name]) for name in row if name.startswith("at ")]
     return sorted(pairs)

@@ -85,8 +85,8 @@ def quality_kept(found: Evidence) -> Ruling | None:
     rows = [of[HYPERNETWORK] for of in _by_target(found.rows, HYPERNETWORK).values()]
     if own is None or not rows:
         return None
-    measured = [lost_of(row, own) for row in rows]
-    if None in measured:
+    measured = [lost for lost in (lost_of(row, own) for row in rows) if lost is not None]
+    if len(measured) < len(rows):
         return Ruling(NOT_SHOWN, f"the model itself has {own['accuracy']:.0f} % right, chance 25")
     middle = sorted(measured, key=lambda lost: lost.share)[len(measured) // 2]
     paper = (76.9 - 73.0) / (76.9 - CHANCE)
@@ -139,7 +139,7 @@ def far_languages(found: Evidence) -> Ruling | None:
             pick(rows, language=language, method=name)
             for name in (ORIGINAL, HYPERNETWORK, "focus")
         )
-        if None in (own, hyper, focus):
+        if not (own and hyper and focus):
             continue
         verdict = graded(focus["bits_per_byte"] - hyper["bits_per_byte"], found.margin)
         lost = lost_of(hyper, own)

@@ -6,8 +6,8 @@ from typing import Any
 
 from experiments.shared.wording import pick
 from research.reporting import plots
+from research.reporting.tables import Row
 
-Row = dict[str, Any]
 ORIGINAL = "original"
 SHOWN = ("hypernetwork", "hypernetwork + overlap", "focus", "fvt", "omp", "wechsel", "random")
 MARKERS = dict(zip(SHOWN, "o*s^DvX", strict=True))

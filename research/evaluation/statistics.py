@@ -72,7 +72,7 @@ def ngram_divergence(bits: np.ndarray, n: int, *, overlapping: bool) -> Divergen
     return divergence_from_uniform(np.bincount(ids, minlength=2**n))
 
 
-def pairwise_levenshtein(sequences: Sequence[Sequence[int]]) -> np.ndarray:
+def pairwise_levenshtein(sequences: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
     """Levenshtein distances of all pairs i < j, int32 [N (N - 1) / 2], in row-major order.
 
     One dynamic programme over all pairs together: memory is pairs x (longest + 1) int16 twice,

@@ -5,10 +5,12 @@ vocabulary has 'input_VxD' and, untied, 'output_VxD'.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from research.errors import UsageError
 from research.models import ngram_heads, transformer
@@ -124,7 +126,7 @@ def logits(
 def token_losses(
     params: Params,
     config: LanguageModelConfig,
-    batch: dict[str, jax.Array],
+    batch: Mapping[str, jax.Array | np.ndarray],
     *,
     chunk_size: int | None = None,
     table: EmbeddingTable | None = None,
@@ -138,7 +140,8 @@ def token_losses(
     """
     vocabulary, table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
     loss_config = LossConfig(vocab_size, chunk_size)
-    return vocabulary.losses(table, x_BxLxD, batch["targets_BxL"], loss_config)
+    targets_BxL = jnp.asarray(batch["targets_BxL"])
+    return vocabulary.losses(table, x_BxLxD, targets_BxL, loss_config)
 
 
 def loss(
@@ -184,7 +187,7 @@ def loss(
 def exact_loss(
     params: Params,
     config: LanguageModelConfig,
-    batch: dict[str, jax.Array],
+    batch: Mapping[str, jax.Array | np.ndarray],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """For evaluation: the sum of nats, and sums {'nats', 'tokens', 'correct'}, as `loss` gives.
 

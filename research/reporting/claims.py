@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-Row = Mapping[str, Any]
+from research.reporting.tables import Row
+
 SHOWN, DIRECTION, NOT_SHOWN, OPPOSITE, NOT_RUN = VERDICTS = (
     "shown", "direction", "not shown", "opposite", "not run",
 )  # fmt: skip

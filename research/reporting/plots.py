@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from research import files
-from research.reporting.tables import group, heading
+from research.reporting.tables import Row, group, heading
 
-Row = Mapping[str, Any]
 BITS_PER_BYTE = ("bits/byte", "bits_per_byte", "bpb")
 MARKERS = "os^Dv<>P"
 DASHES = ("--", ":", "-.")

@@ -10,8 +10,7 @@ from research import files
 from research.reporting import claim_tables, claims, environment, plots, tables
 from research.reporting.claims import Judged
 from research.reporting.results import Result
-
-Row = Mapping[str, Any]
+from research.reporting.tables import Row
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,10 @@ def forget(
 
 
 def redraw(
-    key: jax.Array, params: Any, init_fn: Callable[[jax.Array], Any], chosen_V: jax.Array
+    key: jax.Array,
+    params: Any,
+    init_fn: Callable[[jax.Array], Any],
+    chosen_V: jax.Array | np.ndarray,
 ) -> Any:
     """The parameters with the chosen rows (bool [V]) of every table from init_fn(key)."""
 
