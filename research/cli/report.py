@@ -78,6 +78,13 @@ def sections(
                 paper_rows=experiment.PAPER_ROWS,
                 scales=scales,
                 results={s: measured[key] for s, key in keys.items() if key in measured},
+                older={
+                    scale
+                    for scale, key in keys.items()
+                    if key in measured
+                    and hasattr(configuration, scale)
+                    and results.is_older(measured[key], table.config(scale))
+                },
                 plot=getattr(experiment, "PLOT", None),
                 draw=getattr(experiment, "picture", None),
                 summary=getattr(experiment, "summary", None),

@@ -15,12 +15,12 @@ PICTURES = "results/pictures"  # next to the README
 OUT_OF_REACH = """\
 **What two cores cannot show.** The papers train for days on pods: 26 billion tokens a model, or
 7 B models moved for three days. Here models of about a million weights read a thousandth of that
-text or less, so that the sizes of the papers' effects are the first thing to go, and their order
-stays where a method needs little text. Out of reach are all that grows with the model (the gap to
-subwords from 25m to 2b), lexinvariance over 32,000 tokens, BIG-bench, and accuracies of 7 B models
-on their tasks. Those tables have configurations for a GPU and for the papers' own size, which are
-tested for shapes and cost, and never were run. A verdict says what these records show, not whether
-a paper is right: *opposite* often means that a model of this size is not past its byte model yet.
+text or less. The sizes of the papers' effects shrink first; their order survives where a method
+needs little text. Out of reach is everything that grows with the model (the gap to subwords from
+25m to 2b), lexinvariance over 32,000 tokens, BIG-bench, and accuracies of 7 B models on their
+tasks. Those tables have configurations for a GPU and for the papers' own size, which are tested for
+shapes and cost but were never run. A verdict says what these records show, not whether a paper is
+right.
 """
 
 
@@ -75,7 +75,7 @@ def summary(section: Section) -> str:
         spread = next(known, None)
     return (
         f"**{section.title}**\n\n{tables.markdown(names, lines)}\n"
-        f"- {section.best}: {report.origin(result, spread)}\n"
+        f"- {section.best}: {report.origin(result, spread)}\n{report.dated(section, section.best)}"
     )
 
 

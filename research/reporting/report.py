@@ -1,7 +1,7 @@
 """A report: what became of every claim, then every table with the paper's figures next to ours."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class Section:
     """That the table can be run at."""
     results: Mapping[str, Result] = field(default_factory=dict)
     """Scale -> what was measured; an absent scale has not been run."""
+    older: Collection[str] = ()
+    """The scales whose result was measured with other settings than a run has today."""
     plot: Mapping[str, Any] | None = None
     """What the experiment says about its plot, or None."""
     draw: Callable[..., bool] | None = None
@@ -108,8 +110,20 @@ def origin(result: Result, spread: claims.Spread | None = None) -> str:
     jax = result.versions.get("jax")
     scatter = ""
     if spread is not None and spread.bits is not None:
-        scatter = f"; spread of seeds {spread.bits:.3f} bits/byte"
+        scatter = f"; spread of seeds {spread.bits:.3f} bits/byte ({spread.source})"
     return f"{minutes} on {machine}, {seeds}, JAX {jax}, {result.date}, commit {commit}{scatter}"
+
+
+def dated(section: Section, scale: str) -> str:
+    """A line where the table's command measures something else today; else nothing."""
+    if scale not in section.older:
+        return ""
+    rows = section.results[scale].rows
+    text = next((f" ({row['corpus']})" for row in rows if row.get("corpus")), "")
+    return (
+        f"- measured with an older configuration{text}: `freevocab reproduce {section.path}`"
+        " measures another\n"
+    )
 
 
 def _head(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
@@ -162,6 +176,7 @@ def _markdown(section: Section, pictures: Sequence[Path]) -> str:
             lines.append(f"- {scale}: not yet run (`{command} {scale}`)")
             continue
         lines.append(f"- {scale}: {origin(result)}")
+        lines += dated(section, scale).splitlines()
         lines += [f"  - {note}" for note in result.notes]
     names, rows = tables.shown(section.brief or section.columns, section.ours, section.paper_rows)
     if rows:

@@ -240,6 +240,19 @@ def fields_of(config: Any) -> Any:
     return config
 
 
+def is_older(result: Result, config: Any) -> bool:
+    """Was a result measured with other settings than `config`'s? New fields do not count."""
+    return _differs(result.config, plain(fields_of(config)))
+
+
+def _differs(recorded: Any, today: Any) -> bool:
+    if isinstance(recorded, Mapping) and isinstance(today, Mapping):
+        return any(name not in today or _differs(recorded[name], today[name]) for name in recorded)
+    if isinstance(recorded, list) and isinstance(today, list) and len(recorded) == len(today):
+        return any(map(_differs, recorded, today))
+    return recorded != today
+
+
 def key(*parts: Any) -> str:
     """16 hex digits for dataclasses and JSON values: the name of what was made from them."""
     values = [plain(fields_of(part)) for part in parts]

@@ -233,3 +233,13 @@ def test_a_copied_result_has_its_pictures_and_no_others(tmp_path):
     assert results.load(target) == results.load(source)
     left = {path.name: path.read_bytes() for path in target.parent.glob("*.png")}
     assert left == {"cpu-a.png": b"new", "gpu-b.png": b"old"}
+
+
+def test_a_record_of_other_settings_is_older(tmp_path):
+    """A field that has come since says nothing; a value that changed, or is gone, does."""
+    loaded = results.load(write(tmp_path))
+    assert not results.is_older(loaded, Config())
+    recorded = dataclasses.replace(loaded, config={"steps": 3})
+    assert not results.is_older(recorded, Config())
+    for config in ({"steps": 4}, {"gone": 1}, {"steps": 3, "seeds": [1, 2, 3]}):
+        assert results.is_older(dataclasses.replace(loaded, config=config), Config())
