@@ -11,8 +11,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import pdoc
-
 import research
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +31,8 @@ def manual() -> str:
 
 def main(folder: Path) -> None:
     """Writes the pages."""
+    import pdoc
+
     folder.mkdir(parents=True, exist_ok=True)
     research.__doc__ = manual()
     pdoc.render.configure(docformat="google", show_source=False)

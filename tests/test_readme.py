@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -63,9 +64,14 @@ def test_every_block_is_of_a_kind_that_is_tested():
     assert {language for language, _ in BLOCKS} <= LANGUAGES
 
 
-def test_every_page_is_tested():
+def test_every_page_is_tested_and_in_the_manual():
     found = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
     assert found | {"README.md", "CONTRIBUTING.md"} == set(PAGES)
+    build = runpy.run_path(str(ROOT / "docs" / "build.py"))
+    assert set(build["PAGES"]) == set(PAGES)
+    manual = build["manual"]()
+    assert all(text.splitlines()[0] in manual for text in TEXTS.values())
+    assert "](docs/" not in manual and "](../" not in manual
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -113,7 +119,7 @@ def quick(line):
         return f"make -n -C {shlex.quote(str(ROOT))} {' '.join(words[1:])}"
     if words[0] == "export":
         return None
-    if words[:2] == ["pip", "install"]:
+    if words[:2] == [".venv/bin/pip", "install"]:
         extras = re.search(r"\[(\w+)\]", words[-1])[1]
         assert re.search(rf"^{extras} =$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
         return None

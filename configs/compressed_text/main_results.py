@@ -12,7 +12,8 @@ hours: novels, 17.2 MB of training text for M1 (byte 4-gram) and 22.1 MB for M2.
   (16.4 M), Muon. V = 65,536 and W = 16 for BPE, Unigram, point, point+delay and `dictionary`; W =
   12 and tokens of 12 bits (beta 12) for windows again, AC, StaticAC and GZip (8 bits too). The
   weights are in results/compressed_text/weights, `--retrain` trains them again, `--set only=bytes`
-  one row. So far: Bytes, 1.842 bits/byte, 3,963 s on two cores that had other work.
+  one row. So far, on two cores that had other work: Bytes 1.842 bits/byte (3,963 s), EqualInfo of
+  12 bits 1.990 (5,001 s), AC of 12 bits 2.117, 12.0005 bits a token (6,081 s).
 gpu: the text in $FREEVOCAB_DATA, codecs of 65,536 entries (and tokens of 8 bits for the paper's
   v=256, of 1 bit for its V = 2), 25m M2, 250 steps of 64 x 512 tokens, with the rows that the paper
   lacks: Unigram and BPE of the same size with and without pre-tokenization, point+delay and

@@ -56,7 +56,7 @@ GPU_MODEL = ModelConfig(
     trunk=(("output_map", True),),
     length=512,
     batch_size=64,
-    steps=800,  # 26 M ids; the fifteen models of a table that has them all in under 5 minutes
+    steps=800,  # 26 M ids; the fifteen models of a table are meant for 5 minutes
     optimizer=OptimizerConfig(
         name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=100
     ),

@@ -87,6 +87,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 weights_of = m2_pipeline.weights_of
 
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec and size of M2; each M2 is a folder that `generate` opens."""
     rows = []

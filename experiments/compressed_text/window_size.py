@@ -36,6 +36,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 weights_of = m2_pipeline.weights_of
 
+
 def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row for each codec of the config."""
     return m2_pipeline.train_rows(config, workdir, log, table="window_size")

@@ -73,7 +73,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         clock = Clock()
         first = config.models[0]
         corpus = language_models.load_corpus(text)
-        codec = language_models.codec_of(first, text, corpus, workdir, log)
+        codec = language_models.codec_of(first, corpus, workdir, log)
         folder = workdir / "tokens"
         valid = token_store.build(corpus, "valid", codec, folder, max_bytes=text.valid_bytes)
         sequences = Sequences.of(valid, codec, config, first.length)

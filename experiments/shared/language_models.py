@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from configs.shared import ModelConfig, TextConfig
+from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig
 from experiments.shared import compressors, weights
 from research import codecs, corpora, vocabularies
 from research.codecs import lm_folder
@@ -51,19 +51,16 @@ def load_corpus(text: TextConfig) -> Corpus:
       UsageError: if it lies in $FREEVOCAB_DATA and that is not set, or the spec is wrong.
     """
     unset = (
-        "this scale reads novels/, enwiki/ and code/ in the folder $FREEVOCAB_DATA, which is "
-        "not set: set it (see the README), or run --scale cpu"
+        "this scale reads novels/ and enwiki/ in the folder $FREEVOCAB_DATA, which is not set: set "
+        "it (see docs/tables.md), or run --scale cpu"
     )
     return corpora.load(compressors.expanded(text.corpus, unset))
 
 
-def codec_of(
-    model: ModelConfig, text: TextConfig, corpus: Corpus, workdir: Path, log: Log = print
-) -> Codec:
+def codec_of(model: ModelConfig, corpus: Corpus, workdir: Path, log: Log = print) -> Codec:
     """The codec that `model.ids` names; a unigram vocabulary is trained on the train split."""
     if model.ids != "unigram":
         return codecs.load(model.ids)
-    from configs.shared import CodecConfig, M1Config
     config = CodecConfig("sentencepiece", vocab_size=model.vocab_size, label="Unigram")
     return compressors.build_codec(config, M1Config(), corpus, workdir, log)
 
@@ -90,7 +87,7 @@ def trained(
       MissingWeights: if they are to be committed and are not.
     """
     corpus = load_corpus(text)
-    codec = codec_of(model, text, corpus, workdir, log) if codec is None else codec
+    codec = codec_of(model, corpus, workdir, log) if codec is None else codec
     build = functools.partial(token_store.build, corpus, codec=codec, directory=workdir / "tokens")
     train_store = build("train", max_bytes=text.train_bytes)
     valid = build("valid", max_bytes=text.valid_bytes)

@@ -8,6 +8,7 @@ from configs.tokenizer_transfer.compressed_tokens import Config
 from experiments.shared import m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
+from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.transfer import matching
 from research.transfer.methods import plain
@@ -26,7 +27,6 @@ MEANING = {
     ),
 }
 PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
-ORIGINAL = "original"
 
 
 def run(

@@ -9,6 +9,7 @@ from configs.tokenizer_transfer.cross_lingual import Config
 from experiments.shared import language_models, m2_pipeline, wording
 from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
+from experiments.tokenizer_transfer.quality import ORIGINAL
 
 TITLE = "A tokenizer for each language: length and quality (the paper's XNLI and XCOPA tables)"
 COLUMNS = ("language", "method", "bits_per_byte", "lost", "tokens_per_byte", "shorter", "overlap",
@@ -19,7 +20,6 @@ MEANING = {
     "lost": "bits/byte above the model with its own tokenizer on the same text",
     "accuracy": "the paper's average (XLM-R on XNLI, 50k Unigram)",
 }
-ORIGINAL = "original"
 PAPER_ROWS: list[dict[str, Any]] = [
     {"group": "paper", "language": "15 of XNLI, mean", "method": ORIGINAL, "accuracy": 72.6},
     {

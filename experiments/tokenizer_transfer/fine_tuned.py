@@ -17,6 +17,7 @@ from experiments.tokenizer_transfer import (
     transfer_methods,
 )
 from experiments.tokenizer_transfer.base_models import Base
+from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.codecs.protocol import Codec
 from research.evaluation.continuations import Item
 from research.reporting import results
@@ -42,7 +43,6 @@ MEANING = {
         " fully certain"
     ),
 }
-ORIGINAL = "original"
 BASE_ROWS = "original, rows of the base model"
 OWN_ROWS = "hypernetwork on the fine-tuned rows"
 PAPER_ROWS: list[dict[str, Any]] = [

@@ -16,6 +16,7 @@ from experiments.tokenizer_transfer import (
     transfer_methods,
 )
 from experiments.tokenizer_transfer.finetune import Continued
+from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.reporting import kept_rows, results
 from research.training import loop
 from research.transfer import source_model
@@ -46,7 +47,6 @@ PLOT = {
     "across": "at ",
     "lines": True,
 }
-ORIGINAL = "original"
 TOGETHER = "hypernetwork, itself trained on"
 PAPER_ROWS: list[dict[str, Any]] = [
     {

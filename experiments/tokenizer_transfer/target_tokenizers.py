@@ -29,8 +29,8 @@ def build(config: TokenizerConfig, corpus: Corpus, workdir: Path, log: Log = pri
         return codecs.load("bytes")
     if config.kind == "file":
         unset = (
-            f"{config.path} lies in the folder $FREEVOCAB_DATA, which is not set: set it (see the"
-            " README), or run --scale cpu"
+            f"{config.path} lies in the folder $FREEVOCAB_DATA, which is not set: set it (see"
+            " docs/tables.md), or run --scale cpu"
         )
         return tokenizers_.load(compressors.expanded(config.path, unset))
     if config.kind == "codebook" and config.path:

@@ -15,8 +15,7 @@ from research.reporting.claims import (
     graded,
     worst,
 )
-
-HYPERNETWORK = "hypernetwork"
+from research.transfer.methods.registry import HYPERNETWORK
 
 
 def _by_target(rows: Sequence[Row], *methods: str) -> dict[str, dict[str, Row]]:
@@ -43,7 +42,7 @@ def order(found: Evidence) -> Ruling | None:
         lost = focus - own["bits_per_byte"]
         saved.append((focus - hyper) / lost if lost > 0 else 0.0)
     means = " / ".join(f"{sum(column) / len(bits):.2f}" for column in zip(*bits, strict=True))
-    text = f"{means} bits/byte, so on {verdicts.count(SHOWN)} of {len(bits)} targets"
+    text = f"{means} bits/byte; in this order on {verdicts.count(SHOWN)} of {len(bits)} targets"
     verdict = _most(verdicts)
     if verdict == SHOWN:
         verdict = graded(sum(saved) / len(saved), 0.0, 1 - (76.9 - 73.0) / (76.9 - 55.6))

@@ -14,8 +14,9 @@ from research.reporting.claims import (
     graded,
     null,
 )
+from research.transfer.methods.registry import HYPERNETWORK
 
-HYPERNETWORK, TOGETHER = "hypernetwork", "hypernetwork, itself trained on"
+TOGETHER = "hypernetwork, itself trained on"
 ZETT, UNTRAINED = "zett's form, identity first", "fvt (no training)"
 
 # Continued training.
@@ -25,10 +26,10 @@ def _ends(rows: Sequence[Row]) -> dict[str, Row]:
     return {row["start"]: row for row in rows}
 
 
-def _trains(rows: dict[str, Row], margin: float) -> bool:
+def _trains(rows: dict[str, Row]) -> bool:
     """Did the training of this table teach anything: do random rows come down by far?"""
     row = rows.get("random")
-    return row is not None and row["at 0"] - row["bits_per_byte"] > max(margin, 0.5)
+    return row is not None and row["at 0"] - row["bits_per_byte"] > 0.5
 
 
 def original_no_better(found: Evidence) -> Ruling | None:
@@ -39,7 +40,7 @@ def original_no_better(found: Evidence) -> Ruling | None:
         return None
     gain = own["at 0"] - own["bits_per_byte"]
     text = f"{own['at 0']:.2f} -> {own['bits_per_byte']:.2f} bits/byte"
-    if not _trains(rows, 0.0):
+    if not _trains(rows):
         return Ruling(NOT_SHOWN, text)
     return Ruling(null(gain, SAME_BITS, found.margin), text)
 
@@ -52,7 +53,7 @@ def original_ahead(found: Evidence) -> Ruling | None:
     own = rows[ORIGINAL]["bits_per_byte"]
     best = min(row["bits_per_byte"] for name, row in rows.items() if name != ORIGINAL)
     text = f"{own:.2f} / {best:.2f} bits/byte, the best transfer"
-    if not _trains(rows, 0.0):
+    if not _trains(rows):
         return Ruling(NOT_SHOWN, text)
     return Ruling(graded(best - own, found.margin), text)
 
@@ -79,7 +80,7 @@ def n_shot_near(found: Evidence) -> Ruling | None:
     lost = lost_of(rows[TOGETHER], rows[ORIGINAL])
     if lost is None:
         return Ruling(NOT_SHOWN, "the original is near chance")
-    if not _trains(rows, 0.0):
+    if not _trains(rows):
         return Ruling(NOT_SHOWN, lost.text)
     paper = (76.8 - 74.9) / (76.8 - CHANCE)
     return Ruling(lost.verdict(2 * paper), lost.text)

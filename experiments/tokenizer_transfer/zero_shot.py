@@ -17,6 +17,7 @@ from experiments.tokenizer_transfer import (
     transfer_methods,
     zero_shot_picture,
 )
+from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.evaluation import per_byte
 
 TITLE = "Zero-shot tokenizer transfer: one model, tokenizers that it never saw (main tables)"
@@ -58,7 +59,6 @@ BRIEF = (
     "overlap",
 )  # fmt: skip
 summary, picture = zero_shot_picture.summary, zero_shot_picture.draw
-ORIGINAL = "original"
 
 
 def _paper(target: str, group: str, **figures: float) -> list[dict[str, Any]]:

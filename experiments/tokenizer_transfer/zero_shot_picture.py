@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.shared.wording import pick
+from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.reporting import plots
 from research.reporting.tables import Row
 
-ORIGINAL = "original"
 SHOWN = ("hypernetwork", "hypernetwork + overlap", "focus", "fvt", "omp", "wechsel", "random")
 MARKERS = dict(zip(SHOWN, "o*s^DvX", strict=True))
 COLOURS = dict(
