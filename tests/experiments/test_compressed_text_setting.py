@@ -88,7 +88,7 @@ def test_a_token_of_a_code_costs_as_much_as_the_bytes_that_it_stands_for(corpus,
     ratio = count * size / sum(map(len, codec.encode(examples)))
     assert row["ratio"] == pytest.approx(ratio) and ratio > 1.2
     assert row["bits_per_byte"] == pytest.approx(row["bits_per_token"] / ratio, rel=5e-3)
-    assert 7 < row["by_position"] <= 8.1  # of 8 bits
+    assert row["by_position"] == pytest.approx(8, abs=0.3)  # AC: counts of so few ids know nothing
 
 
 def test_an_encode_only_codec_says_so(workdir):
