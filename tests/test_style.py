@@ -24,6 +24,12 @@ def test_ruff_is_content():
     assert done.returncode == 0, done.stdout
 
 
+def test_types_fit():
+    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stdout
+
+
 def test_modules_are_short():
     long = {name(path): len(path.read_text().splitlines()) for path in SOURCES}
     assert {path: lines for path, lines in long.items() if lines > 400} == {}

@@ -9,7 +9,7 @@ from typing import Any
 from configs.shared import CodecConfig, M1Config
 from experiments.shared import weights
 from research.codecs.byte_models import ByteModel
-from research.codecs.protocol import Codec
+from research.codecs.protocol import Codec, SavableCodec
 from research.corpora import Corpus
 from research.errors import UsageError
 from research.reporting import results
@@ -187,7 +187,7 @@ def _live_codec(config, m1, corpus, workdir, log) -> Codec:
     return ArithmeticCodec(model, bits_per_token=config.bits_per_token, beta=m1.beta)
 
 
-def _built_codec(config, m1, corpus, workdir, log) -> Codec:
+def _built_codec(config, m1, corpus, workdir, log) -> SavableCodec:
     if config.kind == "sentencepiece":
         from research.codecs.subword import SentencePieceCodec
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from research.codecs.byte_models import SteppedByteModel
-from research.codecs.protocol import Codec
+from research.codecs.protocol import Codec, SavableCodec
 
 LEAST_BYTES = 4_000_000  # below this, starting processes costs more than it saves
 
@@ -24,7 +24,7 @@ class SharedCodec:
     The processes are started by the first `encode` and live until the context is left.
     """
 
-    def __init__(self, codec: Codec, processes: int, stack: contextlib.ExitStack):
+    def __init__(self, codec: SavableCodec, processes: int, stack: contextlib.ExitStack):
         self._codec, self._processes, self._stack = codec, processes, stack
         self._pool = None
 
@@ -55,7 +55,8 @@ def shared(codec: Codec, num_bytes: int, processes: int | None = None) -> Iterat
     if processes is None:
         processes = os.cpu_count() or 1
         processes = processes if processes >= 4 and num_bytes >= LEAST_BYTES else 1
-    if model is None or isinstance(model, SteppedByteModel) or processes == 1:
+    slow = model is not None and not isinstance(model, SteppedByteModel)
+    if not slow or processes == 1 or not isinstance(codec, SavableCodec):
         yield codec
         return
     with contextlib.ExitStack() as stack:
@@ -64,7 +65,7 @@ def shared(codec: Codec, num_bytes: int, processes: int | None = None) -> Iterat
 
 
 @contextlib.contextmanager
-def _pool(codec: Codec, processes: int):
+def _pool(codec: SavableCodec, processes: int):
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "codec"
         codec.save(directory)

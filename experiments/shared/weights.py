@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from research import files
 from research.artifact import Spec, flatten, unflatten, write_arrays
 from research.codecs import lm_folder
-from research.codecs.protocol import Codec
+from research.codecs.protocol import Codec, SavableCodec
 from research.errors import FreevocabError, UsageError
 from research.models.language_model import LanguageModelConfig
 from research.reporting import environment, results
@@ -98,7 +98,7 @@ def language_model(config: LanguageModelConfig, codec: Codec) -> Format:
     """A model's folder, with its codec if that is small."""
 
     def save(folder: Path, params: Any) -> None:
-        small = _is_small(codec.save)
+        small = isinstance(codec, SavableCodec) and _is_small(codec.save)
         lm_folder.save(folder, params, config, codec, dtype="bfloat16", with_codec=small)
 
     return Format(save, lambda folder: lm_folder.load(folder, codec)[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from research import codecs
-from research.codecs.protocol import Codec
+from research.codecs.protocol import Codec, SavableCodec
 from research.errors import FreevocabError, UsageError
 from research.files import atomic_path
 from research.models import saved
@@ -63,6 +63,8 @@ def write(
             f"the model has {config.vocab_size} ids, its codec {codec.vocab_size} and BOS and EOS"
         )
     if with_codec:
+        if not isinstance(codec, SavableCodec):
+            raise FreevocabError(f"{codec.name} has no folder format: save it with_codec=False")
         codec.save(folder / _CODEC)
     saved.write(folder, params, config, codec.fingerprint(), extra, called, dtype=dtype)
 

@@ -53,6 +53,11 @@ class Codec(Protocol):
         """Hex digest of everything that decoding depends on."""
         ...
 
+
+@runtime_checkable
+class SavableCodec(Codec, Protocol):
+    """A codec with a folder format; a tokenizer's file read as a codec has none."""
+
     def save(self, directory: str | os.PathLike) -> None:
         """Writes a folder that `codecs.load` opens: codec.json and what it names."""
 

@@ -5,11 +5,13 @@ import jax
 import numpy as np
 import pytest
 
-from research import codecs
+from research import codecs, tokenizers
 from research.artifact import flatten, unflatten
 from research.codecs import lm_folder
+from research.codecs.basic import BytesCodec
 from research.errors import FreevocabError, UsageError
 from research.testing.models import tiny_model
+from research.testing.tokenizers import tokenizer_json
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +47,7 @@ def test_saving_again_replaces_the_folder(folder, tmp_path):
 def test_a_failed_save_leaves_nothing(folder, tmp_path):
     _, params, config = folder
 
-    class Broken:
-        vocab_size = 256
-
+    class Broken(BytesCodec):
         def save(self, directory):
             raise OSError("disk full")
 
@@ -57,6 +57,19 @@ def test_a_failed_save_leaves_nothing(folder, tmp_path):
     params, small = tiny_model()
     with pytest.raises(FreevocabError, match="34 ids"):
         lm_folder.save(tmp_path / "model", params, small, codecs.load("bytes"))
+
+
+def test_a_codec_without_a_folder_format_is_left_out_or_an_error(tmp_path):
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer_json("wordpiece"))
+    codec = tokenizers.load(tmp_path / "tokenizer.json")
+    params, config = tiny_model(vocab_size=codec.vocab_size + 2)
+    with pytest.raises(FreevocabError, match="with_codec=False"):
+        lm_folder.save(tmp_path / "model", params, config, codec)
+    assert not (tmp_path / "model").exists()
+    lm_folder.save(tmp_path / "model", params, config, codec, with_codec=False)
+    jax.tree.map(
+        np.testing.assert_array_equal, params, lm_folder.load(tmp_path / "model", codec)[0]
+    )
 
 
 def edit(path, **changes):

@@ -17,15 +17,14 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 
 from research import files
 from research.artifact import Spec
-from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import FreevocabError, UsageError
 
@@ -49,6 +48,17 @@ _GROUP_DOCUMENTS = 4096
 _CHECKED_BYTES = 2**28
 
 Progress = Callable[[int, float], None]  # bytes of text done, bytes per second so far
+
+
+class Encoder(Protocol):
+    """What a store needs of a `Codec` or a `Tokenizer`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def vocab_size(self) -> int: ...
+    def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]: ...
+    def fingerprint(self) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +120,7 @@ class TokenStore:
 def build(
     corpus: Corpus,
     split: str,
-    codec: Codec,
+    codec: Encoder,
     directory: str | os.PathLike,
     *,
     max_bytes: int | None = None,
@@ -151,7 +161,7 @@ def build_once(
     directory: str | os.PathLike,
     corpus: Corpus,
     split: str,
-    codec: Codec,
+    codec: Encoder,
     source: dict[str, Any],
     encode: "Callable[[Writer], dict[str, Any] | None]",
 ) -> TokenStore:
@@ -266,7 +276,7 @@ def grouped(documents: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
 
 
 def _encode(
-    documents: Iterable[bytes], codec: Codec, writer: "Writer", progress: Progress | None
+    documents: Iterable[bytes], codec: Encoder, writer: "Writer", progress: Progress | None
 ) -> None:
     began = reported = time.monotonic()
     reported_bytes = -1
@@ -283,7 +293,7 @@ def _encode(
 class Writer:
     """Appends documents to the files of a store; `stack` closes them."""
 
-    def __init__(self, folder: Path, codec: Codec, stack: contextlib.ExitStack):
+    def __init__(self, folder: Path, codec: Encoder, stack: contextlib.ExitStack):
         self._vocab_size = codec.vocab_size
         self._codec_name = codec.name
         self._files = {
