@@ -1,27 +1,85 @@
-"""What is said before and during long runs: expected time, elapsed time, terminal width."""
+"""How far tables are: finished by earlier runs, time spent, time to expect."""
 
-import sys
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+import dataclasses
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType, TracebackType
 from typing import Any
 
-from research import units
+from research import files, units
 from research.cli import catalog
-from research.cli.catalog import Job, Table
-from research.reporting import environment
+from research.cli.catalog import Job
+from research.reporting import environment, results
 from research.reporting.results import Result, Results
 
 
-def expected_seconds(table: Table, scale: str, measured: Results) -> float | None:
-    """How long the table took last time, or what its configuration says; None if nobody knows.
+def finished(jobs: Iterable[Job], own: Results) -> dict[str, Result]:
+    """Results that would only be measured again, by the table's path.
 
-    A configuration may hold EXPECTED_MINUTES, a dict scale -> minutes.
+    Those are of the same configuration, commit and versions of packages. Nothing counts as
+    finished where no commit names the code.
+
+    Args:
+      own: of the work directory.
     """
-    last = measured.get(table.key(scale))
-    if last is not None:
-        return last.seconds
-    minutes = getattr(table.configuration(), "EXPECTED_MINUTES", {}).get(scale)
-    return None if minutes is None else 60 * minutes
+    by_path = {}
+    commit = environment.commit()
+    if not environment.is_clean(commit):
+        return by_path
+    for job in jobs:
+        last = own.get(job.key)
+        if last is None or last.config != results.plain(dataclasses.asdict(job.config)):
+            continue
+        if (last.commit, last.versions) == (commit, environment.versions()):
+            by_path[job.table.path] = last
+    return by_path
+
+
+class Clock:
+    """Times a table; while entered, an interruption keeps the time for the next run.
+
+    The time of an earlier run counts if that was of the same configuration and commit.
+
+    Args:
+      again: the table is measured from the beginning.
+    """
+
+    def __init__(self, job: Job, workdir: Path, *, again: bool):
+        self._path = workdir / job.table.paper / f"{job.table.name}-{job.scale}-stopped.json"
+        self._what = {
+            "config": results.plain(dataclasses.asdict(job.config)),
+            "commit": environment.commit(),
+        }
+        self._before = 0.0 if again else self._spent()
+        self._start = time.monotonic()
+
+    def seconds(self) -> float:
+        """Since the table was first begun, without the time when nothing ran."""
+        return self._before + time.monotonic() - self._start
+
+    def __enter__(self) -> "Clock":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._path.unlink(missing_ok=True)
+        elif isinstance(error, KeyboardInterrupt):
+            files.write_json(self._path, {**self._what, "seconds": round(self.seconds(), 1)})
+
+    def _spent(self) -> float:
+        try:
+            stopped = json.loads(self._path.read_text(encoding="utf-8"))
+            same = {name: stopped[name] for name in self._what} == self._what
+            return float(stopped["seconds"]) if same else 0.0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
 
 
 def training(config: Any) -> str | None:
@@ -43,7 +101,7 @@ def plan(
       finished: results of earlier runs that stand, by the table's path.
     """
     expected = [
-        0.0 if table.path in finished else expected_seconds(table, scale, measured)
+        0.0 if table.path in finished else table.expected_seconds(scale, measured)
         for table, scale, _ in jobs
     ]
     scales = list(dict.fromkeys(job.scale for job in jobs))
@@ -74,10 +132,3 @@ def plan(
 def about(seconds: float | None) -> str:
     """The expected time in words."""
     return "not measured yet" if seconds is None else f"about {units.duration(seconds)}"
-
-
-def console():
-    """Where tables are printed: the terminal's width, or a wide page in a pipe."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)

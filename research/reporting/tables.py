@@ -6,6 +6,7 @@ And what columns mean (`WORDS`, `explained`), and which of them fit on a screen 
 import csv
 import io
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -185,7 +186,6 @@ def terminal(title: str, columns: Sequence[str], rows: Sequence[Row]):
     from rich.table import Table
 
     columns = [name for name in columns if any(row.get(name) is not None for row in rows)]
-
     numeric = _numeric(columns, rows)
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in columns:
@@ -199,6 +199,13 @@ def terminal(title: str, columns: Sequence[str], rows: Sequence[Row]):
             end_section=last and SOURCE in columns,
         )
     return table
+
+
+def console():
+    """Where tables are printed: the terminal's width, or a wide page in a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
 def _numeric(columns: Sequence[str], rows: Sequence[Row]) -> set[str]:

@@ -330,6 +330,6 @@ def test_every_kind_is_documented_and_offered():
     listed = ", ".join(row.split("|")[1].strip() for row in rows)
     assert listed.split(", ") == list(vocabularies.KINDS)
     module, _, name = cli.COMMANDS["train lexinvariant"].arguments.partition(":")
-    options = getattr(importlib.import_module(module), name)
+    options = getattr(importlib.import_module(f"research.cli.{module}"), name)
     choices = typing.get_args(typing.get_type_hints(options)["vocabulary"])
     assert set(choices) == set(vocabularies.KINDS)
