@@ -10,7 +10,7 @@ import tyro
 from research.cli import catalog
 from research.cli.arguments import unknown
 from research.errors import UsageError
-from research.reporting import claim_tables, claims, results, tables
+from research.reporting import claims, results, tables
 from research.reporting.claims import Judged, Records
 from research.reporting.results import Result, Results
 
@@ -49,15 +49,26 @@ def run(options: Claims) -> None:
     for paper in dict.fromkeys(each.paper for each in claims_judged):
         of = [each for each in claims_judged if each.paper == paper]
         if console.width >= WIDE:
-            lines = [claim_tables.line(each) for each in of]
+            lines = [_row(each) for each in of]
             console.print(tables.terminal(paper, COLUMNS, lines))
         else:
             console.print(f"[bold]{paper}[/bold]\n")
             console.print("\n\n".join(map(_paragraph, of)) + "\n", markup=False)
-    board = claim_tables.scoreboard(claims_judged)
+    board = claims.scoreboard(claims_judged)
     console.print(tables.terminal("", ("paper", *claims.VERDICTS, "claims"), board))
-    words = claim_tables.WORDS.replace("*", "")
-    console.print(f"{words}\nSpread of seeds: {claim_tables.spread(claims_judged)}.")
+    words = claims.WORDS.replace("*", "")
+    console.print(f"{words}\nSpread of seeds: {claims.spread(claims_judged)}.")
+
+
+def _row(each: Judged) -> dict[str, str]:
+    """A claim's row of the table."""
+    return {
+        "verdict": each.verdict,
+        "claim": f"{each.claim.statement} ({each.claim.place})",
+        "paper": each.claim.paper,
+        "ours": each.ours,
+        "command": (each.command or "-").removeprefix("freevocab "),
+    }
 
 
 def _paragraph(each: Judged) -> str:

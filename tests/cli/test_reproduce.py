@@ -4,7 +4,7 @@ import json
 import sys
 
 from research.reporting import environment, results
-from research.reporting.readme import BEGIN, END
+from research.reporting.report import BEGIN, END
 from tests.one_line import is_one_line
 
 
