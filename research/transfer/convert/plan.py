@@ -234,6 +234,6 @@ def _tokenizer(facts: dict[str, Any]) -> str:
     return f"{facts['name']}: {facts['size']:,} ids, {facts['special']} of them special{lossy}"
 
 
-def _some(names: list[str], most: int = 12) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(names[:12]) + more

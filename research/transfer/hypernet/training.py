@@ -178,7 +178,7 @@ def train(
     with prefetch(batch_fn, config.steps) as prefetched:
         result = loop.train(
             loss_fn,
-            _shapes_of(params),
+            _zeros_like(params),
             prefetched,
             config,
             workdir,
@@ -219,7 +219,7 @@ def warm_up(
     }
     result = loop.train(
         make_identity_loss_fn(network, layout),
-        _shapes_of(params),
+        _zeros_like(params),
         batch_fn,
         config,
         workdir,
@@ -296,18 +296,9 @@ def _check(source: SourceModel, loss: HypernetLossConfig) -> None:
         )
 
 
-def _shapes_of(params: Any) -> Callable[[jax.Array], Any]:
-    """init_fn of the loop: zeros in the shapes of what is given (and nothing else is ever used:
-    all runs start from given parameters)."""
-    shapes = jax.tree.map(lambda leaf: (np.shape(leaf), np.asarray(leaf).dtype), params)
-
-    def init_fn(key):
-        del key
-        return jax.tree.map(
-            lambda one: jax.numpy.zeros(*one), shapes, is_leaf=lambda one: isinstance(one, tuple)
-        )
-
-    return init_fn
+def _zeros_like(params: Any) -> Callable[[jax.Array], Any]:
+    """init_fn of the loop, for the shapes alone: all runs start from parameters that are there."""
+    return lambda key: jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), params)
 
 
 def _trained(result: loop.TrainResult) -> Trained:

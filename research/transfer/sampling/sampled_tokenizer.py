@@ -156,15 +156,15 @@ def _merge(
                     allowed[i] = -1
                     if after[i] == size:
                         continue
-                    wanted = (symbol[i] << 32) | symbol[after[i]]
+                    pair = (symbol[i] << 32) | symbol[after[i]]
                     low, high = 0, len(pair_M)
                     while low < high:
                         middle = (low + high) // 2
-                        if pair_M[middle] < wanted:
+                        if pair_M[middle] < pair:
                             low = middle + 1
                         else:
                             high = middle
-                    if low < len(pair_M) and pair_M[low] == wanted:
+                    if low < len(pair_M) and pair_M[low] == pair:
                         allowed[i] = low
                         heapq.heappush(heap, (rank_M[low] << 32) | i)
                 waiting, place = 0, -1
@@ -238,7 +238,9 @@ class SampledTokenizer(StaticVocabulary):
 
     def encode_some(self, texts: Sequence[bytes], limit: int = NO_LIMIT) -> list[np.ndarray]:
         """`encode`, at most the first `limit` ids of each text."""
-        return self._ids(pretokens.split(self.pretokens, texts), limit)
+        words = pretokens.split(self.pretokens, texts)
+        ids_N, count_T = self.segmenter.segment(words, limit)
+        return np.split(ids_N, np.cumsum(count_T)[:-1]) if len(count_T) else []
 
     match_bytes = StaticVocabulary.token_bytes
 
@@ -255,10 +257,6 @@ class SampledTokenizer(StaticVocabulary):
         digest = hashlib.sha256(head.encode() + b"".join(self._tokens))
         digest.update(self.segmenter.state())
         return digest.hexdigest()
-
-    def _ids(self, words: Words, limit: int) -> list[np.ndarray]:
-        ids_N, count_T = self.segmenter.segment(words, limit)
-        return np.split(ids_N, np.cumsum(count_T)[:-1]) if len(count_T) else []
 
 
 class Seen:
@@ -287,5 +285,5 @@ class Seen:
 
     def share(self, strings: Iterable[bytes]) -> float:
         """Share of these different strings (watched ones, b"" left out) that have been seen."""
-        asked = self._watched.intersection(strings)
-        return 1 - len(asked & self._missing) / len(asked) if asked else 0.0
+        watched = self._watched.intersection(strings)
+        return 1 - len(watched & self._missing) / len(watched) if watched else 0.0

@@ -239,11 +239,11 @@ class _Strings:
         self._ngrams = ngrams
 
     def __call__(self, strings: Sequence[str]) -> np.ndarray:
-        made_NxK = np.zeros((len(strings), self._vectors_WxK.shape[1]), np.float32)
+        vectors_NxK = np.zeros((len(strings), self._vectors_WxK.shape[1]), np.float32)
         for n, string in enumerate(strings):
             if string in self._index:
-                made_NxK[n] = self._vectors_WxK[self._index[string]]
+                vectors_NxK[n] = self._vectors_WxK[self._index[string]]
             # With the marks of its start and end it must be as long as the shortest n-gram.
             elif string and self._ngrams is not None and len(string) + 2 >= self._ngrams.min_n:
-                made_NxK[n] = self._ngrams.get_vector(string)
-        return made_NxK
+                vectors_NxK[n] = self._ngrams.get_vector(string)
+        return vectors_NxK
