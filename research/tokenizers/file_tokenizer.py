@@ -149,13 +149,9 @@ class FileTokenizer(StaticVocabulary):
         """A parsed tokenizer.json with the same ids."""
         return self._engine.spec
 
-    @property
+    @cached_property
     def files(self) -> dict[str, bytes]:
         """As the protocol says; made once."""
-        return self._made_files
-
-    @cached_property
-    def _made_files(self) -> dict[str, bytes]:
         return self._files()
 
     def fingerprint(self) -> str:
@@ -239,24 +235,18 @@ class Decomposer:
 
     def _in_parts(self, tokens: list[bytes], reserved: str) -> list[list[int]]:
         """Parts of all tokens to the model at once, then put together again."""
+        plan = [list(self._parts(token, reserved)) for token in tokens]
         words: dict[bool, list[str]] = {False: [], True: []}
-        plan: list[list[tuple[bool, int] | list[int]]] = []
-        for token in tokens:
-            parts: list[tuple[bool, int] | list[int]] = []
-            for part, continued in self._parts(token, reserved):
-                if isinstance(part, str):
-                    parts.append((continued, len(words[continued])))
-                    words[continued].append(part)
-                else:
-                    parts.append(part)
-            plan.append(parts)
-        ids = {kind: self._split(words[kind], continued=kind) if words[kind] else []
+        for part, continued in itertools.chain.from_iterable(plan):
+            if isinstance(part, str):
+                words[continued].append(part)
+        ids = {kind: iter(self._split(words[kind], continued=kind) if words[kind] else [])
                for kind in words}  # fmt: skip
-        return [
-            [id_ for part in parts
-             for id_ in (ids[part[0]][part[1]] if isinstance(part, tuple) else part)]
-            for parts in plan
-        ]  # fmt: skip
+        rows = []
+        for parts in plan:
+            of_parts = [next(ids[kind]) if isinstance(part, str) else part for part, kind in parts]
+            rows.append([*itertools.chain.from_iterable(of_parts)])
+        return rows
 
     def _parts(self, token: bytes, reserved: str) -> Iterator[tuple[str | list[int], bool]]:
         """Strings for the model, whether each goes on within a word, and ids of other bytes."""
