@@ -227,9 +227,9 @@ def spread_of(records: Records, scale: str) -> Spread:
     every = [scale, *(other for other in BEST_FIRST if other != scale)]
     for at in every:
         record = records.get((*SEED_SPREAD, at))
-        found = [row["spread"] for row in record.rows if row.get("spread")] if record else []
-        if found:
-            return Spread(max(found), f"{'/'.join(SEED_SPREAD)} at {at} scale")
+        bits = [row["spread"] for row in record.rows if row.get("spread")] if record else []
+        if bits:
+            return Spread(max(bits), f"{'/'.join(SEED_SPREAD)} at {at} scale")
     for at in every:
         record = records.get((*TWO_SEEDS, at))
         bits = _of_one_model(record.rows) if record else []
@@ -255,8 +255,8 @@ def line(judged: Judged) -> str:
 
 def count(judged: Iterable[Judged]) -> dict[str, int]:
     """How many claims have each verdict, in the order of VERDICTS."""
-    found = [each.verdict for each in judged]
-    return {verdict: found.count(verdict) for verdict in VERDICTS}
+    verdicts = [each.verdict for each in judged]
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
 
 
 def headlines(judged: Sequence[Judged]) -> str:

@@ -90,7 +90,7 @@ def write(directory: Path, sections: Sequence[Section], judged: Sequence[Judged]
         path = directory / section.paper / f"{section.table}.csv"
         files.write_text(path, tables.comma_separated(names, rows))
         written.append(path)
-        picture = plots.path_of(directory, section.paper, section.table)
+        picture = path.with_suffix(".png")
         shown = [picture] * draw(section, picture)
         written += shown
         for source in section.pictures:
@@ -158,9 +158,7 @@ def _head(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
         for each in judged
     ]
     contents = "\n".join(
-        f"- {_link(section)}: {section.title}" + (f" ({found})" if found else "")
-        for section in sections
-        for found in [_counted(section.judged)]
+        f"- {_link(section)}: {section.title}{_counted(section.judged)}" for section in sections
     )
     return "\n".join([
         "# Results: ours beside the papers'\n",
@@ -174,7 +172,8 @@ def _head(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
 
 
 def _counted(judged: Sequence[Judged]) -> str:
-    return ", ".join(f"{n} {verdict}" for verdict, n in claims.count(judged).items() if n)
+    counted = ", ".join(f"{n} {verdict}" for verdict, n in claims.count(judged).items() if n)
+    return f" ({counted})" if counted else ""
 
 
 def _link(section: Section) -> str:

@@ -193,13 +193,13 @@ def copy(source: Path, target: Path) -> Path:
     return target
 
 
-def keep_pictures(made: Path, result: Path) -> list[Path]:
-    """Copies the PNG files that a run left in the folder `made` next to its result file.
+def keep_pictures(folder: Path, result: Path) -> list[Path]:
+    """Copies the PNG files that a run left in a folder next to its result file.
 
     cpu.json gets cpu-NAME.png. Those of an earlier run of the scale are removed.
     """
-    found = sorted(made.glob("*.png"))
-    return _keep_pictures(result, {f"{result.stem}-{picture.name}": picture for picture in found})
+    named = {f"{result.stem}-{picture.name}": picture for picture in sorted(folder.glob("*.png"))}
+    return _keep_pictures(result, named)
 
 
 def _keep_pictures(result: Path, named: Mapping[str, Path]) -> list[Path]:
@@ -210,20 +210,20 @@ def _keep_pictures(result: Path, named: Mapping[str, Path]) -> list[Path]:
     return [result.parent / name for name in named]
 
 
-def keep_weights(made: Path, kept: Path) -> None:
+def keep_weights(trained: Path, committed: Path) -> None:
     """Puts the models that a run trained (folders with a record) in the place of committed ones.
 
     Raises:
       FreevocabError: if a model was trained by changed code, whose commit nobody could look up.
     """
-    for record in sorted(made.glob(f"*/{WEIGHTS_RECORD}")):
+    for record in sorted(trained.glob(f"*/{WEIGHTS_RECORD}")):
         commit = json.loads(record.read_text(encoding="utf-8"))["commit"]
         if not environment.is_clean(commit):
             raise FreevocabError(
                 f"{record.parent} was trained by code that is not committed ({commit}): commit, "
                 "and train it again"
             )
-        target = kept / record.parent.name
+        target = committed / record.parent.name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(record.parent, target)
 

@@ -138,10 +138,8 @@ def family(column: str) -> str:
     return re.sub(r"[ =]\d+(\.\d+)?$", "", column)
 
 
-def fitting(
-    columns: Sequence[str], rows: Sequence[Row], most: int = MOST, declared: bool = False
-) -> list[str]:
-    """The columns to show: those that hold something, at most `most`.
+def fitting(columns: Sequence[str], rows: Sequence[Row], *, declared: bool = False) -> list[str]:
+    """The columns to show: those that hold something, at most MOST.
 
     Of columns that are one figure at many places (start 1, start 25, ...) every other is left out;
     then the last ones.
@@ -151,12 +149,12 @@ def fitting(
     """
     shown_names = [name for name in columns if any(row.get(name) is not None for row in rows)]
     if declared:
-        return shown_names[:most]
+        return shown_names[:MOST]
     shown_names = [name for name in shown_names if name != "seconds"]
-    while len(shown_names) > most and (longest := _longest_family(shown_names)):
+    while len(shown_names) > MOST and (longest := _longest_family(shown_names)):
         thinned = set(longest[1:-1:2])
         shown_names = [name for name in shown_names if name not in thinned]
-    return shown_names[:most]
+    return shown_names[:MOST]
 
 
 def _longest_family(columns: Sequence[str]) -> list[str]:

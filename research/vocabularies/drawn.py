@@ -185,25 +185,22 @@ class DrawnEmbedding:
         length = ids_BxN.shape[1]
         new_BxN = jax.vmap(_first_occurrences)(ids_BxN)
         special_BxN = specials(ids_BxN, table.first_special + SPECIALS)
-        known_B = jnp.sum(new_BxN & ~special_BxN, axis=1)
-        # Of the specials both stand at the end, once.
-        kept_BxN = new_BxN & ~special_BxN
+        # Both specials have columns of their own at the end.
+        ordinary_BxN = new_BxN & ~special_BxN
+        known_B = jnp.sum(ordinary_BxN, axis=1)
         drawn_BxNxD = self._random(table.keys_B, ids_BxN, x_BxLxD.shape[-1])
         left_B = jnp.maximum(table.first_special - known_B, 0).astype(jnp.float32)
-        target_ids_BxL = targets_BxL
 
         def logits_of(x_BxCxD):
             drawn = self._products_all(table, x_BxCxD, drawn_BxNxD)
-            drawn = jnp.where(kept_BxN[:, None], drawn, -jnp.inf)
+            drawn = jnp.where(ordinary_BxN[:, None], drawn, -jnp.inf)
             rest_BxC = jnp.log(left_B)[:, None] + self._log_mean_exp(table, x_BxCxD)
             special = self._special_logits(table, x_BxCxD)
             return jnp.concatenate([drawn, special, rest_BxC[:, :, None]], axis=-1)
 
-        is_special_BxL = specials(target_ids_BxL, table.first_special + SPECIALS)
-        where_BxL = jax.vmap(_places)(ids_BxN, target_ids_BxL)
-        where_BxL = jnp.where(
-            is_special_BxL, length + target_ids_BxL - table.first_special, where_BxL
-        )
+        special_BxL = specials(targets_BxL, table.first_special + SPECIALS)
+        where_BxL = jax.vmap(_places)(ids_BxN, targets_BxL)
+        where_BxL = jnp.where(special_BxL, length + targets_BxL - table.first_special, where_BxL)
         return cross_entropy.chunked_losses(
             logits_of, x_BxLxD, where_BxL, rows=length + 3, chunk_size=config.chunk_size
         )
@@ -290,10 +287,10 @@ def _first_occurrences(ids_N):
     return jnp.zeros_like(new_N).at[order].set(new_N)
 
 
-def _places(ids_N, wanted_L):
-    """The first place in ids_N of each wanted id, int32 [L]; all of them are there."""
+def _places(ids_N, targets_L):
+    """The first place in ids_N of each target, int32 [L]; all of them are there."""
     order = jnp.argsort(ids_N, stable=True)
-    return order[jnp.searchsorted(ids_N[order], wanted_L, side="left")].astype(jnp.int32)
+    return order[jnp.searchsorted(ids_N[order], targets_L, side="left")].astype(jnp.int32)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -146,7 +146,7 @@ class Vocabulary(Protocol):
 def weighted(
     losses: TokenLosses, weights_BxL: jax.Array, z_loss: float
 ) -> tuple[jax.Array, TokenLosses]:
-    """The sum that training minimises, of losses that can be differentiated as they are."""
+    """What training minimises, the sum of weight * (nats + z_loss * log(Z)^2), and the losses."""
     terms_BxL = losses.nats_BxL + z_loss * jnp.square(losses.log_z_BxL)
     return jnp.sum(weights_BxL * terms_BxL), losses
 

@@ -288,7 +288,7 @@ def test_rows_stay_split_over_model():
     params = training.parameters(source, net, objective, 0)
     compiled = compile_step(
         make_loss_fn(source.config, net, layout, objective, data_shards=4),
-        training._shapes_of(params),
+        training._zeros_like(params),
         batches.make(draws().at(0), 0, layout),
         dataclasses.replace(config(), parallelism=kind),
         rules=training.TRANSFER_RULES,

@@ -195,7 +195,7 @@ def test_packing_loses_nothing(counts, seen, max_slots, groups, exact):
     )
     assert layout.rows >= rows and sum(layout.tokens) * groups == layout.rows
     needed = np.zeros(len(counts), bool)
-    kept = packing.kept(layout, pieces.counts_T, needed)
+    kept = packing.fitting(layout, pieces.counts_T, needed)
     if not kept.all():
         assert not exact
         with pytest.raises(UsageError, match="beyond their tokens' slots"):
@@ -224,10 +224,10 @@ def test_what_is_needed_is_kept():
     layout = hypernetwork.layout_for([np.array([1, 1, 9])], rows=40, max_slots=2)
     counts = np.full(30, 9)
     needed = np.arange(30) % 15 == 0
-    kept = packing.kept(layout, counts, needed)
+    kept = packing.fitting(layout, counts, needed)
     assert kept[needed].all() and not kept.all()
     with pytest.raises(UsageError, match="larger margin"):
-        packing.kept(layout, counts, np.ones(30, bool))
+        packing.fitting(layout, counts, np.ones(30, bool))
 
 
 def test_little_is_padded():

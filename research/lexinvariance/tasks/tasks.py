@@ -130,13 +130,13 @@ def lookup(
     """`count` LookUp prompts of n pairs: BOS k1 -> v1 _ ... kn -> vn _ kq -> vq."""
     keys_NxP = draw(rng, symbols, count, distinct=n)
     values_NxP = np.concatenate([draw(rng, symbols, count) for _ in range(n)], axis=1)
-    asked_N = rng.integers(n, size=count)
+    query_N = rng.integers(n, size=count)
     each = np.arange(count)
     pieces: list = [(separators.bos,)]
     for pair in range(n):
         pieces += [keys_NxP[:, pair], separators.arrow, values_NxP[:, pair], separators.space]
-    pieces += [keys_NxP[each, asked_N], separators.arrow]
-    ids_NxL = _joined(count, [*pieces, values_NxP[each, asked_N]])
+    pieces += [keys_NxP[each, query_N], separators.arrow]
+    ids_NxL = _joined(count, [*pieces, values_NxP[each, query_N]])
     return Prompts(ids_NxL, (ids_NxL.shape[1] - 1,))
 
 

@@ -91,7 +91,7 @@ class HypernetBatches:
           UsageError: see `chosen`; or what the batch needs does not fit the layout.
         """
         chosen = self.chosen(drawn, step)
-        fits_T = packing.kept(layout, chosen.pieces.counts_T, chosen.needed_T)
+        fits_T = packing.fitting(layout, chosen.pieces.counts_T, chosen.needed_T)
         if not fits_T.all():
             chosen = chosen.take(np.flatnonzero(fits_T))
         packed, row_T = packing.pack(chosen.pieces, layout)

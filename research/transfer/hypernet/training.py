@@ -264,7 +264,7 @@ def find_layout(
     """Room for tokenizers like those of the first steps, however few are trained.
 
     A later tokenizer with more long tokens loses the rows of the longest that its text does not
-    need; if those that it needs do not fit, the step is an error (see `packing.kept`).
+    need; if those that it needs do not fit, the step is an error (see `packing.fitting`).
     """
     counts = [batches.chosen(draws.at(step), step).pieces.counts_T for step in range(_PROBES)]
     layout = hypernetwork.layout_for(

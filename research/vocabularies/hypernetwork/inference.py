@@ -30,8 +30,8 @@ def predict(
     Args:
       params, config: of the network.
       source: the table that the pieces index, numpy or JAX.
-      pieces: `research.tokenizers.Pieces`. A token without pieces (a
-        special one) takes the source's mean row, for the caller to replace.
+      pieces: `research.tokenizers.Pieces`. A token without pieces (a special one) takes the
+        source's mean row, for the caller to replace.
       chunk: tokens at once; it changes speed and memory, not the result.
       language: of the tokenizer, if the config has languages.
 

@@ -41,7 +41,6 @@ def solve(
     restarts: int = 100,
     order: int | None = None,
     start_SxA: np.ndarray | None = None,
-    weight: float = 1.0,
 ) -> Solution:
     """The key with the highest score that was found.
 
@@ -51,12 +50,12 @@ def solve(
       restarts: the most; fewer once AGAIN of them have ended in the best score.
       order: of the n-grams; None: the model's.
       start_SxA: log-probabilities of letters for each symbol (a network's posterior); restarts
-        begin at draws from them, and weight times them is added to the score.
+        begin at draws from them, and they are added to the score.
 
     Raises:
       UsageError: if the text and the model do not fit together.
     """
-    problem = make(symbols_L, letters, order=order, start_SxA=start_SxA, weight=weight)
+    problem = make(symbols_L, letters, order=order, prior_SxA=start_SxA)
     return search(problem, seed=seed, restarts=restarts, start_SxA=start_SxA)
 
 
@@ -85,7 +84,7 @@ def search(
             times += 1
             if times >= AGAIN:
                 break
-    return problem.solution(best_slots, times)
+    return problem.solution(best_slots)
 
 
 def schedules(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

@@ -42,8 +42,6 @@ class Solution(NamedTuple):
     """-ln p(plain text) under the letter model."""
     plain_L: np.ndarray
     """int64, the plain text."""
-    found: int = 0
-    """Times that the search ended in its best score, 0 where nothing is repeated."""
 
 
 class Problem(NamedTuple):
@@ -94,11 +92,11 @@ class Problem(NamedTuple):
         """The text of a state, int64 [L]."""
         return np.append(np.asarray(slots_P, np.int64), self.space)[self.symbols_L]
 
-    def solution(self, slots_P: np.ndarray, found: int = 0) -> Solution:
+    def solution(self, slots_P: np.ndarray) -> Solution:
         """The state as a solution; the prior does not count in its nats."""
         without = self._replace(prior_PxA=np.zeros_like(self.prior_PxA))
         key_S = np.asarray(slots_P[: self.num_symbols], np.int64).copy()
-        return Solution(key_S, -without.score(slots_P), self.plain(slots_P), found)
+        return Solution(key_S, -without.score(slots_P), self.plain(slots_P))
 
 
 def make(
@@ -106,16 +104,15 @@ def make(
     letters: Letters,
     *,
     order: int | None = None,
-    start_SxA: np.ndarray | None = None,
-    weight: float = 0.0,
+    prior_SxA: np.ndarray | None = None,
 ) -> Problem:
     """Prepares a text.
 
     Args:
       symbols_L: int, cipher symbols 0 to S - 1, -1 where a clear space stands.
       order: uses shorter n-grams than the model has; None: all.
-      start_SxA: log-probabilities of letters, one row for each symbol; weight times them is added
-        to a key's score.
+      prior_SxA: log-probabilities of letters, one row for each symbol, which are added to a key's
+        score.
 
     Raises:
       UsageError: if there are more symbols than letters, or clear spaces and a model without.
@@ -140,8 +137,8 @@ def make(
     starts_N = np.cumsum([0, *(base**n for n in range(1, order))]).astype(np.int64)
     first_S1, ends = _ends(slots, len(letters_P), order)
     prior_PxA = np.zeros((len(letters_P), base))
-    if start_SxA is not None and weight:
-        prior_PxA[:num_symbols] = weight * np.asarray(start_SxA, np.float64)
+    if prior_SxA is not None:
+        prior_PxA[:num_symbols] = prior_SxA
     return Problem(
         slots, num_symbols, letters_P, max(space, 0), tables, starts_N, order, base, first_S1,
         ends, prior_PxA,

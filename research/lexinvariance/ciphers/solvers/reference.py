@@ -52,15 +52,13 @@ def metropolis(
     return problem.solution(best)
 
 
-def beam_search(
-    symbols_L: np.ndarray, letters: Letters, *, width: int = 1_000, order: int | None = None
-) -> Solution:
+def beam_search(symbols_L: np.ndarray, letters: Letters, *, width: int) -> Solution:
     """The best whole key of a beam of `width` hypotheses.
 
     Raises:
       UsageError: if the text and the model do not fit together.
     """
-    problem = make(symbols_L, letters, order=order)
+    problem = make(symbols_L, letters)
     size, base = len(problem.letters_P), problem.base
     assigned = np.full((1, size), -1, np.int64)
     used, scores = np.zeros((1, base), bool), np.zeros(1)
