@@ -1,11 +1,12 @@
 """How far tables are: finished by earlier runs, time spent, time to expect."""
 
+import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 from research import files, units
@@ -37,49 +38,43 @@ def finished(jobs: Iterable[Job], own: Results) -> dict[str, Result]:
     return by_path
 
 
-class Clock:
-    """Times a table; while entered, an interruption keeps the time for the next run.
+@contextlib.contextmanager
+def clock(job: Job, workdir: Path, *, again: bool) -> Iterator[Callable[[], float]]:
+    """Times a table; an interruption keeps the time for the next run.
 
     The time of an earlier run counts if that was of the same configuration and commit.
 
     Args:
       again: the table is measured from the beginning.
+
+    Yields:
+      () -> seconds since the table was first begun, without the time when nothing ran.
     """
+    path = workdir / job.table.paper / f"{job.table.name}-{job.scale}-stopped.json"
+    run = {
+        "config": results.plain(dataclasses.asdict(job.config)),
+        "commit": environment.commit(),
+    }
+    before, start = 0.0 if again else _spent(path, run), time.monotonic()
 
-    def __init__(self, job: Job, workdir: Path, *, again: bool):
-        self._path = workdir / job.table.paper / f"{job.table.name}-{job.scale}-stopped.json"
-        self._what = {
-            "config": results.plain(dataclasses.asdict(job.config)),
-            "commit": environment.commit(),
-        }
-        self._before = 0.0 if again else self._spent()
-        self._start = time.monotonic()
+    def seconds() -> float:
+        return before + time.monotonic() - start
 
-    def seconds(self) -> float:
-        """Since the table was first begun, without the time when nothing ran."""
-        return self._before + time.monotonic() - self._start
+    try:
+        yield seconds
+    except KeyboardInterrupt:
+        files.write_json(path, {**run, "seconds": round(seconds(), 1)})
+        raise
+    path.unlink(missing_ok=True)
 
-    def __enter__(self) -> "Clock":
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self._path.unlink(missing_ok=True)
-        elif isinstance(error, KeyboardInterrupt):
-            files.write_json(self._path, {**self._what, "seconds": round(self.seconds(), 1)})
-
-    def _spent(self) -> float:
-        try:
-            stopped = json.loads(self._path.read_text(encoding="utf-8"))
-            same = {name: stopped[name] for name in self._what} == self._what
-            return float(stopped["seconds"]) if same else 0.0
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0.0
+def _spent(path: Path, run: Mapping[str, Any]) -> float:
+    """Seconds that an interrupted run noted, if it was the same."""
+    try:
+        stopped = json.loads(path.read_text(encoding="utf-8"))
+        return float(stopped["seconds"]) if run.items() <= stopped.items() else 0.0
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0.0
 
 
 def training(config: Any) -> str | None:
@@ -107,9 +102,9 @@ def plan(
     scales = list(dict.fromkeys(job.scale for job in jobs))
     lines = []
     for (table, scale, config), seconds in zip(jobs, expected, strict=True):
-        if kept := finished.get(table.path):
+        if done := finished.get(table.path):
             lines.append(
-                f"  {table.path}: finished on {kept.date} by this commit with this configuration,"
+                f"  {table.path}: finished on {done.date} by this commit with this configuration,"
                 " not run again (--again runs it)"
             )
             continue

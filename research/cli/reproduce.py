@@ -164,15 +164,14 @@ def _run_one(
     if options.again:
         kept_rows.forget(directory, config)
     print(f"\n{table.path} at {scale} scale: {experiment.TITLE}", flush=True)
-    clock = progress.Clock(job, options.workdir, again=options.again)
+    with progress.clock(job, options.workdir, again=options.again) as elapsed:
 
-    def log(line: str) -> None:
-        print(f"  {units.stopwatch(clock.seconds())} {line}", file=sys.stderr, flush=True)
-        interrupts.check()
+        def log(line: str) -> None:
+            print(f"  {units.stopwatch(elapsed())} {line}", file=sys.stderr, flush=True)
+            interrupts.check()
 
-    with clock:
         rows = experiment.run(config, workdir=directory, log=log)
-    seconds = clock.seconds()
+    seconds = elapsed()
     remarks = list(experiment.remarks(rows))
     records = options.record and not options.retrain  # a row is what the committed weights give
     for root in [options.workdir / "results"] + [Path("results")] * records:

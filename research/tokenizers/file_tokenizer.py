@@ -4,15 +4,19 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from research.tokenizers.json_engine import JsonEngine
 from research.tokenizers.protocol import Pieces
+from research.tokenizers.sentencepiece_engine import SentencePieceEngine
 from research.tokenizers.static_vocabulary import StaticVocabulary, checked_row
 from research.tokenizers.text_spans import cut, each_as_bytes, spans
 from research.tokenizers.tokenizer_json import SPACE, Strings, byte_characters
 
+# The library that knows a file's format.
+Engine = JsonEngine | SentencePieceEngine
 Split = Callable[..., list[list[int]]]
 
 # Characters of a text that are cut into pretokens at once.
@@ -20,31 +24,6 @@ _PART = 1 << 14
 # Strings remembered; a training step brings some tens of thousands, most of them known.
 _REMEMBERED = 1 << 20
 _BYTE_LEVEL = dict(enumerate(byte_characters()))
-
-
-class Engine(Protocol):
-    """The library that knows a file's format."""
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text; special tokens are never among them."""
-        ...
-
-    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The library's own text of ids."""
-        ...
-
-    def split(self, words: Sequence[str], continued: bool = False) -> list[list[int]]:
-        """What the model alone makes of each string."""
-        ...
-
-    def words(self, text: str) -> list[str]:
-        """The strings that the model is given for a text."""
-        ...
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """A parsed tokenizer.json with the same ids."""
-        ...
 
 
 class FileTokenizer(StaticVocabulary):

@@ -41,11 +41,6 @@ class HFTables(NamedTuple):
         """The readout uses the input table, or there is none."""
         return not self.outputs
 
-    @property
-    def replaced(self) -> tuple[str, ...]:
-        """All tensors with a row for each id."""
-        return (*self.inputs, *self.outputs, *self.biases)
-
     def check_tokenizer(self, tokenizer: Tokenizer) -> None:
         """Raises FreevocabError if ordinary ids are beyond the table's last row."""
         if not np.asarray(tokenizer.special_V)[self.rows :].all():

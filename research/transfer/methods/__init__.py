@@ -117,17 +117,6 @@ else:
     MethodName = Literal[tuple(METHODS)]
 
 
-def method(name: str) -> Method:
-    """The method of a name.
-
-    Raises:
-      UsageError: if there is none.
-    """
-    if name not in METHODS:
-        raise UsageError(f"unknown method {name!r}: it is one of {', '.join(METHODS)}")
-    return METHODS[name]
-
-
 def make(
     name: str, auxiliary: "Auxiliary | None" = None, **options: Any
 ) -> "Callable[..., EmbeddingTable]":
@@ -142,14 +131,15 @@ def make(
     """
     from research.transfer.methods.auxiliary import Auxiliary
 
-    chosen = method(name)
+    if name not in METHODS:
+        raise UsageError(f"unknown method {name!r}: it is one of {', '.join(METHODS)}")
     auxiliary = auxiliary or Auxiliary()
-    chosen.check(name, auxiliary, tuple(options))
-    return functools.partial(_run, chosen, auxiliary, options)
+    METHODS[name].check(name, auxiliary, tuple(options))
+    return functools.partial(_run, METHODS[name], auxiliary, options)
 
 
 def _run(
-    chosen: Method,
+    method: Method,
     auxiliary: "Auxiliary",
     options: Mapping[str, Any],
     source_table: "EmbeddingTable",
@@ -164,6 +154,6 @@ def _run(
     from research.transfer.methods.rows import Inputs
 
     match = matching.match(source, target) if match is None else match
-    prepared = auxiliary.prepared(chosen.takes, source, target)
+    prepared = auxiliary.prepared(method.takes, source, target)
     inputs = Inputs(source_table, source, target, match, seed)
-    return chosen.load()(inputs, **prepared, **options)
+    return method.load()(inputs, **prepared, **options)

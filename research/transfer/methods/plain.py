@@ -56,7 +56,8 @@ def _bytes_as_pieces(source: Tokenizer, tokens: list[bytes]) -> Pieces:
     ids_256 = np.array([first.get(single, -1) for single in singles], np.int32)
     # Of several entries of one byte ("A" and "<0x41>"), the one that the tokenizer uses.
     known = [single for single in singles if single in first]
-    for single, own in zip(known, source.decompose(known).padded(1)[:, 0], strict=True):
+    pieces = source.decompose(known)
+    for single, own in zip(known, pieces.ids_N[pieces.start_T[:-1]], strict=True):
         if of_source[own] == single and not source.special_V[own]:
             ids_256[single[0]] = own
     text_N = ids_256[np.frombuffer(b"".join(tokens), np.uint8)]

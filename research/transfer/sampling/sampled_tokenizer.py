@@ -2,15 +2,14 @@
 
 V entries, special tokens after them, lossless on any bytes. A segmenter (the best path, the longest
 match, merges) knows all 256 bytes, so that nothing is outside its vocabulary. `segment` takes
-pretokens (`Words`) and gives ids and how many there are in each text; with a `limit` a text stops
-there, and no more of it is looked at than needed.
+pretokens (`Words`) and gives (ids int32, counts int64 [texts]); with a `limit` a text stops there,
+and no more of it is looked at than needed. `state` is what ids depend on besides the entries.
 """
 
 import functools
 import hashlib
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -27,18 +26,6 @@ from research.transfer.sampling.pretokens import Words
 
 NO_LIMIT = 1 << 40  # tokens of a text
 BYTES = [bytes((byte,)) for byte in range(256)]
-
-
-class Segmenter(Protocol):
-    """Ids of pretokens."""
-
-    def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
-        """(ids int32, counts int64 [texts])."""
-        ...
-
-    def state(self) -> bytes:
-        """What the ids depend on besides the entries."""
-        ...
 
 
 class Unigram:
@@ -118,6 +105,9 @@ class Merges:
     def state(self) -> bytes:
         """The merges."""
         return b"merges" + self._pair_M.tobytes() + self._rank_M.tobytes()
+
+
+Segmenter = Unigram | LongestMatch | Merges
 
 
 def _cut(ids_N, count_W, words: Words, limit: int):

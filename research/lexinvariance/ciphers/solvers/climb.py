@@ -17,9 +17,9 @@ import math
 import numpy as np
 
 from research.lexinvariance.ciphers.key_decoding import assigned
+from research.lexinvariance.ciphers.letters import LetterNGrams
 from research.lexinvariance.ciphers.solvers import loops
 from research.lexinvariance.ciphers.solvers.problem import (
-    Letters,
     Problem,
     Solution,
     frequency_slots,
@@ -35,7 +35,7 @@ HOT, COOL, POLISH = 20_000, 5_000, 1_500
 
 def solve(
     symbols_L: np.ndarray,
-    letters: Letters,
+    letters: LetterNGrams,
     *,
     seed: int,
     restarts: int = 100,
@@ -104,14 +104,23 @@ def schedules(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
 
 
 def anneal(
-    problem: Problem, slots_P: np.ndarray, temperatures_T: np.ndarray, rng: np.random.Generator
+    problem: Problem,
+    slots_P: np.ndarray,
+    temperatures_T: np.ndarray,
+    rng: np.random.Generator,
+    counts_PxA: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
-    """The best state, and its score, of a run of swaps from `slots_P` (left as it is)."""
-    slots, best = slots_P.copy(), np.empty_like(slots_P)
+    """The best state, and its score, of a run of swaps from `slots_P` (left as it is).
+
+    Args:
+      counts_PxA: how often each slot has each letter after a tenth of the run is added to it.
+    """
+    slots, best, steps = slots_P.copy(), np.empty_like(slots_P), len(temperatures_T)
+    counts = np.zeros((0, 0)) if counts_PxA is None else counts_PxA
     score = compiled(loops.anneal)(
         slots, problem.symbols_L, problem.num_symbols, problem.space, problem.tables,
         problem.starts_N, problem.order, problem.base, problem.first_S1, problem.ends,
-        problem.prior_PxA, temperatures_T, rng.random((len(temperatures_T), 3)), best,
+        problem.prior_PxA, temperatures_T, rng.random((steps, 3)), best, steps // 10, counts,
     )  # fmt: skip
     return best, float(score)
 
@@ -145,17 +154,13 @@ def marginals(
     weights = np.exp(scores - scores.max())
     for slots, weight in zip(starts, weights, strict=True):
         counts = np.zeros_like(total)
-        compiled(loops.sample)(
-            slots.copy(), problem.symbols_L, problem.num_symbols, problem.space, problem.tables,
-            problem.starts_N, problem.order, problem.base, problem.first_S1, problem.ends,
-            problem.prior_PxA, rng.random((proposals, 3)), proposals // 10, counts,
-        )  # fmt: skip
+        anneal(problem, slots, np.ones(proposals), rng, counts)
         total += weight * counts / counts.sum(axis=1, keepdims=True)
     return (total / weights.sum())[: problem.num_symbols]
 
 
 def confidence(
-    symbols_L: np.ndarray, letters: Letters, solution: Solution, *, seed: int, chains: int = 6
+    symbols_L: np.ndarray, letters: LetterNGrams, solution: Solution, *, seed: int, chains: int = 6
 ) -> np.ndarray:
     """`marginals` around a solution: chains from it, and from where other restarts end."""
     problem = make(symbols_L, letters)

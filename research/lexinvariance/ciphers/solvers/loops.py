@@ -1,4 +1,4 @@
-"""Inner loops of the solvers, for numba: scores, what a swap changes, annealing, sampling.
+"""Inner loops of the solvers, for numba: scores, and runs of swaps.
 
 `tables` holds ln p of all orders, flat; that of order n begins at starts[n - 1]. The n-gram that
 ends at position t has the letters text[t - n + 1 : t + 1]; at the beginning of a text the lower
@@ -22,13 +22,15 @@ def score(text, tables, starts, order, base):
 
 def anneal(
     slots, symbols, num_symbols, space, tables, starts, order, base, first, ends, prior,
-    temperatures, proposals, best,
+    temperatures, proposals, best, burn_in, counts,
 ):  # fmt: skip
-    """Runs swaps at falling temperatures; `slots` becomes the last state, `best` the best.
+    """Runs swaps; `slots` becomes the last state, `best` the best. At temperature 1: Metropolis.
 
     Args:
       temperatures: float64 [T], one for each proposal; 0 accepts improvements only.
       proposals: float64 [T, 3] uniform in [0, 1): the two slots and the acceptance.
+      counts: float64 [P, A], of the states after `burn_in` those in which a slot has a letter are
+        added, in place; or empty.
 
     Returns:
       The best state's score.
@@ -64,6 +66,7 @@ def anneal(
     best_total = total
     best[:] = slots
     stamp = np.full(length, -1, np.int64)
+    since = np.zeros(size, np.int64)
     for step in range(len(temperatures)):
         a = min(int(proposals[step, 0] * num_symbols), num_symbols - 1)
         b = min(int(proposals[step, 1] * (size - 1)), size - 2)
@@ -89,6 +92,11 @@ def anneal(
                 change += fresh[t] - value[t]
         heat = temperatures[step]
         if change >= 0 or (heat > 0 and proposals[step, 2] < np.exp(change / heat)):
+            if len(counts) > 0:  # what a slot's letter has been since it last changed
+                for slot in (a, b):
+                    if step > burn_in:
+                        counts[slot, slots[slot]] += step - max(since[slot], burn_in)
+                    since[slot] = step
             slots[a], slots[b] = letter_b, letter_a
             total += change
             for slot in (a, b):
@@ -102,71 +110,9 @@ def anneal(
                 text[where[i]] = letter_a
             for i in range(where_first[b], where_first[b + 1]):
                 text[where[i]] = letter_b
+    for slot in range(len(counts)):
+        counts[slot, slots[slot]] += len(temperatures) - max(since[slot], burn_in)
     return best_total
-
-
-def sample(
-    slots, symbols, num_symbols, space, tables, starts, order, base, first, ends, prior,
-    proposals, burn_in, counts,
-):  # fmt: skip
-    """Metropolis at temperature 1; counts[s, letter] of the states after `burn_in`, in place."""
-    size = len(slots)
-    length = len(symbols)
-    text = np.empty(length, np.int64)
-    for t in range(length):
-        text[t] = space if symbols[t] == size else slots[symbols[t]]
-    value = np.empty(length, np.float64)
-    fresh = np.empty(length, np.float64)
-    for t in range(length):
-        n = min(order, t + 1)
-        code = 0
-        for i in range(t - n + 1, t + 1):
-            code = code * base + text[i]
-        value[t] = tables[starts[n - 1] + code]
-    stamp = np.full(length, -1, np.int64)
-    since = np.zeros(size, np.int64)
-    steps = len(proposals)
-    for step in range(steps):
-        a = min(int(proposals[step, 0] * num_symbols), num_symbols - 1)
-        b = min(int(proposals[step, 1] * (size - 1)), size - 2)
-        if b >= a:
-            b += 1
-        letter_a, letter_b = slots[a], slots[b]
-        change = prior[a, letter_b] + prior[b, letter_a] - prior[a, letter_a] - prior[b, letter_b]
-        for slot in (a, b):
-            for i in range(first[slot], first[slot + 1]):
-                t = ends[i]
-                if stamp[t] == step:
-                    continue
-                stamp[t] = step
-                n = min(order, t + 1)
-                code = 0
-                for j in range(t - n + 1, t + 1):
-                    letter = text[j]
-                    if symbols[j] == a:
-                        letter = letter_b
-                    elif symbols[j] == b:
-                        letter = letter_a
-                    code = code * base + letter
-                fresh[t] = tables[starts[n - 1] + code]
-                change += fresh[t] - value[t]
-        if change >= 0 or proposals[step, 2] < np.exp(change):
-            # What a slot's letter has been since it last changed is counted now.
-            for slot in (a, b):
-                if step > burn_in:
-                    counts[slot, slots[slot]] += step - max(since[slot], burn_in)
-                since[slot] = step
-            slots[a], slots[b] = letter_b, letter_a
-            for slot in (a, b):
-                for i in range(first[slot], first[slot + 1]):
-                    t = ends[i]
-                    value[t] = fresh[t]
-                    if symbols[t] == a:
-                        text[t] = letter_b
-                    elif symbols[t] == b:
-                        text[t] = letter_a
-    for slot in range(size):
-        counts[slot, slots[slot]] += steps - max(since[slot], burn_in)
 
 
 def extend(

@@ -1,36 +1,13 @@
 """A cipher to be solved: which n-grams each symbol is part of, and what a key costs."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from research.errors import UsageError
+from research.lexinvariance.ciphers.letters import LetterNGrams
 from research.lexinvariance.ciphers.solvers import loops
 from research.numba_jit import compiled
-
-
-class Letters(Protocol):
-    """What is needed of a letter model."""
-
-    @property
-    def alphabet(self) -> str:
-        """Its letters; a space among them if texts have spaces."""
-        ...
-
-    @property
-    def order(self) -> int:
-        """n of its n-grams."""
-        ...
-
-    @property
-    def log_p(self) -> np.ndarray:
-        """float32, A^n entries: ln p(last letter | the n - 1 before)."""
-        ...
-
-    @property
-    def lower(self) -> tuple[np.ndarray, ...]:
-        """The same for orders 1 to n - 1, for the beginning of a text."""
-        ...
 
 
 class Solution(NamedTuple):
@@ -101,7 +78,7 @@ class Problem(NamedTuple):
 
 def make(
     symbols_L: np.ndarray,
-    letters: Letters,
+    letters: LetterNGrams,
     *,
     order: int | None = None,
     prior_SxA: np.ndarray | None = None,

@@ -8,9 +8,9 @@ whole n-grams compare as they are.
 
 import numpy as np
 
+from research.lexinvariance.ciphers.letters import LetterNGrams
 from research.lexinvariance.ciphers.solvers import climb, loops
 from research.lexinvariance.ciphers.solvers.problem import (
-    Letters,
     Problem,
     Solution,
     frequency_slots,
@@ -21,7 +21,7 @@ from research.numba_jit import compiled
 CHAINS, PROPOSALS = 4, 20_000  # of the Metropolis sampler
 
 
-def frequency(symbols_L: np.ndarray, letters: Letters) -> Solution:
+def frequency(symbols_L: np.ndarray, letters: LetterNGrams) -> Solution:
     """The most frequent symbol is the most frequent letter, and so on."""
     problem = make(symbols_L, letters, order=1)
     return problem.solution(frequency_slots(problem))
@@ -29,7 +29,7 @@ def frequency(symbols_L: np.ndarray, letters: Letters) -> Solution:
 
 def metropolis(
     symbols_L: np.ndarray,
-    letters: Letters,
+    letters: LetterNGrams,
     *,
     seed: int,
     order: int = 2,
@@ -52,7 +52,7 @@ def metropolis(
     return problem.solution(best)
 
 
-def beam_search(symbols_L: np.ndarray, letters: Letters, *, width: int) -> Solution:
+def beam_search(symbols_L: np.ndarray, letters: LetterNGrams, *, width: int) -> Solution:
     """The best whole key of a beam of `width` hypotheses.
 
     Raises:
