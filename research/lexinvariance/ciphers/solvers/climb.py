@@ -18,10 +18,10 @@ import numpy as np
 
 from research.lexinvariance.ciphers.key_decoding import assigned
 from research.lexinvariance.ciphers.letters import LetterNGrams
-from research.lexinvariance.ciphers.solvers import loops
 from research.lexinvariance.ciphers.solvers.problem import (
     Problem,
     Solution,
+    anneal_loop,
     frequency_slots,
     make,
 )
@@ -117,7 +117,7 @@ def anneal(
     """
     slots, best, steps = slots_P.copy(), np.empty_like(slots_P), len(temperatures_T)
     counts = np.zeros((0, 0)) if counts_PxA is None else counts_PxA
-    score = compiled(loops.anneal)(
+    score = compiled(anneal_loop)(
         slots, problem.symbols_L, problem.num_symbols, problem.space, problem.tables,
         problem.starts_N, problem.order, problem.base, problem.first_S1, problem.ends,
         problem.prior_PxA, temperatures_T, rng.random((steps, 3)), best, steps // 10, counts,
