@@ -148,7 +148,11 @@ def _read(text: str, kind: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         if type(None) in inner and text.lower() == "none":
             return None
-        return _first_fit(text, [option for option in inner if option is not type(None)])
+        for option in inner:
+            if option is not type(None):
+                with contextlib.suppress(ValueError, TypeError):
+                    return _read(text, option)
+        raise ValueError(text)
     if origin is typing.Literal:
         for choice in inner:
             if str(choice) == text:
@@ -175,15 +179,6 @@ def _read(text: str, kind: Any) -> Any:
             return int(number)
     if isinstance(kind, type):
         return kind(text)
-    raise ValueError(text)
-
-
-def _first_fit(text: str, kinds: Iterable[Any]) -> Any:
-    for kind in kinds:
-        try:
-            return _read(text, kind)
-        except (ValueError, TypeError):
-            continue
     raise ValueError(text)
 
 

@@ -1,9 +1,9 @@
 """A tokenizer read from a file, and byte strings into its pieces, each string once."""
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class FileTokenizer(StaticVocabulary):
         self.roles: Mapping[str, int] = dict(roles)
         self.special_names = dict(special_names)
         self._engine, self._entries = engine, entries
-        self._digest, self._files = digest, files
+        self._digest, self._files = digest, functools.cache(files)
         self._byte_ids = entries.byte_ids_256()
         spare = [*self.roles.values(), 0]
         unknown = self.roles.get("unk", spare[0])
@@ -128,7 +128,7 @@ class FileTokenizer(StaticVocabulary):
         """A parsed tokenizer.json with the same ids."""
         return self._engine.spec
 
-    @cached_property
+    @property
     def files(self) -> dict[str, bytes]:
         """As the protocol says; made once."""
         return self._files()

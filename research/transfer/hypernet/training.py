@@ -25,7 +25,7 @@ import numpy as np
 from research.errors import UsageError
 from research.models.saved import config_as_dict
 from research.training import loop, parallelism, runtime
-from research.training.config import ParallelismConfig, TrainConfig
+from research.training.config import TrainConfig
 from research.training.data.batches import prefetch
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule, frozen
 from research.transfer.hypernet import task_vectors
@@ -145,13 +145,13 @@ def train(
             log=log,
         )
         initial, warmup_seconds = warm.params, warm.seconds
-    groups = groups_of(config.parallelism)
+    mesh = parallelism.make_mesh(config.parallelism)
     batches = HypernetBatches(
         source.tokenizer, loss, masked=not source.config.trunk.causal, seed=config.seed
     )
-    layout = find_layout(batches, draws, network, groups, loss.margin)
+    # Packed tokens have a part for each device, along 'data' and 'model'.
+    layout = find_layout(batches, draws, network, mesh.size, loss.margin)
     params = parameters(source, network, loss, config.seed, initial, initial_trunk)
-    mesh = parallelism.make_mesh(config.parallelism)
     shards = mesh.shape["data"] if config.parallelism.kind == "mesh" else 1
     loss_fn = make_loss_fn(source.config, network, layout, loss, data_shards=shards)
     shard = parallelism.data_shard(mesh)
@@ -172,7 +172,7 @@ def train(
         "network": dataclasses.asdict(network),
         "objective": dataclasses.asdict(loss),
         # How many devices share the work may change from one start to the next.
-        "layout": dataclasses.asdict(layout) if groups == 1 else None,
+        "layout": dataclasses.asdict(layout) if mesh.size == 1 else None,
         **(description or {}),
     }
     with prefetch(batch_fn, config.steps) as prefetched:
@@ -201,11 +201,11 @@ def warm_up(
     log: Log = print,
 ) -> Trained:
     """zett's first stage: the network learns to give the source's rows back; see `loss`."""
-    groups = groups_of(config.parallelism)
-    layout = identity_layout(min(_IDENTITY_TOKENS, source.tokenizer.vocab_size), groups)
+    mesh = parallelism.make_mesh(config.parallelism)
+    layout = identity_layout(min(_IDENTITY_TOKENS, source.tokenizer.vocab_size), mesh.size)
     params = parameters(source, network, HypernetLossConfig(), config.seed)
     params = {**params, "model": {"vocabulary": params["model"]["vocabulary"]}}
-    shard = parallelism.data_shard(parallelism.make_mesh(config.parallelism))
+    shard = parallelism.data_shard(mesh)
     make_batch = identity_batches(source.tokenizer.vocab_size, layout, config.seed)
 
     def batch_fn(step: int) -> Batch:
@@ -276,11 +276,6 @@ def find_layout(
     )
     # A kind of tokenizer that comes seldom may need more than was seen. Tails cost next to nothing.
     return dataclasses.replace(layout, tails=max(layout.tails, layout.rows // groups // 2))
-
-
-def groups_of(config: ParallelismConfig) -> int:
-    """Parts of the packed tokens: one for each device, along 'data' and 'model'."""
-    return parallelism.make_mesh(config).size
 
 
 def _check(source: SourceModel, loss: HypernetLossConfig) -> None:
