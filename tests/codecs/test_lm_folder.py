@@ -9,7 +9,7 @@ from research import codecs
 from research.artifact import flatten, unflatten
 from research.codecs import lm_folder
 from research.errors import FreevocabError, UsageError
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from research import vocabularies
 from research.lexinvariance import probe
 from research.models import language_model
-from research.testing.models import tiny_config
+from research.testing.tiny import tiny_config
 
 ORDINARY = 30
 LENGTH = 20

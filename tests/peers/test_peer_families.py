@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from research.errors import FreevocabError
 from research.models import decoding, language_model, pretrained, tensor_layout
 from research.models.families import FAMILIES
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.vocabularies.learned import LearnedEmbedding
 
 FIXTURES = Path(__file__).resolve().parents[1] / "models" / "fixtures" / "make_families.py"

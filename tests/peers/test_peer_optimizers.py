@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers.optimization import Adafactor
 
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.training import sharding_rules
 from research.training.config import OptimizerConfig
 from research.training.optim import optimizers

@@ -14,8 +14,7 @@ from research.cli.transfer import Transfer
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.subword import BPECodec
 from research.errors import UsageError
-from research.testing.codecs import TinyCodec
-from research.testing.text import tiny_corpus
+from research.testing.tiny import TinyCodec, tiny_corpus
 from research.tokenizers import Pieces
 from research.transfer import matching, methods
 from research.transfer.methods import similarity

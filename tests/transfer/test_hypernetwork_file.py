@@ -6,8 +6,7 @@ import pytest
 
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
-from research.testing import models
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec, tiny_model
 from research.transfer.hypernet import hypernetwork_file, task_vectors
 from research.transfer.source_model import SourceModel, network_for
 from research.vocabularies import hypernetwork
@@ -17,7 +16,7 @@ from research.vocabularies.protocol import EmbeddingTable
 @pytest.fixture(scope="module")
 def source():
     tokenizer = CodecTokenizer(TinyCodec())
-    params, config = models.tiny_model(vocab_size=tokenizer.vocab_size)
+    params, config = tiny_model(vocab_size=tokenizer.vocab_size)
     return SourceModel(params, config, tokenizer)
 
 

@@ -10,9 +10,7 @@ import pytest
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.models import language_model
-from research.testing import models
-from research.testing.codecs import TinyCodec
-from research.testing.text import tiny_corpus
+from research.testing.tiny import TinyCodec, tiny_corpus, tiny_model
 from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 from research.training.parallelism import DataShard
@@ -44,7 +42,7 @@ KINDS = {
 def source_model(seed=0, **changes):
     tokenizer = CodecTokenizer(TinyCodec())
     changes = {"num_heads": 4, "head_dim": 4, "num_layers": 1, **changes}
-    params, config = models.tiny_model(seed, vocab_size=tokenizer.vocab_size, **changes)
+    params, config = tiny_model(seed, vocab_size=tokenizer.vocab_size, **changes)
     return SourceModel(params, config, tokenizer)
 
 

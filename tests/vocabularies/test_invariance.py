@@ -10,7 +10,7 @@ import scipy.stats
 
 from research import vocabularies
 from research.models import language_model
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.vocabularies import permuted
 from research.vocabularies.protocol import EmbeddingTable
 

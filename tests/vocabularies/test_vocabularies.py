@@ -13,7 +13,7 @@ import scipy.stats
 from research import cli, vocabularies
 from research.errors import UsageError
 from research.models import language_model
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.training import sharding_rules
 from research.vocabularies import drawn as drawn_rows
 from research.vocabularies import orthogonal, permuted

@@ -9,7 +9,7 @@ import torch
 from deepfocus.focus import focus_additional_token_initialization
 
 from research.codecs.codec_tokenizer import CodecTokenizer
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 from research.transfer import matching
 from research.transfer.methods import similarity
 from research.transfer.methods.rows import Inputs
