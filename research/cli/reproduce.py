@@ -14,7 +14,7 @@ import tyro
 from research import files, interrupts, units
 from research.cli import arguments, catalog, claims, first_line, progress
 from research.errors import FreevocabError, UsageError
-from research.reporting import environment, kept_rows, results, tables
+from research.reporting import environment, results, tables
 from research.reporting.results import Result, Results
 
 
@@ -162,7 +162,7 @@ def _run_one(
     directory = options.workdir / table.paper
     directory.mkdir(parents=True, exist_ok=True)
     if options.again:
-        kept_rows.forget(directory, config)
+        results.forget(directory, config)
     print(f"\n{table.path} at {scale} scale: {experiment.TITLE}", flush=True)
     with progress.clock(job, options.workdir, again=options.again) as elapsed:
 
@@ -190,7 +190,7 @@ def _run_one(
         results.keep_pictures(directory / "pictures" / table.name, path)
     if options.retrain and options.record:
         results.keep_weights(directory / "weights", Path("results") / table.paper / "weights")
-    kept_rows.forget(directory, config)
+    results.forget(directory, config)
     result = results.load(path)
     _show(table, result, known, measured)
     print(f"({units.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)

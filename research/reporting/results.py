@@ -10,7 +10,8 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +58,8 @@ Results = Mapping[tuple[str, str, str], Result]
 """(paper, table, scale) -> a result, as `load_all` finds them."""
 
 KINDS = {
-    "paper": str,
-    "table": str,
-    "scale": str,
-    "rows": list,
-    "columns": list,
-    "config": dict,
-    "versions": dict,
-    "hardware": dict,
-    "commit": (str, type(None)),
-    "seeds": list,
-    "seconds": (int, float),
-    "notes": list,
-    "date": str,
-}
+    name: typing.get_origin(kind) or kind for name, kind in typing.get_type_hints(Result).items()
+} | {"commit": (str, type(None)), "seconds": (int, float)}
 
 
 def record(
@@ -272,3 +261,37 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
+
+
+def once(
+    workdir: str | Path, config: Any, facts: Any, measure: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The row that `measure` gives, or that it gave before the table was interrupted.
+
+    Until the whole table is finished its rows are under `workdir`, for the configuration, commit
+    and versions; none are where no commit names the code.
+
+    Args:
+      config: the table's dataclass.
+      facts: what makes the row another than the table's others, as JSON values.
+    """
+    commit = environment.commit()
+    if not environment.is_clean(commit):
+        return measure()
+    path = _rows_of(workdir, config) / f"{key(facts, commit, environment.versions())}.json"
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # ValueError: damaged; then it is measured again
+        row = plain(measure())
+        files.write_json(path, row)
+    return row
+
+
+def forget(workdir: str | Path, config: Any) -> None:
+    """Removes the rows that `once` has under `workdir` for a configuration."""
+    shutil.rmtree(_rows_of(workdir, config), ignore_errors=True)
+
+
+def _rows_of(workdir: str | Path, config: Any) -> Path:
+    kind = f"{type(config).__module__}.{type(config).__qualname__}"
+    return Path(workdir) / "rows" / key(kind, config)
