@@ -229,14 +229,15 @@ def _teacher(source: Tokenizer, drawn: Any) -> Batch:
     }
     out["teacher_inputs_BxS"][:, 0] = bos
     for b, (row, end) in enumerate(zip(rows, ends, strict=True)):
-        if not row:
+        if end is None or not row:
             continue
         joined = [piece for _ in row for piece in (next(encoded), [-1])][:-1]
         ids_S = np.concatenate(joined).astype(np.int32)[: shape[1]]
         tokens = [None if id_ < 0 else own_strings[id_] for id_ in ids_S.tolist()]
-        chunks_L, chunks_S = alm.align(end, alm.byte_ends(tokens, row))
-        if len(chunks_S) < len(ids_S):  # the source's tokens do not spell the text
+        source_end = alm.byte_ends(tokens, row)
+        if source_end is None:  # the source's tokens do not spell the text
             continue
+        chunks_L, chunks_S = alm.align(end, source_end)
         ids_S = np.where(ids_S < 0, eos, ids_S)
         out["teacher_targets_BxS"][b, : len(ids_S)] = ids_S
         out["teacher_inputs_BxS"][b, 1 : len(ids_S)] = ids_S[:-1]
