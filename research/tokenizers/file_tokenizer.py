@@ -63,8 +63,7 @@ class FileTokenizer(StaticVocabulary):
         self._engine, self._entries = engine, entries
         self._digest, self._files = digest, functools.cache(files)
         self._byte_ids = entries.byte_ids_256()
-        spare = [*self.roles.values(), 0]
-        unknown = self.roles.get("unk", spare[0])
+        unknown = self.roles.get("unk", next(iter(self.roles.values()), 0))
         self._decompose = Decomposer(engine.split, entries, unknown, spaced=spaced)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:

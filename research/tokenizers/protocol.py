@@ -38,7 +38,7 @@ class Pieces(NamedTuple):
         start_T = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
         parts = [np.asarray(row, np.int32) for row in rows if len(row)]
         ids_N = np.concatenate(parts) if parts else np.zeros(0, np.int32)
-        return cls(ids_N.astype(np.int32), start_T.astype(np.int64))
+        return cls(ids_N, start_T)
 
 
 class Tokenizer(Protocol):

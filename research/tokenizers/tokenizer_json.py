@@ -230,15 +230,13 @@ def steps(spec: Mapping[str, Any], part: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _has_prefix(spec: Mapping[str, Any]) -> bool:
-    normalizers = [*steps(spec, "normalizer")]
-    if any(step["type"] == "Prepend" for step in normalizers):
+    if any(step["type"] == "Prepend" for step in steps(spec, "normalizer")):
         return True
-    for step in steps(spec, "pre_tokenizer"):
-        if step["type"] == "ByteLevel" and step.get("add_prefix_space"):
-            return True
-        if step["type"] == "Metaspace" and step.get("prepend_scheme", "always") != "never":
-            return True
-    return False
+    return any(
+        (step["type"] == "ByteLevel" and bool(step.get("add_prefix_space")))
+        or (step["type"] == "Metaspace" and step.get("prepend_scheme", "always") != "never")
+        for step in steps(spec, "pre_tokenizer")
+    )
 
 
 def _drops_spaces(spec: Mapping[str, Any]) -> bool:

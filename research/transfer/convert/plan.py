@@ -142,13 +142,11 @@ def special_lists(
         f"{special_ids.written(source, old)} -> {special_ids.written(target, new)}"
         for old, new in pairs
     ]
-    named, nameless = [], 0
-    for id_ in match.unmatched_S.tolist():
-        token = special_ids.written(target, id_)
-        named, nameless = ([*named, token], nameless) if "(" in token else (named, nameless + 1)
-    if nameless:
-        named.append(f"{nameless} ids that no token has")
-    return copied, named
+    tokens = [special_ids.written(target, id_) for id_ in match.unmatched_S.tolist()]
+    unmatched = [token for token in tokens if "(" in token]  # NAME (ID)
+    if nameless := len(tokens) - len(unmatched):
+        unmatched.append(f"{nameless} ids that no token has")
+    return copied, unmatched
 
 
 def lines(plan: Plan) -> list[str]:

@@ -47,9 +47,7 @@ def read(path: str | os.PathLike, *, max_words: int = MAX_WORDS) -> WordVectors:
             file: Any = gzip.open(raw) if zipped else raw
             binary = file.peek(4)[:4] == MAGIC
             if not binary:
-                return _read(file, max_words)
-    except _BadLineError as error:
-        raise FreevocabError(f"{path}: {error}") from error
+                return _read(path, file, max_words)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FreevocabError(f"{path}: a damaged gzip file ({error})") from error
     except OSError as error:
@@ -59,17 +57,13 @@ def read(path: str | os.PathLike, *, max_words: int = MAX_WORDS) -> WordVectors:
     return read_bin(path, max_words=max_words)
 
 
-class _BadLineError(Exception):
-    pass
-
-
-def _read(file: BinaryIO, max_words: int) -> WordVectors:
-    count, dim = _header(file.readline())
+def _read(path: str | os.PathLike, file: BinaryIO, max_words: int) -> WordVectors:
+    count, dim = _header(path, file.readline())
     expected = min(count, max_words)
     vectors_WxK = np.empty((expected, dim), np.float32)
     words: dict[str, int] = {}
     ranks = []
-    for rank, (word, vector_K) in enumerate(_lines(file, expected, dim), 1):
+    for rank, (word, vector_K) in enumerate(_lines(path, file, expected, dim), 1):
         if word in words or not vector_K.any():
             continue
         vectors_WxK[len(words)] = vector_K
@@ -79,22 +73,24 @@ def _read(file: BinaryIO, max_words: int) -> WordVectors:
     return WordVectors(list(words), vectors_WxK[: len(words)], weights_W)
 
 
-def _header(line: bytes) -> tuple[int, int]:
+def _header(path: str | os.PathLike, line: bytes) -> tuple[int, int]:
     try:
         count, dim = map(int, line.split())
     except ValueError:
         count = dim = 0
     if count < 1 or dim < 1:
-        raise _BadLineError("line 1 should give the number of words and of dimensions, as a "
-                            "fastText .vec file does")
+        raise FreevocabError(f"{path}: line 1 should give the number of words and of dimensions, "
+                             "as a fastText .vec file does")
     return count, dim
 
 
-def _lines(file: BinaryIO, expected: int, dim: int) -> Iterator[tuple[str, np.ndarray]]:
+def _lines(
+    path: str | os.PathLike, file: BinaryIO, expected: int, dim: int
+) -> Iterator[tuple[str, np.ndarray]]:
     for number in range(2, expected + 2):
         line = file.readline()
         if not line:
-            raise _BadLineError(f"ends after {number - 2} of {expected} words: cut off?")
+            raise FreevocabError(f"{path}: ends after {number - 2} of {expected} words: cut off?")
         # From the right: a word may hold odd spaces, numbers do not.
         word, *numbers = line.rstrip(b" \r\n").rsplit(b" ", dim)
         try:
@@ -102,7 +98,7 @@ def _lines(file: BinaryIO, expected: int, dim: int) -> Iterator[tuple[str, np.nd
         except ValueError:
             vector_K = np.zeros(0, np.float32)
         if len(vector_K) != dim or not np.isfinite(vector_K).all():
-            raise _BadLineError(f"line {number} should hold a word and {dim} numbers")
+            raise FreevocabError(f"{path}: line {number} should hold a word and {dim} numbers")
         yield word.decode("utf-8", "replace"), vector_K
 
 
