@@ -51,9 +51,7 @@ COMMANDS = {
         "decipher:Decipher", "run", "solve a substitution cipher, and say how sure"
     ),
     "train m1": Command("train_m1:TrainM1", "train_m1", "train a byte model that compresses"),
-    "train m2": Command(
-        "train:TrainM2", "train_m2", "train a language model over a codec's ids"
-    ),
+    "train m2": Command("train:TrainM2", "train_m2", "train a language model over a codec's ids"),
     "train lexinvariant": Command(
         "train:TrainLexinvariant", "train_m2", "train a language model whose ids mean nothing"
     ),
@@ -62,9 +60,7 @@ COMMANDS = {
         "run",
         "train a network that predicts a model's table for any tokenizer",
     ),
-    "transfer": Command(
-        "transfer:Transfer", "run", "move a finished model to another tokenizer"
-    ),
+    "transfer": Command("transfer:Transfer", "run", "move a finished model to another tokenizer"),
     "unigramify": Command(
         "unigramify:Unigramify", "run", "make a Unigram of a BPE or WordPiece tokenizer"
     ),

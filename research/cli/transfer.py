@@ -97,9 +97,7 @@ class Transfer:
     def for_card(self) -> dict[str, Any]:
         """The arguments besides model, tokenizer, method and out; of paths the last names."""
         names = ("copy_overlap", "language", "map_special", "dtype", "seed")
-        facts: dict[str, Any] = {
-            name: getattr(self, name) for name in names if getattr(self, name)
-        }
+        facts: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.task_vector is not None:
             facts["task_vector"] = self.task_vector
         for name in (HYPERNETWORK, "base", *AUXILIARIES):

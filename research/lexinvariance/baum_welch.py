@@ -72,9 +72,7 @@ def fit(
     return Fit(edges_AxNxN, objective_N)
 
 
-def predictions(
-    edges_AxNxN: np.ndarray, symbols_T: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def predictions(edges_AxNxN: np.ndarray, symbols_T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Beliefs over states and distributions of the symbol, before each symbol of one string.
 
     Returns:

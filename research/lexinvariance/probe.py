@@ -197,9 +197,7 @@ def train(
 
     result = loop.train(
         lambda params, batch: loss(params, batch, lm=lm),
-        lambda key: init(
-            key, d_model=lm.config.trunk.d_model, mlp_dim=mlp_dim, alphabet=ordinary
-        ),
+        lambda key: init(key, d_model=lm.config.trunk.d_model, mlp_dim=mlp_dim, alphabet=ordinary),
         batch_fn,
         config,
         workdir,

@@ -123,9 +123,7 @@ def save(
 
 
 @contextlib.contextmanager
-def canvas(
-    path: str | os.PathLike, size: tuple[float, float], dpi: int = 110
-) -> Iterator[Any]:
+def canvas(path: str | os.PathLike, size: tuple[float, float], dpi: int = 110) -> Iterator[Any]:
     """A matplotlib figure to draw on, written to `path` as a PNG when the block ends well."""
     from matplotlib.figure import Figure
 

@@ -102,9 +102,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     spec = json.loads(library.to_str())
     ids = dict(tokenizer_json.vocabulary(spec))
     ids |= {token["content"]: token["id"] for token in spec["added_tokens"]}
-    named = {
-        _written(config.get(f"{role}_token")) for config in configs for role in ROLES
-    }
+    named = {_written(config.get(f"{role}_token")) for config in configs for role in ROLES}
     for token in spec["added_tokens"]:
         if token["content"] in named and not token["special"]:
             token["special"], library = True, None

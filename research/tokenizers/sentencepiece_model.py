@@ -36,9 +36,7 @@ class Normalization:
             self.model_type in (UNIGRAM, BPE)
             and self.byte_fallback
             and self.escape_whitespaces
-            and not (
-                self.character_map or self.add_dummy_prefix or self.remove_extra_whitespaces
-            )
+            and not (self.character_map or self.add_dummy_prefix or self.remove_extra_whitespaces)
         )
 
 

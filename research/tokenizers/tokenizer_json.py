@@ -123,9 +123,7 @@ def strings(spec: Mapping[str, Any]) -> Strings:
         and not continued
         and not suffix
         and not any(
-            token["lstrip"] or token["rstrip"]
-            for token in added.values()
-            if not token["special"]
+            token["lstrip"] or token["rstrip"] for token in added.values() if not token["special"]
         )
     )
     # A Unigram with byte fallback takes the text "<0x41>" for the byte.
@@ -279,6 +277,4 @@ def _keeps_metaspace(spec: Mapping[str, Any]) -> bool:
 def _only_split(cutters: list[Mapping[str, Any]]) -> bool:
     """True if these pre-tokenizers cut the text and take nothing away."""
     cutting = ("Split", "Digits", "Punctuation", "UnicodeScripts", "FixedLength")
-    return all(
-        step["type"] in cutting and step.get("behavior") != "Removed" for step in cutters
-    )
+    return all(step["type"] in cutting and step.get("behavior") != "Removed" for step in cutters)

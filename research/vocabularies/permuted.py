@@ -99,9 +99,7 @@ class PermutedEmbedding:
         return self._plain.loss(table.table, x_BxLxD, targets_BxL, weights_BxL, config)
 
 
-def permutation(
-    key: jax.Array, chosen_V: jax.Array, vocab_size: int | jax.Array
-) -> jax.Array:
+def permutation(key: jax.Array, chosen_V: jax.Array, vocab_size: int | jax.Array) -> jax.Array:
     """A uniform permutation of the chosen ordinary ids, int32 [V]; all others stay."""
     ids_V = jnp.arange(len(chosen_V), dtype=jnp.int32)
     chosen_V = chosen_V & (ids_V < vocab_size) & ~specials(ids_V, vocab_size)

@@ -54,9 +54,7 @@ def test_what_is_set_is_read_back(steps, rate, name, fast, seeds):
             f"seeds={','.join(map(str, seeds))}",
         ],
     )
-    assert config == Outer(
-        steps=steps, inner=Inner(rate), name=name, fast=fast, seeds=tuple(seeds)
-    )
+    assert config == Outer(steps=steps, inner=Inner(rate), name=name, fast=fast, seeds=tuple(seeds))
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,7 @@ def theirs(make, params, gradients):
 
 def _matrix_shape(rule, shape, layered):
     """Inputs x outputs of a kernel or table, else the shape as it is."""
-    sides = [
-        math.prod(shape[i - layered] for i in rule.indices(kind)) for kind in ("in", "out")
-    ]
+    sides = [math.prod(shape[i - layered] for i in rule.indices(kind)) for kind in ("in", "out")]
     return tuple(sides) if rule.indices("in") else shape
 
 

@@ -186,8 +186,7 @@ def test_shared_words_are_of_several_tables():
 def test_a_table_says_more_of_a_column_than_the_shared_words():
     meaning = {"start": "perplexity in the window", "size": "of M2"}
     assert tables.explained(["model", "size", "start 1", "start 25", "other"], meaning) == (
-        "start: perplexity in the window. size: of M2. "
-        f"model: {tables.WORDS['model']}."
+        f"start: perplexity in the window. size: of M2. model: {tables.WORDS['model']}."
     )
 
 

@@ -98,9 +98,7 @@ def test_task_vectors_are_added_leaf_by_leaf(source):
     after = jax.tree.map(lambda leaf: leaf + 1.0, before)
     variant = jax.tree.map(lambda leaf: leaf * 2.0, before)
     added = task_vectors.add(variant, before, after, 0.5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b + 0.5, rtol=1e-6), added, variant
-    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b + 0.5, rtol=1e-6), added, variant)
     assert task_vectors.add(variant, before, after, 0.0) is variant
     smaller = {**before, "final_norm": {"scale": before["final_norm"]["scale"][:3]}}
     with pytest.raises(UsageError, match="of another model: final_norm/scale"):

@@ -169,9 +169,7 @@ def test_remat_and_narrow_activations_change_little():
     config = config_of()
     params = trained(config, table)
     base = hypernetwork.predict(params, config, table, pieces)
-    again = hypernetwork.predict(
-        params, dataclasses.replace(config, remat=True), table, pieces
-    )
+    again = hypernetwork.predict(params, dataclasses.replace(config, remat=True), table, pieces)
     np.testing.assert_allclose(again.input_VxD, base.input_VxD, atol=1e-6)
     narrow = hypernetwork.predict(
         params, dataclasses.replace(config, dtype="bfloat16"), table, pieces

@@ -177,9 +177,7 @@ def read(text: str, spaces: str, symbols: str) -> CipherText:
         raise FreevocabError(
             f"{len(index)} different symbols: more than {MOST_SYMBOLS} cannot be read"
         )
-    return CipherText(
-        text, tuple(index), tuple(places), tuple(ids), tuple(breaks), spaces, symbols
-    )
+    return CipherText(text, tuple(index), tuple(places), tuple(ids), tuple(breaks), spaces, symbols)
 
 
 def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[CipherText]:

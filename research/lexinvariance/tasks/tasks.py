@@ -118,9 +118,7 @@ def draw(rng: np.random.Generator, symbols: Symbols, count: int, distinct: int =
     for place in range(1, distinct):
         again = np.arange(count)
         while len(again := again[(rows[again, :place] == rows[again, place : place + 1]).any(1)]):
-            rows[again, place] = rng.choice(
-                len(symbols.ids_A), size=len(again), p=symbols.shares_A
-            )
+            rows[again, place] = rng.choice(len(symbols.ids_A), size=len(again), p=symbols.shares_A)
     return symbols.ids_A[rows]
 
 

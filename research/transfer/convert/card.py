@@ -12,9 +12,7 @@ FORMAT = "freevocab-transfer"
 VERSION = 1
 
 
-def record(
-    plan: Plan, options: Mapping[str, Any], digests: Mapping[str, str]
-) -> dict[str, Any]:
+def record(plan: Plan, options: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
     """The content of freevocab_transfer.json, whose "scores" are for the caller to fill in.
 
     Args:

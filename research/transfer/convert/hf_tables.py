@@ -145,9 +145,7 @@ def find(config: Mapping[str, Any], tensors: StoredTensors) -> HFTables:
     if family.position_table:
         spellings = family.spellings(family.position_table)
         positions = next((name for name in spellings if name in tensors), None)
-    return HFTables(
-        family, tensors, inputs, outputs, biases, positions, rows, d_model, first.dtype
-    )
+    return HFTables(family, tensors, inputs, outputs, biases, positions, rows, d_model, first.dtype)
 
 
 def _has_head(config: Mapping[str, Any]) -> bool:

@@ -87,9 +87,7 @@ class Plan:
         return 5 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
 
 
-def of_move(
-    source: HFSource | OwnSource, move: HFMove | OwnMove, method: str, out: str
-) -> Plan:
+def of_move(source: HFSource | OwnSource, move: HFMove | OwnMove, method: str, out: str) -> Plan:
     """The plan of a transfer."""
     match, target = move.match, move.tokenizer
     copied, unmatched = special_lists(source.tokenizer, target, match)

@@ -24,9 +24,7 @@ def log1mexp(x: jax.Array) -> jax.Array:
     large = x > -0.6931472
     inside_large = jnp.where(large, x, -0.5)  # the branch not taken must not give NaN gradients
     inside_small = jnp.where(large, -1.0, x)
-    return jnp.where(
-        large, jnp.log(-jnp.expm1(inside_large)), jnp.log1p(-jnp.exp(inside_small))
-    )
+    return jnp.where(large, jnp.log(-jnp.expm1(inside_large)), jnp.log1p(-jnp.exp(inside_small)))
 
 
 def divergence(log_teacher: jax.Array, log_student: jax.Array, tau: float = TAU) -> jax.Array:

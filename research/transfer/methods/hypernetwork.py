@@ -39,9 +39,7 @@ def hypernetwork(inputs: Inputs, *, network: Network) -> EmbeddingTable:
     entries = zip(inputs.target.match_bytes(), inputs.target.special_V, strict=True)
     strings = [b"" if special else string for string, special in entries]
     pieces = inputs.source.decompose(strings)
-    rows = networks.predict(
-        network.params, network.config, base, pieces, language=network.language
-    )
+    rows = networks.predict(network.params, network.config, base, pieces, language=network.language)
     if base.bias_V is not None and rows.bias_V is None:
         rows = rows._replace(bias_V=np.full(len(strings), base.bias_V.mean(), np.float32))
     return finish(rows, inputs.table, inputs.match, copy_overlap=network.copy_overlap)

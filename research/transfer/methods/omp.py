@@ -85,12 +85,8 @@ def _by(reference, known_T, inputs, k, whose):
                          "OMP has nothing to write new rows with")
     # In the order of their bytes: ids do not decide between equal atoms.
     tokens = inputs.target.match_bytes()
-    shared_N = np.array(
-        sorted(shared_N, key=lambda n: tokens[match.overlap_target_N[n]]), np.int64
-    )
-    weights = [
-        _weights(one, new_M, shared_N, inputs, k) for one in reference if one is not None
-    ]
+    shared_N = np.array(sorted(shared_N, key=lambda n: tokens[match.overlap_target_N[n]]), np.int64)
+    weights = [_weights(one, new_M, shared_N, inputs, k) for one in reference if one is not None]
     fallback = rows.piece_means(inputs, inputs.source.decompose(tokens))
     input_side = rows.combined(weights[0], EmbeddingTable(table.input_VxD))
     others = rows.combined(weights[-1], table._replace(input_VxD=None))

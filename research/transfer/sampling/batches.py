@@ -231,9 +231,7 @@ class _WithRoles:
         return getattr(self._tokenizer, name)
 
 
-def encoded(
-    tokenizer: SampledTokenizer, rows: Sequence[Row], length: int
-) -> dict[str, np.ndarray]:
+def encoded(tokenizer: SampledTokenizer, rows: Sequence[Row], length: int) -> dict[str, np.ndarray]:
     """The first `length` ids of each row (see `SampledBatch.batch`); no more is encoded."""
     return filled(tokenizer.encode_some(_texts(rows), length), rows, length, tokenizer)
 

@@ -121,9 +121,7 @@ def _cut(ids_N, count_W, words: Words, limit: int):
     return ids_N[place_N < np.repeat(kept_T, count_T)], kept_T
 
 
-def _merge(
-    data, start_W, first_T, limit, pair_M, rank_M, merged_M, links, changed, ids_N, count_T
-):
+def _merge(data, start_W, first_T, limit, pair_M, rank_M, merged_M, links, changed, ids_N, count_T):
     # Rows of links: the symbol at a place, the next place, the one before, and which merge the
     # place and the next allow (-1: none). The heap holds rank << 32 | place, also of pairs that
     # are gone: these are known by their rank.

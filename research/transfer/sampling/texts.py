@@ -130,9 +130,7 @@ class Queue:
         """The texts of a batch."""
         return self._texts(number)
 
-    def at(
-        self, first: int, cut: Pretokens, candidates: Candidates
-    ) -> tuple[Counts, list[Batch]]:
+    def at(self, first: int, cut: Pretokens, candidates: Candidates) -> tuple[Counts, list[Batch]]:
         """Counts of the batches from `first` on, and these batches."""
         key = (cut, candidates)
         moving = self._moving.get(key)

@@ -70,9 +70,7 @@ def train(
     return from_ids(ids, tokenizer.vocab_size, config)
 
 
-def from_ids(
-    sequences: Iterable[np.ndarray], vocab_size: int, config: SVDConfig
-) -> TokenVectors:
+def from_ids(sequences: Iterable[np.ndarray], vocab_size: int, config: SVDConfig) -> TokenVectors:
     """As `train`, from ids: one array for each text.
 
     Raises:

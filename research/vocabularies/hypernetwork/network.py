@@ -230,9 +230,7 @@ def apply(
         if config.bias:
             summed = _slot_sums(source.bias_V[:, None], packed)
             predicted["bias"] += token_sums(summed, spans)[..., 0] / whole_GxT
-    flat = {
-        name: split_rows(rows.reshape(-1, *rows.shape[2:])) for name, rows in predicted.items()
-    }
+    flat = {name: split_rows(rows.reshape(-1, *rows.shape[2:])) for name, rows in predicted.items()}
     return EmbeddingTable(flat["input"], flat.get("output"), flat.get("bias"))
 
 

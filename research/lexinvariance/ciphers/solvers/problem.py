@@ -56,9 +56,7 @@ class Problem(NamedTuple):
     def score(self, slots_P: np.ndarray) -> float:
         """ln p(plain text) + prior of a state, summed from scratch."""
         text_L = self.plain(slots_P)
-        total = compiled(score_loop)(
-            text_L, self.tables, self.starts_N, self.order, self.base
-        )
+        total = compiled(score_loop)(text_L, self.tables, self.starts_N, self.order, self.base)
         return float(total) + float(self.prior_PxA[np.arange(len(slots_P)), slots_P].sum())
 
     def shorter(self, order: int) -> "Problem":
