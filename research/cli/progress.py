@@ -51,10 +51,7 @@ def clock(job: Job, workdir: Path, *, again: bool) -> Iterator[Callable[[], floa
       () -> seconds since the table was first begun, without the time when nothing ran.
     """
     path = workdir / job.table.paper / f"{job.table.name}-{job.scale}-stopped.json"
-    run = {
-        "config": results.plain(dataclasses.asdict(job.config)),
-        "commit": environment.commit(),
-    }
+    run = {"config": results.plain(dataclasses.asdict(job.config)), "commit": environment.commit()}
     before, start = 0.0 if again else _spent(path, run), time.monotonic()
 
     def seconds() -> float:
@@ -86,9 +83,7 @@ def training(config: Any) -> str | None:
 
 
 def plan(
-    jobs: Sequence[Job],
-    measured: Results,
-    finished: Mapping[str, Result] = MappingProxyType({}),
+    jobs: Sequence[Job], measured: Results, finished: Mapping[str, Result] = MappingProxyType({})
 ) -> str:
     """The lines printed before anything runs: each table's expected time and cost, and the sum.
 

@@ -198,11 +198,7 @@ def _run_one(
 
 
 def _show_finished(
-    table: catalog.Table,
-    last: Result,
-    known: Result | None,
-    measured: Results,
-    options: Reproduce,
+    table: catalog.Table, last: Result, known: Result | None, measured: Results, options: Reproduce
 ) -> None:
     """Prints what an earlier run measured, and records it if that is asked for."""
     experiment = table.experiment()

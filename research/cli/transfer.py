@@ -218,10 +218,7 @@ def check(options: Transfer) -> None:
         useless = [flag(one) for one in _OF_HYPERNETWORK if getattr(options, one) != default[one]]
     if useless:
         raise UsageError(f"method {name} has no use for {', '.join(useless)}")
-    for names, kind, exists in (
-        (_FOLDERS, "folder", Path.is_dir),
-        (_FILES, "file", Path.is_file),
-    ):
+    for names, kind, exists in ((_FOLDERS, "folder", Path.is_dir), (_FILES, "file", Path.is_file)):
         for name in names:
             path = getattr(options, name)
             if path and not exists(Path(path)):

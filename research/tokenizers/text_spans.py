@@ -80,10 +80,7 @@ def cut(text: str, size: int, before: str = "\n ") -> Iterator[str]:
 
 
 def encode_spans(
-    data: bytes,
-    reserved: str,
-    encode_text: Callable[[str], list[np.ndarray]],
-    byte_ids: np.ndarray,
+    data: bytes, reserved: str, encode_text: Callable[[str], list[np.ndarray]], byte_ids: np.ndarray
 ) -> np.ndarray:
     """The ids of `data`, int32: text spans through `encode_text`, other bytes as `byte_ids[byte]`.
 

@@ -142,12 +142,7 @@ def summed_loss(
 def _summed(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size):
     chunks, z_loss, _, softcap = static
     losses = token_losses(
-        rows,
-        x_BxLxD,
-        targets_BxL,
-        vocab_size=vocab_size,
-        chunk_size=chunks.size,
-        softcap=softcap,
+        rows, x_BxLxD, targets_BxL, vocab_size=vocab_size, chunk_size=chunks.size, softcap=softcap
     )
     return weighted(losses, weights_BxL, z_loss)
 

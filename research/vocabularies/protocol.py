@@ -135,8 +135,7 @@ class Vocabulary(Protocol):
         ...
 
     def loss(
-        self, table: Any, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array,
-        config: LossConfig,
+        self, table: Any, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array, config: LossConfig
     ) -> tuple[Array, TokenLosses]:
         """What training minimises, summed over positions, and each position's losses."""
         ...

@@ -138,9 +138,7 @@ def test_cached_decoding(name, folders):
     for place in range(9, ids.shape[1]):
         with torch.no_grad():
             out = theirs(
-                input_ids=torch.tensor(ids[:, place : place + 1]),
-                use_cache=True,
-                **past(out),
+                input_ids=torch.tensor(ids[:, place : place + 1]), use_cache=True, **past(out)
             )
         logits, cache = step(lm.params, lm.config, ids[:, place].astype(np.int32), cache)
         np.testing.assert_allclose(logits, out.logits[:, -1], atol=1e-4)

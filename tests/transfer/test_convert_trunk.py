@@ -123,8 +123,7 @@ def test_a_variant_gets_a_share_of_the_change_and_the_bases_rows(made, tmp_path)
         theirs = moved["vocabulary"]["input_VxD"]
         np.testing.assert_array_equal(rows[match.new_target_M], theirs[match.new_target_M])
         np.testing.assert_array_equal(
-            rows[match.special_target_S],
-            own["vocabulary"]["input_VxD"][match.special_source_S],
+            rows[match.special_target_S], own["vocabulary"]["input_VxD"][match.special_source_S]
         )
 
 

@@ -83,10 +83,7 @@ def test_the_residual_may_be_the_first_piece():
 
 @pytest.mark.parametrize(
     ("form", "variant"),
-    [
-        ("residual", {"tied": True, "bias": True}),
-        ("zett", {"languages": 3, "num_layers": 2}),
-    ],
+    [("residual", {"tied": True, "bias": True}), ("zett", {"languages": 3, "num_layers": 2})],
 )
 def test_packed_tokens_are_what_padded_ones_are(form, variant):
     """And so they are in whatever order, in whatever bucket, and in however many groups."""

@@ -219,12 +219,7 @@ def _joined(count: int, pieces: Sequence[np.ndarray | tuple[int, ...]]) -> np.nd
 
 
 def predictor(
-    params: Params,
-    config: LanguageModelConfig,
-    *,
-    length: int,
-    batch_size: int,
-    seed: int = 0,
+    params: Params, config: LanguageModelConfig, *, length: int, batch_size: int, seed: int = 0
 ) -> Predict:
     """The argmax over all ids but BOS, which is never a target; ties go to the smallest id.
 

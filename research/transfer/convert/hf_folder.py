@@ -149,11 +149,7 @@ class HFMove:
         }
 
     def change_trunk(
-        self,
-        trunk: Mapping[str, Any],
-        weight: float,
-        check: Callable[[str], None],
-        base: Any,
+        self, trunk: Mapping[str, Any], weight: float, check: Callable[[str], None], base: Any
     ) -> None:
         """Adds what n-shot training did to the trunk of `base`, or of the model itself.
 

@@ -104,11 +104,7 @@ class OwnMove:
         }
 
     def change_trunk(
-        self,
-        trunk: Mapping[str, Any],
-        weight: float,
-        check: Callable[[str], None],
-        base: Any,
+        self, trunk: Mapping[str, Any], weight: float, check: Callable[[str], None], base: Any
     ) -> None:
         own = self._params["trunk"]
         before = own if base is None else base.params["trunk"]

@@ -58,8 +58,7 @@ class HypernetBatches:
         copies_S = np.array(list(specials.values()), np.int32)
         start_S = pieces.start_T[-1] + 1 + np.arange(len(copies_S))
         both = Pieces(
-            np.concatenate([pieces.ids_N, copies_S]),
-            np.concatenate([pieces.start_T, start_S]),
+            np.concatenate([pieces.ids_N, copies_S]), np.concatenate([pieces.start_T, start_S])
         )
         copies_M = np.full(len(ids_M), -1, np.int32)
         if self.loss.copy_overlap:

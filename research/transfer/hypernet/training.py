@@ -35,11 +35,7 @@ from research.transfer.hypernet.batches import (
     identity_batches,
     identity_layout,
 )
-from research.transfer.hypernet.loss import (
-    HypernetLossConfig,
-    make_identity_loss_fn,
-    make_loss_fn,
-)
+from research.transfer.hypernet.loss import HypernetLossConfig, make_identity_loss_fn, make_loss_fn
 from research.transfer.source_model import SourceModel, digest
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, Layout
@@ -255,11 +251,7 @@ def parameters(
 
 
 def find_layout(
-    batches: HypernetBatches,
-    draws: Draws,
-    network: HypernetworkConfig,
-    groups: int,
-    margin: float,
+    batches: HypernetBatches, draws: Draws, network: HypernetworkConfig, groups: int, margin: float
 ) -> Layout:
     """Room for tokenizers like those of the first steps, however few are trained.
 

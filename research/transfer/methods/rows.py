@@ -44,10 +44,7 @@ def piece_means(inputs: Inputs, pieces: Pieces) -> EmbeddingTable:
 
 
 def placed(
-    weights_MxN: scipy.sparse.csr_array,
-    target_M: np.ndarray,
-    source_N: np.ndarray,
-    inputs: Inputs,
+    weights_MxN: scipy.sparse.csr_array, target_M: np.ndarray, source_N: np.ndarray, inputs: Inputs
 ) -> scipy.sparse.csr_array:
     """Weights [target ids, source ids], 0 but for those of target_M over source_N."""
     weights = scipy.sparse.coo_array(weights_MxN)

@@ -213,10 +213,7 @@ def apply(
     counts_GxN = packed.counts_GxN.astype(jnp.float32)
     means = [rows / jnp.maximum(counts_GxN, 1.0)[..., None] for rows in sums.values()]
     predicted: Any = Network(config, layout, pool_early).apply(
-        {"params": params},
-        jnp.concatenate(means, axis=-1),
-        packed.counts_GxN > 0,
-        languages_G,
+        {"params": params}, jnp.concatenate(means, axis=-1), packed.counts_GxN > 0, languages_G
     )
     if config.form == "residual":
         scale = config.alpha / math.sqrt(config.d_model)

@@ -60,11 +60,7 @@ def solve(
 
 
 def search(
-    problem: Problem,
-    *,
-    seed: int,
-    restarts: int = 100,
-    start_SxA: np.ndarray | None = None,
+    problem: Problem, *, seed: int, restarts: int = 100, start_SxA: np.ndarray | None = None
 ) -> Solution:
     """`solve` on a prepared problem."""
     rng = np.random.default_rng(seed)

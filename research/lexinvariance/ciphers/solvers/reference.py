@@ -31,11 +31,7 @@ def frequency(symbols_L: np.ndarray, letters: LetterNGrams) -> Solution:
 
 
 def metropolis(
-    symbols_L: np.ndarray,
-    letters: LetterNGrams,
-    *,
-    seed: int,
-    order: int = 2,
+    symbols_L: np.ndarray, letters: LetterNGrams, *, seed: int, order: int = 2
 ) -> Solution:
     """Swaps accepted with probability min(1, ratio of likelihoods) (Diaconis 2009); the best state.
 
