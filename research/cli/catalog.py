@@ -10,7 +10,6 @@ import dataclasses
 import importlib
 import importlib.util
 import pkgutil
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -87,34 +86,6 @@ class Job(NamedTuple):
     def key(self) -> tuple[str, str, str]:
         """`Table.key` at this scale."""
         return self.table.key(self.scale)
-
-
-@dataclass(frozen=True)
-class List:
-    """Every table and figure: scales, expected time, last result. Main tables are starred."""
-
-    workdir: Path = Path("runs")
-    """Results under WORKDIR/results are shown in place of the committed ones."""
-
-
-def run(options: List) -> None:
-    """Prints the list."""
-    measured = results.load_all(results.COMMITTED, options.workdir / "results")
-    rows = []
-    for table in tables():
-        row = {"table": table.path + " *" * table.main, "what": table.experiment().TITLE}
-        for scale in SCALES:
-            if not hasattr(table.configuration(), scale):
-                row[scale] = None
-                continue
-            last = measured.get(table.key(scale))
-            seconds = table.expected_seconds(scale, measured)
-            when = last.date if last else "not yet run"
-            row[scale] = f"{units.duration(seconds)}, {when}" if seconds is not None else when
-        rows.append(row)
-    columns = ["table", "what", *SCALES]
-    reporting_tables.console().print(reporting_tables.terminal("", columns, rows))
-    print("Each scale: expected time, date of the last result. Run one: freevocab reproduce TABLE")
 
 
 def tables() -> list[Table]:
@@ -199,6 +170,34 @@ def weights_are_there(table: Table, config: Any) -> bool:
     folder = results.COMMITTED / table.paper / "weights"
     there = sum((folder / name / results.WEIGHTS_RECORD).is_file() for name in names)
     return 2 * there >= len(names)
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """Every table and figure: scales, expected time, last result. Main tables are starred."""
+
+    workdir: Path = Path("runs")
+    """Results under WORKDIR/results are shown in place of the committed ones."""
+
+
+def run(options: List) -> None:
+    """Prints the list."""
+    measured = results.load_all(results.COMMITTED, options.workdir / "results")
+    rows = []
+    for table in tables():
+        row = {"table": table.path + " *" * table.main, "what": table.experiment().TITLE}
+        for scale in SCALES:
+            if not hasattr(table.configuration(), scale):
+                row[scale] = None
+                continue
+            last = measured.get(table.key(scale))
+            seconds = table.expected_seconds(scale, measured)
+            when = last.date if last else "not yet run"
+            row[scale] = f"{units.duration(seconds)}, {when}" if seconds is not None else when
+        rows.append(row)
+    columns = ["table", "what", *SCALES]
+    reporting_tables.console().print(reporting_tables.terminal("", columns, rows))
+    print("Each scale: expected time, date of the last result. Run one: freevocab reproduce TABLE")
 
 
 def _exists(module: str) -> bool:
