@@ -62,15 +62,13 @@ def ofa(
     if factors is None:
         mixed = _mixed(inputs, new_M, source_vectors, target_vectors)
         return finish(mixed, inputs.table, match, copy_overlap=True)
-    split = [_factorised(one, factors) for one in inputs.table]
-    coordinates = EmbeddingTable(*(None if part is None else part[0] for part in split))
+    tables = inputs.table._replace(bias_V=None)._asdict()
+    split = {name: _factorised(rows, factors) for name, rows in tables.items() if rows is not None}
+    coordinates = inputs.table._replace(**{name: one for name, (one, _) in split.items()})
     mixed = _mixed(inputs._replace(table=coordinates), new_M, source_vectors, target_vectors)
     table = finish(mixed, coordinates, match, copy_overlap=True)
-    whole = EmbeddingTable(*(
-        None if part is None else one if part[1] is None else one @ part[1]
-        for one, part in zip(table, split, strict=True)
-    ))  # fmt: skip
-    return finish(whole, inputs.table, match, copy_overlap=False)
+    whole = {name: getattr(table, name) @ basis for name, (_, basis) in split.items()}
+    return finish(table._replace(**whole), inputs.table, match, copy_overlap=False)
 
 
 def _mixed(inputs, ids_T, source_vectors, target_vectors):
@@ -97,9 +95,7 @@ def _mixture(inputs, weights_MxN, target_M, source_N):
 
 
 def _factorised(source_VxD, factors: int):
-    """Coordinates [V, factors] and the basis [factors, D]; a bias stays as it is."""
-    if source_VxD is None or np.ndim(source_VxD) == 1:
-        return None if source_VxD is None else (source_VxD, None)
+    """Coordinates [V, factors] and the basis [factors, D]."""
     import scipy.linalg
 
     source_VxD = np.asarray(source_VxD)
