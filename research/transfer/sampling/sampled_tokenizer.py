@@ -16,7 +16,7 @@ import numpy as np
 from research.errors import FreevocabError
 from research.numba_jit import compiled
 from research.tokenizers import trie as tries
-from research.tokenizers.protocol import Pieces
+from research.tokenizers.protocol import Pieces, Tokenizer
 from research.tokenizers.static_vocabulary import StaticVocabulary
 from research.tokenizers.text_spans import each_as_bytes
 from research.transfer.sampling import lattice, pretokens
@@ -218,7 +218,8 @@ class SampledTokenizer(StaticVocabulary):
         self.name, self.pretokens, self.segmenter = name, pretokens, segmenter
         self.pieces = pieces
         self.special_V = np.arange(self.vocab_size) >= len(tokens)
-        self.roles = {role: pieces + place for place, role in enumerate(special)}
+        ids = {role: pieces + place for place, role in enumerate(special)}
+        self.roles: Mapping[str, int] = ids
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; no token goes beyond its pretoken."""
@@ -258,7 +259,7 @@ class Seen:
         self._watched = frozenset(strings) - {b""}
         self._missing = set(self._watched)
 
-    def add(self, tokenizer: SampledTokenizer) -> None:
+    def add(self, tokenizer: Tokenizer) -> None:
         """A training's step has used this tokenizer."""
         self._missing.difference_update(tokenizer.token_bytes())
 
