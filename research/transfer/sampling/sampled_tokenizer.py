@@ -116,9 +116,9 @@ def _cut(ids_N, count_W, words: Words, limit: int):
     start_T, count_T = end_W[words.first_T[:-1]], np.diff(end_W[words.first_T])
     if limit == NO_LIMIT:
         return ids_N, count_T
-    kept_T = np.minimum(count_T, limit)
+    cut_T = np.minimum(count_T, limit)
     place_N = np.arange(len(ids_N)) - np.repeat(start_T, count_T)
-    return ids_N[place_N < np.repeat(kept_T, count_T)], kept_T
+    return ids_N[place_N < np.repeat(cut_T, count_T)], cut_T
 
 
 def _merge(data, start_W, first_T, limit, pair_M, rank_M, merged_M, links, changed, ids_N, count_T):

@@ -208,11 +208,11 @@ def _word_vectors(path, model, max_words: int) -> WordVectors:
         raise FreevocabError(f"{path}: a damaged fastText .bin file: vectors that are no numbers")
     counts_W = np.array([model.get_vecattr(word, "count") for word in listed], np.float32)
     is_word_W = np.array([word != _END_OF_LINE for word in listed], bool)
-    kept_W = np.flatnonzero(vectors_WxK.any(1) & is_word_W)
-    words = [listed[w] for w in kept_W]
-    vectors_WxK = vectors_WxK[kept_W]
+    known_W = np.flatnonzero(vectors_WxK.any(1) & is_word_W)
+    words = [listed[w] for w in known_W]
+    vectors_WxK = vectors_WxK[known_W]
     strings = _Strings(words, vectors_WxK, _ngrams_only(model))
-    return WordVectors(words, vectors_WxK, np.maximum(counts_W[kept_W], 1), strings)
+    return WordVectors(words, vectors_WxK, np.maximum(counts_W[known_W], 1), strings)
 
 
 def _ngrams_only(model):
