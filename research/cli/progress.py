@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from research import files, units
@@ -82,9 +81,7 @@ def training(config: Any) -> str | None:
     return None
 
 
-def plan(
-    jobs: Sequence[Job], measured: Results, finished: Mapping[str, Result] = MappingProxyType({})
-) -> str:
+def plan(jobs: Sequence[Job], measured: Results, finished: Mapping[str, Result]) -> str:
     """The lines printed before anything runs: each table's expected time and cost, and the sum.
 
     Args:

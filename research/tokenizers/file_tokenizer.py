@@ -155,7 +155,7 @@ class Decomposer:
     What is not text goes by byte ids where the tokenizer has all of them, else it is unknown.
     """
 
-    def __init__(self, split: Split, entries: Strings, unknown: int, *, spaced: bool = False):
+    def __init__(self, split: Split, entries: Strings, unknown: int, *, spaced: bool):
         self._split, self._entries, self._unknown = split, entries, unknown
         self._space = SPACE if spaced else " "
         self._byte_ids = [id_ for id_ in entries.byte_ids if id_ is not None]

@@ -39,7 +39,7 @@ def as_bytes(text: bytes | str) -> bytes:
         ) from error
 
 
-def spans(data: bytes, reserved: str = "") -> Iterator[str | bytes]:
+def spans(data: bytes, reserved: str) -> Iterator[str | bytes]:
     """Cuts `data` into text (str) and what must go byte by byte (bytes), in order.
 
     The second kind is what is not UTF-8 (lone continuation bytes, encoded surrogates, ...), and

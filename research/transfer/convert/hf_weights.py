@@ -65,7 +65,7 @@ def trunk_change(
     tensors: StoredTensors,
     trunk: Mapping[str, Any],
     weight: float,
-    base: tuple[Mapping[str, Any], StoredTensors] | None = None,
+    base: tuple[Mapping[str, Any], StoredTensors] | None,
 ) -> TrunkChange:
     """The change of a checkpoint by a trunk that was trained from it, or from `base`.
 
