@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.compressed_text import pictures
 from experiments.shared import compressors, m2_pipeline, wording
-from research.reporting import kept_rows
+from research.reporting import results
 
 TITLE = "Wide tokens, matched by bytes and by tokens (Table 6)"
 COLUMNS = ("method", "matched", "length", *m2_pipeline.M2_COLUMNS[1:])
@@ -54,7 +54,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             )
 
         which = [compressors.folder(codec_config), length]
-        row = kept_rows.kept(workdir, config, which, measure)
+        row = results.once(workdir, config, which, measure)
         same_bits = length * codec_config.bits_per_token == config.lengths[0] * first
         matched = ("bytes" if same_bits else "tokens") if rows else "-"
         rows.append(row | {"matched": matched, "length": length})

@@ -11,7 +11,7 @@ import numpy as np
 
 from configs.shared import M2Config
 from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
-from research.reporting import kept_rows, results
+from research.reporting import results
 from research.training.data import batches
 from research.training.data.batches import Batch
 from research.training.lm import LM
@@ -79,7 +79,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         measure = functools.partial(
             _row, name, task, texts, coded, vocabulary, config, workdir, log
         )
-        return kept_rows.kept(workdir, config, [name, task], measure)
+        return results.once(workdir, config, [name, task], measure)
 
     rows = [row(ALONE, "decompress", nothing)]
     for codec_config in config.codecs:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.shared import compressors, m2_pipeline, wording
-from research.reporting import kept_rows
+from research.reporting import results
 
 TITLE = "Spread over seeds (Table 11)"
 COLUMNS = (
@@ -67,7 +67,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 )
 
             which = [compressors.folder(codec_config), seed]
-            found.append(kept_rows.kept(workdir, config, which, measure))
+            found.append(results.once(workdir, config, which, measure))
         bits = [row["bits_per_byte"] for row in found]
         first = {name: found[0][name] for name in COLUMNS if name in found[0]}
         rows.append(

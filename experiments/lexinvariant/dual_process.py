@@ -18,7 +18,7 @@ from research.lexinvariance.tasks.part_of_speech import SPLITS, PartOfSpeech
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
-from research.reporting import kept_rows, results
+from research.reporting import results
 from research.training import evaluation, loop
 from research.training.compile import CompiledStep, compile_step
 from research.training.config import ForgettingConfig, TrainConfig
@@ -81,7 +81,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 where = f"skew {name}, {method}"
                 where += f", seed {seed}" if len(config.seeds) > 1 else ""
                 measure = functools.partial(_measured, model, skew, schedule, where, runs, log)
-                found.append(kept_rows.kept(workdir, config, where, measure))
+                found.append(results.once(workdir, config, where, measure))
             for split in SPLITS:
                 percent_SxP = 100 * np.array([each["curves"][split] for each in found])
                 curve = percent_SxP.mean(axis=0).round(1).tolist()

@@ -16,7 +16,7 @@ from research.lexinvariance.tasks import automata
 from research.lexinvariance.tasks.automata import Problems
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
-from research.reporting import kept_rows, results
+from research.reporting import results
 from research.training import loop
 from research.training.data import batches
 
@@ -71,7 +71,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         measure = functools.partial(
             _trained_row, config, train, held_out, vocabulary, heads, name, runs, log
         )
-        rows.append(kept_rows.kept(workdir, config, name, measure))
+        rows.append(results.once(workdir, config, name, measure))
     loop.remove(runs)
     rows += _references(config, settings, held_out, log)
     return rows

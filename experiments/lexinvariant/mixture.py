@@ -15,7 +15,7 @@ from research.lexinvariance import baselines
 from research.lexinvariance.tasks import mixtures
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
-from research.reporting import kept_rows, results
+from research.reporting import results
 from research.training import loop
 from research.training.data import batches
 
@@ -82,7 +82,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         found = [config, chain, described, ids_NxL, p_NxLxA]
         measure = functools.partial(_measured, *found, workdir, runs, log)
         try:
-            rows += kept_rows.kept(workdir, config, described.label, measure)["rows"]
+            rows += results.once(workdir, config, described.label, measure)["rows"]
         except weights.MissingWeights as error:
             log(f"left out: {error}")
     loop.remove(runs)

@@ -23,7 +23,7 @@ from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
 from research.evaluation import per_byte
 from research.models import sizes
-from research.reporting import kept_rows, results
+from research.reporting import results
 from research.training import loop
 from research.training.data import example_store
 from research.training.data.example_store import Examples
@@ -351,7 +351,7 @@ def train_rows(
             )
 
         rows.append(
-            measure() if config.weights else kept_rows.kept(workdir, whole, name, measure)
+            measure() if config.weights else results.once(workdir, whole, name, measure)
         )
     return with_corpus(rows, corpus)
 

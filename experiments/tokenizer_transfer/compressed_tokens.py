@@ -10,8 +10,7 @@ from experiments.shared.m2_pipeline import Clock
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
 from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.codecs.codec_tokenizer import CodecTokenizer
-from research.transfer import matching
-from research.transfer.methods import plain
+from research.transfer import methods
 from research.vocabularies.protocol import EmbeddingTable
 
 TITLE = "From BPE to compressed ids and back, without training (ours)"
@@ -52,7 +51,7 @@ def run(
             clock = Clock()
             there = transfer_methods.table(method, base, to, found, seed)
             sums = transfer_methods.evaluate(base, there, to)
-            back = base_models.evaluate(base, base.params, _back(base, to, there, seed), own_store)
+            back = base_models.evaluate(base, base.params, _back(base, to, there), own_store)
             facts = {name: value for name, value in to.facts().items() if name in COLUMNS}
             rows.append(
                 facts
@@ -69,10 +68,8 @@ def run(
     return m2_pipeline.with_corpus(rows, base.corpus)
 
 
-def _back(base, to, there: EmbeddingTable, seed: int) -> EmbeddingTable:
-    source = CodecTokenizer(to.codec)
-    match = matching.match(source, base.tokenizer)
-    return plain.fvt(there, source, base.tokenizer, match=match, seed=seed)
+def _back(base, to, there: EmbeddingTable) -> EmbeddingTable:
+    return methods.make("fvt")(there, CodecTokenizer(to.codec), base.tokenizer)
 
 
 def remarks(rows: list[dict[str, Any]]) -> list[str]:

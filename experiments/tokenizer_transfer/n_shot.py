@@ -17,7 +17,7 @@ from experiments.tokenizer_transfer import (
 )
 from experiments.tokenizer_transfer.finetune import Continued
 from experiments.tokenizer_transfer.quality import ORIGINAL
-from research.reporting import kept_rows, results
+from research.reporting import results
 from research.training import loop
 from research.transfer import source_model
 
@@ -86,7 +86,7 @@ def run(
             _row, start, config, base, found, to, model, asked, own_N, seed, workdir, run, log
         )
         facts = [start, source_model.digest(base.table)]
-        rows.append(kept_rows.kept(workdir, config, facts, measure))
+        rows.append(results.once(workdir, config, facts, measure))
         loop.remove(run)
     return m2_pipeline.with_corpus(_with_saved(rows), base.corpus)
 

@@ -15,7 +15,7 @@ from research.reporting.claims import (
     graded,
     worst,
 )
-from research.transfer.methods.registry import HYPERNETWORK
+from research.transfer.methods import HYPERNETWORK
 
 
 def _by_target(rows: Sequence[Row], *methods: str) -> dict[str, dict[str, Row]]:

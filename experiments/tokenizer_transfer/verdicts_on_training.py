@@ -14,7 +14,7 @@ from research.reporting.claims import (
     graded,
     null,
 )
-from research.transfer.methods.registry import HYPERNETWORK
+from research.transfer.methods import HYPERNETWORK
 
 TOGETHER = "hypernetwork, itself trained on"
 ZETT, UNTRAINED = "zett's form, identity first", "fvt (no training)"

@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from research import __version__, interrupts
 from research.cli import arguments
@@ -22,97 +22,51 @@ from research.errors import FreevocabError, UsageError
 
 
 class Command(NamedTuple):
-    """A command: the dataclass of its arguments, its function (both "module:name"), its help."""
+    """A command of a module of `research.cli`."""
 
     arguments: str
+    """module:dataclass."""
     function: str
+    """What takes the dataclass, in the same module."""
     help: str
 
 
 COMMANDS = {
     "reproduce": Command(
-        "research.cli.reproduce:Reproduce",
-        "research.cli.reproduce:run",
-        "run a paper's tables and print them, ours beside the paper's",
+        "reproduce:Reproduce", "run", "run a paper's tables and print them, ours beside the paper's"
     ),
-    "list": Command(
-        "research.cli.listing:List",
-        "research.cli.listing:run",
-        "every table: scales, expected time, last result",
-    ),
+    "list": Command("catalog:List", "run", "every table: scales, expected time, last result"),
     "claims": Command(
-        "research.cli.claims:Claims",
-        "research.cli.claims:run",
-        "what the papers claim, and what our records say of it",
+        "claims:Claims", "run", "what the papers claim, and what our records say of it"
     ),
-    "report": Command(
-        "research.cli.report:Report",
-        "research.cli.report:run",
-        "all results as Markdown, CSV and plots",
-    ),
+    "report": Command("report:Report", "run", "all results as Markdown, CSV and plots"),
     "compress": Command(
-        "research.cli.files:Compress",
-        "research.cli.files:compress",
-        "compress a file or a pipe with any lossless codec",
+        "files:Compress", "compress", "compress a file or a pipe with any lossless codec"
     ),
-    "decompress": Command(
-        "research.cli.files:Decompress", "research.cli.files:decompress", "restore it"
-    ),
+    "decompress": Command("files:Decompress", "decompress", "restore it"),
     "inspect": Command(
-        "research.cli.files:Inspect",
-        "research.cli.files:inspect",
-        "what a compressed file holds, checked block by block",
+        "files:Inspect", "inspect", "what a compressed file holds, checked block by block"
     ),
     "decipher": Command(
-        "research.cli.decipher:Decipher",
-        "research.cli.decipher:run",
-        "solve a substitution cipher, and say how sure",
+        "decipher:Decipher", "run", "solve a substitution cipher, and say how sure"
     ),
-    "train m1": Command(
-        "research.cli.train_m1:TrainM1",
-        "research.cli.train_m1:train_m1",
-        "train a byte model that compresses",
-    ),
-    "train m2": Command(
-        "research.cli.train:TrainM2",
-        "research.cli.train:train_m2",
-        "train a language model over a codec's ids",
-    ),
+    "train m1": Command("train_m1:TrainM1", "train_m1", "train a byte model that compresses"),
+    "train m2": Command("train:TrainM2", "train_m2", "train a language model over a codec's ids"),
     "train lexinvariant": Command(
-        "research.cli.train:TrainLexinvariant",
-        "research.cli.train:train_m2",
-        "train a language model whose ids mean nothing",
+        "train:TrainLexinvariant", "train_m2", "train a language model whose ids mean nothing"
     ),
     "train hypernetwork": Command(
-        "research.cli.train_hypernetwork:TrainHypernetwork",
-        "research.cli.train_hypernetwork:run",
+        "train_hypernetwork:TrainHypernetwork",
+        "run",
         "train a network that predicts a model's table for any tokenizer",
     ),
-    "transfer": Command(
-        "research.cli.transfer:Transfer",
-        "research.cli.transfer:run",
-        "move a finished model to another tokenizer",
-    ),
+    "transfer": Command("transfer:Transfer", "run", "move a finished model to another tokenizer"),
     "unigramify": Command(
-        "research.cli.unigramify:Unigramify",
-        "research.cli.unigramify:run",
-        "make a Unigram of a BPE or WordPiece tokenizer",
+        "unigramify:Unigramify", "run", "make a Unigram of a BPE or WordPiece tokenizer"
     ),
-    "export": Command(
-        "research.cli.export:Export",
-        "research.cli.export:run",
-        "write a trained model as a Hugging Face folder",
-    ),
-    "evaluate": Command(
-        "research.cli.evaluate:Evaluate",
-        "research.cli.evaluate:run",
-        "bits per byte of a saved model on a corpus",
-    ),
-    "generate": Command(
-        "research.cli.generate:Generate",
-        "research.cli.generate:run",
-        "continue a text with a saved model",
-    ),
+    "export": Command("export:Export", "run", "write a trained model as a Hugging Face folder"),
+    "evaluate": Command("evaluate:Evaluate", "run", "bits per byte of a saved model on a corpus"),
+    "generate": Command("generate:Generate", "run", "continue a text with a saved model"),
 }
 
 _OUT_OF_MEMORY = "out of memory: use a smaller batch, length or model"
@@ -193,8 +147,10 @@ def dispatch(argv: list[str]) -> None:
         print(overview(f"{argv[0]} "))
         return
     command = COMMANDS[name]
-    parsed = arguments.parse(_load(command.arguments), f"freevocab {name}", rest)
-    _load(command.function)(parsed)
+    module_name, kind = command.arguments.split(":")
+    module = importlib.import_module(f"research.cli.{module_name}")
+    parsed = arguments.parse(getattr(module, kind), f"freevocab {name}", rest)
+    getattr(module, command.function)(parsed)
 
 
 def overview(prefix: str = "") -> str:
@@ -252,11 +208,6 @@ def _quieten_threads() -> None:
 
 def _tracebacks_wanted() -> bool:
     return os.environ.get("FREEVOCAB_TRACEBACK") == "1"
-
-
-def _load(name: str) -> Any:
-    module, attribute = name.split(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def _explain(line: str, code: int, error: BaseException) -> int:

@@ -1,24 +1,27 @@
-"""Which tables exist: pairs of an experiment and its configuration, found by name.
+"""Which tables exist (`freevocab list`): pairs of an experiment and its configuration, by name.
 
-Models that configurations of scale hours open from the repository, or train again.
-
-The configuration, or the setting in it that tables of a paper share, has a field `weights`
-('committed', 'retrain' or '' for none kept), and the experiment says by `weights_of(config)` which
-folders of results/<paper>/weights it opens.
+Some configurations of scale hours open models from the repository. Such a configuration, or the
+setting in it that tables of a paper share, has a field `weights` ('committed', 'retrain' to train
+them again, or ''), and the experiment says by `weights_of(config)` which folders of
+results/<paper>/weights it opens.
 """
 
 import dataclasses
 import importlib
 import importlib.util
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from research import units
 from research.cli.arguments import unknown
 from research.errors import UsageError
 from research.reporting import results
+from research.reporting import tables as reporting_tables
 from research.reporting.claims import SCALES as SCALES
 from research.reporting.claims import Claim
+from research.reporting.results import Results
 
 
 class Table(NamedTuple):
@@ -55,6 +58,17 @@ class Table(NamedTuple):
             raise UsageError(f"{self.path} has no {scale} scale")
         return make()
 
+    def expected_seconds(self, scale: str, measured: Results) -> float | None:
+        """How long it took last time, or what its configuration says; None if nobody knows.
+
+        A configuration may hold EXPECTED_MINUTES, a dict scale -> minutes.
+        """
+        last = measured.get(self.key(scale))
+        if last is not None:
+            return last.seconds
+        minutes = getattr(self.configuration(), "EXPECTED_MINUTES", {}).get(scale)
+        return None if minutes is None else 60 * minutes
+
     @property
     def main(self) -> bool:
         """Is it run when only its paper is named?"""
@@ -67,6 +81,11 @@ class Job(NamedTuple):
     table: Table
     scale: str
     config: Any
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """`Table.key` at this scale."""
+        return self.table.key(self.scale)
 
 
 def tables() -> list[Table]:
@@ -151,6 +170,34 @@ def weights_are_there(table: Table, config: Any) -> bool:
     folder = results.COMMITTED / table.paper / "weights"
     there = sum((folder / name / results.WEIGHTS_RECORD).is_file() for name in names)
     return 2 * there >= len(names)
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """Every table and figure: scales, expected time, last result. Main tables are starred."""
+
+    workdir: Path = Path("runs")
+    """Results under WORKDIR/results are shown in place of the committed ones."""
+
+
+def run(options: List) -> None:
+    """Prints the list."""
+    measured = results.load_all(results.COMMITTED, options.workdir / "results")
+    rows = []
+    for table in tables():
+        row = {"table": table.path + " *" * table.main, "what": table.experiment().TITLE}
+        for scale in SCALES:
+            if not hasattr(table.configuration(), scale):
+                row[scale] = None
+                continue
+            last = measured.get(table.key(scale))
+            seconds = table.expected_seconds(scale, measured)
+            when = last.date if last else "not yet run"
+            row[scale] = f"{units.duration(seconds)}, {when}" if seconds is not None else when
+        rows.append(row)
+    columns = ["table", "what", *SCALES]
+    reporting_tables.console().print(reporting_tables.terminal("", columns, rows))
+    print("Each scale: expected time, date of the last result. Run one: freevocab reproduce TABLE")
 
 
 def _exists(module: str) -> bool:

@@ -3,16 +3,16 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import tyro
 
-from research.cli import catalog, progress
+from research.cli import catalog
 from research.cli.arguments import unknown
 from research.errors import UsageError
-from research.reporting import claim_tables, claims, results, tables
+from research.reporting import claims, results, tables
 from research.reporting.claims import Judged, Records
-from research.reporting.results import Results
+from research.reporting.results import Result, Results
 
 COLUMNS = ("verdict", "claim", "paper", "ours", "command")
 WIDE = 120  # characters; below them the claims are a list
@@ -45,19 +45,30 @@ def run(options: Claims) -> None:
     if options.json:
         print(json.dumps([as_json(each) for each in claims_judged], indent=1, ensure_ascii=False))
         return
-    console = progress.console()
+    console = tables.console()
     for paper in dict.fromkeys(each.paper for each in claims_judged):
         of = [each for each in claims_judged if each.paper == paper]
         if console.width >= WIDE:
-            lines = [claim_tables.line(each) for each in of]
+            lines = [_row(each) for each in of]
             console.print(tables.terminal(paper, COLUMNS, lines))
         else:
             console.print(f"[bold]{paper}[/bold]\n")
             console.print("\n\n".join(map(_paragraph, of)) + "\n", markup=False)
-    board = claim_tables.scoreboard(claims_judged)
+    board = claims.scoreboard(claims_judged)
     console.print(tables.terminal("", ("paper", *claims.VERDICTS, "claims"), board))
-    words = claim_tables.WORDS.replace("*", "")
-    console.print(f"{words}\nSpread of seeds: {claim_tables.spread(claims_judged)}.")
+    words = claims.WORDS.replace("*", "")
+    console.print(f"{words}\nSpread of seeds: {claims.spread(claims_judged)}.")
+
+
+def _row(each: Judged) -> dict[str, str]:
+    """A claim's row of the table."""
+    return {
+        "verdict": each.verdict,
+        "claim": f"{each.claim.statement} ({each.claim.place})",
+        "paper": each.claim.paper,
+        "ours": each.ours,
+        "command": (each.command or "-").removeprefix("freevocab "),
+    }
 
 
 def _paragraph(each: Judged) -> str:
@@ -81,23 +92,12 @@ def judged(measured: Records, paper: str | None = None) -> list[Judged]:
     ]
 
 
-def of_table(table: catalog.Table, measured: Records) -> list[Judged]:
-    """The claims that one table decides."""
+def of_run(table: catalog.Table, result: Result, measured: Records) -> list[str]:
+    """A line for each claim that one result decides, in place of the table's other records."""
+    records = {key: each for key, each in measured.items() if key[:2] != tuple(table)}
+    records[table.key(result.scale)] = result
     chosen = [claim for claim in catalog.claims(table.paper) if claim.table == table.path]
-    return [claims.judge(table.paper, claim, measured) for claim in chosen]
-
-
-def of_run(
-    table: catalog.Table, scale: str, rows: list[dict], config: Any, measured: Records
-) -> list[str]:
-    """A line for each claim that the rows of one run decide, in place of the table's records.
-
-    Args:
-      config: a dataclass or a dict.
-    """
-    others = {key: each for key, each in measured.items() if key[:2] != tuple(table)}
-    own = {table.key(scale): Rows(rows, results.plain(results.fields_of(config)))}
-    own_claims = of_table(table, others | own)
+    own_claims = [claims.judge(table.paper, claim, records) for claim in chosen]
     return [claims.line(each) for each in own_claims if each.verdict != claims.NOT_RUN]
 
 

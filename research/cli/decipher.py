@@ -97,11 +97,7 @@ def page(result: "Deciphered", *, terminal: bool = False) -> str:
       terminal: underline unsure letters in the text.
     """
     cipher = result.cipher
-    spaces = {
-        "clear": "in the clear",
-        "enciphered": "enciphered",
-        "none": "none",
-    }[cipher.spaces]
+    spaces = {"clear": "in the clear", "enciphered": "enciphered", "none": "none"}[cipher.spaces]
     what = "letters alone" if cipher.reading == "letters" else "every character"
     unsure = result.unsure()
     pairs = (

@@ -156,7 +156,4 @@ def _decode(codec: "Codec", ids: Sequence[int]) -> bytes:
 def as_text(pieces: Iterable[bytes]) -> Iterator[str]:
     """UTF-8 pieces as text; a character split over pieces is kept together, a byte that belongs
     to none becomes a replacement sign."""
-    decoder = text_codecs.getincrementaldecoder("utf-8")(errors="replace")
-    for piece in pieces:
-        yield decoder.decode(piece)
-    yield decoder.decode(b"", final=True)
+    return text_codecs.iterdecode(pieces, "utf-8", errors="replace")

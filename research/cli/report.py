@@ -6,7 +6,7 @@ from pathlib import Path
 from research import files
 from research.cli import catalog, claims
 from research.errors import UsageError
-from research.reporting import readme, report, results
+from research.reporting import report, results
 from research.reporting.claims import Judged
 from research.reporting.results import Results
 
@@ -33,11 +33,11 @@ def run(options: Report) -> None:
         judged = claims.judged(claims.records(measured))
         shown = main_sections(measured, judged)
         old = options.readme.read_text(encoding="utf-8")
-        new = readme.update(old, shown, judged)
+        new = report.update_readme(old, shown, judged)
         files.write_text(options.readme, new)
-        pictures = readme.write_pictures(options.readme.parent, shown)
+        pictures = report.write_pictures(options.readme.parent, shown)
         said = "as before" if new == old else "updated"
-        print(f"{options.readme}: {said}; {len(pictures)} pictures in {readme.PICTURES}")
+        print(f"{options.readme}: {said}; {len(pictures)} pictures in {report.PICTURES}")
         return
     out = options.out or options.workdir / "report"
     directories = results.COMMITTED, options.workdir / "results"

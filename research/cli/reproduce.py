@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from research import files, interrupts, units
-from research.cli import catalog, claims, earlier_runs, overrides, progress
+from research.cli import arguments, catalog, claims, first_line, progress
 from research.errors import FreevocabError, UsageError
-from research.reporting import environment, kept_rows, results, tables
+from research.reporting import environment, results, tables
 from research.reporting.results import Result, Results
 
 
@@ -89,28 +89,27 @@ def run(options: Reproduce) -> None:
     committed = results.load_all(results.COMMITTED)
     own = results.load_all(options.workdir / "results")
     measured = committed | own
-    finished = {} if options.again else earlier_runs.finished(jobs, own)
+    finished = {} if options.again else progress.finished(jobs, own)
     print(progress.plan(jobs, measured, finished), flush=True)
     failed: list[str] = []
-    for number, (table, scale, config) in enumerate(jobs):
+    for number, job in enumerate(jobs):
         try:
             interrupts.check()
-            known = committed.get(table.key(scale))
-            if last := finished.get(table.path):
-                _show_finished(table, last, known, measured, options)
+            known = committed.get(job.key)
+            if last := finished.get(job.table.path):
+                _show_finished(job.table, last, known, measured, options)
             else:
-                done = _run_one(table, config, scale, known, measured, options)
-                measured[table.key(scale)] = done
+                measured[job.key] = _run_one(job, known, measured, options)
         except BrokenPipeError:
             raise  # nobody reads on
         except KeyboardInterrupt as stop:
-            raise _stopped(stop, table, number, len(jobs), failed, options) from stop
+            raise _stopped(stop, job.table, number, len(jobs), failed, options) from stop
         except Exception as error:
             if signalled := interrupts.noted():  # which may come out as another error
                 stop = interrupts.Interrupted(signalled)
-                raise _stopped(stop, table, number, len(jobs), failed, options) from error
-            failed.append(table.path)
-            print(f"{table.path} failed: {_reason(error, table, scale, options)}", file=sys.stderr)
+                raise _stopped(stop, job.table, number, len(jobs), failed, options) from error
+            failed.append(job.table.path)
+            print(f"{job.table.path} failed: {_reason(error, job, options)}", file=sys.stderr)
     if failed:
         raise FreevocabError(f"failed: {', '.join(failed)}")
 
@@ -128,7 +127,7 @@ def _configured(table: catalog.Table, scale: str, settings: list[str], options: 
     config = table.config(scale)
     if options.retrain:
         config = catalog.retrained(table, config)
-    return overrides.apply(config, settings)
+    return arguments.overridden(config, settings)
 
 
 def _stopped(
@@ -155,33 +154,27 @@ def _stopped(
 
 
 def _run_one(
-    table: catalog.Table,
-    config: Any,
-    scale: str,
-    known: Result | None,
-    measured: Results,
-    options: Reproduce,
+    job: catalog.Job, known: Result | None, measured: Results, options: Reproduce
 ) -> Result:
+    table, scale, config = job
     experiment = table.experiment()
     # One folder for a paper: its tables share what is built under keys of their configuration.
     directory = options.workdir / table.paper
     directory.mkdir(parents=True, exist_ok=True)
     if options.again:
-        kept_rows.forget(directory, config)
+        results.forget(directory, config)
     print(f"\n{table.path} at {scale} scale: {experiment.TITLE}", flush=True)
-    clock = earlier_runs.Clock(table, config, scale, options.workdir, again=options.again)
+    with progress.clock(job, options.workdir, again=options.again) as elapsed:
 
-    def log(line: str) -> None:
-        print(f"  {units.stopwatch(clock.seconds())} {line}", file=sys.stderr, flush=True)
-        interrupts.check()
+        def log(line: str) -> None:
+            print(f"  {units.stopwatch(elapsed())} {line}", file=sys.stderr, flush=True)
+            interrupts.check()
 
-    with clock:
         rows = experiment.run(config, workdir=directory, log=log)
-    seconds = clock.seconds()
+    seconds = elapsed()
     remarks = list(experiment.remarks(rows))
-    kept = options.record and not options.retrain  # a row is what the committed weights give
-    roots = [options.workdir / "results"] + [Path("results")] * kept
-    for root in roots:
+    records = options.record and not options.retrain  # a row is what the committed weights give
+    for root in [options.workdir / "results"] + [Path("results")] * records:
         path = results.record(
             table.paper,
             table.name,
@@ -197,18 +190,15 @@ def _run_one(
         results.keep_pictures(directory / "pictures" / table.name, path)
     if options.retrain and options.record:
         results.keep_weights(directory / "weights", Path("results") / table.paper / "weights")
-    kept_rows.forget(directory, config)
-    _show(table, scale, rows, remarks, config, known, measured)
+    results.forget(directory, config)
+    result = results.load(path)
+    _show(table, result, known, measured)
     print(f"({units.duration(seconds)}; written to {path}{_hidden(experiment)})", flush=True)
-    return results.load(path)
+    return result
 
 
 def _show_finished(
-    table: catalog.Table,
-    last: Result,
-    known: Result | None,
-    measured: Results,
-    options: Reproduce,
+    table: catalog.Table, last: Result, known: Result | None, measured: Results, options: Reproduce
 ) -> None:
     """Prints what an earlier run measured, and records it if that is asked for."""
     experiment = table.experiment()
@@ -216,38 +206,29 @@ def _show_finished(
     path = results.path_of(options.workdir / "results", table.paper, table.name, last.scale)
     if options.record:
         path = results.copy(path, results.path_of("results", table.paper, table.name, last.scale))
-    _show(table, last.scale, last.rows, last.notes, last.config, known, measured)
+    _show(table, last, known, measured)
     print(f"(finished on {last.date}, not run again; in {path}{_hidden(experiment)})", flush=True)
 
 
-def _show(
-    table: catalog.Table,
-    scale: str,
-    rows: list[dict],
-    remarks: list[str],
-    config: Any,
-    known: Result | None,
-    measured: Results,
-) -> None:
-    """Prints a table, what is to be said of it, and what it says of the paper's claims.
+def _show(table: catalog.Table, result: Result, known: Result | None, measured: Results) -> None:
+    """Prints a table, its remarks, and what it says of the paper's claims.
 
     Args:
       known: the committed result.
       measured: every result, of which another table's may say how far seeds scatter.
     """
     experiment = table.experiment()
-    label = f"ours, {scale}"
     _, paper_rows = tables.smallest_size(experiment.PAPER_ROWS)
     # A table too wide for a terminal names the columns that are shown there.
     shown = getattr(experiment, "BRIEF", experiment.COLUMNS)
-    columns, merged = tables.merge(shown, {label: rows}, paper_rows)
-    progress.console().print(tables.terminal(experiment.TITLE, columns, merged))
-    for remark in remarks:
+    columns, merged = tables.merge(shown, {f"ours, {result.scale}": result.rows}, paper_rows)
+    tables.console().print(tables.terminal(experiment.TITLE, columns, merged))
+    for remark in result.notes:
         print(f"- {remark}")
-    if known is not None and (texts := results.other_texts(rows, known.rows)):
+    if known is not None and (texts := results.other_texts(result.rows, known.rows)):
         print(f"- another text than the committed result's, which was measured on {texts}")
-    if scale != "quick":  # numbers that mean nothing decide nothing
-        for line in claims.of_run(table, scale, rows, config, claims.records(measured)):
+    if result.scale != "quick":  # numbers that mean nothing decide nothing
+        for line in claims.of_run(table, result, claims.records(measured)):
             print(f"- {line}")
 
 
@@ -266,18 +247,16 @@ def _seeds(config) -> list[int]:
     return [config.seed] if "seed" in names else []
 
 
-def _reason(error: Exception, table: catalog.Table, scale: str, options: Reproduce) -> str:
+def _reason(error: Exception, job: catalog.Job, options: Reproduce) -> str:
     """One line for the failure; what is not an expected error leaves its traceback in a file."""
-    if isinstance(error, FreevocabError):
-        return str(error)
-    if isinstance(error, OSError):  # a full disk, say: there may be no room for a traceback either
+    if isinstance(error, FreevocabError | OSError):  # a full disk has no room for a traceback
         return str(error)
     if os.environ.get("FREEVOCAB_TRACEBACK") == "1":
         traceback.print_exception(error)
-    path = options.workdir / table.paper / f"{table.name}-{scale}-traceback.txt"
+    name = f"{job.table.name}-{job.scale}-traceback.txt"
+    path = options.workdir / job.table.paper / name
     files.write_text(path, "".join(traceback.format_exception(error)))
-    first = (str(error).strip().splitlines() or ["no message"])[0]
-    return f"{type(error).__name__}: {first} (see {path})"
+    return f"{type(error).__name__}: {first_line(error)} (see {path})"
 
 
 def _require_accelerator(scale: str) -> None:

@@ -234,9 +234,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
         "z_loss": options.z_loss,
     }
     result = lm.train(
-        lm.training_batches(
-            train, seed=options.seed, batch_size=options.batch_size, length=length
-        ),
+        lm.training_batches(train, seed=options.seed, batch_size=options.batch_size, length=length),
         options.loop_config(options.checkpoint),
         workdir,
         eval_fn=evaluations,

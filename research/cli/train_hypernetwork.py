@@ -245,11 +245,11 @@ def _languages(options: TrainHypernetwork, saved: "hypernetwork_file.Saved | Non
         if options.language and not known:
             raise UsageError("--language is for --init-from a network that has languages")
         return known
-    given = [name for name, _ in options.texts if name]
-    if known and given != known:
+    names = [name for name, _ in options.texts if name]
+    if known and names != known:
         raise UsageError(f"{options.init_from} has the languages {listed}: give --languages with "
                          "these names in this order")  # fmt: skip
-    return given
+    return names
 
 
 def _windows(options: TrainHypernetwork, workdir: Path, log: Log) -> "list[TextWindows]":

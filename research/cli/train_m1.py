@@ -120,9 +120,7 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
 
         def on_windows(params: Any) -> "EvalTotals":
             size = lm.rows_that_fit(options.batch_size * 8)
-            stream = batches.evaluation_windows(
-                valid, valid_starts, batch_size=size, shard=shard
-            )
+            stream = batches.evaluation_windows(valid, valid_starts, batch_size=size, shard=shard)
             return lm.evaluate(params, stream, valid.num_bytes)
 
         evaluators["window_"] = on_windows

@@ -16,8 +16,9 @@ from research.transfer.methods import HYPERNETWORK, METHODS, MethodName
 
 if TYPE_CHECKING:
     from research.transfer.convert.hf_folder import HFSource
-    from research.transfer.convert.new_rows import NewRows
+    from research.transfer.convert.new_rows import Predicted
     from research.transfer.convert.own_folder import OwnSource
+    from research.vocabularies.protocol import EmbeddingTable
 
 AUXILIARIES = ("vectors", "aux_text", "source_vectors", "source_aux_text", "dictionary", "donor")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -94,17 +95,15 @@ class Transfer:
         return self.method
 
     def for_card(self) -> dict[str, Any]:
-        """What was given beside model, tokenizer, method and out; no folders."""
+        """The arguments besides model, tokenizer, method and out; of paths the last names."""
         names = ("copy_overlap", "language", "map_special", "dtype", "seed")
-        given: dict[str, Any] = {
-            name: getattr(self, name) for name in names if getattr(self, name)
-        }
+        facts: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.task_vector is not None:
-            given["task_vector"] = self.task_vector
+            facts["task_vector"] = self.task_vector
         for name in (HYPERNETWORK, "base", *AUXILIARIES):
             if path := getattr(self, name):
-                given[name] = shown(os.path.basename(path.rstrip("/")))
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
+                facts[name] = shown(os.path.basename(path.rstrip("/")))
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items()}
 
 
 def run(options: Transfer, say: Callable[[str], None] = print) -> None:
@@ -146,9 +145,11 @@ def run(options: Transfer, say: Callable[[str], None] = print) -> None:
     # The new table, then all files.
     plan.check_room(options.out, steps.new_nbytes)
     old_table = source.table() if old_table is None else old_table
-    table = method(old_table, source.tokenizer, target, match)
+    table = method(old_table, source.tokenizer, target, match=match)
     del old_table
-    digests = source.digests() | method.digests()
+    digests = source.digests()
+    if isinstance(method, Predicted):
+        digests |= method.digests()
     if base is not None and base.hugging_face:
         digests |= {f"--base: {name}": digest for name, digest in base.digests().items()}
     record = card.record(steps, options.for_card(), digests)
@@ -164,18 +165,22 @@ def run(options: Transfer, say: Callable[[str], None] = print) -> None:
     say(f"wrote {shown(options.out)}")
 
 
-def open_method(options: Transfer, base: "HFSource | OwnSource | None") -> "NewRows":
-    """The method that is asked for, with the files that it needs.
+def open_method(
+    options: Transfer, base: "HFSource | OwnSource | None"
+) -> "Callable[..., EmbeddingTable] | Predicted":
+    """The method that is asked for, with the files that it needs: takes table, both tokenizers and
+    `match`.
 
     Args:
       base: what is at --base, opened.
     """
+    from research.transfer import methods
     from research.transfer.convert import new_rows
 
     if options.method != HYPERNETWORK:
         paths = {name: getattr(options, name) for name in AUXILIARIES}
-        auxiliary = new_rows.auxiliary(paths)
-        return new_rows.Computed(options.exact_method, auxiliary, options.seed)
+        method = methods.make(options.exact_method, new_rows.auxiliary(paths))
+        return functools.partial(method, seed=options.seed)
     return new_rows.Predicted(
         options.hypernetwork or "",
         options.model,
@@ -199,24 +204,21 @@ def check(options: Transfer) -> None:
         raise UsageError(f"--seed must be at least 0, not {options.seed}")
     if options.task_vector is not None and not math.isfinite(options.task_vector):
         raise UsageError(f"--task-vector must be a number, not {options.task_vector}")
-    name, given = options.exact_method, {one: getattr(options, one) for one in AUXILIARIES}
+    name, paths = options.exact_method, {one: getattr(options, one) for one in AUXILIARIES}
     if name == HYPERNETWORK:
         if not options.hypernetwork:
             raise UsageError("method hypernetwork needs --hypernetwork, which "
                              "`freevocab train hypernetwork` makes")  # fmt: skip
-        useless = [flag(one) for one, value in given.items() if value]
+        useless = [flag(one) for one, path in paths.items() if path]
     else:
         # What the files hold does not matter here.
-        paths: dict[str, Any] = {one: value or None for one, value in given.items()}
-        METHODS[name].check(name, Auxiliary(**paths), ())
+        given: dict[str, Any] = {one: path or None for one, path in paths.items()}
+        METHODS[name].check(name, Auxiliary(**given), ())
         default = {one.name: one.default for one in dataclasses.fields(options)}
         useless = [flag(one) for one in _OF_HYPERNETWORK if getattr(options, one) != default[one]]
     if useless:
         raise UsageError(f"method {name} has no use for {', '.join(useless)}")
-    for names, kind, exists in (
-        (_FOLDERS, "folder", Path.is_dir),
-        (_FILES, "file", Path.is_file),
-    ):
+    for names, kind, exists in ((_FOLDERS, "folder", Path.is_dir), (_FILES, "file", Path.is_file)):
         for name in names:
             path = getattr(options, name)
             if path and not exists(Path(path)):

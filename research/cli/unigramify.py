@@ -69,7 +69,7 @@ def run(options: Unigramify) -> None:
     def say(line: str) -> None:
         print(f"{time.perf_counter() - start:4.0f} s  {line}", flush=True)
 
-    made = unigramify(
+    unigram = unigramify(
         tokenizer,
         texts,
         held_out=held_out,
@@ -77,10 +77,10 @@ def run(options: Unigramify) -> None:
         rounds=options.rounds,
         log=say,
     )
-    files.write_bytes(out, unigram_json(tokenizer, made.score_V))
+    files.write_bytes(out, unigram_json(tokenizer, unigram.score_V))
     print(
-        f"wrote {out}: the same pieces for {made.agreement:.2%} of the pretokens, and for "
-        f"{made.held_out_agreement:.2%} of held-out ones ({made.prior_agreement:.2%} before)"
+        f"wrote {out}: the same pieces for {unigram.agreement:.2%} of the pretokens, and for "
+        f"{unigram.held_out_agreement:.2%} of held-out ones ({unigram.prior_agreement:.2%} before)"
     )
 
 

@@ -71,11 +71,5 @@ def _deflated(text: bytes) -> int:
 
 
 def _lzma(text: bytes) -> int:
-    filters = [
-        {
-            "id": lzma.FILTER_LZMA1,
-            "preset": 9 | lzma.PRESET_EXTREME,
-            "dict_size": 1 << 16,
-        }
-    ]
+    filters = [{"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 16}]
     return len(lzma.compress(text, format=lzma.FORMAT_RAW, filters=filters))

@@ -72,9 +72,7 @@ def fit(
     return Fit(edges_AxNxN, objective_N)
 
 
-def predictions(
-    edges_AxNxN: np.ndarray, symbols_T: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def predictions(edges_AxNxN: np.ndarray, symbols_T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Beliefs over states and distributions of the symbol, before each symbol of one string.
 
     Returns:
@@ -135,7 +133,7 @@ def in_context(
                 fit(edges, seen, np.array(ends), iterations=settings.iterations, pseudo_count=count)
                 for edges in warm + fresh
             ]
-            best = max(fits, key=lambda found: found.objective_N[-1]).edges_AxNxN
+            best = max(fits, key=lambda one: one.objective_N[-1]).edges_AxNxN
         start = stop + 1
     rank_A = np.full(alphabet, alphabet - 1)
     symbols_L = ids_L != separator

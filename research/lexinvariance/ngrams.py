@@ -58,9 +58,7 @@ def nats(ids_BxL: np.ndarray, *, vocab_size: int, order: int = MAX_ORDER) -> np.
     return -np.log(_mixed(counts, vocab_size))
 
 
-def distributions(
-    ids_BxL: np.ndarray, *, vocab_size: int, order: int = MAX_ORDER
-) -> np.ndarray:
+def distributions(ids_BxL: np.ndarray, *, vocab_size: int, order: int = MAX_ORDER) -> np.ndarray:
     """The whole distributions of the model of this order, float64 [B, L, V].
 
     Entry l is p(. | ids[:l]); to predict what follows a whole sequence, append any id to it.

@@ -59,10 +59,7 @@ def init(key: jax.Array, *, d_model: int, mlp_dim: int, alphabet: int) -> dict[s
     kernel = jax.nn.initializers.lecun_normal()
     return {
         "probe": {
-            "up": {
-                "kernel": kernel(up, (d_model, mlp_dim)),
-                "bias": jnp.zeros((mlp_dim,)),
-            },
+            "up": {"kernel": kernel(up, (d_model, mlp_dim)), "bias": jnp.zeros((mlp_dim,))},
             "down": {"kernel": kernel(down, (mlp_dim, d_model))},
             "output_AxD": jax.random.normal(output, (alphabet, d_model)) * d_model**-0.5,
         }
@@ -119,10 +116,7 @@ def summed_nats(
     """-log P of the plain symbols summed, and sums {'tokens', 'correct'}; see `loss`."""
     right_BxLx1 = jnp.take_along_axis(logs_BxLxA, plain_BxL[:, :, None], axis=-1)
     correct_BxL = right_BxLx1[:, :, 0] >= jax.lax.stop_gradient(jnp.max(logs_BxLxA, axis=-1))
-    sums = {
-        "tokens": jnp.sum(weights_BxL),
-        "correct": jnp.sum(weights_BxL * correct_BxL),
-    }
+    sums = {"tokens": jnp.sum(weights_BxL), "correct": jnp.sum(weights_BxL * correct_BxL)}
     return -jnp.sum(weights_BxL * right_BxLx1[:, :, 0]), jax.lax.stop_gradient(sums)
 
 
@@ -197,9 +191,7 @@ def train(
 
     result = loop.train(
         lambda params, batch: loss(params, batch, lm=lm),
-        lambda key: init(
-            key, d_model=lm.config.trunk.d_model, mlp_dim=mlp_dim, alphabet=ordinary
-        ),
+        lambda key: init(key, d_model=lm.config.trunk.d_model, mlp_dim=mlp_dim, alphabet=ordinary),
         batch_fn,
         config,
         workdir,

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from research.reporting import tables
 from research.reporting.tables import Row
 
 SHOWN, DIRECTION, NOT_SHOWN, OPPOSITE, NOT_RUN = VERDICTS = (
@@ -31,6 +32,19 @@ BEST_FIRST = SCALES[::-1]
 """Scales in the order in which a claim's rows are looked for."""
 SEED_SPREAD = ("compressed_text", "seed_spread")
 TWO_SEEDS = ("lexinvariant", "regularization")
+
+NAMES = {
+    "compressed_text": "Neurally compressed text",
+    "lexinvariant": "Lexinvariant, and kin",
+    "tokenizer_transfer": "Tokenizer transfer, ALM, OMP",
+}
+WORDS = (
+    "*shown*: the paper's order, beyond twice the spread of seeds, and at least half of its size."
+    " *direction*: the order, but less of its size. *not shown*: no difference beyond the spread,"
+    " or one that a trivial baseline passes too (counts in the context, gzip, frequencies, nothing"
+    " learned). *opposite*: the other sign, beyond the spread. *not run*: no record, or no"
+    " experiment."
+)
 
 
 class Spread(NamedTuple):
@@ -213,9 +227,9 @@ def spread_of(records: Records, scale: str) -> Spread:
     every = [scale, *(other for other in BEST_FIRST if other != scale)]
     for at in every:
         record = records.get((*SEED_SPREAD, at))
-        found = [row["spread"] for row in record.rows if row.get("spread")] if record else []
-        if found:
-            return Spread(max(found), f"{'/'.join(SEED_SPREAD)} at {at} scale")
+        bits = [row["spread"] for row in record.rows if row.get("spread")] if record else []
+        if bits:
+            return Spread(max(bits), f"{'/'.join(SEED_SPREAD)} at {at} scale")
     for at in every:
         record = records.get((*TWO_SEEDS, at))
         bits = _of_one_model(record.rows) if record else []
@@ -241,5 +255,46 @@ def line(judged: Judged) -> str:
 
 def count(judged: Iterable[Judged]) -> dict[str, int]:
     """How many claims have each verdict, in the order of VERDICTS."""
-    found = [each.verdict for each in judged]
-    return {verdict: found.count(verdict) for verdict in VERDICTS}
+    verdicts = [each.verdict for each in judged]
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+
+
+def headlines(judged: Sequence[Judged]) -> str:
+    """The twelve claims that everything else is about, as Markdown."""
+    rows: list[dict[str, str]] = []
+    paper = None
+    for each in judged:
+        if not each.claim.headline:
+            continue
+        if each.paper != paper:
+            paper = each.paper
+            rows.append(dict.fromkeys(("paper", "ours", "verdict"), "") | {
+                "claim": f"**{NAMES.get(paper, paper)}**"
+            })  # fmt: skip
+        rows.append({
+            "claim": each.claim.statement,
+            "paper": each.claim.paper,
+            "ours": each.ours + (f" ({each.scale})" if each.scale else ""),
+            "verdict": f"**{each.verdict}**",
+        })
+    return tables.markdown(("claim", "paper", "ours", "verdict"), rows)
+
+
+def scoreboard(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """How many claims of each paper, and of all, have each verdict."""
+    names = list(dict.fromkeys(each.paper for each in judged))
+    lines = []
+    for name, chosen in [*((name, {name}) for name in names), ("all", set(names))]:
+        of = [each for each in judged if each.paper in chosen]
+        lines.append({"paper": NAMES.get(name, name), **count(of), "claims": len(of)})
+    return lines if len(names) > 1 else lines[:1]
+
+
+def spread(judged: Sequence[Judged]) -> str:
+    """What the spread of seeds was taken from."""
+    sources = dict.fromkeys(
+        f"{each.spread.bits:.3f} bits/byte ({each.spread.source})"
+        for each in judged
+        if each.spread.bits is not None
+    )
+    return "; ".join(sources) or "not measured, so that no difference between models counts"

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 from research import files
@@ -124,7 +123,7 @@ def save(
 
 
 @contextlib.contextmanager
-def canvas(path: str | os.PathLike, size: tuple[float, float]) -> Iterator[Any]:
+def canvas(path: str | os.PathLike, size: tuple[float, float], dpi: int = 110) -> Iterator[Any]:
     """A matplotlib figure to draw on, written to `path` as a PNG when the block ends well."""
     from matplotlib.figure import Figure
 
@@ -132,7 +131,7 @@ def canvas(path: str | os.PathLike, size: tuple[float, float]) -> Iterator[Any]:
     yield figure
     with files.atomic_path(path) as temporary:
         # Without the software's version in it, the same rows give the same file.
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def _curves(plot, axes, panel, ours, paper_rows, colours, dashes, markers) -> None:
@@ -208,8 +207,3 @@ def _pairs(axes: Axes, row: Row) -> list[tuple[Any, Any]]:
         return [(row.get(axes.x), row.get(axes.y))]
     pattern = re.compile(re.escape(axes.across) + r"(\d+(?:\.\d+)?)")
     return [(float(match[1]), row[name]) for name in row if (match := pattern.fullmatch(name))]
-
-
-def path_of(directory: Path, paper: str, table: str) -> Path:
-    """Where a table's plot is in a report."""
-    return directory / paper / f"{table}.png"

@@ -1,4 +1,4 @@
-"""A report: what became of every claim, then every table with the paper's figures next to ours."""
+"""Results for people: a report of every claim and table, and the README's block of main results."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -7,10 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from research import files
-from research.reporting import claim_tables, claims, environment, plots, tables
+from research.errors import UsageError
+from research.reporting import claims, environment, plots, tables
 from research.reporting.claims import Judged
 from research.reporting.results import Result
 from research.reporting.tables import Row
+
+BEGIN = "<!-- results: written by `freevocab report --readme README.md` -->"
+END = "<!-- /results -->"
+PICTURES = "results/pictures"  # next to the README
+
+OUT_OF_REACH = """\
+**What two cores cannot show.** The papers train for days on pods: 26 billion tokens a model, or
+7 B models moved for three days. Here models of about a million weights read a thousandth of that
+text or less. The sizes of the papers' effects shrink first; their order survives where a method
+needs little text. Out of reach is everything that grows with the model (the gap to subwords from
+25m to 2b), lexinvariance over 32,000 tokens, BIG-bench, and accuracies of 7 B models on their
+tasks. Those tables have configurations for a GPU and for the papers' own size, which are tested for
+shapes and cost but were never run. A verdict says what these records show, not whether a paper is
+right.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,7 @@ def write(directory: Path, sections: Sequence[Section], judged: Sequence[Judged]
         path = directory / section.paper / f"{section.table}.csv"
         files.write_text(path, tables.comma_separated(names, rows))
         written.append(path)
-        picture = plots.path_of(directory, section.paper, section.table)
+        picture = path.with_suffix(".png")
         shown = [picture] * draw(section, picture)
         written += shown
         for source in section.pictures:
@@ -142,14 +158,12 @@ def _head(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
         for each in judged
     ]
     contents = "\n".join(
-        f"- {_link(section)}: {section.title}" + (f" ({found})" if found else "")
-        for section in sections
-        for found in [_counted(section.judged)]
+        f"- {_link(section)}: {section.title}{_counted(section.judged)}" for section in sections
     )
     return "\n".join([
         "# Results: ours beside the papers'\n",
-        claim_tables.scoreboard_markdown(judged),
-        f"{claim_tables.WORDS} Spread of seeds: {claim_tables.spread(judged)}.\n",
+        tables.markdown(("paper", *claims.VERDICTS, "claims"), claims.scoreboard(judged)),
+        f"{claims.WORDS} Spread of seeds: {claims.spread(judged)}.\n",
         "## Every claim\n",
         tables.markdown(("verdict", "claim", "paper", "ours", "table"), lines),
         "## Every table\n",
@@ -158,7 +172,8 @@ def _head(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
 
 
 def _counted(judged: Sequence[Judged]) -> str:
-    return ", ".join(f"{n} {verdict}" for verdict, n in claims.count(judged).items() if n)
+    counted = ", ".join(f"{n} {verdict}" for verdict, n in claims.count(judged).items() if n)
+    return f" ({counted})" if counted else ""
 
 
 def _link(section: Section) -> str:
@@ -196,3 +211,69 @@ def _with_headings(words: str, names: Sequence[str]) -> str:
         if tables.heading(name) != name:
             words = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", tables.heading(name), words)
     return words
+
+
+def update_readme(text: str, sections: Sequence[Section], judged: Sequence[Judged]) -> str:
+    """`text` with everything between the two result marks replaced.
+
+    Args:
+      sections: the main tables.
+      judged: every claim.
+
+    Raises:
+      UsageError: if a mark is missing.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"no lines '{BEGIN}' and '{END}' to write the results between")
+    return f"{before}{BEGIN}\n\n{_block(sections, judged)}\n{END}{after}"
+
+
+def _block(sections: Sequence[Section], judged: Sequence[Judged]) -> str:
+    """What stands between the marks."""
+    measured = [section for section in sections if section.best]
+    if not measured:
+        return "Nothing has been measured yet.\n"
+    counted = ", ".join(f"{n} {verdict}" for verdict, n in claims.count(judged).items())
+    parts = [
+        claims.headlines(judged),
+        f"Of all {len(judged)} claims: {counted} (`freevocab claims` lists them, with the command"
+        f" for each).\n\n{claims.WORDS} Spread of seeds: {claims.spread(judged)}.\n",
+    ]
+    drawn: set[str] = set()
+    for section in measured:
+        if section.draw is not None and section.paper not in drawn:
+            drawn.add(section.paper)
+            parts.append(f"![{section.title}]({PICTURES}/{section.paper}.png)\n")
+        parts.append(summary(section))
+    return "\n".join([*parts, OUT_OF_REACH])
+
+
+def summary(section: Section) -> str:
+    """A table for one screen, of the best record, and where that comes from."""
+    assert section.best is not None  # what nobody has measured has no summary
+    result = section.results[section.best]
+    if section.summary is not None:
+        names, lines = section.summary(result.rows, section.paper_rows)
+    else:
+        names, lines = list(section.columns), list(result.rows)
+    spread = None
+    if "bits_per_byte" in section.columns:
+        known = (each.spread for each in section.judged if each.spread.bits is not None)
+        spread = next(known, None)
+    return (
+        f"**{section.title}**\n\n{tables.markdown(names, lines)}\n"
+        f"- {section.best}: {origin(result, spread)}\n{dated(section, section.best)}"
+    )
+
+
+def write_pictures(directory: Path, sections: Sequence[Section]) -> list[Path]:
+    """Draws the picture of each paper's first main table that has one, next to the README."""
+    written: list[Path] = []
+    for section in sections:
+        path = directory / PICTURES / f"{section.paper}.png"
+        if section.draw is not None and section.best and path not in written:
+            if draw(section, path):
+                written.append(path)
+    return written

@@ -10,7 +10,8 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +58,8 @@ Results = Mapping[tuple[str, str, str], Result]
 """(paper, table, scale) -> a result, as `load_all` finds them."""
 
 KINDS = {
-    "paper": str,
-    "table": str,
-    "scale": str,
-    "rows": list,
-    "columns": list,
-    "config": dict,
-    "versions": dict,
-    "hardware": dict,
-    "commit": (str, type(None)),
-    "seeds": list,
-    "seconds": (int, float),
-    "notes": list,
-    "date": str,
-}
+    name: typing.get_origin(kind) or kind for name, kind in typing.get_type_hints(Result).items()
+} | {"commit": (str, type(None)), "seconds": (int, float)}
 
 
 def record(
@@ -193,13 +182,13 @@ def copy(source: Path, target: Path) -> Path:
     return target
 
 
-def keep_pictures(made: Path, result: Path) -> list[Path]:
-    """Copies the PNG files that a run left in the folder `made` next to its result file.
+def keep_pictures(folder: Path, result: Path) -> list[Path]:
+    """Copies the PNG files that a run left in a folder next to its result file.
 
     cpu.json gets cpu-NAME.png. Those of an earlier run of the scale are removed.
     """
-    found = sorted(made.glob("*.png"))
-    return _keep_pictures(result, {f"{result.stem}-{picture.name}": picture for picture in found})
+    named = {f"{result.stem}-{picture.name}": picture for picture in sorted(folder.glob("*.png"))}
+    return _keep_pictures(result, named)
 
 
 def _keep_pictures(result: Path, named: Mapping[str, Path]) -> list[Path]:
@@ -210,20 +199,20 @@ def _keep_pictures(result: Path, named: Mapping[str, Path]) -> list[Path]:
     return [result.parent / name for name in named]
 
 
-def keep_weights(made: Path, kept: Path) -> None:
+def keep_weights(trained: Path, committed: Path) -> None:
     """Puts the models that a run trained (folders with a record) in the place of committed ones.
 
     Raises:
       FreevocabError: if a model was trained by changed code, whose commit nobody could look up.
     """
-    for record in sorted(made.glob(f"*/{WEIGHTS_RECORD}")):
+    for record in sorted(trained.glob(f"*/{WEIGHTS_RECORD}")):
         commit = json.loads(record.read_text(encoding="utf-8"))["commit"]
         if not environment.is_clean(commit):
             raise FreevocabError(
                 f"{record.parent} was trained by code that is not committed ({commit}): commit, "
                 "and train it again"
             )
-        target = kept / record.parent.name
+        target = committed / record.parent.name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(record.parent, target)
 
@@ -272,3 +261,37 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
+
+
+def once(
+    workdir: str | Path, config: Any, facts: Any, measure: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The row that `measure` gives, or that it gave before the table was interrupted.
+
+    Until the whole table is finished its rows are under `workdir`, for the configuration, commit
+    and versions; none are where no commit names the code.
+
+    Args:
+      config: the table's dataclass.
+      facts: what makes the row another than the table's others, as JSON values.
+    """
+    commit = environment.commit()
+    if not environment.is_clean(commit):
+        return measure()
+    path = _rows_of(workdir, config) / f"{key(facts, commit, environment.versions())}.json"
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # ValueError: damaged; then it is measured again
+        row = plain(measure())
+        files.write_json(path, row)
+    return row
+
+
+def forget(workdir: str | Path, config: Any) -> None:
+    """Removes the rows that `once` has under `workdir` for a configuration."""
+    shutil.rmtree(_rows_of(workdir, config), ignore_errors=True)
+
+
+def _rows_of(workdir: str | Path, config: Any) -> Path:
+    kind = f"{type(config).__module__}.{type(config).__qualname__}"
+    return Path(workdir) / "rows" / key(kind, config)

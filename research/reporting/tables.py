@@ -6,6 +6,7 @@ And what columns mean (`WORDS`, `explained`), and which of them fit on a screen 
 import csv
 import io
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -137,10 +138,8 @@ def family(column: str) -> str:
     return re.sub(r"[ =]\d+(\.\d+)?$", "", column)
 
 
-def fitting(
-    columns: Sequence[str], rows: Sequence[Row], most: int = MOST, declared: bool = False
-) -> list[str]:
-    """The columns to show: those that hold something, at most `most`.
+def fitting(columns: Sequence[str], rows: Sequence[Row], *, declared: bool = False) -> list[str]:
+    """The columns to show: those that hold something, at most MOST.
 
     Of columns that are one figure at many places (start 1, start 25, ...) every other is left out;
     then the last ones.
@@ -150,12 +149,12 @@ def fitting(
     """
     shown_names = [name for name in columns if any(row.get(name) is not None for row in rows)]
     if declared:
-        return shown_names[:most]
+        return shown_names[:MOST]
     shown_names = [name for name in shown_names if name != "seconds"]
-    while len(shown_names) > most and (longest := _longest_family(shown_names)):
+    while len(shown_names) > MOST and (longest := _longest_family(shown_names)):
         thinned = set(longest[1:-1:2])
         shown_names = [name for name in shown_names if name not in thinned]
-    return shown_names[:most]
+    return shown_names[:MOST]
 
 
 def _longest_family(columns: Sequence[str]) -> list[str]:
@@ -185,7 +184,6 @@ def terminal(title: str, columns: Sequence[str], rows: Sequence[Row]):
     from rich.table import Table
 
     columns = [name for name in columns if any(row.get(name) is not None for row in rows)]
-
     numeric = _numeric(columns, rows)
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in columns:
@@ -199,6 +197,13 @@ def terminal(title: str, columns: Sequence[str], rows: Sequence[Row]):
             end_section=last and SOURCE in columns,
         )
     return table
+
+
+def console():
+    """Where tables are printed: the terminal's width, or a wide page in a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
 def _numeric(columns: Sequence[str], rows: Sequence[Row]) -> set[str]:

@@ -1,18 +1,22 @@
 """A tokenizer read from a file, and byte strings into its pieces, each string once."""
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from research.tokenizers.json_engine import JsonEngine
 from research.tokenizers.protocol import Pieces
+from research.tokenizers.sentencepiece_engine import SentencePieceEngine
 from research.tokenizers.static_vocabulary import StaticVocabulary, checked_row
 from research.tokenizers.text_spans import cut, each_as_bytes, spans
 from research.tokenizers.tokenizer_json import SPACE, Strings, byte_characters
 
+# The library that knows a file's format.
+Engine = JsonEngine | SentencePieceEngine
 Split = Callable[..., list[list[int]]]
 
 # Characters of a text that are cut into pretokens at once.
@@ -20,31 +24,6 @@ _PART = 1 << 14
 # Strings remembered; a training step brings some tens of thousands, most of them known.
 _REMEMBERED = 1 << 20
 _BYTE_LEVEL = dict(enumerate(byte_characters()))
-
-
-class Engine(Protocol):
-    """The library that knows a file's format."""
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text; special tokens are never among them."""
-        ...
-
-    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The library's own text of ids."""
-        ...
-
-    def split(self, words: Sequence[str], continued: bool = False) -> list[list[int]]:
-        """What the model alone makes of each string."""
-        ...
-
-    def words(self, text: str) -> list[str]:
-        """The strings that the model is given for a text."""
-        ...
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """A parsed tokenizer.json with the same ids."""
-        ...
 
 
 class FileTokenizer(StaticVocabulary):
@@ -82,10 +61,9 @@ class FileTokenizer(StaticVocabulary):
         self.roles: Mapping[str, int] = dict(roles)
         self.special_names = dict(special_names)
         self._engine, self._entries = engine, entries
-        self._digest, self._files = digest, files
+        self._digest, self._files = digest, functools.cache(files)
         self._byte_ids = entries.byte_ids_256()
-        spare = [*self.roles.values(), 0]
-        unknown = self.roles.get("unk", spare[0])
+        unknown = self.roles.get("unk", next(iter(self.roles.values()), 0))
         self._decompose = Decomposer(engine.split, entries, unknown, spaced=spaced)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
@@ -152,10 +130,6 @@ class FileTokenizer(StaticVocabulary):
     @property
     def files(self) -> dict[str, bytes]:
         """As the protocol says; made once."""
-        return self._made_files
-
-    @cached_property
-    def _made_files(self) -> dict[str, bytes]:
         return self._files()
 
     def fingerprint(self) -> str:
@@ -181,7 +155,7 @@ class Decomposer:
     What is not text goes by byte ids where the tokenizer has all of them, else it is unknown.
     """
 
-    def __init__(self, split: Split, entries: Strings, unknown: int, *, spaced: bool = False):
+    def __init__(self, split: Split, entries: Strings, unknown: int, *, spaced: bool):
         self._split, self._entries, self._unknown = split, entries, unknown
         self._space = SPACE if spaced else " "
         self._byte_ids = [id_ for id_ in entries.byte_ids if id_ is not None]
@@ -239,24 +213,18 @@ class Decomposer:
 
     def _in_parts(self, tokens: list[bytes], reserved: str) -> list[list[int]]:
         """Parts of all tokens to the model at once, then put together again."""
+        plan = [list(self._parts(token, reserved)) for token in tokens]
         words: dict[bool, list[str]] = {False: [], True: []}
-        plan: list[list[tuple[bool, int] | list[int]]] = []
-        for token in tokens:
-            parts: list[tuple[bool, int] | list[int]] = []
-            for part, continued in self._parts(token, reserved):
-                if isinstance(part, str):
-                    parts.append((continued, len(words[continued])))
-                    words[continued].append(part)
-                else:
-                    parts.append(part)
-            plan.append(parts)
-        ids = {kind: self._split(words[kind], continued=kind) if words[kind] else []
+        for part, continued in itertools.chain.from_iterable(plan):
+            if isinstance(part, str):
+                words[continued].append(part)
+        ids = {kind: iter(self._split(words[kind], continued=kind) if words[kind] else [])
                for kind in words}  # fmt: skip
-        return [
-            [id_ for part in parts
-             for id_ in (ids[part[0]][part[1]] if isinstance(part, tuple) else part)]
-            for parts in plan
-        ]  # fmt: skip
+        rows = []
+        for parts in plan:
+            of_parts = [next(ids[kind]) if isinstance(part, str) else part for part, kind in parts]
+            rows.append([*itertools.chain.from_iterable(of_parts)])
+        return rows
 
     def _parts(self, token: bytes, reserved: str) -> Iterator[tuple[str | list[int], bool]]:
         """Strings for the model, whether each goes on within a word, and ids of other bytes."""

@@ -64,13 +64,9 @@ class JsonEngine:
             return words
         return [part for word in words for part in _AT_SPACES.findall(word)]
 
-    @property
+    @cached_property
     def spec(self) -> Mapping[str, Any]:
         """The tokenizer.json, parsed, as the library writes it."""
-        return self._as_written
-
-    @cached_property
-    def _as_written(self) -> Mapping[str, Any]:
         return json.loads(self._original.to_str())
 
     @cached_property

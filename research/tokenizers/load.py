@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from research import files
 from research.errors import FreevocabError, UsageError
 from research.tokenizers import tiktoken_file, tokenizer_json
 from research.tokenizers.file_tokenizer import FileTokenizer
@@ -101,9 +102,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     spec = json.loads(library.to_str())
     ids = dict(tokenizer_json.vocabulary(spec))
     ids |= {token["content"]: token["id"] for token in spec["added_tokens"]}
-    named = {
-        _written(config.get(f"{role}_token")) for config in configs for role in ROLES
-    }
+    named = {_written(config.get(f"{role}_token")) for config in configs for role in ROLES}
     for token in spec["added_tokens"]:
         if token["content"] in named and not token["special"]:
             token["special"], library = True, None
@@ -113,8 +112,8 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     if unknown is not None:
         special.setdefault(unknown, next(t for t, id_ in ids.items() if id_ == unknown))
     roles = _roles(ids, special, configs, tokenizer_json.roles(spec))
-    files = {TOKENIZER: content} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
-    files.setdefault(CONFIG, _config(roles, ids))
+    written = {TOKENIZER: content} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
+    written.setdefault(CONFIG, _config(roles, ids))
     return FileTokenizer(
         JsonEngine(spec, entries, library),
         entries,
@@ -122,7 +121,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
         roles=roles,
         special_names=special,
         spaced=tokenizer_json.exchanges_spaces(spec),
-        files=lambda: files,
+        files=lambda: written,
         digest=_digest("tokenizer.json", json.dumps(spec).encode()),
     )
 
@@ -139,7 +138,7 @@ def of_sentencepiece(
     engine = SentencePieceEngine(model)
     entries, special, ids = engine.entries(), engine.special_names(), engine.ids()
     roles = _roles(ids, special, _configs(beside), engine.roles())
-    given = {file: model} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
+    originals = {file: model} | {n: c for n, c in beside.items() if n not in _CONFIGS[2:]}
     return FileTokenizer(
         engine,
         entries,
@@ -147,17 +146,17 @@ def of_sentencepiece(
         roles=roles,
         special_names=special,
         spaced=False,  # sentencepiece itself writes U+2581 for a space
-        files=_converted(model, engine, given, _config(roles, ids)),
+        files=_converted(model, engine, originals, _config(roles, ids)),
         digest=_digest("sentencepiece", model),
     )
 
 
 def _converted(
-    model: bytes, engine: SentencePieceEngine, given: Files, config: bytes
+    model: bytes, engine: SentencePieceEngine, originals: Files, config: bytes
 ) -> Callable[[], Files]:
     """Makes the files, checked: the tokenizer.json must give the ids that the model gives."""
 
-    def files() -> Files:
+    def make() -> Files:
         spec = as_tokenizer_json(model)
         unigram = spec["model"]["type"] == "Unigram"
         content = json.dumps(spec, ensure_ascii=False).encode()
@@ -173,9 +172,9 @@ def _converted(
                     "this sentencepiece model has no exact tokenizer.json: ids differ for "
                     f"{text[:20]!r}"
                 )
-        return {TOKENIZER: content, CONFIG: config} | given
+        return {TOKENIZER: content, CONFIG: config} | originals
 
-    return files
+    return make
 
 
 def _in_folder(folder: Path) -> Path:
@@ -198,10 +197,8 @@ def _beside(folder: Path) -> Files:
 
 
 def _read(file: Path) -> bytes:
-    try:
+    with files.reading(file):
         content = file.read_bytes()
-    except OSError as error:
-        raise FreevocabError(f"cannot read {file}: {error.strerror}") from error
     if not content:
         raise FreevocabError(f"{file} is empty: no tokenizer")
     return content

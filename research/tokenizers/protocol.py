@@ -32,22 +32,13 @@ class Pieces(NamedTuple):
         ids_N = self.ids_N[np.repeat(self.start_T[tokens_M], counts_M) + offset_N]
         return Pieces(ids_N, start_M)
 
-    def padded(self, slots: int) -> np.ndarray:
-        """int32 [T, slots]: the first `slots` pieces of each token, then 0."""
-        out_TxP = np.zeros((len(self.start_T) - 1, slots), np.int32)
-        counts_T = np.minimum(self.counts_T, slots)
-        here_TxP = np.arange(slots)[None] < counts_T[:, None]
-        index_TxP = self.start_T[:-1, None] + np.arange(slots)[None]
-        out_TxP[here_TxP] = self.ids_N[index_TxP[here_TxP]]
-        return out_TxP
-
     @classmethod
     def of(cls, rows: Sequence[Sequence[int] | np.ndarray]) -> "Pieces":
         """From one sequence of ids for each token."""
         start_T = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
         parts = [np.asarray(row, np.int32) for row in rows if len(row)]
         ids_N = np.concatenate(parts) if parts else np.zeros(0, np.int32)
-        return cls(ids_N.astype(np.int32), start_T.astype(np.int64))
+        return cls(ids_N, start_T)
 
 
 class Tokenizer(Protocol):

@@ -42,7 +42,6 @@ class SentencePieceEngine:
     def __init__(self, model: bytes):
         self._processor = sentencepiece_model.processor(model)
         self._model = model
-        self._bare = None
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The model's own ids."""
@@ -54,10 +53,12 @@ class SentencePieceEngine:
 
     def split(self, words: Sequence[str], continued: bool = False) -> list[list[int]]:
         """What the model makes of each string, without its normaliser."""
-        if self._bare is None:
-            bare = self._model + bytes([0x1A, len(_IDENTITY)]) + _IDENTITY
-            self._bare = sentencepiece_model.processor(bare)
         return self._bare.encode(list(words))
+
+    @cached_property
+    def _bare(self):
+        bare = self._model + bytes([0x1A, len(_IDENTITY)]) + _IDENTITY
+        return sentencepiece_model.processor(bare)
 
     def words(self, text: str) -> list[str]:
         """The strings that the model is given for a text, as the equal tokenizer.json has them."""
@@ -79,11 +80,8 @@ class SentencePieceEngine:
 
     def special_names(self) -> dict[int, str]:
         """Control pieces and the unknown one, by id."""
-        ids = range(self._processor.vocab_size())
         kinds = (self._processor.is_control, self._processor.is_unknown)
-        return {
-            id_: self._processor.id_to_piece(id_) for id_ in ids if any(is_(id_) for is_ in kinds)
-        }
+        return {id_: piece for piece, id_ in self.ids().items() if any(is_(id_) for is_ in kinds)}
 
     def ids(self) -> dict[str, int]:
         """Every piece by how it is written."""
@@ -127,7 +125,7 @@ def as_tokenizer_json(model: bytes) -> dict[str, Any]:
         "truncation": None,
         "padding": None,
         "added_tokens": _added(entries, rules.model_type),
-        "normalizer": {"type": "Sequence", "normalizers": _normalizers(model, rules)},
+        "normalizer": {"type": "Sequence", "normalizers": _normalizers(rules)},
         # Without pieces that go on after a space it changes no ids, and is many times faster.
         "pre_tokenizer": {"type": "Metaspace"} | space,
         "post_processor": None,
@@ -147,11 +145,10 @@ def looks(model: bytes) -> list[str]:
     return [*_LOOKS, *(f"x {text}y{text} z" for text in own), *lines]
 
 
-def _normalizers(model: bytes, rules: sentencepiece_model.Normalization) -> list[dict[str, Any]]:
+def _normalizers(rules: sentencepiece_model.Normalization) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
-    characters = sentencepiece_model.character_map(model)
-    if characters:
-        encoded = base64.b64encode(characters).decode()
+    if rules.character_map:
+        encoded = base64.b64encode(rules.character_map).decode()
         # The reader maps character clusters by their first character, and this pair is one.
         steps.append({"type": "Replace", "pattern": {"String": "\r\n"}, "content": "\n\n"})
         steps.append({"type": "Precompiled", "precompiled_charsmap": encoded})

@@ -14,7 +14,7 @@ from research.errors import FreevocabError
 from research.tokenizers.tokenizer_json import SPACE, Strings
 
 UNIGRAM, BPE = 1, 2
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4  # of those of the .proto
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Normalization:
 
     model_type: int = UNIGRAM
     byte_fallback: bool = False
-    changes_characters: bool = False
+    character_map: bytes = b""
+    """Compiled; empty if it maps nothing."""
     add_dummy_prefix: bool = True
     remove_extra_whitespaces: bool = True
     escape_whitespaces: bool = True
@@ -35,9 +36,7 @@ class Normalization:
             self.model_type in (UNIGRAM, BPE)
             and self.byte_fallback
             and self.escape_whitespaces
-            and not (
-                self.changes_characters or self.add_dummy_prefix or self.remove_extra_whitespaces
-            )
+            and not (self.character_map or self.add_dummy_prefix or self.remove_extra_whitespaces)
         )
 
 
@@ -59,7 +58,7 @@ def normalization(model: bytes) -> Normalization:
             names = {3: "add_dummy_prefix", 4: "remove_extra_whitespaces", 5: "escape_whitespaces"}
             for inner, setting in _fields(_message(value)):
                 if inner == 2:
-                    fields["changes_characters"] = bool(setting)
+                    fields["character_map"] = _message(setting)
                 elif inner in names:
                     fields[names[inner]] = bool(setting)
     return Normalization(**fields)
@@ -89,15 +88,6 @@ def pieces(model: bytes) -> list[Piece]:
                 raise damaged() from error
             read.append(Piece(text, float(fields[2]), int(fields[3])))
     return read
-
-
-def character_map(model: bytes) -> bytes:
-    """The compiled map of the normaliser; b"" if it maps nothing."""
-    rules = b""
-    for number, value in _fields(model):
-        if number == 3:
-            rules = dict(_fields(_message(value))).get(2, b"") or b""
-    return _message(rules)
 
 
 def _message(value: int | float | bytes) -> bytes:
@@ -190,7 +180,6 @@ def entries(model: bytes, processor: Any) -> Strings:
     for id_ in ids:
         if processor.is_byte(id_):
             byte_ids[tokens[id_][0]] = id_
-    changes_text = rules.changes_characters or rules.remove_extra_whitespaces
     return Strings(
         tokens=tokens,
         special=[not token for token in tokens],
@@ -200,6 +189,7 @@ def entries(model: bytes, processor: Any) -> Strings:
         byte_level=False,
         prefix=rules.add_dummy_prefix,
         drops_spaces=False,
-        exact=rules.escape_whitespaces and not changes_text,
+        exact=rules.escape_whitespaces
+        and not (rules.character_map or rules.remove_extra_whitespaces),
         lossless=rules.is_identity and None not in byte_ids,
     )

@@ -39,7 +39,7 @@ def as_bytes(text: bytes | str) -> bytes:
         ) from error
 
 
-def spans(data: bytes, reserved: str = "") -> Iterator[str | bytes]:
+def spans(data: bytes, reserved: str) -> Iterator[str | bytes]:
     """Cuts `data` into text (str) and what must go byte by byte (bytes), in order.
 
     The second kind is what is not UTF-8 (lone continuation bytes, encoded surrogates, ...), and
@@ -80,10 +80,7 @@ def cut(text: str, size: int, before: str = "\n ") -> Iterator[str]:
 
 
 def encode_spans(
-    data: bytes,
-    reserved: str,
-    encode_text: Callable[[str], list[np.ndarray]],
-    byte_ids: np.ndarray,
+    data: bytes, reserved: str, encode_text: Callable[[str], list[np.ndarray]], byte_ids: np.ndarray
 ) -> np.ndarray:
     """The ids of `data`, int32: text spans through `encode_text`, other bytes as `byte_ids[byte]`.
 

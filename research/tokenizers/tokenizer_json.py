@@ -123,9 +123,7 @@ def strings(spec: Mapping[str, Any]) -> Strings:
         and not continued
         and not suffix
         and not any(
-            token["lstrip"] or token["rstrip"]
-            for token in added.values()
-            if not token["special"]
+            token["lstrip"] or token["rstrip"] for token in added.values() if not token["special"]
         )
     )
     # A Unigram with byte fallback takes the text "<0x41>" for the byte.
@@ -230,15 +228,13 @@ def steps(spec: Mapping[str, Any], part: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _has_prefix(spec: Mapping[str, Any]) -> bool:
-    normalizers = [*steps(spec, "normalizer")]
-    if any(step["type"] == "Prepend" for step in normalizers):
+    if any(step["type"] == "Prepend" for step in steps(spec, "normalizer")):
         return True
-    for step in steps(spec, "pre_tokenizer"):
-        if step["type"] == "ByteLevel" and step.get("add_prefix_space"):
-            return True
-        if step["type"] == "Metaspace" and step.get("prepend_scheme", "always") != "never":
-            return True
-    return False
+    return any(
+        (step["type"] == "ByteLevel" and bool(step.get("add_prefix_space")))
+        or (step["type"] == "Metaspace" and step.get("prepend_scheme", "always") != "never")
+        for step in steps(spec, "pre_tokenizer")
+    )
 
 
 def _drops_spaces(spec: Mapping[str, Any]) -> bool:
@@ -281,6 +277,4 @@ def _keeps_metaspace(spec: Mapping[str, Any]) -> bool:
 def _only_split(cutters: list[Mapping[str, Any]]) -> bool:
     """True if these pre-tokenizers cut the text and take nothing away."""
     cutting = ("Split", "Digits", "Punctuation", "UnicodeScripts", "FixedLength")
-    return all(
-        step["type"] in cutting and step.get("behavior") != "Removed" for step in cutters
-    )
+    return all(step["type"] in cutting and step.get("behavior") != "Removed" for step in cutters)

@@ -122,7 +122,9 @@ def build(strings: Sequence[bytes]) -> Trie:
         raise FreevocabError(f"a codebook needs all 256 single bytes; {missing} are missing")
     blob = np.frombuffer(b"".join(in_order), np.uint8)
     lengths_V = np.fromiter(map(len, in_order), np.int64, len(in_order))
-    size = compiled(_count_nodes)(blob, lengths_V) + 1
+    common_V = np.zeros_like(lengths_V)
+    compiled(_compare)(blob, lengths_V, common_V)
+    size = int((lengths_V - common_V).sum()) + 1
     trie = Trie(
         parents_S=np.full(size, -1, np.int32),
         labels_S=np.zeros(size, np.uint8),
@@ -133,6 +135,7 @@ def build(strings: Sequence[bytes]) -> Trie:
     compiled(_fill_nodes)(
         blob,
         lengths_V,
+        common_V,
         np.asarray(order, np.int32),
         path,
         trie.parents_S,
@@ -143,36 +146,27 @@ def build(strings: Sequence[bytes]) -> Trie:
     return trie
 
 
-def _count_nodes(blob, lengths_V):
-    nodes, start, before = 0, 0, 0
-    for v in range(len(lengths_V)):
-        common = 0
-        if v > 0:
-            limit = min(lengths_V[v], lengths_V[v - 1])
-            while common < limit and blob[start + common] == blob[before + common]:
-                common += 1
-        nodes += lengths_V[v] - common
-        before = start
-        start += lengths_V[v]
-    return nodes
+def _compare(blob, lengths_V, common_V):
+    """Fills `common_V`: with how many bytes of the string before it each string begins."""
+    before = 0
+    for v in range(1, len(lengths_V)):
+        start, common = before + lengths_V[v - 1], 0
+        limit = min(lengths_V[v], lengths_V[v - 1])
+        while common < limit and blob[start + common] == blob[before + common]:
+            common += 1
+        common_V[v], before = common, start
 
 
-def _fill_nodes(blob, lengths_V, order_V, path, parents_S, labels_S, ids_S, depths_S):
-    node, start, before = 0, 0, 0
+def _fill_nodes(blob, lengths_V, common_V, order_V, path, parents_S, labels_S, ids_S, depths_S):
+    node, start = 0, 0
     for v in range(len(lengths_V)):
-        common = 0
-        if v > 0:
-            limit = min(lengths_V[v], lengths_V[v - 1])
-            while common < limit and blob[start + common] == blob[before + common]:
-                common += 1
-        for depth in range(common, lengths_V[v]):
+        for depth in range(common_V[v], lengths_V[v]):
             node += 1
             parents_S[node] = path[depth]
             labels_S[node] = blob[start + depth]
             depths_S[node] = depth + 1
             path[depth + 1] = node
         ids_S[path[lengths_V[v]]] = order_V[v]
-        before = start
         start += lengths_V[v]
 
 

@@ -61,11 +61,11 @@ def match(
     Raises:
       UsageError: map_special names an id that does not exist, or ordinary target entries.
     """
-    overlap = _overlap(source, target)
-    partner = _specials(source, target, dict(map_special or {}))
+    mapped = map_special or {}
+    overlap, partner = _overlap(source, target), _specials(source, target, mapped)
     special_T = np.flatnonzero(target.special_V)
     matched_S = np.array([id_ for id_ in special_T if id_ in partner], np.int32)
-    read = partner | _ends(source, target, dict(map_special or {}))
+    read = partner | _ends(source, target, mapped)
     return Match(
         overlap_target_N=overlap[:, 0].astype(np.int32),
         overlap_source_N=overlap[:, 1].astype(np.int32),
@@ -168,7 +168,7 @@ def _own_first(tokenizer, ids, shared):
     return out
 
 
-def _specials(source: Tokenizer, target: Tokenizer, mapped: dict[int, int]) -> dict[int, int]:
+def _specials(source: Tokenizer, target: Tokenizer, mapped: Mapping[int, int]) -> dict[int, int]:
     """Target id -> source id of special tokens."""
     partner: dict[int, int] = {}
     for source_id, target_id in mapped.items():
@@ -192,7 +192,7 @@ def _specials(source: Tokenizer, target: Tokenizer, mapped: dict[int, int]) -> d
     return partner
 
 
-def _ends(source: Tokenizer, target: Tokenizer, mapped: dict[int, int]) -> dict[int, int]:
+def _ends(source: Tokenizer, target: Tokenizer, mapped: Mapping[int, int]) -> dict[int, int]:
     """The target's EOS -> the source's, if the target begins texts with the same token."""
     id_ = target.roles.get("eos")
     if id_ is None or id_ != target.roles.get("bos") or "eos" not in source.roles:

@@ -221,15 +221,15 @@ class Entries:
         """The first `most` pretokens without special or unknown ids (None: all)."""
         number_N = np.append(self.number_V[pieces.ids_N], 0)
         known_W = np.minimum.reduceat(number_N, pieces.start_T[:-1]) >= 0
-        kept_W = np.flatnonzero(known_W & (pieces.counts_T > 0))[:most]
-        original = Pieces(number_N[:-1].astype(np.int32), pieces.start_T).take(kept_W)
+        first_W = np.flatnonzero(known_W & (pieces.counts_T > 0))[:most]
+        original = Pieces(number_N[:-1].astype(np.int32), pieces.start_T).take(first_W)
         length_N = np.array([len(token) for token in self.tokens], np.int64)[original.ids_N]
         end_N = np.concatenate([[0], np.cumsum(length_N)])
         data = b"".join([self.tokens[n] for n in original.ids_N.tolist()])
         words = Words(
-            np.frombuffer(data, np.uint8), end_N[original.start_T], np.arange(len(kept_W) + 1)
+            np.frombuffer(data, np.uint8), end_N[original.start_T], np.arange(len(first_W) + 1)
         )
-        return Pretokens(words, count_W[kept_W], original)
+        return Pretokens(words, count_W[first_W], original)
 
     def prior(self, known: Pretokens) -> np.ndarray:
         """Log share of each string among all substrings of the pretokens that are entries.

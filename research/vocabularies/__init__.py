@@ -15,11 +15,11 @@ import dataclasses
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from research.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from research.vocabularies.protocol import Vocabulary
 
 __all__ = ["KINDS", "from_dict", "make", "sequence_keys"]
@@ -68,8 +68,11 @@ def from_dict(fields: dict[str, Any]) -> "Vocabulary":
     return make(str(fields.get("kind")), **options)
 
 
-def sequence_keys(seed: int, count: int, *, step: int = 0) -> "np.ndarray":
-    """See `research.vocabularies.protocol.sequence_keys`."""
-    from research.vocabularies import protocol
+def sequence_keys(seed: int, count: int, *, step: int = 0) -> np.ndarray:
+    """Key data for the draws of `count` sequences, uint32 [count, 2]; a function of (seed, step).
 
-    return protocol.sequence_keys(seed, count, step=step)
+    Raw words of Philox, whose values are the same on every machine and version. The keys of a
+    longer list begin with those of a shorter one.
+    """
+    words = np.random.Philox(key=seed, counter=[0, 0, 1, step]).random_raw(max(1, count))
+    return words[:count].astype("<u8").view("<u4").astype(np.uint32).reshape(count, 2)

@@ -139,9 +139,8 @@ class CanonicalEmbedding:
         config: LossConfig,
     ) -> tuple[Array, TokenLosses]:
         """The exact losses, summed."""
-        return weighted(
-            self.losses(table, x_BxLxD, targets_BxL, config), weights_BxL, config.z_loss
-        )
+        losses = self.losses(table, x_BxLxD, targets_BxL, config)
+        return weighted(losses, weights_BxL, config.z_loss)
 
     def _slot_logits(self, table: SlotTable, x_BxLxD):
         """[B, L, N]; slots that no type has yet, and "new" when nothing is, are -inf."""

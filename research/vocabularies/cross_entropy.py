@@ -19,7 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.vocabularies.protocol import EmbeddingTable, TokenLosses, readout
+from research.vocabularies.protocol import EmbeddingTable, TokenLosses, readout, weighted
 
 # Logits in a chunk when nothing is said: 256 MiB of float32, on a CPU what its caches can hold
 # (measured: 1.7 times the speed), but never fewer than 256 positions in all.
@@ -142,14 +142,9 @@ def summed_loss(
 def _summed(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size):
     chunks, z_loss, _, softcap = static
     losses = token_losses(
-        rows,
-        x_BxLxD,
-        targets_BxL,
-        vocab_size=vocab_size,
-        chunk_size=chunks.size,
-        softcap=softcap,
+        rows, x_BxLxD, targets_BxL, vocab_size=vocab_size, chunk_size=chunks.size, softcap=softcap
     )
-    return _total(losses, weights_BxL, z_loss), losses
+    return weighted(losses, weights_BxL, z_loss)
 
 
 def _summed_forward(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size):
@@ -195,7 +190,7 @@ def _summed_forward(static, rows, x_BxLxD, targets_BxL, weights_BxL, vocab_size)
     if bias_sum is not None and rows.bias_V is not None:
         bias_slope = jnp.sum(bias_sum, axis=0).astype(rows.bias_V.dtype)
     residuals = (EmbeddingTable(kernel_slope, None, bias_slope), chunks.join(x_slope))
-    return (_total(losses, weights_BxL, z_loss), losses), residuals
+    return weighted(losses, weights_BxL, z_loss), residuals
 
 
 def _summed_backward(static, residuals, cotangents):
@@ -212,12 +207,12 @@ class _Chunks(NamedTuple):
 
     shape: tuple[int, ...]
     rows: int
-    wanted: int | None
+    chunk_size: int | None
 
     @property
     def size(self) -> int:
         batch, length = self.shape[:2]
-        return min(self.wanted or default_chunk_size(batch, length, self.rows), length)
+        return min(self.chunk_size or default_chunk_size(batch, length, self.rows), length)
 
     @property
     def count(self) -> int:
@@ -248,7 +243,3 @@ def _chunk_losses(logits: jax.Array, targets_BxC: jax.Array) -> TokenLosses:
     top = jax.lax.stop_gradient(jnp.max(logits, axis=-1))
     log_z = top + jnp.log(jnp.sum(jnp.exp(logits - top[:, :, None]), axis=-1))
     return TokenLosses(log_z - target, log_z, (target >= top).astype(jnp.float32))
-
-
-def _total(losses: TokenLosses, weights_BxL: jax.Array, z_loss: float) -> jax.Array:
-    return jnp.sum(weights_BxL * (losses.nats_BxL + z_loss * jnp.square(losses.log_z_BxL)))

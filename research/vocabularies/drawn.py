@@ -145,7 +145,8 @@ class DrawnEmbedding:
                 rows=table.num_rows,
                 chunk_size=config.chunk_size,
             )
-        target_BxL = self._products(table, x_BxLxD, self._rows(table, targets_BxL))
+        rows_BxLxD = self._rows(table, targets_BxL)
+        target_BxL = self._products("bld,bld->bl", table, x_BxLxD, rows_BxLxD)
 
         def add(carry, ids_M):
             log_z_BxL, best_BxL = carry
@@ -185,25 +186,22 @@ class DrawnEmbedding:
         length = ids_BxN.shape[1]
         new_BxN = jax.vmap(_first_occurrences)(ids_BxN)
         special_BxN = specials(ids_BxN, table.first_special + SPECIALS)
-        known_B = jnp.sum(new_BxN & ~special_BxN, axis=1)
-        # Of the specials both stand at the end, once.
-        kept_BxN = new_BxN & ~special_BxN
+        # Both specials have columns of their own at the end.
+        ordinary_BxN = new_BxN & ~special_BxN
+        known_B = jnp.sum(ordinary_BxN, axis=1)
         drawn_BxNxD = self._random(table.keys_B, ids_BxN, x_BxLxD.shape[-1])
         left_B = jnp.maximum(table.first_special - known_B, 0).astype(jnp.float32)
-        target_ids_BxL = targets_BxL
 
         def logits_of(x_BxCxD):
-            drawn = self._products_all(table, x_BxCxD, drawn_BxNxD)
-            drawn = jnp.where(kept_BxN[:, None], drawn, -jnp.inf)
+            drawn = self._drawn_logits(table, x_BxCxD, drawn_BxNxD)
+            drawn = jnp.where(ordinary_BxN[:, None], drawn, -jnp.inf)
             rest_BxC = jnp.log(left_B)[:, None] + self._log_mean_exp(table, x_BxCxD)
             special = self._special_logits(table, x_BxCxD)
             return jnp.concatenate([drawn, special, rest_BxC[:, :, None]], axis=-1)
 
-        is_special_BxL = specials(target_ids_BxL, table.first_special + SPECIALS)
-        where_BxL = jax.vmap(_places)(ids_BxN, target_ids_BxL)
-        where_BxL = jnp.where(
-            is_special_BxL, length + target_ids_BxL - table.first_special, where_BxL
-        )
+        special_BxL = specials(targets_BxL, table.first_special + SPECIALS)
+        where_BxL = jax.vmap(_places)(ids_BxN, targets_BxL)
+        where_BxL = jnp.where(special_BxL, length + targets_BxL - table.first_special, where_BxL)
         return cross_entropy.chunked_losses(
             logits_of, x_BxLxD, where_BxL, rows=length + 3, chunk_size=config.chunk_size
         )
@@ -230,22 +228,18 @@ class DrawnEmbedding:
     def _readout_input(self, table, x):
         return x
 
-    def _products_all(self, table, x_BxCxD, drawn_BxNxD):
-        """Logits [B, C, N] of drawn rows."""
-        rows_BxNxD = self._whole(table.params, drawn_BxNxD).astype(x_BxCxD.dtype)
-        x_BxCxD = self._readout_input(table, x_BxCxD)
-        return jnp.einsum("bcd,bnd->bcn", x_BxCxD, rows_BxNxD, preferred_element_type=jnp.float32)
+    def _products(self, equation, table, x, rows):
+        """Float32 logits of rows at positions."""
+        x = self._readout_input(table, x)
+        return jnp.einsum(equation, x, rows.astype(x.dtype), preferred_element_type=jnp.float32)
 
-    def _products(self, table, x_BxLxD, rows_BxLxD):
-        """The logit of one row at each position, [B, L]."""
-        x_BxLxD = self._readout_input(table, x_BxLxD)
-        rows_BxLxD = rows_BxLxD.astype(x_BxLxD.dtype)
-        return jnp.einsum("bld,bld->bl", x_BxLxD, rows_BxLxD, preferred_element_type=jnp.float32)
+    def _drawn_logits(self, table, x_BxCxD, drawn_BxNxD):
+        """Logits [B, C, N] of drawn rows."""
+        rows_BxNxD = self._whole(table.params, drawn_BxNxD)
+        return self._products("bcd,bnd->bcn", table, x_BxCxD, rows_BxNxD)
 
     def _special_logits(self, table, x_BxCxD):
-        rows_SxD = table.params["specials_SxD"].astype(x_BxCxD.dtype)
-        x_BxCxD = self._readout_input(table, x_BxCxD)
-        return jnp.einsum("bcd,sd->bcs", x_BxCxD, rows_SxD, preferred_element_type=jnp.float32)
+        return self._products("bcd,sd->bcs", table, x_BxCxD, table.params["specials_SxD"])
 
     def _log_mean_exp(self, table, x_BxCxD):
         """log E exp(logit of an undrawn type), [B, C]: exact for gaussian rows, from above else."""
@@ -254,7 +248,7 @@ class DrawnEmbedding:
 
     def _logits(self, table, drawn_BxNxD, ids_N, x_BxCxD, vocab_size):
         """Logits [B, C, N] of ids whose rows were drawn; BOS and EOS have their own rows."""
-        logits = self._products_all(table, x_BxCxD, drawn_BxNxD)
+        logits = self._drawn_logits(table, x_BxCxD, drawn_BxNxD)
         ids = ids_N[None, None]
         special = self._special_logits(table, x_BxCxD)
         for place in range(SPECIALS):
@@ -290,10 +284,10 @@ def _first_occurrences(ids_N):
     return jnp.zeros_like(new_N).at[order].set(new_N)
 
 
-def _places(ids_N, wanted_L):
-    """The first place in ids_N of each wanted id, int32 [L]; all of them are there."""
+def _places(ids_N, targets_L):
+    """The first place in ids_N of each target, int32 [L]; all of them are there."""
     order = jnp.argsort(ids_N, stable=True)
-    return order[jnp.searchsorted(ids_N[order], wanted_L, side="left")].astype(jnp.int32)
+    return order[jnp.searchsorted(ids_N[order], targets_L, side="left")].astype(jnp.int32)
 
 
 @dataclasses.dataclass(frozen=True)

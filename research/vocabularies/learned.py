@@ -7,14 +7,7 @@ import jax.numpy as jnp
 
 from research.vocabularies import cross_entropy
 from research.vocabularies.cross_entropy import TokenLosses
-from research.vocabularies.protocol import (
-    Array,
-    EmbeddingTable,
-    LossConfig,
-    Params,
-    Size,
-    embed,
-)
+from research.vocabularies.protocol import Array, EmbeddingTable, LossConfig, Params, Size, embed
 
 
 def init(

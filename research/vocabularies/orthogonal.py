@@ -16,13 +16,7 @@ import jax.numpy as jnp
 
 from research.errors import UsageError
 from research.vocabularies.drawn import DrawnEmbedding, DrawnTable
-from research.vocabularies.protocol import (
-    SPECIALS,
-    Array,
-    Params,
-    Size,
-    typed_keys,
-)
+from research.vocabularies.protocol import SPECIALS, Array, Params, Size, typed_keys
 
 _FRAMES = 1_618_033  # seed of the fixed frames
 

@@ -70,8 +70,7 @@ class PermutedEmbedding:
         params = jax.lax.stop_gradient(params) if self.frozen else params
 
         def image(key):
-            everything_V = jnp.ones((rows,), bool)
-            return permutation(key, everything_V, vocab_size)
+            return permutation(key, jnp.ones((rows,), bool), vocab_size)
 
         return PermutedTable(learned.table(params), jax.vmap(image)(typed_keys(keys_Bx2)))
 
@@ -100,9 +99,7 @@ class PermutedEmbedding:
         return self._plain.loss(table.table, x_BxLxD, targets_BxL, weights_BxL, config)
 
 
-def permutation(
-    key: jax.Array, chosen_V: jax.Array, vocab_size: int | jax.Array
-) -> jax.Array:
+def permutation(key: jax.Array, chosen_V: jax.Array, vocab_size: int | jax.Array) -> jax.Array:
     """A uniform permutation of the chosen ordinary ids, int32 [V]; all others stay."""
     ids_V = jnp.arange(len(chosen_V), dtype=jnp.int32)
     chosen_V = chosen_V & (ids_V < vocab_size) & ~specials(ids_V, vocab_size)
@@ -252,8 +249,8 @@ class PartialEmbedding:
         """[B, V, D] readout rows: the input's where chosen or tied."""
         if table.table.output_VxD is None or table.rows_BxVxD is None:
             return EmbeddingTable(table.rows_BxVxD)
-        kept = table.rows_BxVxD == table.table.input_VxD[None]
-        rows = jnp.where(kept, table.table.output_VxD[None], table.rows_BxVxD)
+        learned_BxVxD = table.rows_BxVxD == table.table.input_VxD[None]
+        rows = jnp.where(learned_BxVxD, table.table.output_VxD[None], table.rows_BxVxD)
         return EmbeddingTable(table.rows_BxVxD, rows)
 
     def _replaced(self, table: PartialTable, ids_BxL, shift: int):

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 SPECIALS = 2  # BOS and EOS
 Array = jax.Array
@@ -115,7 +114,7 @@ class Vocabulary(Protocol):
 
         Args:
           ids_BxL: the trunk's input ids: what a sequence's table may depend on.
-          keys_Bx2: uint32 key data of each sequence (`sequence_keys`); None where nothing is drawn.
+          keys_Bx2: uint32, of `vocabularies.sequence_keys`; None where nothing is drawn.
           rows: V, the padded number of ids.
           vocab_size: number of real ids; may be traced.
         """
@@ -136,8 +135,7 @@ class Vocabulary(Protocol):
         ...
 
     def loss(
-        self, table: Any, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array,
-        config: LossConfig,
+        self, table: Any, x_BxLxD: Array, targets_BxL: Array, weights_BxL: Array, config: LossConfig
     ) -> tuple[Array, TokenLosses]:
         """What training minimises, summed over positions, and each position's losses."""
         ...
@@ -146,19 +144,9 @@ class Vocabulary(Protocol):
 def weighted(
     losses: TokenLosses, weights_BxL: jax.Array, z_loss: float
 ) -> tuple[jax.Array, TokenLosses]:
-    """The sum that training minimises, of losses that can be differentiated as they are."""
+    """What training minimises, the sum of weight * (nats + z_loss * log(Z)^2), and the losses."""
     terms_BxL = losses.nats_BxL + z_loss * jnp.square(losses.log_z_BxL)
     return jnp.sum(weights_BxL * terms_BxL), losses
-
-
-def sequence_keys(seed: int, count: int, *, step: int = 0) -> np.ndarray:
-    """Key data for the draws of `count` sequences, uint32 [count, 2]; a function of (seed, step).
-
-    Raw words of Philox, whose values are the same on every machine and version. The keys of a
-    longer list begin with those of a shorter one.
-    """
-    words = np.random.Philox(key=seed, counter=[0, 0, 1, step]).random_raw(max(1, count))
-    return words[:count].astype("<u8").view("<u4").astype(np.uint32).reshape(count, 2)
 
 
 def typed_keys(keys_Bx2: jax.Array | None) -> jax.Array:

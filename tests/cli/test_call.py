@@ -1,5 +1,6 @@
 """Exit codes, one-line errors, help, and what is imported for it."""
 
+import contextlib
 import dataclasses
 import signal
 import subprocess
@@ -120,50 +121,42 @@ def test_a_closed_stream_is_one_line(freevocab, monkeypatch, stream):
     assert cli.call(["list"]) == 2
 
 
-def test_a_reader_that_goes_away_is_no_error():
-    program = (
-        "import research.cli as c\n"
-        "c.dispatch = lambda a: [print('x' * 99) for _ in range(99_999)]\n"
-        "c.main(['list'])"
-    )
+@contextlib.contextmanager
+def running(work, first=b"started\n"):
+    """A command that does `work`, a source text with a function `work`, once it has begun."""
+    program = f"import research.cli as c\nimport time\n{work}\nc.dispatch = work\nc.main(['list'])"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        assert process.stdout.readline() == b"x" * 99 + b"\n"
+        assert process.stdout.readline() == first
+        yield process
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    work = "def work(argv):\n    [print('x' * 99) for _ in range(99_999)]"
+    with running(work, b"x" * 99 + b"\n") as process:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 128 + signal.SIGPIPE
 
 
 def test_interrupting_is_one_line_and_exit_130():
-    program = (
-        "import research.cli as c, time\n"
-        "c.dispatch = lambda a: (print('started', flush=True), time.sleep(60))\n"
-        "c.main(['list'])"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout.readline() == b"started\n"
+    work = "def work(argv):\n    print('started', flush=True)\n    time.sleep(60)"
+    with running(work) as process:
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b"freevocab: interrupted\n"
         assert process.wait(timeout=60) == 130
 
 
 def test_being_terminated_leaves_nothing_half_written(tmp_path):
-    program = (
-        "import research.cli as c, research.files as f, time\n"
-        "def slow(argv):\n"
+    work = (
+        "import research.files as f\n"
+        "def work(argv):\n"
         f"    with f.atomic_path({str(tmp_path / 'file')!r}):\n"
         "        print('started', flush=True)\n"
-        "        time.sleep(60)\n"
-        "c.dispatch = slow\n"
-        "c.main(['list'])"
+        "        time.sleep(60)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout.readline() == b"started\n"
+    with running(work) as process:
         assert len(list(tmp_path.iterdir())) == 1
         process.terminate()
         assert process.stderr.read() == b"freevocab: terminated\n"
@@ -172,25 +165,20 @@ def test_being_terminated_leaves_nothing_half_written(tmp_path):
 
 
 def test_interrupting_a_compilation_is_no_crash():
-    program = (
-        "import research.cli as c, threading, time\n"
+    work = (
+        "import threading\n"
         "import jax, jax.numpy as jnp\n"
         "def loops(x):\n"
         "    for _ in range(300):\n"
         "        x = jnp.sin(x @ x) + x\n"
         "    return x\n"
-        "def slow(argv):\n"
+        "def work(argv):\n"
         "    compiled = jax.jit(loops).lower(jnp.ones((8, 8)))\n"
         "    threading.Thread(target=compiled.compile, daemon=True).start()\n"
         "    print('started', flush=True)\n"
-        "    time.sleep(60)\n"
-        "c.dispatch = slow\n"
-        "c.main(['list'])"
+        "    time.sleep(60)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout.readline() == b"started\n"
+    with running(work) as process:
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b"freevocab: interrupted\n"
         assert process.wait(timeout=60) == 130

@@ -11,8 +11,7 @@ from research.codecs.subword import BPECodec
 from research.files import atomic_path
 from research.models import language_model, pretrained, sizes
 from research.models.language_model import LanguageModelConfig
-from research.testing.codecs import TinyCodec
-from research.testing.models import tiny_model
+from research.testing.tiny import TinyCodec, tiny_model
 from research.testing.tokenizers import english
 from tests.one_line import is_one_line
 

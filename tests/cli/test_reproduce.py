@@ -1,10 +1,12 @@
 """`freevocab reproduce`, `list` and `report` on a toy paper."""
 
+import dataclasses
 import json
 import sys
 
+from research.cli import progress
 from research.reporting import environment, results
-from research.reporting.readme import BEGIN, END
+from research.reporting.report import BEGIN, END
 from tests.one_line import is_one_line
 
 
@@ -178,3 +180,19 @@ def test_a_command_reads_every_result_once(toy_paper, freevocab, monkeypatch):
         read.clear()
         freevocab(*words.split())
         assert sorted(path.absolute() for path in read) == expected, words
+
+
+def test_what_is_trained_is_found_in_a_part():
+    @dataclasses.dataclass(frozen=True)
+    class Model:
+        steps: int = 2_000
+        batch_size: int = 16
+        length: int = 128
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        m2: Model = Model()
+
+    words = "2,000 steps of 16 x 128 tokens a model"
+    assert progress.training(Config()) == progress.training(Model()) == words
+    assert progress.training(Config(m2=None)) is None

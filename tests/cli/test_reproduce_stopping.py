@@ -159,9 +159,7 @@ def test_a_signal_that_comes_out_as_another_error_is_not_a_failed_table(stopping
 
 
 @pytest.mark.parametrize("change", ["config", "commit", "dirty", "versions", "scale"])
-def test_what_is_not_the_same_is_run_again(
-    toy_paper, freevocab, committed, monkeypatch, change
-):
+def test_what_is_not_the_same_is_run_again(toy_paper, freevocab, committed, monkeypatch, change):
     freevocab("reproduce", "toy/adding")
     argv = ["reproduce", "toy/adding"]
     if change == "config":

@@ -14,8 +14,7 @@ from research import codecs, tokenizers
 from research.codecs import lm_folder
 from research.models import language_model, pretrained, sizes
 from research.models import safetensors_shards as shards
-from research.testing.codecs import TinyCodec
-from research.testing.models import tiny_model
+from research.testing.tiny import TinyCodec, tiny_model
 from tests.one_line import is_one_line
 from tests.transfer import hf_folders
 

@@ -12,7 +12,7 @@ from research.codecs import container
 from research.codecs.basic import BytesCodec, GZipCodec
 from research.codecs.container import format as fmt
 from research.errors import FreevocabError, UsageError
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEXT = b"the cat and the dog, thinking in the rain. \xff\xfe\0\n" * 5

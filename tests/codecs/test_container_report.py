@@ -1,5 +1,5 @@
 from research.codecs import container
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 
 TEXT = b"the cat and the dog, thinking in the rain. \xff\xfe\0\n" * 5
 

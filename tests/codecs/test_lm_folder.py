@@ -10,7 +10,7 @@ from research.artifact import flatten, unflatten
 from research.codecs import lm_folder
 from research.codecs.basic import BytesCodec
 from research.errors import FreevocabError, UsageError
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.testing.tokenizers import tokenizer_json
 
 

@@ -11,7 +11,7 @@ from research.codecs import saved
 from research.codecs.basic import BytesCodec, GZipCodec
 from research.codecs.subword import BPECodec, SentencePieceCodec
 from research.errors import FreevocabError, UsageError
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEXT = "\n".join(f"{n} sheep and {n * n} goats; naïve" for n in range(200)).encode()

@@ -16,7 +16,7 @@ from research.codecs.codebook.build import compile_codebook
 from research.codecs.subword import BPECodec, SentencePieceCodec
 from research.codecs.windows import EqualInfoCodec
 from research.errors import FreevocabError, UsageError
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 
 TOPICS = "".join(text for _, text in sorted(pydoc_data.topics.topics.items()))
 MEGABYTE = (TOPICS * 3).encode()[:1_000_000]

@@ -5,7 +5,7 @@ import pytest
 from research import corpora
 from research.corpora import Corpus, splits
 from research.errors import UsageError
-from research.testing.text import corpus_of, tiny_corpus
+from research.testing.tiny import corpus_of, tiny_corpus
 
 
 def test_describe_counts_what_documents_gives():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research.corpora import splits
-from research.testing.text import corpus_of
+from research.testing.tiny import corpus_of
 
 documents = st.lists(st.binary(min_size=1, max_size=3), max_size=12)
 

@@ -8,7 +8,7 @@ import pytest
 
 from research import corpora
 from research.errors import UsageError
-from research.testing.text import tiny_corpus
+from research.testing.tiny import tiny_corpus
 
 
 def test_same_text_for_ever():

@@ -11,7 +11,7 @@ from research.codecs.basic import BytesCodec
 from research.errors import FreevocabError, UsageError
 from research.evaluation import bbh, multiple_choice
 from research.models import language_model
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 
 LETTERED = "Which one is a bird?\nOptions:\n(A) {0}\n(B) {1}\n(C) {2}"
 EXAMPLES = {

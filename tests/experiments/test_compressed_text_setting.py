@@ -16,7 +16,7 @@ from configs.compressed_text.presets import (
 )
 from configs.shared import CodecConfig, M1Config
 from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
-from research.cli import overrides
+from research.cli import arguments
 from research.errors import UsageError
 from research.training import lm
 from research.training.config import ParallelismConfig
@@ -183,7 +183,7 @@ def test_a_row_is_the_same_on_eight_devices(workdir):
 )
 def test_a_number_out_of_range_is_refused_before_any_work(change):
     with pytest.raises(UsageError, match=f"{change.split('.')[1].split('=')[0]} must be at least"):
-        overrides.apply(gzip_header.quick(), [change])
+        arguments.overridden(gzip_header.quick(), [change])
 
 
 def test_a_codec_without_entries_is_refused():

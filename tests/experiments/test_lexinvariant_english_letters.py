@@ -43,7 +43,7 @@ def test_bits_are_those_of_letter_after_letter(condition, words):
     every = (*model.lower, model.log_p)
     total, symbols = 0.0, 0
     for place in range(len(text)):
-        ids = ciphers.ids_of(text[max(0, place - 2) : place + 1], alphabet)
+        ids = [*map(alphabet.index, text[max(0, place - 2) : place + 1])]
         p_A = np.exp(every[len(ids) - 1][tuple(ids[:-1])].astype(np.float64))
         if condition == "clear":
             if text[place] == " ":
@@ -51,5 +51,5 @@ def test_bits_are_those_of_letter_after_letter(condition, words):
             p_A[ciphers.SPACE] = 0.0  # known to be none
         total -= np.log2(p_A[ids[-1]] / p_A.sum())
         symbols += 1
-    found = training.bits(model, condition, [ciphers.ids_of(text, alphabet)])
+    found = training.bits(model, condition, [np.array([*map(alphabet.index, text)])])
     assert found == pytest.approx(total / symbols, rel=1e-6)

@@ -12,7 +12,7 @@ from configs.shared import StageConfig
 from experiments.shared import language_models
 from research import codecs, vocabularies
 from research.models import language_model, sizes
-from research.testing.models import tiny_trunk_config
+from research.testing.tiny import tiny_trunk_config
 
 VOCAB = 14
 FIRST = StageConfig(

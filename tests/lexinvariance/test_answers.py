@@ -10,7 +10,7 @@ from research import vocabularies
 from research.lexinvariance.tasks import tasks
 from research.lexinvariance.tasks.tasks import Separators, Symbols
 from research.models import language_model
-from research.testing.models import tiny_config
+from research.testing.tiny import tiny_config
 
 MARKS = Separators(bos=32, arrow=(30, 31), space=(29,))
 SYMBOLS = Symbols(np.arange(29, dtype=np.int32), np.full(29, 1 / 29))

@@ -111,7 +111,7 @@ def test_score_is_the_sum_over_letters():
     model = letters.count(TEXTS, SPACED, 3)
     every = (*model.lower, model.log_p)
     for text in ("", "t", "th", "the cat", "xyzzy"):
-        ids = ciphers.ids_of(text, SPACED)
+        ids = letters.ids(text, SPACED)
         expected = 0.0
         for place in range(len(ids)):
             order = min(place + 1, 3)

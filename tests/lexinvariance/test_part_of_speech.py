@@ -87,9 +87,7 @@ def test_a_tenth_of_the_types_stands_in_both_places_equally():
     task = PartOfSpeech(types=100, unseen=10, skew=0.0)
     ambiguous_V = np.tile(task.is_ambiguous(), 2)
     assert ambiguous_V.sum() == 10
-    inputs = np.concatenate([
-        batch(task=task, step=step)["inputs_BxL"] for step in range(4)
-    ])
+    inputs = np.concatenate([batch(task=task, step=step)["inputs_BxL"] for step in range(4)])
     as_adjective, as_noun = (np.bincount(ids, minlength=100) for ids in slots(inputs, task))
     assert (as_adjective[50:][~ambiguous_V[50:]] == 0).all()
     assert (as_noun[:50][~ambiguous_V[:50]] == 0).all()

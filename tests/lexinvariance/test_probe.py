@@ -8,7 +8,7 @@ import pytest
 from research import vocabularies
 from research.lexinvariance import probe
 from research.models import language_model
-from research.testing.models import tiny_config
+from research.testing.tiny import tiny_config
 
 ORDINARY = 30
 LENGTH = 20
@@ -45,9 +45,7 @@ def test_the_future_changes_nothing(parts):
 def test_another_key_changes_nothing_for_canonical_ids(parts):
     lm, _, ids_BxL, keys_Bx2, run = parts
     image_BxA = probe.permutations(5, 3, ORDINARY)
-    same = np.array_equal(
-        run(ids_BxL, keys_Bx2), run(probe.encipher(ids_BxL, image_BxA), keys_Bx2)
-    )
+    same = np.array_equal(run(ids_BxL, keys_Bx2), run(probe.encipher(ids_BxL, image_BxA), keys_Bx2))
     assert same == (lm.config.vocabulary.kind == "canonical")
 
 

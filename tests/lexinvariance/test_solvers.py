@@ -89,7 +89,7 @@ def test_what_a_search_adds_up_is_the_whole_score(seed):
     letters = model(" abcdefghij", order=4, seed=seed)
     symbols, _ = cipher(letters, 80, seed, clear=True)
     prior = np.random.default_rng(seed).normal(size=(symbols.max() + 1, 11))
-    made = problem.make(symbols, letters, start_SxA=prior, weight=0.5)
+    made = problem.make(symbols, letters, prior_SxA=0.5 * prior)
     rng = np.random.default_rng(seed)
     slots = problem.frequency_slots(made)
     before = slots.copy()
@@ -161,9 +161,9 @@ def test_confidence_is_calibrated():
 def test_a_given_posterior_decides_what_the_text_leaves_open():
     letters = model("abcdef", seed=1)
     symbols = np.asarray([0])  # one letter: any key is possible
-    logs = np.full((1, 6), -5.0)
+    logs = np.full((1, 6), -500.0)
     logs[0, 4] = 0.0
-    assert climb.solve(symbols, letters, seed=0, start_SxA=logs, weight=100.0).key_S == [4]
+    assert climb.solve(symbols, letters, seed=0, start_SxA=logs).key_S == [4]
 
 
 def test_a_seed_decides_everything():
@@ -171,7 +171,7 @@ def test_a_seed_decides_everything():
     symbols, _ = cipher(letters, 40, 2)
     first, second = (climb.solve(symbols, letters, seed=7) for _ in range(2))
     np.testing.assert_array_equal(first.key_S, second.key_S)
-    assert first.nats == second.nats and first.found == second.found >= 1
+    assert first.nats == second.nats
 
 
 def test_the_beam_decides_symbols_that_complete_most_first():

@@ -6,7 +6,7 @@ import numpy as np
 
 from research.models import decoding, transformer
 from research.models.cache import init_cache
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 
 step = jax.jit(decoding.step_logits, static_argnums=1)
 

@@ -8,7 +8,7 @@ import pytest
 from research.errors import UsageError
 from research.models import decoding, language_model
 from research.models.cache import init_cache
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 
 PROMPT = [3, 1, 4, 1, 5]
 SLOTS = 16  # of every cache here, so that two functions are compiled in all

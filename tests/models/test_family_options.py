@@ -17,8 +17,7 @@ from research.models.families.llama_like import check_llama_like
 from research.models.language_model import LanguageModelConfig
 from research.models.layers import LayerNorm, RMSNorm, capped_attention
 from research.models.sizes import FAMILY_FIELDS, RotaryScaling, TrunkConfig
-from research.testing.codecs import TinyCodec
-from research.testing.models import tiny_config, tiny_trunk_config
+from research.testing.tiny import TinyCodec, tiny_config, tiny_trunk_config
 from research.training import sharding_rules
 from research.vocabularies.learned import LearnedEmbedding
 

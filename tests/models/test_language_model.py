@@ -6,7 +6,7 @@ import pytest
 from research.errors import UsageError
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
-from research.testing.models import tiny_config, tiny_model, tiny_trunk_config
+from research.testing.tiny import tiny_config, tiny_model, tiny_trunk_config
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
 

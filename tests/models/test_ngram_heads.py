@@ -11,7 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from research.errors import UsageError
 from research.models import language_model, ngram_heads, saved, sizes, transformer
 from research.models.cache import init_cache
-from research.testing.models import tiny_config, tiny_trunk_config
+from research.testing.tiny import tiny_config, tiny_trunk_config
 from research.training import sharding_rules
 from research.training.parallelism import ParallelismConfig, make_mesh
 

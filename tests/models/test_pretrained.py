@@ -15,7 +15,7 @@ from research.errors import FreevocabError, UsageError
 from research.models import decoding, families, language_model, pretrained, sizes, tensor_layout
 from research.models import safetensors_shards as shards
 from research.models.families.base import both_generations
-from research.testing.models import tiny_config, tiny_model
+from research.testing.tiny import tiny_config, tiny_model
 from research.training import sharding_rules
 from research.training.config import ParallelismConfig
 from research.training.lm import LM

@@ -10,7 +10,7 @@ from research.models import transformer
 from research.models.cache import init_cache, reset_rows
 from research.models.layers import RMSNorm
 from research.models.transformer import AttentionInputs
-from research.testing.models import tiny_trunk_config
+from research.testing.tiny import tiny_trunk_config
 
 # One batch shape and one cache size throughout: every new one is compiled anew.
 BATCH, LENGTH, WIDTH = 3, 16, 16

@@ -7,7 +7,7 @@ import pytest
 from research.codecs.arithmetic import ArithmeticCodec
 from research.codecs.byte_models.ngram import NGramModel
 from research.codecs.byte_models.unigram import UnigramModel
-from research.testing.text import tiny_corpus
+from research.testing.tiny import tiny_corpus
 
 MODELS = {
     "unigram": lambda texts: UnigramModel.train(texts, beta=14),

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from research.errors import FreevocabError
 from research.models import decoding, language_model, pretrained, tensor_layout
 from research.models.families import FAMILIES
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.vocabularies.learned import LearnedEmbedding
 
 FIXTURES = Path(__file__).resolve().parents[1] / "models" / "fixtures" / "make_families.py"
@@ -138,9 +138,7 @@ def test_cached_decoding(name, folders):
     for place in range(9, ids.shape[1]):
         with torch.no_grad():
             out = theirs(
-                input_ids=torch.tensor(ids[:, place : place + 1]),
-                use_cache=True,
-                **past(out),
+                input_ids=torch.tensor(ids[:, place : place + 1]), use_cache=True, **past(out)
             )
         logits, cache = step(lm.params, lm.config, ids[:, place].astype(np.int32), cache)
         np.testing.assert_allclose(logits, out.logits[:, -1], atol=1e-4)

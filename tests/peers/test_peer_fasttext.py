@@ -7,7 +7,7 @@ from gensim.models import fasttext as gensim_fasttext
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.subword import BPECodec
 from research.errors import FreevocabError
-from research.testing.text import tiny_corpus
+from research.testing.tiny import tiny_corpus
 from research.transfer import methods as heuristics
 from research.transfer.convert import new_rows
 from research.transfer.vectors import fasttext

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers.optimization import Adafactor
 
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.training import sharding_rules
 from research.training.config import OptimizerConfig
 from research.training.optim import optimizers
@@ -73,9 +73,7 @@ def theirs(make, params, gradients):
 
 def _matrix_shape(rule, shape, layered):
     """Inputs x outputs of a kernel or table, else the shape as it is."""
-    sides = [
-        math.prod(shape[i - layered] for i in rule.indices(kind)) for kind in ("in", "out")
-    ]
+    sides = [math.prod(shape[i - layered] for i in rule.indices(kind)) for kind in ("in", "out")]
     return tuple(sides) if rule.indices("in") else shape
 
 

@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 from research import codecs
 from research.codecs.codebook import codebook_export
-from research.testing.text import tiny_corpus
+from research.testing.tiny import tiny_corpus
 
 TEXTS = [
     "",

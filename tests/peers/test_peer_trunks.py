@@ -18,7 +18,7 @@ from transformers.models.t5.modeling_t5 import T5LayerNorm, T5Stack
 
 from research.models import transformer
 from research.models.layers import RMSNorm
-from research.testing.models import tiny_trunk_config
+from research.testing.tiny import tiny_trunk_config
 
 apply = jax.jit(transformer.apply, static_argnums=1)
 LENGTH, BATCH = 40, 3

@@ -11,7 +11,7 @@ from matplotlib import image
 from research.cli import catalog, claims
 from research.cli import report as command
 from research.errors import UsageError
-from research.reporting import plots, readme, report, results, tables
+from research.reporting import plots, report, results, tables
 from research.reporting.claims import Claim, Judged, Spread
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -104,7 +104,7 @@ ROWS = [{"method": "AC", "size": "small", "bits_per_byte": 2.5}]
 
 def test_the_readme_shows_the_best_record_and_where_it_comes_from():
     both = {"cpu": measured(ROWS), "hours": measured([ROWS[0] | {"bits_per_byte": 1.5}])}
-    lines = readme.summary(section(results=both)).splitlines()
+    lines = report.summary(section(results=both)).splitlines()
     assert lines[0] == "**Title**"
     assert lines[4:] == [
         "| AC | small | 1.5 |",
@@ -116,7 +116,7 @@ def test_the_readme_shows_the_best_record_and_where_it_comes_from():
     def brief(rows, paper_rows):
         return ["method", "learned"], [{"method": rows[0]["method"], "learned": "0 %"}]
 
-    assert "| AC | 0 % |" in readme.summary(section(results=both, summary=brief))
+    assert "| AC | 0 % |" in report.summary(section(results=both, summary=brief))
 
 
 def test_a_dirty_record_stays_dirty_and_the_spread_is_said():
@@ -132,16 +132,16 @@ JUDGED = [
 
 
 def test_the_readme_begins_with_the_headlines():
-    text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter"
+    text = f"before\n{report.BEGIN}\nold\n{report.END}\nafter"
     shown = section(results={"cpu": measured(ROWS)}, judged=JUDGED[:1])
-    new = readme.update(text, [shown], JUDGED)
+    new = report.update_readme(text, [shown], JUDGED)
     assert new.startswith("before\n") and new.endswith("\nafter") and "old" not in new
     assert new.index("| it works | 1.0 | 2.5 (cpu) | **opposite** |") < new.index("**Title**")
     assert "Of all 2 claims: 0 shown, 0 direction, 0 not shown, 1 opposite, 1 not run" in new
     assert "and well" not in new and "five seeds" in new
-    assert readme.update(new, [shown], JUDGED) == new
+    assert report.update_readme(new, [shown], JUDGED) == new
     with pytest.raises(UsageError, match="no lines"):
-        readme.update("no marks", [shown], JUDGED)
+        report.update_readme("no marks", [shown], JUDGED)
 
 
 def test_a_report_begins_with_every_verdict_and_links_to_its_table(tmp_path):
@@ -186,8 +186,7 @@ def test_shared_words_are_of_several_tables():
 def test_a_table_says_more_of_a_column_than_the_shared_words():
     meaning = {"start": "perplexity in the window", "size": "of M2"}
     assert tables.explained(["model", "size", "start 1", "start 25", "other"], meaning) == (
-        "start: perplexity in the window. size: of M2. "
-        f"model: {tables.WORDS['model']}."
+        f"start: perplexity in the window. size: of M2. model: {tables.WORDS['model']}."
     )
 
 
@@ -210,16 +209,16 @@ def committed():
 
 def test_the_readmes_table_is_what_the_committed_results_say(committed):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme.update(text, *committed) == text
+    assert report.update_readme(text, *committed) == text
 
 
 def test_the_readmes_pictures_show_the_committed_results(committed, tmp_path):
-    drawn = readme.write_pictures(tmp_path, committed[0])
+    drawn = report.write_pictures(tmp_path, committed[0])
     assert {path.stem for path in drawn} == {section.paper for section in committed[0]}
-    assert {path.name for path in (ROOT / readme.PICTURES).iterdir()} == {p.name for p in drawn}
+    assert {path.name for path in (ROOT / report.PICTURES).iterdir()} == {p.name for p in drawn}
     versions = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     for path in drawn:
-        kept = ROOT / readme.PICTURES / path.name
+        kept = ROOT / report.PICTURES / path.name
         if f"matplotlib=={metadata.version('matplotlib')}" in versions:
             assert path.read_bytes() == kept.read_bytes(), "freevocab report --readme README.md"
         # Another version may set the text a little otherwise, but draws as large a picture.

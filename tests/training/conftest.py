@@ -57,9 +57,9 @@ def bigram() -> Model:
 def transformer_model() -> Model:
     """A real, tiny language model with z-loss and a chunked readout."""
     from research.models import language_model
-    from research.testing import models
+    from research.testing.tiny import tiny_config
 
-    config = models.tiny_config(vocab_size=60, num_heads=4, head_dim=4)
+    config = tiny_config(vocab_size=60, num_heads=4, head_dim=4)
 
     def loss(params, batch):
         return language_model.loss(params, config, batch, z_loss=1e-4, chunk_size=4)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research.errors import UsageError
-from research.testing.text import tiny_store
+from research.testing.tiny import tiny_store
 from research.training.data import batches, shuffle
 from research.training.parallelism import DataShard
 

@@ -5,7 +5,7 @@ from research import codecs, corpora
 from research.codecs.byte_models.unigram import UnigramModel
 from research.codecs.windows import EqualInfoCodec
 from research.errors import FreevocabError, UsageError
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 from research.training.data import batches, token_store
 from research.training.parallelism import DataShard
 

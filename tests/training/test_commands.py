@@ -16,8 +16,7 @@ from research.cli.train_m1 import TrainM1
 from research.codecs import lm_folder
 from research.errors import UsageError
 from research.models import language_model, sizes
-from research.testing import models
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec, tiny_trunk_config
 from research.training import metrics
 from research.training.config import OptimizerConfig, ParallelismConfig
 
@@ -42,7 +41,7 @@ def trained(tmp_path_factory):
     TinyCodec().save(folder / "codec")
     lines = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sizes.SIZES, "tiny", models.tiny_trunk_config())
+        patch.setitem(sizes.SIZES, "tiny", tiny_trunk_config())
         options = TrainM2(
             **TINY,
             codec=str(folder / "codec"),
@@ -165,7 +164,7 @@ def test_generate_streams_text(trained, capfdbinary):
 def test_train_m1_both_ways(tmp_path, monkeypatch):
     from research.codecs.byte_models.transformer import TransformerModel
 
-    monkeypatch.setitem(sizes.SIZES, "tiny", models.tiny_trunk_config())
+    monkeypatch.setitem(sizes.SIZES, "tiny", tiny_trunk_config())
     TinyCodec().save(tmp_path / "codec")
     for regime in ("text", "window"):
         out = tmp_path / regime

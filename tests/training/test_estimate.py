@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from research.models import language_model, sizes
-from research.testing import models
+from research.testing.tiny import tiny_config
 from research.training import parallelism
 from research.training.compile import compile_step, matmul_flops
 from research.training.config import ParallelismConfig, TrainConfig
@@ -57,7 +57,7 @@ def test_all_devices_of_a_shard_map_count():
 @pytest.mark.parametrize("remat", [False, True])
 def test_a_language_model_s_forward_pass(remat):
     """2 FLOPs a token for each kernel entry and readout row, and attention's two products."""
-    config = models.tiny_config(vocab_size=60, remat=remat, positions="rotary")
+    config = tiny_config(vocab_size=60, remat=remat, positions="rotary")
     shapes = jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
     batch, length = 4, 8
     ids = jax.ShapeDtypeStruct((batch, length), jnp.int32)

@@ -17,7 +17,7 @@ from research.corpora import Corpus
 from research.corpora.text import whole as text_of
 from research.errors import UsageError
 from research.models import language_model, pretrained
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.training import model_folders
 from research.transfer.convert.target_tokenizer import open_target
 from research.vocabularies.learned import LearnedEmbedding

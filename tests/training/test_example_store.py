@@ -11,7 +11,7 @@ from research.codecs.basic import GZipCodec
 from research.codecs.byte_models.ngram import NGramModel
 from research.codecs.windows import EqualInfoCodec
 from research.errors import UsageError
-from research.testing.text import corpus_of, tiny_corpus
+from research.testing.tiny import corpus_of, tiny_corpus
 from research.training.data import batches, example_store
 from research.training.data.example_store import Examples
 

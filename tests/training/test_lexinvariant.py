@@ -14,7 +14,7 @@ from research.cli.train import TrainLexinvariant
 from research.codecs import lm_folder
 from research.errors import UsageError
 from research.models import language_model, sizes
-from research.testing import models
+from research.testing.tiny import tiny_config, tiny_trunk_config
 from research.training import parallelism
 from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
@@ -29,7 +29,7 @@ KINDS = {
 
 
 def five_steps(vocabulary, parallel, make_batch):
-    config = models.tiny_config(
+    config = tiny_config(
         vocab_size=60,
         d_model=64 if vocabulary.kind == "orthogonal" else 16,
         num_heads=4,
@@ -82,7 +82,7 @@ def test_one_and_eight_devices_train_alike(kind, parallel, bigram):
 def test_a_bound_trains_as_the_exact_loss_does(bigram):
     """With no table held: the objective is an upper bound, and steps lower the exact loss too."""
     lazy = vocabularies.make("gaussian", dense_limit=0)
-    config = models.tiny_config(vocab_size=60, num_layers=1, vocabulary=lazy)
+    config = tiny_config(vocab_size=60, num_layers=1, vocabulary=lazy)
     loss = functools.partial(language_model.loss, config=config)
     exact = functools.partial(language_model.exact_loss, config=config)
     compiled = compile_step(
@@ -108,7 +108,7 @@ def test_each_process_draws_the_rows_of_its_sequences(bigram):
 
 @pytest.mark.parametrize("vocabulary", ["gaussian", "canonical", "partial"])
 def test_the_command_trains_saves_and_evaluates(vocabulary, tmp_path, monkeypatch):
-    monkeypatch.setitem(sizes.SIZES, "tiny", models.tiny_trunk_config())
+    monkeypatch.setitem(sizes.SIZES, "tiny", tiny_trunk_config())
     options = TrainLexinvariant(
         corpus="synthetic:40000",
         size="tiny",

@@ -7,7 +7,7 @@ from jax.sharding import PartitionSpec as P
 
 from research.errors import FreevocabError, UsageError
 from research.models import language_model
-from research.testing import models
+from research.testing.tiny import tiny_config
 from research.training import parallelism, sharding_rules, step
 from research.training.compile import device_bytes
 from research.training.config import OptimizerConfig, ParallelismConfig
@@ -26,7 +26,7 @@ VARIANTS = (
 
 
 def shapes_of(**variant):
-    config = models.tiny_config(vocab_size=60, **variant)
+    config = tiny_config(vocab_size=60, **variant)
     return jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
 
 

@@ -8,7 +8,7 @@ from research.cli import generate
 from research.codecs.byte_models.unigram import UnigramModel
 from research.codecs.windows import EqualInfoCodec
 from research.errors import UsageError
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 
 TEXT = "The naïve café, and the rest of it.".encode()
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research.errors import EncodeOnlyError, FreevocabError, UsageError
-from research.testing.text import corpus_of, tiny_corpus, tiny_store
+from research.testing.tiny import corpus_of, tiny_corpus, tiny_store
 from research.training.data import token_store
 
 

@@ -99,6 +99,11 @@ def opened(path):
     return config, tensors, hf_tables.find(config, tensors)
 
 
+def replaced(layout):
+    """Names of the tensors with a row for each id."""
+    return (*layout.inputs, *layout.outputs, *layout.biases)
+
+
 def rewrite(path, arrays):
     """Writes other tensors into a folder."""
     shards.write_checkpoint(path, [shards.entry(*one) for one in arrays.items()])

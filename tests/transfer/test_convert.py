@@ -24,7 +24,7 @@ def test_every_family_is_moved(kind, old, new, tmp_path):
     transfer(source, new, tmp_path / "out")
     config, checkpoint, layout = opened(tmp_path / "out")
     assert config["vocab_size"] == layout.rows == 605
-    moved = {*layout.replaced, layout.positions}
+    moved = {*hf_folders.replaced(layout), layout.positions}
     assert set(checkpoint) == set(arrays)
     for name, array in arrays.items():
         assert name in moved or checkpoint[name].read().tobytes() == array.tobytes()
@@ -32,7 +32,7 @@ def test_every_family_is_moved(kind, old, new, tmp_path):
     assert ours.fingerprint() == tokenizers.load(new).fingerprint()
     match = matching.match(theirs, ours)
     assert len(match.overlap_target_N) > 300 and len(match.new_target_M) > 100
-    for name in layout.replaced:
+    for name in hf_folders.replaced(layout):
         after, before = checkpoint[name].read(), arrays[name]
         np.testing.assert_array_equal(after[match.overlap_target_N], before[match.overlap_source_N])
         np.testing.assert_array_equal(after[match.special_target_S], before[match.special_source_S])

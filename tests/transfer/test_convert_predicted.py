@@ -43,7 +43,7 @@ def test_an_untrained_network_predicts_fvt(made, new, tmp_path):
     transfer(source, new, tmp_path / "copied", "hypernetwork", copy_overlap=True, **given)
     assert "another model" not in said
     layout = opened(source)[2]
-    for name in layout.replaced:
+    for name in hf_folders.replaced(layout):
         fvt, out, copied = (
             shards.open_checkpoint(tmp_path / folder)[name].read()
             for folder in ("fvt", "out", "copied")
@@ -62,8 +62,8 @@ def test_an_untrained_network_predicts_fvt(made, new, tmp_path):
 def test_a_variant_of_the_model_is_noted_and_another_model_refused(made, new, tmp_path):
     source, arrays, network = made
     given = dict(hypernetwork=str(network))
-    layout = opened(source)[2]
-    tuned = {n: one + 0.01 if n in layout.replaced else one for n, one in arrays.items()}
+    tables = hf_folders.replaced(opened(source)[2])
+    tuned = {n: one + 0.01 if n in tables else one for n, one in arrays.items()}
     rewrite(source, tuned)
     said = transfer(source, new, tmp_path / "out", "hypernetwork", **given, dry_run=True)
     assert "was trained for another model with this tokenizer" in said

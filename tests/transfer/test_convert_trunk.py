@@ -15,8 +15,7 @@ from research.errors import FreevocabError, UsageError
 from research.models import pretrained
 from research.models import safetensors_shards as shards
 from research.models.families import FAMILIES
-from research.testing import models
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec, tiny_model
 from research.transfer import matching, source_model
 from research.transfer.hypernet import hypernetwork_file, task_vectors
 from research.vocabularies import hypernetwork
@@ -124,8 +123,7 @@ def test_a_variant_gets_a_share_of_the_change_and_the_bases_rows(made, tmp_path)
         theirs = moved["vocabulary"]["input_VxD"]
         np.testing.assert_array_equal(rows[match.new_target_M], theirs[match.new_target_M])
         np.testing.assert_array_equal(
-            rows[match.special_target_S],
-            own["vocabulary"]["input_VxD"][match.special_source_S],
+            rows[match.special_target_S], own["vocabulary"]["input_VxD"][match.special_source_S]
         )
 
 
@@ -213,7 +211,7 @@ def test_a_bfloat16_checkpoint_keeps_its_type(one_made, tmp_path):
 
 def test_a_folder_of_ours_too(tmp_path):
     codec, new = TinyCodec(), TinyCodec([b"wo", b"an", b"the"])
-    params, config = models.tiny_model(vocab_size=codec.vocab_size + 2, num_layers=1)
+    params, config = tiny_model(vocab_size=codec.vocab_size + 2, num_layers=1)
     lm_folder.save(tmp_path / "base", params, config, codec)
     new.save(tmp_path / "new")
     source = source_model.load(tmp_path / "base")

@@ -9,7 +9,7 @@ import pytest
 
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 from research.transfer.vectors import WordVectors, fasttext
 from research.transfer.vectors import words as word_vectors
 

@@ -14,12 +14,12 @@ from research.cli.transfer import Transfer
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.subword import BPECodec
 from research.errors import UsageError
-from research.testing.codecs import TinyCodec
-from research.testing.text import tiny_corpus
+from research.testing.tiny import TinyCodec, tiny_corpus
 from research.tokenizers import Pieces
 from research.transfer import matching, methods
 from research.transfer.methods import similarity
 from research.transfer.methods.auxiliary import Auxiliary, Donor
+from research.transfer.methods.rows import Inputs
 from research.transfer.vectors import SVDConfig, TokenVectors, WordVectors
 from research.transfer.vectors import words as word_vectors
 from research.vocabularies.protocol import EmbeddingTable
@@ -289,10 +289,8 @@ def test_focus_of_a_token_whose_vector_is_an_anchors(source, target):
     vectors_VxK[new] = vectors_VxK[match.overlap_target_N[anchor]]
     known_V = np.ones(size, bool)
     known_V[match.new_target_M[1:]] = False
-    from research.transfer.methods.similarity import focus
-
-    out = focus(table_of(source), source, target, match=match, seed=0,
-                vectors=TokenVectors(vectors_VxK, known_V))  # fmt: skip
+    inputs = Inputs(table_of(source), source, target, match, seed=0)
+    out = similarity.focus(inputs, vectors=TokenVectors(vectors_VxK, known_V))
     row = table_of(source).input_VxD[match.overlap_source_N[anchor]]
     assert np.array_equal(out.input_VxD[new], row)
 
@@ -302,10 +300,9 @@ def test_without_an_anchor_there_is_nothing_to_mix(source, target):
                            np.zeros(target.vocab_size, bool))  # fmt: skip
     match = matching.match(source, target)
     unknown.known_V[match.new_target_M] = True
-    from research.transfer.methods.similarity import focus
-
+    inputs = Inputs(table_of(source), source, target, match, seed=0)
     with pytest.raises(UsageError, match="no entry that both tokenizers have"):
-        focus(table_of(source), source, target, match=match, seed=0, vectors=unknown)
+        similarity.focus(inputs, vectors=unknown)
 
 
 def test_ofa_with_factors_lies_in_their_span(texts, source, target):

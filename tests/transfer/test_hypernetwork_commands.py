@@ -15,8 +15,7 @@ from research.errors import FreevocabError, UsageError
 from research.models import language_model, pretrained, sizes
 from research.models import safetensors_shards as shards
 from research.models.language_model import LanguageModelConfig
-from research.testing import models
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec, tiny_model
 from research.training.config import OptimizerConfig
 from research.transfer import methods, source_model
 from research.transfer.hypernet import hypernetwork_file
@@ -43,7 +42,7 @@ TINY = {
 def model(tmp_path_factory):
     """A saved model folder."""
     codec = TinyCodec()
-    params, config = models.tiny_model(vocab_size=codec.vocab_size + 2, num_layers=1)
+    params, config = tiny_model(vocab_size=codec.vocab_size + 2, num_layers=1)
     directory = tmp_path_factory.mktemp("model") / "model"
     lm_folder.save(directory, params, config, codec)
     return directory
@@ -174,7 +173,7 @@ def test_wrong_arguments_get_one_line(model, tmp_path):
     (tmp_path / "full" / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="says that freevocab wrote it"):
         train_hypernetwork.run(options(model, tmp_path / "full"), str)
-    drawn, config = models.tiny_model(
+    drawn, config = tiny_model(
         vocab_size=TinyCodec().vocab_size + 2, vocabulary=vocabularies.make("gaussian")
     )
     lm_folder.save(tmp_path / "drawn", drawn, config, TinyCodec())

@@ -6,8 +6,7 @@ import pytest
 
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
-from research.testing import models
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec, tiny_model
 from research.transfer.hypernet import hypernetwork_file, task_vectors
 from research.transfer.source_model import SourceModel, network_for
 from research.vocabularies import hypernetwork
@@ -17,7 +16,7 @@ from research.vocabularies.protocol import EmbeddingTable
 @pytest.fixture(scope="module")
 def source():
     tokenizer = CodecTokenizer(TinyCodec())
-    params, config = models.tiny_model(vocab_size=tokenizer.vocab_size)
+    params, config = tiny_model(vocab_size=tokenizer.vocab_size)
     return SourceModel(params, config, tokenizer)
 
 
@@ -99,9 +98,7 @@ def test_task_vectors_are_added_leaf_by_leaf(source):
     after = jax.tree.map(lambda leaf: leaf + 1.0, before)
     variant = jax.tree.map(lambda leaf: leaf * 2.0, before)
     added = task_vectors.add(variant, before, after, 0.5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b + 0.5, rtol=1e-6), added, variant
-    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b + 0.5, rtol=1e-6), added, variant)
     assert task_vectors.add(variant, before, after, 0.0) is variant
     smaller = {**before, "final_norm": {"scale": before["final_norm"]["scale"][:3]}}
     with pytest.raises(UsageError, match="of another model: final_norm/scale"):

@@ -10,9 +10,7 @@ import pytest
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.models import language_model
-from research.testing import models
-from research.testing.codecs import TinyCodec
-from research.testing.text import tiny_corpus
+from research.testing.tiny import TinyCodec, tiny_corpus, tiny_model
 from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 from research.training.parallelism import DataShard
@@ -44,7 +42,7 @@ KINDS = {
 def source_model(seed=0, **changes):
     tokenizer = CodecTokenizer(TinyCodec())
     changes = {"num_heads": 4, "head_dim": 4, "num_layers": 1, **changes}
-    params, config = models.tiny_model(seed, vocab_size=tokenizer.vocab_size, **changes)
+    params, config = tiny_model(seed, vocab_size=tokenizer.vocab_size, **changes)
     return SourceModel(params, config, tokenizer)
 
 
@@ -116,9 +114,7 @@ def test_untrained_it_is_the_model_with_fvt_s_table():
     ]
     place = np.full(drawn.tokenizer.vocab_size, -1)
     place[real] = np.arange(len(real))
-    by_hand = dataclasses.replace(
-        source.config, vocab_size=len(real), padded_vocab_size=len(real)
-    )
+    by_hand = dataclasses.replace(source.config, vocab_size=len(real), padded_vocab_size=len(real))
     text = {name: place[drawn.batch[name]] for name in ("inputs_BxL", "targets_BxL")}
     text["weights_BxL"] = drawn.batch["weights_BxL"]
     small = jax.tree.map(lambda rows: rows[np.array(real)], table)
@@ -184,9 +180,7 @@ def test_n_shot_trains_the_trunk_on_one_tokenizer():
     target = CodecTokenizer(TinyCodec([b"an", b"on ", b"the", b"re"]))
     windows = TextWindows(byte_store(documents()), rows=ROWS, size=256)
     objective = HypernetLossConfig("both", train_trunk=True, sampled_rows=200)
-    found = run(
-        source, objective, drawn=FixedBatches(target, windows, length=LENGTH), steps=8
-    )
+    found = run(source, objective, drawn=FixedBatches(target, windows, length=LENGTH), steps=8)
     assert losses(found)[-1] < losses(found)[0]
     moved = jax.tree.map(
         lambda new, old: np.abs(new - np.asarray(old)).max(), found.trunk, source.params["trunk"]
@@ -266,9 +260,7 @@ def test_processes_share_a_batch_and_lose_no_row():
 def test_zett_s_form_learns_the_identity_first():
     source = source_model()
     net = network(source, form="zett")
-    found = training.warm_up(
-        source, net, config(60, learning_rate=1e-2), None, log=str
-    )
+    found = training.warm_up(source, net, config(60, learning_rate=1e-2), None, log=str)
     assert losses(found)[-1] < 0.5 * losses(found)[0]
     predict = predictor(Network(found.params, net, copy_overlap=True))
     own = predict(source.table, source.tokenizer, source.tokenizer)
@@ -288,7 +280,7 @@ def test_rows_stay_split_over_model():
     params = training.parameters(source, net, objective, 0)
     compiled = compile_step(
         make_loss_fn(source.config, net, layout, objective, data_shards=4),
-        training._shapes_of(params),
+        training._zeros_like(params),
         batches.make(draws().at(0), 0, layout),
         dataclasses.replace(config(), parallelism=kind),
         rules=training.TRANSFER_RULES,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import FreevocabError, UsageError
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 from research.tokenizers import Pieces
 from research.transfer import matching
 from research.vocabularies.protocol import EmbeddingTable

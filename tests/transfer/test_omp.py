@@ -6,7 +6,7 @@ import pytest
 from research import numba_jit as compiled_loops
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 from research.transfer import matching, methods
 from research.transfer.methods import omp
 from research.transfer.methods.auxiliary import Auxiliary, Donor

@@ -201,9 +201,7 @@ def test_kinds_and_digits_are_drawn_by_their_weights():
     digits = Counter(one.pretokens.digits for one in made if not one.pretokens.whole)
     assert set(digits) == {"single", "right"}
     for one in made:
-        longest = max(
-            (len(token) for token in one.token_bytes() if token.isdigit()), default=1
-        )
+        longest = max((len(token) for token in one.token_bytes() if token.isdigit()), default=1)
         if not one.pretokens.whole:
             assert longest <= (1 if one.pretokens.digits == "single" else 3)
 

@@ -8,14 +8,9 @@ import pytest
 from research import corpora
 from research.codecs.basic import BytesCodec
 from research.errors import UsageError
-from research.testing.text import corpus_of, tiny_store
+from research.testing.tiny import corpus_of, tiny_store
 from research.training.data import token_store
-from research.transfer.sampling import (
-    SampledBatches,
-    Sampling,
-    TextWindows,
-    byte_store,
-)
+from research.transfer.sampling import SampledBatches, Sampling, TextWindows, byte_store
 from research.transfer.sampling.batches import encoded
 
 DOCUMENTS = list(itertools.islice(corpora.load("builtin:topics").documents("train"), 30))

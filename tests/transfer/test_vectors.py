@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.subword import BPECodec
 from research.errors import FreevocabError, UsageError
-from research.testing.codecs import TinyCodec
-from research.testing.text import tiny_corpus
+from research.testing.tiny import TinyCodec, tiny_corpus
 from research.transfer.vectors import SVDConfig, WordVectors, cooccurrence, fasttext
 from research.transfer.vectors import words as word_vectors
 

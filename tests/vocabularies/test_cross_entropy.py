@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from research.models import language_model
-from research.testing.models import tiny_config
+from research.testing.tiny import tiny_config
 from research.vocabularies import cross_entropy
 from research.vocabularies.protocol import EmbeddingTable
 

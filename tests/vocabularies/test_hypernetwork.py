@@ -83,10 +83,7 @@ def test_the_residual_may_be_the_first_piece():
 
 @pytest.mark.parametrize(
     ("form", "variant"),
-    [
-        ("residual", {"tied": True, "bias": True}),
-        ("zett", {"languages": 3, "num_layers": 2}),
-    ],
+    [("residual", {"tied": True, "bias": True}), ("zett", {"languages": 3, "num_layers": 2})],
 )
 def test_packed_tokens_are_what_padded_ones_are(form, variant):
     """And so they are in whatever order, in whatever bucket, and in however many groups."""
@@ -169,9 +166,7 @@ def test_remat_and_narrow_activations_change_little():
     config = config_of()
     params = trained(config, table)
     base = hypernetwork.predict(params, config, table, pieces)
-    again = hypernetwork.predict(
-        params, dataclasses.replace(config, remat=True), table, pieces
-    )
+    again = hypernetwork.predict(params, dataclasses.replace(config, remat=True), table, pieces)
     np.testing.assert_allclose(again.input_VxD, base.input_VxD, atol=1e-6)
     narrow = hypernetwork.predict(
         params, dataclasses.replace(config, dtype="bfloat16"), table, pieces
@@ -195,7 +190,7 @@ def test_packing_loses_nothing(counts, seen, max_slots, groups, exact):
     )
     assert layout.rows >= rows and sum(layout.tokens) * groups == layout.rows
     needed = np.zeros(len(counts), bool)
-    kept = packing.kept(layout, pieces.counts_T, needed)
+    kept = packing.fitting(layout, pieces.counts_T, needed)
     if not kept.all():
         assert not exact
         with pytest.raises(UsageError, match="beyond their tokens' slots"):
@@ -224,10 +219,10 @@ def test_what_is_needed_is_kept():
     layout = hypernetwork.layout_for([np.array([1, 1, 9])], rows=40, max_slots=2)
     counts = np.full(30, 9)
     needed = np.arange(30) % 15 == 0
-    kept = packing.kept(layout, counts, needed)
+    kept = packing.fitting(layout, counts, needed)
     assert kept[needed].all() and not kept.all()
     with pytest.raises(UsageError, match="larger margin"):
-        packing.kept(layout, counts, np.ones(30, bool))
+        packing.fitting(layout, counts, np.ones(30, bool))
 
 
 def test_little_is_padded():

@@ -10,7 +10,7 @@ import scipy.stats
 
 from research import vocabularies
 from research.models import language_model
-from research.testing.models import tiny_model
+from research.testing.tiny import tiny_model
 from research.vocabularies import permuted
 from research.vocabularies.protocol import EmbeddingTable
 
@@ -73,9 +73,7 @@ def test_a_permuted_vocabulary_permutes_by_its_images():
     ids = ids_of(2)
     image = vocabulary.table(params["vocabulary"], ids, KEYS, rows=40, vocab_size=VOCAB).image_BxV
     learned = dataclasses.replace(config, vocabulary=vocabularies.make("learned", tied=True))
-    want = np.asarray(
-        compiled_logits(params, learned, np.asarray(permuted.images(image, ids)))
-    )
+    want = np.asarray(compiled_logits(params, learned, np.asarray(permuted.images(image, ids))))
     got = np.asarray(compiled_logits(params, config, ids, keys_Bx2=KEYS))
     np.testing.assert_array_equal(got, np.take_along_axis(want, np.asarray(image)[:, None], -1))
 

@@ -114,7 +114,8 @@ class CipherText:
             marked = self.symbols[id_] in unsure
             out[place] = letter.join(marks) if marked else letter
         if self.spaces == "none":  # what layout there is keeps its lines alone
-            out = [c for c, given in zip(out, self.text, strict=True) if given not in " \t"]
+            pairs = zip(out, self.text, strict=True)
+            out = [plain for plain, original in pairs if original not in " \t"]
         return "".join(out)
 
 
@@ -176,9 +177,7 @@ def read(text: str, spaces: str, symbols: str) -> CipherText:
         raise FreevocabError(
             f"{len(index)} different symbols: more than {MOST_SYMBOLS} cannot be read"
         )
-    return CipherText(
-        text, tuple(index), tuple(places), tuple(ids), tuple(breaks), spaces, symbols
-    )
+    return CipherText(text, tuple(index), tuple(places), tuple(ids), tuple(breaks), spaces, symbols)
 
 
 def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[CipherText]:
@@ -188,17 +187,18 @@ def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[C
       FreevocabError: if there is none.
     """
     kinds = (symbols,) if symbols != "auto" else _kinds(text)
-    found = []
-    for kind in kinds:
-        for each in (spaces,) if spaces != "auto" else _spaces(text, kind):
-            found.append(read(text, each, kind))
-    narrow = [each for each in found if not each.wide]
+    readings = [
+        read(text, each, kind)
+        for kind in kinds
+        for each in ((spaces,) if spaces != "auto" else _spaces(text, kind))
+    ]
+    narrow = [each for each in readings if not each.wide]
     # With capitals and marks where English has them, they need not be symbols.
-    if narrow and all(each.natural for each in found):
+    if narrow and all(each.natural for each in readings):
         return narrow
-    wide = [each for each in found if each.wide and each.reading == "all"]
+    wide = [each for each in readings if each.wide and each.reading == "all"]
     fitting = [each for each in wide if each.spaces != "none" and len(each.symbols) <= each.letters]
-    return [*narrow, *fitting] or found
+    return [*narrow, *fitting] or readings
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -104,21 +104,8 @@ def _letter_of_point():
     return table
 
 
-def ids_of(text: str, letters: str) -> np.ndarray:
-    """Each character's place in `letters`, int32 [L].
-
-    Raises:
-      UsageError: if a character is none of them.
-    """
-    place = {letter: number for number, letter in enumerate(letters)}
-    try:
-        return np.fromiter((place[character] for character in text), np.int32, len(text))
-    except KeyError as error:
-        raise UsageError(f"{error.args[0]!r} is none of the {len(letters)} letters") from None
-
-
 def text_of(ids_L: np.ndarray, letters: str) -> str:
-    """The inverse of `ids_of`."""
+    """The text of letters that are numbered by their place in `letters`."""
     table = np.array(list(letters))
     return "".join(table[np.asarray(ids_L, np.int64)].tolist())
 
@@ -200,22 +187,17 @@ def windows(
     return pieces
 
 
-def symbol_error_rate(cipher: Cipher, found_L: np.ndarray) -> float:
-    """Share of enciphered positions with a wrong letter.
+def symbol_error_rate(cipher: Cipher, plain_L: np.ndarray) -> float:
+    """Share of enciphered positions with a wrong letter; 0 of a cipher that is solved.
 
     Args:
-      found_L: a plain text, int [L]; what stands at clear spaces is not looked at.
+      plain_L: a solver's plain text, int [L]; what stands at clear spaces is not looked at.
     """
     inside_L = cipher.symbols_L >= 0
-    return float(np.mean(found_L[inside_L] != cipher.plain_L[inside_L]))
+    return float(np.mean(plain_L[inside_L] != cipher.plain_L[inside_L]))
 
 
-def key_precision(cipher: Cipher, found_S: np.ndarray) -> float:
-    """Share of the cipher symbols that occur in the text whose letter is right, given a key."""
+def key_precision(cipher: Cipher, key_S: np.ndarray) -> float:
+    """Share of the occurring cipher symbols whose letter is right in a solver's key."""
     occurring = cipher.occurring
-    return float(np.mean(np.asarray(found_S)[occurring] == cipher.key_S[occurring]))
-
-
-def solved(cipher: Cipher, found_L: np.ndarray) -> bool:
-    """True if every enciphered position has the right letter."""
-    return symbol_error_rate(cipher, found_L) == 0.0
+    return float(np.mean(np.asarray(key_S)[occurring] == cipher.key_S[occurring]))

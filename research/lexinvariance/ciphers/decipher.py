@@ -142,11 +142,9 @@ def decipher(text: str, solve: Solve, *, spaces: str = "auto", symbols: str = "a
     solved = [(each, solve(each, 1 / len(fitting))) for each in fitting]
     cipher, solution = min(solved, key=lambda pair: description(*pair))
     doubts = _doubts(cipher, solution)
-    others = [pair for pair in solved if pair[0] is not cipher]
-    close = [
-        other for other, found in others
-        if description(other, found) - description(cipher, solution) < math.log(100)
-    ]  # fmt: skip
+    most = description(cipher, solution) + math.log(100)
+    close = [each for each, other in solved
+             if each is not cipher and description(each, other) < most]  # fmt: skip
     if close:
         names = ", ".join(f"spaces {each.spaces}, symbols {each.reading}" for each in close)
         doubts.append(f"another way to read the text is nearly as good: {names}")

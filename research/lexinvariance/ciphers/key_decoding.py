@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from research import files
+from research.reporting import plots
 
 READINGS = ("last position", "majority vote", "vote + assignment", "posterior + assignment")
 
@@ -90,8 +90,8 @@ def _rows(cipher_L: np.ndarray, symbols_S: np.ndarray) -> tuple[np.ndarray, np.n
     order_S = np.argsort(symbols_S)
     if not len(symbols_S):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    found_L = np.searchsorted(symbols_S, cipher_L, sorter=order_S).clip(max=len(symbols_S) - 1)
-    rows_L = order_S[found_L]
+    ranks_L = np.searchsorted(symbols_S, cipher_L, sorter=order_S).clip(max=len(symbols_S) - 1)
+    rows_L = order_S[ranks_L]
     places_N = np.flatnonzero(symbols_S[rows_L] == cipher_L)
     return places_N, rows_L[places_N]
 
@@ -106,24 +106,22 @@ def save_matrices(
       matrices: caption -> float [N, N] in nats; NaN is drawn grey.
     """
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
     names = [chr(97 + n) for n in range(len(letters))]
     colours = colormaps["viridis"].with_extremes(bad="lightgrey")
     count = max(1, len(matrices))
-    figure = Figure(figsize=(3.2 * count, 3.6), layout="constrained")
-    plots = figure.subplots(1, count, squeeze=False)[0]
-    image = None
-    for plot, (caption, matrix) in zip(plots, matrices.items(), strict=False):
-        image = plot.imshow(np.exp(matrix), cmap=colours, vmin=0, vmax=1)
-        plot.set_title(caption, fontsize="small")
-        plot.set_xticks(range(len(names)), names, fontsize=5)
-        plot.set_yticks(range(len(names)), names, fontsize=5)
-    plots[0].set(xlabel="letter read", ylabel="true letter")
-    if image is not None:
-        figure.colorbar(image, ax=list(plots), shrink=0.8)
-    figure.suptitle(title)
-    _save(figure, path)
+    with plots.canvas(path, (3.2 * count, 3.6), dpi=90) as figure:
+        panels = figure.subplots(1, count, squeeze=False)[0]
+        image = None
+        for panel, (caption, matrix) in zip(panels, matrices.items(), strict=False):
+            image = panel.imshow(np.exp(matrix), cmap=colours, vmin=0, vmax=1)
+            panel.set_title(caption, fontsize="small")
+            panel.set_xticks(range(len(names)), names, fontsize=5)
+            panel.set_yticks(range(len(names)), names, fontsize=5)
+        panels[0].set(xlabel="letter read", ylabel="true letter")
+        if image is not None:
+            figure.colorbar(image, ax=list(panels), shrink=0.8)
+        figure.suptitle(title)
 
 
 def save_candidates(
@@ -140,18 +138,11 @@ def save_candidates(
       candidates: letter -> its probability at each place, [N].
       truth: the letter that the symbol means, drawn thicker.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
-    plot = figure.subplots()
-    for letter, values_N in candidates.items():
-        plot.plot(places_N, values_N, marker="o", label=letter, linewidth=1 + 2 * (letter == truth))
-    plot.set(title=title, xlabel="position", ylabel="probability", ylim=(0, 1))
-    plot.legend(title=f"in truth {truth}", fontsize="small")
-    plot.grid(alpha=0.3)
-    _save(figure, path)
-
-
-def _save(figure, path: str | os.PathLike) -> None:
-    with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=90, metadata={"Software": None})
+    with plots.canvas(path, (7, 3.6), dpi=90) as figure:
+        panel = figure.subplots()
+        for letter, values_N in candidates.items():
+            width = 1 + 2 * (letter == truth)
+            panel.plot(places_N, values_N, marker="o", label=letter, linewidth=width)
+        panel.set(title=title, xlabel="position", ylabel="probability", ylim=(0, 1))
+        panel.legend(title=f"in truth {truth}", fontsize="small")
+        panel.grid(alpha=0.3)

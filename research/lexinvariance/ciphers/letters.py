@@ -222,20 +222,20 @@ def _nonzero(counts):
     return places, flat[places].astype(np.int64)
 
 
-def _interpolated(counts, below, places, kept, given):
-    """(kept + sum given * below) / (sum kept + sum given) in each context, `below` where it is new.
+def _interpolated(counts, below, places, own, shared):
+    """(own + sum shared * below) / (sum own + sum shared) in each context, `below` where it is new.
 
     Only the n-grams at `places` (flat) occur: a hundredth to a tenth of all.
     """
     size = counts.shape[-1]
     contexts = places // size
     total = counts.size // size
-    given_H = np.bincount(contexts, given, minlength=total)
-    sums_H = np.bincount(contexts, kept, minlength=total) + given_H
+    shared_H = np.bincount(contexts, shared, minlength=total)
+    sums_H = np.bincount(contexts, own, minlength=total) + shared_H
     new_H = sums_H == 0
-    scale_H = np.where(new_H, 1.0, given_H / np.where(new_H, 1.0, sums_H)).astype(np.float32)
+    scale_H = np.where(new_H, 1.0, shared_H / np.where(new_H, 1.0, sums_H)).astype(np.float32)
     table = scale_H.reshape((*counts.shape[:-1], 1)) * below
-    table.reshape(-1)[places] += (kept / sums_H[contexts]).astype(np.float32)
+    table.reshape(-1)[places] += (own / sums_H[contexts]).astype(np.float32)
     return table
 
 

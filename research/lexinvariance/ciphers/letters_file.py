@@ -105,9 +105,7 @@ def unpack(data: bytes, source: str = "the letter model") -> Saved:
         about = json.loads(line)
         shape = (len(about["alphabet"]),) * about["order"]
         counts = values()[np.frombuffer(rest, np.uint8).reshape(shape)]
-        return Saved(
-            counts, about["alphabet"], about["smoothing"], about["notes"], expected.hex()
-        )
+        return Saved(counts, about["alphabet"], about["smoothing"], about["notes"], expected.hex())
     except (lzma.LZMAError, ValueError, EOFError, KeyError, TypeError) as error:
         raise FreevocabError(f"{source} is damaged ({error}): get or train it again") from error
 

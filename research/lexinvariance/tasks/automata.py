@@ -98,8 +98,8 @@ def problems(
       family: TRAINING or HELD_OUT; no automaton is drawn for both.
       length: L.
     """
-    made = [_problem(settings, seed, family, int(index), length) for index in indices_B]
-    return Problems(*(np.stack(arrays) for arrays in zip(*made, strict=True)))
+    each = [_problem(settings, seed, family, int(index), length) for index in indices_B]
+    return Problems(*(np.stack(arrays) for arrays in zip(*each, strict=True)))
 
 
 def training_indices(*, seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
@@ -120,13 +120,13 @@ def _problem(settings, seed, family, index, length):
     symbols_NxL = np.pad(symbols_NxL, ((0, 0), (0, 1)))
     symbols_NxL = np.where(places_NxL < lengths_N[:, None], symbols_NxL, settings.separator)
     ends_N = lengths_N + (np.arange(count) < count - 1)
-    kept_NxL = places_NxL < ends_N[:, None]
-    example_NxL = np.broadcast_to(np.arange(count)[:, None], kept_NxL.shape)
+    inside_NxL = places_NxL < ends_N[:, None]
+    example_NxL = np.broadcast_to(np.arange(count)[:, None], inside_NxL.shape)
     total = int(ends_N.sum())
 
     def laid_out(values_NxL, fill):
         row_L = np.full(length, fill, np.int32)
-        row_L[:total] = values_NxL[kept_NxL][:length]
+        row_L[:total] = values_NxL[inside_NxL][:length]
         return row_L
 
     ids_L = laid_out(symbols_NxL, settings.separator)

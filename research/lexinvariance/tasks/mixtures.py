@@ -115,15 +115,15 @@ def _mixture_of_few(source, ids_BxL, alphabet) -> np.ndarray:
     largest_BxL = np.full(shape, -np.inf)
     for permutation in itertools.permutations(range(alphabet)):
         renaming_A = np.array(permutation)
-        found_BxLxA = source(renaming_A[ranks_BxL])[:, :, renaming_A]
-        log_weights_BxL = _log_past(found_BxLxA, ranks_BxL)
+        p_BxLxA = source(renaming_A[ranks_BxL])[:, :, renaming_A]
+        log_weights_BxL = _log_past(p_BxLxA, ranks_BxL)
         now_BxL = np.maximum(largest_BxL, log_weights_BxL)
         # A permutation under which the past cannot be weighs nothing, also as the first one.
         level_BxL = np.where(np.isfinite(now_BxL), now_BxL, 0.0)
         scale_BxL = np.exp(largest_BxL - level_BxL)
         weight_BxL = np.exp(log_weights_BxL - level_BxL)
         sums_BxLxA *= scale_BxL[:, :, None]
-        sums_BxLxA += weight_BxL[:, :, None] * found_BxLxA
+        sums_BxLxA += weight_BxL[:, :, None] * p_BxLxA
         weights_BxL = weights_BxL * scale_BxL + weight_BxL
         largest_BxL = now_BxL
     by_rank_BxLxA = _share_among_new(sums_BxLxA / weights_BxL[:, :, None], ranks_BxL)
@@ -131,10 +131,10 @@ def _mixture_of_few(source, ids_BxL, alphabet) -> np.ndarray:
     return np.take_along_axis(by_rank_BxLxA, ranks_Bx1xA, axis=2)
 
 
-def _log_past(found_BxLxA, ranks_BxL) -> np.ndarray:
+def _log_past(p_BxLxA, ranks_BxL) -> np.ndarray:
     """ln p(ids[:l]) from the conditionals, [B, L]."""
     with np.errstate(divide="ignore"):
-        log_BxL = np.log(np.take_along_axis(found_BxLxA, ranks_BxL[:, :, None], axis=2)[:, :, 0])
+        log_BxL = np.log(np.take_along_axis(p_BxLxA, ranks_BxL[:, :, None], axis=2)[:, :, 0])
     past_BxL = np.zeros_like(log_BxL)
     past_BxL[:, 1:] = np.cumsum(log_BxL[:, :-1], axis=1)
     return past_BxL

@@ -26,7 +26,7 @@ import numpy as np
 
 from research.errors import UsageError
 
-LENGTH, ANSWER = 7, 3
+ANSWER = 3  # masks of the seven ids
 SPLITS = ("in_distribution", "tail", "switched", "unseen")
 _STREAMS = {name: number for number, name in enumerate(("train", *SPLITS))}
 

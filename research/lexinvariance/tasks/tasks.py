@@ -118,9 +118,7 @@ def draw(rng: np.random.Generator, symbols: Symbols, count: int, distinct: int =
     for place in range(1, distinct):
         again = np.arange(count)
         while len(again := again[(rows[again, :place] == rows[again, place : place + 1]).any(1)]):
-            rows[again, place] = rng.choice(
-                len(symbols.ids_A), size=len(again), p=symbols.shares_A
-            )
+            rows[again, place] = rng.choice(len(symbols.ids_A), size=len(again), p=symbols.shares_A)
     return symbols.ids_A[rows]
 
 
@@ -130,13 +128,13 @@ def lookup(
     """`count` LookUp prompts of n pairs: BOS k1 -> v1 _ ... kn -> vn _ kq -> vq."""
     keys_NxP = draw(rng, symbols, count, distinct=n)
     values_NxP = np.concatenate([draw(rng, symbols, count) for _ in range(n)], axis=1)
-    asked_N = rng.integers(n, size=count)
+    query_N = rng.integers(n, size=count)
     each = np.arange(count)
     pieces: list = [(separators.bos,)]
     for pair in range(n):
         pieces += [keys_NxP[:, pair], separators.arrow, values_NxP[:, pair], separators.space]
-    pieces += [keys_NxP[each, asked_N], separators.arrow]
-    ids_NxL = _joined(count, [*pieces, values_NxP[each, asked_N]])
+    pieces += [keys_NxP[each, query_N], separators.arrow]
+    ids_NxL = _joined(count, [*pieces, values_NxP[each, query_N]])
     return Prompts(ids_NxL, (ids_NxL.shape[1] - 1,))
 
 
@@ -221,12 +219,7 @@ def _joined(count: int, pieces: Sequence[np.ndarray | tuple[int, ...]]) -> np.nd
 
 
 def predictor(
-    params: Params,
-    config: LanguageModelConfig,
-    *,
-    length: int,
-    batch_size: int,
-    seed: int = 0,
+    params: Params, config: LanguageModelConfig, *, length: int, batch_size: int, seed: int = 0
 ) -> Predict:
     """The argmax over all ids but BOS, which is never a target; ties go to the smallest id.
 

@@ -12,9 +12,7 @@ FORMAT = "freevocab-transfer"
 VERSION = 1
 
 
-def record(
-    plan: Plan, options: Mapping[str, Any], digests: Mapping[str, str]
-) -> dict[str, Any]:
+def record(plan: Plan, options: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
     """The content of freevocab_transfer.json, whose "scores" are for the caller to fill in.
 
     Args:
@@ -40,13 +38,13 @@ def card(facts: Mapping[str, Any], licences: list[str], *, hugging_face: bool) -
       hugging_face: it opens in transformers; else it is a folder of freevocab.
     """
     source, target = facts["source"], facts["target"]
-    given = "".join(f", {name} {value}" for name, value in facts["options"].items())
+    options = "".join(f", {name} {value}" for name, value in facts["options"].items())
     parts = [
         "---\ntags:\n- tokenizer-transfer\n---",
         f"# {facts['model']}, with the tokenizer {target['name']}",
         _what(facts),
         _table([
-            ("method", facts["method"] + given),
+            ("method", facts["method"] + options),
             ("tokenizer before", _tokenizer(source)),
             ("tokenizer now", _tokenizer(target)),
             ("entries in common", f"{facts['overlap']:,} ({facts['overlap_share']:.1%} of the "

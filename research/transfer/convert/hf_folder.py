@@ -13,7 +13,6 @@ from research import tokenizers
 from research.errors import FreevocabError, UsageError
 from research.files import shown, write_json
 from research.models import safetensors_shards
-from research.models.safetensors_format import DTYPES
 from research.tokenizers import FileTokenizer, Tokenizer
 from research.transfer.convert import hf_tables, hf_weights, special_ids, target_tokenizer
 from research.transfer.convert.hf_weights import TrunkChange
@@ -22,7 +21,6 @@ from research.vocabularies.protocol import EmbeddingTable
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 LICENCES = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
-_CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 
 class HFSource:
@@ -121,7 +119,7 @@ class HFMove:
         """What a reader should know, one line each."""
         self._source, self._config, self._generation = source, config, generation
         self._padding, self._tokenizer_files = padding, target.files
-        self._dtype = None if dtype is None else DTYPES[_CODES[dtype]]
+        self._dtype = None if dtype is None else np.dtype(dtype)
         self._trunk: TrunkChange | None = None
 
     def facts(self) -> dict[str, Any]:
@@ -149,11 +147,7 @@ class HFMove:
         }
 
     def change_trunk(
-        self,
-        trunk: Mapping[str, Any],
-        weight: float,
-        check: Callable[[str], None],
-        base: Any,
+        self, trunk: Mapping[str, Any], weight: float, check: Callable[[str], None], base: Any
     ) -> None:
         """Adds what n-shot training did to the trunk of `base`, or of the model itself.
 

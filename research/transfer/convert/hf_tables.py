@@ -41,11 +41,6 @@ class HFTables(NamedTuple):
         """The readout uses the input table, or there is none."""
         return not self.outputs
 
-    @property
-    def replaced(self) -> tuple[str, ...]:
-        """All tensors with a row for each id."""
-        return (*self.inputs, *self.outputs, *self.biases)
-
     def check_tokenizer(self, tokenizer: Tokenizer) -> None:
         """Raises FreevocabError if ordinary ids are beyond the table's last row."""
         if not np.asarray(tokenizer.special_V)[self.rows :].all():
@@ -150,9 +145,7 @@ def find(config: Mapping[str, Any], tensors: StoredTensors) -> HFTables:
     if family.position_table:
         spellings = family.spellings(family.position_table)
         positions = next((name for name in spellings if name in tensors), None)
-    return HFTables(
-        family, tensors, inputs, outputs, biases, positions, rows, d_model, first.dtype
-    )
+    return HFTables(family, tensors, inputs, outputs, biases, positions, rows, d_model, first.dtype)
 
 
 def _has_head(config: Mapping[str, Any]) -> bool:

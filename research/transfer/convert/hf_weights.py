@@ -16,7 +16,6 @@ import numpy as np
 
 from research.errors import FreevocabError, UsageError
 from research.models import families, tensor_layout
-from research.models.safetensors_format import DTYPES, code_of
 from research.models.safetensors_shards import PIECE_BYTES, Entry, StoredTensors, Tensor, sized
 from research.models.tensor_layout import TrunkTensor
 from research.transfer.convert.hf_tables import HFTables
@@ -66,7 +65,7 @@ def trunk_change(
     tensors: StoredTensors,
     trunk: Mapping[str, Any],
     weight: float,
-    base: tuple[Mapping[str, Any], StoredTensors] | None = None,
+    base: tuple[Mapping[str, Any], StoredTensors] | None,
 ) -> TrunkChange:
     """The change of a checkpoint by a trunk that was trained from it, or from `base`.
 
@@ -218,18 +217,16 @@ def _pieces(name: str, array: np.ndarray, dtype: np.dtype) -> Iterator[bytes]:
 
 
 def _changed(tensor: Tensor, trunk: TrunkChange, dtype: np.dtype) -> Entry:
-    def chunks() -> Iterator[bytes]:
-        yield from _pieces(tensor.name, trunk.read(tensor), dtype)
-
-    return Entry(tensor.name, tensor.shape, dtype, chunks)
+    name = tensor.name
+    return Entry(name, tensor.shape, dtype, lambda: _pieces(name, trunk.read(tensor), dtype))
 
 
 def _converted(tensor: Tensor, dtype: np.dtype) -> Entry:
     def chunks() -> Iterator[bytes]:
         for chunk in tensor.chunks():
-            yield _cast(tensor.name, np.frombuffer(chunk, DTYPES[tensor.code]), dtype)
+            yield _cast(tensor.name, np.frombuffer(chunk, tensor.dtype), dtype)
 
-    return Entry(tensor.name, tensor.shape, code_of(dtype), chunks)
+    return Entry(tensor.name, tensor.shape, dtype, chunks)
 
 
 def _cast(name: str, numbers: np.ndarray, dtype: np.dtype) -> bytes:

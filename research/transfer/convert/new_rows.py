@@ -1,4 +1,4 @@
-"""Where the rows of new entries come from: a method's rule, or a network that predicts them."""
+"""What new rows are made of: files that methods need, and a network that predicts rows."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,23 +31,6 @@ class Text:
     def __iter__(self) -> Iterator[bytes]:
         for split in SPLITS:
             yield from self._corpus.documents(split)
-
-
-class Computed:
-    """A method of `research.transfer.methods`, ready to be given tables."""
-
-    def __init__(self, name: str, auxiliary: Auxiliary, seed: int):
-        self._method, self._seed = methods.make(name, auxiliary), seed
-
-    def digests(self) -> dict[str, str]:
-        """SHA-256 of the files it comes from, by name: none."""
-        return {}
-
-    def __call__(
-        self, table: EmbeddingTable, source: Tokenizer, target: Tokenizer, match: Match
-    ) -> EmbeddingTable:
-        """The new table."""
-        return self._method(table, source, target, match=match, seed=self._seed)
 
 
 def auxiliary(paths: Mapping[str, str | None]) -> Auxiliary:
@@ -181,7 +164,7 @@ class Predicted:
         )
 
     def __call__(
-        self, table: EmbeddingTable, source: Tokenizer, target: Tokenizer, match: Match
+        self, table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match
     ) -> EmbeddingTable:
         """The new table, special rows as in every method."""
         network = Network(
@@ -202,9 +185,6 @@ class Predicted:
             raise UsageError(f"--language: {self._directory} has {', '.join(languages)}; name the "
                              "one of the new tokenizer")  # fmt: skip
         return languages.index(language) if languages else 0
-
-
-NewRows = Computed | Predicted
 
 
 def _donor(directory: str) -> Donor:

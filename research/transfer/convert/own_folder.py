@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from research import codecs
@@ -43,10 +44,8 @@ class OwnSource:
 
     def table(self) -> EmbeddingTable:
         size = self.tokenizer.vocab_size
-        return EmbeddingTable(*(
-            None if part is None else np.asarray(part)[:size]
-            for part in learned.table(self.params["vocabulary"])
-        ))  # fmt: skip
+        table = learned.table(self.params["vocabulary"])
+        return jax.tree.map(lambda part: np.asarray(part)[:size], table)
 
     def check_measurable(self) -> None:
         pass
@@ -104,11 +103,7 @@ class OwnMove:
         }
 
     def change_trunk(
-        self,
-        trunk: Mapping[str, Any],
-        weight: float,
-        check: Callable[[str], None],
-        base: Any,
+        self, trunk: Mapping[str, Any], weight: float, check: Callable[[str], None], base: Any
     ) -> None:
         own = self._params["trunk"]
         before = own if base is None else base.params["trunk"]

@@ -87,9 +87,7 @@ class Plan:
         return 5 + 2 * self.new_nbytes / COPIED_PER_SECOND + self.new / rate
 
 
-def of_move(
-    source: HFSource | OwnSource, move: HFMove | OwnMove, method: str, out: str
-) -> Plan:
+def of_move(source: HFSource | OwnSource, move: HFMove | OwnMove, method: str, out: str) -> Plan:
     """The plan of a transfer."""
     match, target = move.match, move.tokenizer
     copied, unmatched = special_lists(source.tokenizer, target, match)
@@ -142,13 +140,11 @@ def special_lists(
         f"{special_ids.written(source, old)} -> {special_ids.written(target, new)}"
         for old, new in pairs
     ]
-    named, nameless = [], 0
-    for id_ in match.unmatched_S.tolist():
-        token = special_ids.written(target, id_)
-        named, nameless = ([*named, token], nameless) if "(" in token else (named, nameless + 1)
-    if nameless:
-        named.append(f"{nameless} ids that no token has")
-    return copied, named
+    tokens = [special_ids.written(target, id_) for id_ in match.unmatched_S.tolist()]
+    unmatched = [token for token in tokens if "(" in token]  # NAME (ID)
+    if nameless := len(tokens) - len(unmatched):
+        unmatched.append(f"{nameless} ids that no token has")
+    return copied, unmatched
 
 
 def lines(plan: Plan) -> list[str]:
@@ -234,6 +230,6 @@ def _tokenizer(facts: dict[str, Any]) -> str:
     return f"{facts['name']}: {facts['size']:,} ids, {facts['special']} of them special{lossy}"
 
 
-def _some(names: list[str], most: int = 12) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(names[:12]) + more

@@ -24,9 +24,7 @@ def log1mexp(x: jax.Array) -> jax.Array:
     large = x > -0.6931472
     inside_large = jnp.where(large, x, -0.5)  # the branch not taken must not give NaN gradients
     inside_small = jnp.where(large, -1.0, x)
-    return jnp.where(
-        large, jnp.log(-jnp.expm1(inside_large)), jnp.log1p(-jnp.exp(inside_small))
-    )
+    return jnp.where(large, jnp.log(-jnp.expm1(inside_large)), jnp.log1p(-jnp.exp(inside_small)))
 
 
 def divergence(log_teacher: jax.Array, log_student: jax.Array, tau: float = TAU) -> jax.Array:
@@ -72,18 +70,12 @@ def chunk_losses(
     return jnp.sum(jnp.where(real, each, 0.0)), jnp.sum(real.astype(jnp.float32))
 
 
-def align(ends_L: np.ndarray | None, ends_S: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def align(ends_L: np.ndarray, ends_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The chunk of each token of two tokenizations of one text, int32; -1: in none.
 
     Args:
-      ends_L, ends_S: byte after each token, ascending, from `byte_ends`; None: unknown, so there
-        is no chunk. Of a pair with None in it nothing but the lengths matters.
+      ends_L, ends_S: byte after each token, ascending, from `byte_ends`.
     """
-    if ends_L is None or ends_S is None:
-        none_L, none_S = (
-            np.full(0 if ends is None else len(ends), -1, np.int32) for ends in (ends_L, ends_S)
-        )
-        return none_L, none_S
     common_C = np.intersect1d(ends_L, ends_S)
 
     def chunks(ends: np.ndarray) -> np.ndarray:

@@ -58,8 +58,7 @@ class HypernetBatches:
         copies_S = np.array(list(specials.values()), np.int32)
         start_S = pieces.start_T[-1] + 1 + np.arange(len(copies_S))
         both = Pieces(
-            np.concatenate([pieces.ids_N, copies_S]),
-            np.concatenate([pieces.start_T, start_S]),
+            np.concatenate([pieces.ids_N, copies_S]), np.concatenate([pieces.start_T, start_S])
         )
         copies_M = np.full(len(ids_M), -1, np.int32)
         if self.loss.copy_overlap:
@@ -91,7 +90,7 @@ class HypernetBatches:
           UsageError: see `chosen`; or what the batch needs does not fit the layout.
         """
         chosen = self.chosen(drawn, step)
-        fits_T = packing.kept(layout, chosen.pieces.counts_T, chosen.needed_T)
+        fits_T = packing.fitting(layout, chosen.pieces.counts_T, chosen.needed_T)
         if not fits_T.all():
             chosen = chosen.take(np.flatnonzero(fits_T))
         packed, row_T = packing.pack(chosen.pieces, layout)
@@ -229,14 +228,15 @@ def _teacher(source: Tokenizer, drawn: Any) -> Batch:
     }
     out["teacher_inputs_BxS"][:, 0] = bos
     for b, (row, end) in enumerate(zip(rows, ends, strict=True)):
-        if not row:
+        if end is None or not row:
             continue
         joined = [piece for _ in row for piece in (next(encoded), [-1])][:-1]
         ids_S = np.concatenate(joined).astype(np.int32)[: shape[1]]
         tokens = [None if id_ < 0 else own_strings[id_] for id_ in ids_S.tolist()]
-        chunks_L, chunks_S = alm.align(end, alm.byte_ends(tokens, row))
-        if len(chunks_S) < len(ids_S):  # the source's tokens do not spell the text
+        source_end = alm.byte_ends(tokens, row)
+        if source_end is None:  # the source's tokens do not spell the text
             continue
+        chunks_L, chunks_S = alm.align(end, source_end)
         ids_S = np.where(ids_S < 0, eos, ids_S)
         out["teacher_targets_BxS"][b, : len(ids_S)] = ids_S
         out["teacher_inputs_BxS"][b, 1 : len(ids_S)] = ids_S[:-1]

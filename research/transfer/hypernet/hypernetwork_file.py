@@ -103,8 +103,8 @@ def load(directory: str | os.PathLike) -> Saved:
         meta = {**described["meta"], "source": source}
     except (UsageError, KeyError, TypeError, ValueError) as error:
         raise FreevocabError(f"{directory / DESCRIPTION} is damaged: {error}") from None
-    wanted = _arrays_of(config, rows)
-    params = _SPEC.read_arrays(directory / _PARAMS, described.get("params"), wanted)
+    shapes = _arrays_of(config, rows)
+    params = _SPEC.read_arrays(directory / _PARAMS, described.get("params"), shapes)
     return Saved(unflatten(params), config, meta)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from research.errors import UsageError
 from research.models.saved import config_as_dict
 from research.training import loop, parallelism, runtime
-from research.training.config import ParallelismConfig, TrainConfig
+from research.training.config import TrainConfig
 from research.training.data.batches import prefetch
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule, frozen
 from research.transfer.hypernet import task_vectors
@@ -35,11 +35,7 @@ from research.transfer.hypernet.batches import (
     identity_batches,
     identity_layout,
 )
-from research.transfer.hypernet.loss import (
-    HypernetLossConfig,
-    make_identity_loss_fn,
-    make_loss_fn,
-)
+from research.transfer.hypernet.loss import HypernetLossConfig, make_identity_loss_fn, make_loss_fn
 from research.transfer.source_model import SourceModel, digest
 from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig, Layout
@@ -145,13 +141,13 @@ def train(
             log=log,
         )
         initial, warmup_seconds = warm.params, warm.seconds
-    groups = groups_of(config.parallelism)
+    mesh = parallelism.make_mesh(config.parallelism)
     batches = HypernetBatches(
         source.tokenizer, loss, masked=not source.config.trunk.causal, seed=config.seed
     )
-    layout = find_layout(batches, draws, network, groups, loss.margin)
+    # Packed tokens have a part for each device, along 'data' and 'model'.
+    layout = find_layout(batches, draws, network, mesh.size, loss.margin)
     params = parameters(source, network, loss, config.seed, initial, initial_trunk)
-    mesh = parallelism.make_mesh(config.parallelism)
     shards = mesh.shape["data"] if config.parallelism.kind == "mesh" else 1
     loss_fn = make_loss_fn(source.config, network, layout, loss, data_shards=shards)
     shard = parallelism.data_shard(mesh)
@@ -172,13 +168,13 @@ def train(
         "network": dataclasses.asdict(network),
         "objective": dataclasses.asdict(loss),
         # How many devices share the work may change from one start to the next.
-        "layout": dataclasses.asdict(layout) if groups == 1 else None,
+        "layout": dataclasses.asdict(layout) if mesh.size == 1 else None,
         **(description or {}),
     }
     with prefetch(batch_fn, config.steps) as prefetched:
         result = loop.train(
             loss_fn,
-            _shapes_of(params),
+            _zeros_like(params),
             prefetched,
             config,
             workdir,
@@ -201,11 +197,11 @@ def warm_up(
     log: Log = print,
 ) -> Trained:
     """zett's first stage: the network learns to give the source's rows back; see `loss`."""
-    groups = groups_of(config.parallelism)
-    layout = identity_layout(min(_IDENTITY_TOKENS, source.tokenizer.vocab_size), groups)
+    mesh = parallelism.make_mesh(config.parallelism)
+    layout = identity_layout(min(_IDENTITY_TOKENS, source.tokenizer.vocab_size), mesh.size)
     params = parameters(source, network, HypernetLossConfig(), config.seed)
     params = {**params, "model": {"vocabulary": params["model"]["vocabulary"]}}
-    shard = parallelism.data_shard(parallelism.make_mesh(config.parallelism))
+    shard = parallelism.data_shard(mesh)
     make_batch = identity_batches(source.tokenizer.vocab_size, layout, config.seed)
 
     def batch_fn(step: int) -> Batch:
@@ -219,7 +215,7 @@ def warm_up(
     }
     result = loop.train(
         make_identity_loss_fn(network, layout),
-        _shapes_of(params),
+        _zeros_like(params),
         batch_fn,
         config,
         workdir,
@@ -255,16 +251,12 @@ def parameters(
 
 
 def find_layout(
-    batches: HypernetBatches,
-    draws: Draws,
-    network: HypernetworkConfig,
-    groups: int,
-    margin: float,
+    batches: HypernetBatches, draws: Draws, network: HypernetworkConfig, groups: int, margin: float
 ) -> Layout:
     """Room for tokenizers like those of the first steps, however few are trained.
 
     A later tokenizer with more long tokens loses the rows of the longest that its text does not
-    need; if those that it needs do not fit, the step is an error (see `packing.kept`).
+    need; if those that it needs do not fit, the step is an error (see `packing.fitting`).
     """
     counts = [batches.chosen(draws.at(step), step).pieces.counts_T for step in range(_PROBES)]
     layout = hypernetwork.layout_for(
@@ -276,11 +268,6 @@ def find_layout(
     )
     # A kind of tokenizer that comes seldom may need more than was seen. Tails cost next to nothing.
     return dataclasses.replace(layout, tails=max(layout.tails, layout.rows // groups // 2))
-
-
-def groups_of(config: ParallelismConfig) -> int:
-    """Parts of the packed tokens: one for each device, along 'data' and 'model'."""
-    return parallelism.make_mesh(config).size
 
 
 def _check(source: SourceModel, loss: HypernetLossConfig) -> None:
@@ -296,18 +283,9 @@ def _check(source: SourceModel, loss: HypernetLossConfig) -> None:
         )
 
 
-def _shapes_of(params: Any) -> Callable[[jax.Array], Any]:
-    """init_fn of the loop: zeros in the shapes of what is given (and nothing else is ever used:
-    all runs start from given parameters)."""
-    shapes = jax.tree.map(lambda leaf: (np.shape(leaf), np.asarray(leaf).dtype), params)
-
-    def init_fn(key):
-        del key
-        return jax.tree.map(
-            lambda one: jax.numpy.zeros(*one), shapes, is_leaf=lambda one: isinstance(one, tuple)
-        )
-
-    return init_fn
+def _zeros_like(params: Any) -> Callable[[jax.Array], Any]:
+    """init_fn of the loop, for the shapes alone: all runs start from parameters that are there."""
+    return lambda key: jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), params)
 
 
 def _trained(result: loop.TrainResult) -> Trained:

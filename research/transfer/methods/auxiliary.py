@@ -68,10 +68,10 @@ class Auxiliary:
         """Keyword arguments of a method's function: what `Method.takes` names."""
         key = (takes, source.fingerprint(), target.fingerprint())
         if key not in self._prepared:
-            self._prepared[key] = self._made(takes, source, target)
+            self._prepared[key] = self._arguments(takes, source, target)
         return self._prepared[key]
 
-    def _made(self, takes: str, source: Tokenizer, target: Tokenizer) -> dict[str, Any]:
+    def _arguments(self, takes: str, source: Tokenizer, target: Tokenizer) -> dict[str, Any]:
         if takes == "donor":
             assert self.donor is not None  # `Method.check` has asked for it
             return {"donor_table": self.donor.table, "donor": self.donor.tokenizer}

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research.tokenizers import Tokenizer
-from research.transfer.matching import Match, finish
+from research.transfer.matching import finish
+from research.transfer.methods.rows import Inputs
 from research.vocabularies import hypernetwork as networks
 from research.vocabularies.hypernetwork import HypernetworkConfig
 from research.vocabularies.protocol import EmbeddingTable
@@ -28,29 +28,18 @@ class Network(NamedTuple):
     table, which rows are predicted from. Special and copied rows are the variant's."""
 
 
-def hypernetwork(
-    source_table: EmbeddingTable,
-    source: Tokenizer,
-    target: Tokenizer,
-    *,
-    match: Match,
-    seed: int,
-    network: Network,
-) -> EmbeddingTable:
-    """Every ordinary row is predicted from the source's rows of its pieces (`seed` is not used).
+def hypernetwork(inputs: Inputs, *, network: Network) -> EmbeddingTable:
+    """Every ordinary row is predicted from the source's rows of its pieces.
 
     Raises:
       FreevocabError: a prediction is not finite.
     """
-    base = source_table if network.base is None else network.base
+    base = inputs.table if network.base is None else network.base
     base = jax.tree.map(lambda part: np.asarray(part, np.float32), base)
-    strings = [
-        b"" if special else string
-        for string, special in zip(target.match_bytes(), target.special_V, strict=True)
-    ]
-    rows = networks.predict(
-        network.params, network.config, base, source.decompose(strings), language=network.language
-    )
+    entries = zip(inputs.target.match_bytes(), inputs.target.special_V, strict=True)
+    strings = [b"" if special else string for string, special in entries]
+    pieces = inputs.source.decompose(strings)
+    rows = networks.predict(network.params, network.config, base, pieces, language=network.language)
     if base.bias_V is not None and rows.bias_V is None:
         rows = rows._replace(bias_V=np.full(len(strings), base.bias_V.mean(), np.float32))
-    return finish(rows, source_table, match, copy_overlap=network.copy_overlap)
+    return finish(rows, inputs.table, inputs.match, copy_overlap=network.copy_overlap)

@@ -21,8 +21,9 @@ from research.errors import UsageError
 from research.numba_jit import compiled
 from research.tokenizers import Tokenizer
 from research.transfer import matching
-from research.transfer.matching import Match, finish
+from research.transfer.matching import finish
 from research.transfer.methods import rows
+from research.transfer.methods.rows import Inputs
 from research.transfer.vectors import TokenVectors
 from research.transfer.vectors.cooccurrence import unit_rows
 from research.vocabularies.protocol import EmbeddingTable
@@ -39,89 +40,66 @@ CHUNK = 256  # vectors at a time
 
 
 def omp(
-    source_table: EmbeddingTable,
-    source: Tokenizer,
-    target: Tokenizer,
-    *,
-    match: Match,
-    seed: int,
-    donor_table: EmbeddingTable,
-    donor: Tokenizer,
-    k: int = ATOMS,
+    inputs: Inputs, *, donor_table: EmbeddingTable, donor: Tokenizer, k: int = ATOMS
 ) -> EmbeddingTable:
     """Equal entries keep their row, others are `k`-sparse in them, by a donor's table.
 
     Untied models are written table by table, the bias with the output's weights; if either is
     tied, the input table's weights serve for all. Entries that the donor does not have are the
-    mean of their source pieces (FVT). The donor's tokenizer may be the target's or a larger one;
-    `seed` is not used.
+    mean of their source pieces (FVT). The donor's tokenizer may be the target's or a larger one.
 
     Raises:
       UsageError: no entry is shared by source, target and donor.
     """
-    of_donor = matching.match(donor, target)
-    donor_T = np.full(target.vocab_size, -1, np.int64)
+    of_donor = matching.match(donor, inputs.target)
+    donor_T = np.full(inputs.target.vocab_size, -1, np.int64)
     donor_T[of_donor.overlap_target_N] = of_donor.overlap_source_N
     known_T = donor_T >= 0
 
     def expanded(table):
         return np.asarray(table)[np.maximum(donor_T, 0)] * known_T[:, None]
 
-    untied = donor_table.output_VxD is not None and source_table.output_VxD is not None
+    untied = donor_table.output_VxD is not None and inputs.table.output_VxD is not None
     output = expanded(donor_table.output_VxD) if untied else None
     reference = EmbeddingTable(expanded(donor_table.input_VxD), output)
-    return _by(reference, known_T, source_table, source, target, match, k, "the donor")
+    return _by(reference, known_T, inputs, k, "the donor")
 
 
-def omp_aux(
-    source_table: EmbeddingTable,
-    source: Tokenizer,
-    target: Tokenizer,
-    *,
-    match: Match,
-    seed: int,
-    vectors: TokenVectors,
-    k: int = ATOMS,
-) -> EmbeddingTable:
+def omp_aux(inputs: Inputs, *, vectors: TokenVectors, k: int = ATOMS) -> EmbeddingTable:
     """As `omp`, with auxiliary vectors of the target's entries in place of a donor's rows.
 
     Raises:
       UsageError: no entry that both tokenizers have has a vector.
     """
     reference = EmbeddingTable(vectors.vectors_VxK)
-    return _by(reference, vectors.known_V, source_table, source, target, match, k, "--aux-text")
+    return _by(reference, vectors.known_V, inputs, k, "--aux-text")
 
 
-def _by(reference, known_T, source_table, source, target, match, k, whose):
+def _by(reference, known_T, inputs, k, whose):
     """The target's table, by a reference table of the target's ids (rows where known_T)."""
+    match, table = inputs.match, inputs.table
     new_M = match.new_target_M[known_T[match.new_target_M]]
     shared_N = np.flatnonzero(known_T[match.overlap_target_N])
     if len(new_M) and not len(shared_N):
         raise UsageError(f"no entry is shared by the source, the target and {whose}: "
                          "OMP has nothing to write new rows with")
     # In the order of their bytes: ids do not decide between equal atoms.
-    tokens = target.match_bytes()
-    shared_N = np.array(
-        sorted(shared_N, key=lambda n: tokens[match.overlap_target_N[n]]), np.int64
-    )
-    weights = [
-        _weights(one, new_M, shared_N, match, (target.vocab_size, source.vocab_size), k)
-        for one in (reference.input_VxD, reference.output_VxD)
-        if one is not None
-    ]
-    pieces = source.decompose(tokens)
-    fallback = rows.combined(rows.means(pieces, source.vocab_size), source_table)
-    inputs = rows.combined(weights[0], EmbeddingTable(source_table.input_VxD))
-    others = rows.combined(weights[-1], source_table._replace(input_VxD=None))
-    pursued = others._replace(input_VxD=inputs.input_VxD)
-    return finish(rows.replaced(fallback, pursued, new_M), source_table, match, copy_overlap=True)
+    tokens = inputs.target.match_bytes()
+    shared_N = np.array(sorted(shared_N, key=lambda n: tokens[match.overlap_target_N[n]]), np.int64)
+    weights = [_weights(one, new_M, shared_N, inputs, k) for one in reference if one is not None]
+    fallback = rows.piece_means(inputs, inputs.source.decompose(tokens))
+    input_side = rows.combined(weights[0], EmbeddingTable(table.input_VxD))
+    others = rows.combined(weights[-1], table._replace(input_VxD=None))
+    pursued = others._replace(input_VxD=input_side.input_VxD)
+    return finish(rows.replaced(fallback, pursued, new_M), table, match, copy_overlap=True)
 
 
-def _weights(reference_TxD, new_M, shared_N, match, shape, k):
+def _weights(reference_TxD, new_M, shared_N, inputs, k):
     """Weights [target ids, source ids]: those of the donor's rows, for our rows of shared ids."""
+    match = inputs.match
     atoms_AxD = reference_TxD[match.overlap_target_N[shared_N]]
     weights = pursue(reference_TxD[new_M], atoms_AxD, k)
-    return rows.placed(weights, new_M, match.overlap_source_N[shared_N], shape)
+    return rows.placed(weights, new_M, match.overlap_source_N[shared_N], inputs)
 
 
 def pursue(

@@ -4,60 +4,49 @@ import jax
 import numpy as np
 
 from research.tokenizers import Pieces, Tokenizer
-from research.transfer.matching import Match, finish, mean_row
+from research.transfer.matching import finish, mean_row
 from research.transfer.methods import rows
+from research.transfer.methods.rows import Inputs
 from research.vocabularies.protocol import EmbeddingTable
 
 
-def random(
-    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
-) -> EmbeddingTable:
+def random(inputs: Inputs) -> EmbeddingTable:
     """Every ordinary row drawn from N(mean, variance) of the source's, per dimension.
 
     Nothing is copied but special rows: the floor that any method has to beat.
     """
-    table = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
-    return finish(table, source_table, match, copy_overlap=False)
+    return finish(rows.drawn(inputs), inputs.table, inputs.match, copy_overlap=False)
 
 
-def mean(
-    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
-) -> EmbeddingTable:
-    """Every ordinary row is the mean of the source's; a model then predicts nothing (`seed` is
-    not used)."""
-    means = jax.tree.map(lambda rows: mean_row(np.asarray(rows), match), source_table)
+def mean(inputs: Inputs) -> EmbeddingTable:
+    """Every ordinary row is the mean of the source's; a model then predicts nothing."""
+    match = inputs.match
+    means = jax.tree.map(lambda rows: mean_row(np.asarray(rows), match), inputs.table)
     table = jax.tree.map(lambda mean: np.repeat(mean[None], match.target_size, 0), means)
-    return finish(table, source_table, match, copy_overlap=False)
+    return finish(table, inputs.table, match, copy_overlap=False)
 
 
-def overlap(
-    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
-) -> EmbeddingTable:
+def overlap(inputs: Inputs) -> EmbeddingTable:
     """Lexical: equal entries keep their row, all others are drawn as `random` draws them."""
-    table = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
-    return finish(table, source_table, match, copy_overlap=True)
+    return finish(rows.drawn(inputs), inputs.table, inputs.match, copy_overlap=True)
 
 
-def fvt(
-    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
-) -> EmbeddingTable:
-    """Equal entries keep their row, others are the mean of their source pieces (`seed` unused)."""
-    pieces = source.decompose(target.match_bytes())
-    table = rows.combined(rows.means(pieces, source.vocab_size), source_table)
-    return finish(table, source_table, match, copy_overlap=True)
+def fvt(inputs: Inputs) -> EmbeddingTable:
+    """Equal entries keep their row, others are the mean of their source pieces."""
+    pieces = inputs.source.decompose(inputs.target.match_bytes())
+    table = rows.piece_means(inputs, pieces)
+    return finish(table, inputs.table, inputs.match, copy_overlap=True)
 
 
-def byte_fvt(
-    source_table: EmbeddingTable, source: Tokenizer, target: Tokenizer, *, match: Match, seed: int
-) -> EmbeddingTable:
-    """Every ordinary row is the mean of the rows of the entry's bytes (`seed` is not used).
+def byte_fvt(inputs: Inputs) -> EmbeddingTable:
+    """Every ordinary row is the mean of the rows of the entry's bytes.
 
     Nothing is copied: two entries with the same bytes in another order get the same row. A byte
     that the source has no entry for is left out; an entry of such bytes alone takes the mean row.
     """
-    pieces = _bytes_as_pieces(source, target.match_bytes())
-    table = rows.combined(rows.means(pieces, source.vocab_size), source_table)
-    return finish(table, source_table, match, copy_overlap=False)
+    pieces = _bytes_as_pieces(inputs.source, inputs.target.match_bytes())
+    table = rows.piece_means(inputs, pieces)
+    return finish(table, inputs.table, inputs.match, copy_overlap=False)
 
 
 def _bytes_as_pieces(source: Tokenizer, tokens: list[bytes]) -> Pieces:
@@ -67,7 +56,8 @@ def _bytes_as_pieces(source: Tokenizer, tokens: list[bytes]) -> Pieces:
     ids_256 = np.array([first.get(single, -1) for single in singles], np.int32)
     # Of several entries of one byte ("A" and "<0x41>"), the one that the tokenizer uses.
     known = [single for single in singles if single in first]
-    for single, own in zip(known, source.decompose(known).padded(1)[:, 0], strict=True):
+    pieces = source.decompose(known)
+    for single, own in zip(known, pieces.ids_N[pieces.start_T[:-1]], strict=True):
         if of_source[own] == single and not source.special_V[own]:
             ids_256[single[0]] = own
     text_N = ids_256[np.frombuffer(b"".join(tokens), np.uint8)]

@@ -1,15 +1,29 @@
 """New rows out of old ones: weighted sums, and draws that look like them."""
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import scipy.sparse
 
-from research.tokenizers import Pieces
+from research.tokenizers import Pieces, Tokenizer
+from research.transfer.matching import Match
 from research.vocabularies.protocol import EmbeddingTable
 
 COLUMNS = 256  # of a table that are summed in float64 at a time
+
+
+class Inputs(NamedTuple):
+    """What every method is given."""
+
+    table: EmbeddingTable
+    """The source's."""
+    source: Tokenizer
+    target: Tokenizer
+    match: Match
+    """Of the two tokenizers."""
+    seed: int
+    """Decides what is drawn."""
 
 
 def combined(weights_TxV: scipy.sparse.csr_array, source: EmbeddingTable) -> EmbeddingTable:
@@ -20,39 +34,37 @@ def combined(weights_TxV: scipy.sparse.csr_array, source: EmbeddingTable) -> Emb
     return jax.tree.map(lambda rows: _combined(weights_TxV, rows), source)
 
 
-def means(pieces: Pieces, vocab_size: int) -> scipy.sparse.csr_array:
-    """Weights [T, V] float64 of the mean of each token's pieces; no weight for a token of none."""
+def piece_means(inputs: Inputs, pieces: Pieces) -> EmbeddingTable:
+    """Each target entry's row is the mean of the source's rows of its pieces; 0 without any."""
     counts_T = pieces.counts_T
     share_N = np.repeat(1.0 / np.maximum(counts_T, 1), counts_T)
-    shape = (len(counts_T), vocab_size)
-    return scipy.sparse.csr_array((share_N, pieces.ids_N, pieces.start_T), shape)
+    shape = (len(counts_T), inputs.source.vocab_size)
+    weights_TxV = scipy.sparse.csr_array((share_N, pieces.ids_N, pieces.start_T), shape)
+    return combined(weights_TxV, inputs.table)
 
 
 def placed(
-    weights_MxN: scipy.sparse.csr_array,
-    rows_M: np.ndarray,
-    columns_N: np.ndarray,
-    shape: tuple[int, int],
+    weights_MxN: scipy.sparse.csr_array, target_M: np.ndarray, source_N: np.ndarray, inputs: Inputs
 ) -> scipy.sparse.csr_array:
-    """Weights of `shape` whose [rows_M, columns_N] are those given and whose others are 0."""
+    """Weights [target ids, source ids], 0 but for those of target_M over source_N."""
     weights = scipy.sparse.coo_array(weights_MxN)
-    place = (np.asarray(rows_M)[weights.coords[0]], np.asarray(columns_N)[weights.coords[1]])
+    place = (np.asarray(target_M)[weights.coords[0]], np.asarray(source_N)[weights.coords[1]])
+    shape = (inputs.target.vocab_size, inputs.source.vocab_size)
     return scipy.sparse.csr_array((weights.data, place), shape)
 
 
-def drawn(
-    source: EmbeddingTable, ordinary_V: np.ndarray, tokens: Sequence[bytes], seed: int
-) -> EmbeddingTable:
-    """A row for each of `tokens`, N(mean, variance) of the source's ordinary rows, per dimension.
+def drawn(inputs: Inputs) -> EmbeddingTable:
+    """A row for each target entry, N(mean, variance) of the source's ordinary rows, per dimension.
 
     Draws are made in the order of the tokens' bytes: another order of ids gives every token the
     same row. The input, the output and the bias have streams of their own.
     """
+    tokens, ordinary_V = inputs.target.match_bytes(), inputs.match.ordinary_source_V
     order_T = sorted(range(len(tokens)), key=tokens.__getitem__)
-    streams = np.random.default_rng([seed, 0]).spawn(len(source))
+    streams = np.random.default_rng([inputs.seed, 0]).spawn(len(inputs.table))
     return EmbeddingTable(*(
         None if rows is None else _drawn(np.asarray(rows)[ordinary_V], order_T, rng)
-        for rows, rng in zip(source, streams, strict=True)
+        for rows, rng in zip(inputs.table, streams, strict=True)
     ))  # fmt: skip
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.sparse
 
 from research.errors import UsageError
-from research.tokenizers import Tokenizer
-from research.transfer.matching import Match, finish
+from research.transfer.matching import finish
 from research.transfer.methods import rows
+from research.transfer.methods.rows import Inputs
 from research.transfer.vectors.cooccurrence import TokenVectors
 from research.vocabularies.protocol import EmbeddingTable
 
@@ -26,14 +26,7 @@ SUPPORT = 128  # of the largest scores, which sparsemax looks at before it looks
 
 
 def wechsel(
-    source_table: EmbeddingTable,
-    source: Tokenizer,
-    target: Tokenizer,
-    *,
-    match: Match,
-    seed: int,
-    source_vectors: TokenVectors,
-    target_vectors: TokenVectors,
+    inputs: Inputs, *, source_vectors: TokenVectors, target_vectors: TokenVectors
 ) -> EmbeddingTable:
     """Every row is a mixture of the rows of the 10 source entries nearest in meaning.
 
@@ -43,19 +36,14 @@ def wechsel(
     Raises:
       UsageError: no entry of the source has a vector.
     """
-    ordinary_T = np.flatnonzero(~np.asarray(target.special_V, bool))
-    table = _mixed(source_table, source, target, ordinary_T, match, seed,
-                  source_vectors, target_vectors)  # fmt: skip
-    return finish(table, source_table, match, copy_overlap=False)
+    ordinary_T = np.flatnonzero(~np.asarray(inputs.target.special_V, bool))
+    table = _mixed(inputs, ordinary_T, source_vectors, target_vectors)
+    return finish(table, inputs.table, inputs.match, copy_overlap=False)
 
 
 def ofa(
-    source_table: EmbeddingTable,
-    source: Tokenizer,
-    target: Tokenizer,
+    inputs: Inputs,
     *,
-    match: Match,
-    seed: int,
     source_vectors: TokenVectors,
     target_vectors: TokenVectors,
     factors: int | None = None,
@@ -70,26 +58,24 @@ def ofa(
     Raises:
       UsageError: no entry of the source has a vector, or factors is not in 1 .. d_model.
     """
-    mixed = functools.partial(_mixed, source=source, target=target, ids_T=match.new_target_M,
-                              match=match, seed=seed, source_vectors=source_vectors,
-                              target_vectors=target_vectors)  # fmt: skip
+    match, new_M = inputs.match, inputs.match.new_target_M
     if factors is None:
-        return finish(mixed(source_table), source_table, match, copy_overlap=True)
-    split = [_factorised(one, factors) for one in source_table]
-    coordinates = EmbeddingTable(*(None if part is None else part[0] for part in split))
-    table = finish(mixed(coordinates), coordinates, match, copy_overlap=True)
-    whole = EmbeddingTable(*(
-        None if part is None else one if part[1] is None else one @ part[1]
-        for one, part in zip(table, split, strict=True)
-    ))  # fmt: skip
-    return finish(whole, source_table, match, copy_overlap=False)
+        mixed = _mixed(inputs, new_M, source_vectors, target_vectors)
+        return finish(mixed, inputs.table, match, copy_overlap=True)
+    tables = inputs.table._replace(bias_V=None)._asdict()
+    split = {name: _factorised(rows, factors) for name, rows in tables.items() if rows is not None}
+    coordinates = inputs.table._replace(**{name: one for name, (one, _) in split.items()})
+    mixed = _mixed(inputs._replace(table=coordinates), new_M, source_vectors, target_vectors)
+    table = finish(mixed, coordinates, match, copy_overlap=True)
+    whole = {name: getattr(table, name) @ basis for name, (_, basis) in split.items()}
+    return finish(table._replace(**whole), inputs.table, match, copy_overlap=False)
 
 
-def _mixed(source_table, source, target, ids_T, match, seed, source_vectors, target_vectors):
+def _mixed(inputs, ids_T, source_vectors, target_vectors):
     """Mixtures for the entries `ids_T` that have a vector; random rows for all others."""
     # In the order of their bytes: of equally near entries, ids do not decide which are taken.
-    tokens = source.match_bytes()
-    known_N = np.flatnonzero(match.ordinary_source_V & source_vectors.known_V)
+    tokens = inputs.source.match_bytes()
+    known_N = np.flatnonzero(inputs.match.ordinary_source_V & source_vectors.known_V)
     known_N = np.array(sorted(known_N, key=tokens.__getitem__), np.int64)
     known_M = ids_T[target_vectors.known_V[ids_T]]
     if len(known_M) and not len(known_N):
@@ -99,16 +85,17 @@ def _mixed(source_table, source, target, ids_T, match, seed, source_vectors, tar
         softmax_of_nearest, neighbours=NEIGHBOURS, temperature=TEMPERATURE
     )
     weights = cosine_weights(target_vectors, known_M, source_vectors, known_N, activation)
-    shape = (target.vocab_size, source.vocab_size)
-    mixed = rows.combined(rows.placed(weights, known_M, known_N, shape), source_table)
-    random = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
-    return rows.replaced(random, mixed, known_M)
+    return _mixture(inputs, weights, known_M, known_N)
+
+
+def _mixture(inputs, weights_MxN, target_M, source_N):
+    """Sums of source rows by weights for the entries `target_M`; random rows for all others."""
+    mixed = rows.combined(rows.placed(weights_MxN, target_M, source_N, inputs), inputs.table)
+    return rows.replaced(rows.drawn(inputs), mixed, target_M)
 
 
 def _factorised(source_VxD, factors: int):
-    """Coordinates [V, factors] and the basis [factors, D]; a bias stays as it is."""
-    if source_VxD is None or np.ndim(source_VxD) == 1:
-        return None if source_VxD is None else (source_VxD, None)
+    """Coordinates [V, factors] and the basis [factors, D]."""
     import scipy.linalg
 
     source_VxD = np.asarray(source_VxD)
@@ -119,15 +106,7 @@ def _factorised(source_VxD, factors: int):
     return coordinates.astype(np.float32), right[:factors].astype(np.float32)
 
 
-def focus(
-    source_table: EmbeddingTable,
-    source: Tokenizer,
-    target: Tokenizer,
-    *,
-    match: Match,
-    seed: int,
-    vectors: TokenVectors,
-) -> EmbeddingTable:
+def focus(inputs: Inputs, *, vectors: TokenVectors) -> EmbeddingTable:
     """Equal entries keep their row; others are sum over the overlap of sparsemax(cosines) * row.
 
     Cosines are those of `vectors`, auxiliary vectors of the target's entries (the paper: fastText
@@ -137,6 +116,7 @@ def focus(
     Raises:
       UsageError: no overlapping entry has a vector.
     """
+    match = inputs.match
     new_M = match.new_target_M[vectors.known_V[match.new_target_M]]
     anchored_N = vectors.known_V[match.overlap_target_N]
     if len(new_M) and not anchored_N.any():
@@ -144,11 +124,8 @@ def focus(
                          "give more of --aux-text, or --vectors of the target's language")
     anchors_N = match.overlap_target_N[anchored_N]
     weights = cosine_weights(vectors, new_M, vectors, anchors_N, sparsemax)
-    shape = (target.vocab_size, source.vocab_size)
-    placed = rows.placed(weights, new_M, match.overlap_source_N[anchored_N], shape)
-    mixed = rows.combined(placed, source_table)
-    random = rows.drawn(source_table, match.ordinary_source_V, target.match_bytes(), seed)
-    return finish(rows.replaced(random, mixed, new_M), source_table, match, copy_overlap=True)
+    table = _mixture(inputs, weights, new_M, match.overlap_source_N[anchored_N])
+    return finish(table, inputs.table, match, copy_overlap=True)
 
 
 def sparsemax(scores_TxN: np.ndarray) -> np.ndarray:

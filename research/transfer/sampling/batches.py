@@ -116,8 +116,8 @@ def _drawn(choices, what: str, rng: np.random.Generator):
 class SampledBatch(NamedTuple):
     """A step's tokenizer and text."""
 
-    tokenizer: SampledTokenizer
-    """Sampled from the queue."""
+    tokenizer: Tokenizer
+    """Sampled from the queue, or the one of `FixedBatches`."""
     batch: dict[str, np.ndarray]
     """"inputs_BxL" and "targets_BxL" int32, "weights_BxL" float32 (1 = counted), as of
     `training.data.batches.sequence_batch`: inputs are BOS and the targets but the last, documents
@@ -184,14 +184,6 @@ class SampledBatches:
         return int(source_T[step]), int((source_T[:step] == source_T[step]).sum())
 
 
-class FixedBatch(NamedTuple):
-    """As `SampledBatch`, with any tokenizer."""
-
-    tokenizer: Tokenizer
-    batch: dict[str, np.ndarray]
-    rows: list[Row]
-
-
 class FixedBatches:
     """Batches of text in the ids of one tokenizer (n-shot training), a pure function of the step.
 
@@ -217,13 +209,11 @@ class FixedBatches:
         self.tokenizer = cast(Tokenizer, _WithRoles(tokenizer, roles))
         self._windows, self._length, self._language = windows, length, language
 
-    def at(self, step: int) -> FixedBatch:
+    def at(self, step: int) -> SampledBatch:
         """The batch of a step."""
         rows = self._windows.batch(step)
-        ids = self.tokenizer.encode([part for row in rows for part in row])
-        roles = self.tokenizer.roles
-        batch = filled(ids, rows, self._length, roles["bos"], roles["eos"])
-        return FixedBatch(self.tokenizer, batch, rows)
+        ids = self.tokenizer.encode(_texts(rows))
+        return SampledBatch(self.tokenizer, filled(ids, rows, self._length, self.tokenizer), rows)
 
     def source(self, step: int) -> tuple[int, int]:
         """The language, and how many steps before it took the same."""
@@ -241,26 +231,22 @@ class _WithRoles:
         return getattr(self._tokenizer, name)
 
 
-def encoded(
-    tokenizer: SampledTokenizer, rows: Sequence[Row], length: int
-) -> dict[str, np.ndarray]:
-    """The first `length` ids of each row (see `SampledBatch.batch`); no more is encoded.
-
-    What a row lacks is filled up with EOS of weight 0.
-    """
-    ids = tokenizer.encode_some(_texts(rows), length)
-    return filled(ids, rows, length, tokenizer.roles["bos"], tokenizer.roles["eos"])
+def encoded(tokenizer: SampledTokenizer, rows: Sequence[Row], length: int) -> dict[str, np.ndarray]:
+    """The first `length` ids of each row (see `SampledBatch.batch`); no more is encoded."""
+    return filled(tokenizer.encode_some(_texts(rows), length), rows, length, tokenizer)
 
 
 def filled(
-    ids: Iterable[np.ndarray], rows: Sequence[Row], length: int, bos: int, eos: int
+    ids: Iterable[np.ndarray], rows: Sequence[Row], length: int, tokenizer: Tokenizer
 ) -> dict[str, np.ndarray]:
     """The first `length` ids of each row, as `SampledBatch.batch` has them.
+
+    What a row lacks is filled up with EOS of weight 0.
 
     Args:
       ids: of every text of every row, in order; a row's texts are joined by EOS.
     """
-    ids = iter(ids)
+    bos, eos, ids = tokenizer.roles["bos"], tokenizer.roles["eos"], iter(ids)
     targets_BxL = np.full((len(rows), length), eos, np.int32)
     weights_BxL = np.zeros((len(rows), length), np.float32)
     for b, row in enumerate(rows):

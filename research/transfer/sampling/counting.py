@@ -39,9 +39,9 @@ class Strings:
 
     def number(self, blob: np.ndarray, start_N: np.ndarray, length_N: np.ndarray) -> np.ndarray:
         """The numbers of strings in the blob, int64 [N]; new ones are given the next numbers."""
-        wanted = self.size + len(start_N)
-        if wanted > len(self.hash_S):
-            capacity = 1 << (wanted - 1).bit_length()
+        most = self.size + len(start_N)
+        if most > len(self.hash_S):
+            capacity = 1 << (most - 1).bit_length()
             for name in ("hash_S", "start_S", "length_S"):
                 setattr(self, name, grown(getattr(self, name), self.size, capacity))
             self._table = np.full(4 * capacity, -1, np.int32)
@@ -88,22 +88,22 @@ def _number(
         for j in range(start, start + length):
             hash_ = (hash_ ^ np.uint64(blob[j])) * prime
         slot = (hash_ ^ (hash_ >> np.uint64(32))) & mask
-        found = -1
-        while table[slot] >= 0 and found < 0:
+        known = -1
+        while table[slot] >= 0 and known < 0:
             number = table[slot]
             if hash_S[number] == hash_ and length_S[number] == length:
-                found, other = number, start_S[number]
+                known, other = number, start_S[number]
                 for j in range(length):
                     if blob[start + j] != blob[other + j]:
-                        found = -1
+                        known = -1
                         break
             slot = (slot + np.uint64(1)) & mask
-        if found < 0:
-            found = size
+        if known < 0:
+            known = size
             table[slot] = size
             hash_S[size], start_S[size], length_S[size] = hash_, start, length
             size += 1
-        number_N[n] = found
+        number_N[n] = known
     return size
 
 
@@ -144,10 +144,10 @@ class Counts:
         length_W = np.diff(words.start_W)
         number_W = self.words.number(self.blob, used + words.start_W[:-1], length_W)
         new_N = np.arange(old, self.words.size)
-        kept = self._gathered(new_N)  # of the texts only the new pretokens stay in the blob
-        self.blob[used : used + len(kept.data)] = kept.data
-        self.words.start_S[new_N] = used + kept.start_W[:-1]
-        self._used += len(kept.data)
+        new = self._gathered(new_N)  # of the texts only the new pretokens stay in the blob
+        self.blob[used : used + len(new.data)] = new.data
+        self.words.start_S[new_N] = used + new.start_W[:-1]
+        self._used += len(new.data)
         self._list(old)
         count_P = np.bincount(number_W)
         pretoken_U = np.flatnonzero(count_P)

@@ -26,11 +26,8 @@ _NUMBERS = {
 }
 DIGITS = tuple(_NUMBERS)
 _OTHER, _LETTER, _NUMBER, _SPACE = range(4)
-_WHITE_SPACE = (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029) + (
-    0x202F,
-    0x205F,
-    0x3000,
-)
+_WHITE_SPACE = [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029,
+                0x202F, 0x205F, 0x3000]  # fmt: skip
 
 
 class Words(NamedTuple):
@@ -109,7 +106,7 @@ def _classes(marks: bool) -> np.ndarray:
     classes[majors == ord("N")] = _NUMBER
     if marks:
         classes[majors == ord("M")] = _LETTER
-    classes[list(_WHITE_SPACE)] = _SPACE
+    classes[_WHITE_SPACE] = _SPACE
     return classes
 
 

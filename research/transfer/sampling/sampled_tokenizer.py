@@ -2,22 +2,21 @@
 
 V entries, special tokens after them, lossless on any bytes. A segmenter (the best path, the longest
 match, merges) knows all 256 bytes, so that nothing is outside its vocabulary. `segment` takes
-pretokens (`Words`) and gives ids and how many there are in each text; with a `limit` a text stops
-there, and no more of it is looked at than needed.
+pretokens (`Words`) and gives (ids int32, counts int64 [texts]); with a `limit` a text stops there,
+and no more of it is looked at than needed. `state` is what ids depend on besides the entries.
 """
 
 import functools
 import hashlib
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from research.errors import FreevocabError
 from research.numba_jit import compiled
 from research.tokenizers import trie as tries
-from research.tokenizers.protocol import Pieces
+from research.tokenizers.protocol import Pieces, Tokenizer
 from research.tokenizers.static_vocabulary import StaticVocabulary
 from research.tokenizers.text_spans import each_as_bytes
 from research.transfer.sampling import lattice, pretokens
@@ -27,18 +26,6 @@ from research.transfer.sampling.pretokens import Words
 
 NO_LIMIT = 1 << 40  # tokens of a text
 BYTES = [bytes((byte,)) for byte in range(256)]
-
-
-class Segmenter(Protocol):
-    """Ids of pretokens."""
-
-    def segment(self, words: Words, limit: int = NO_LIMIT) -> tuple[np.ndarray, np.ndarray]:
-        """(ids int32, counts int64 [texts])."""
-        ...
-
-    def state(self) -> bytes:
-        """What the ids depend on besides the entries."""
-        ...
 
 
 class Unigram:
@@ -120,20 +107,21 @@ class Merges:
         return b"merges" + self._pair_M.tobytes() + self._rank_M.tobytes()
 
 
+Segmenter = Unigram | LongestMatch | Merges
+
+
 def _cut(ids_N, count_W, words: Words, limit: int):
     """The first `limit` ids of each text."""
     end_W = np.concatenate([[0], np.cumsum(count_W)])
     start_T, count_T = end_W[words.first_T[:-1]], np.diff(end_W[words.first_T])
     if limit == NO_LIMIT:
         return ids_N, count_T
-    kept_T = np.minimum(count_T, limit)
+    cut_T = np.minimum(count_T, limit)
     place_N = np.arange(len(ids_N)) - np.repeat(start_T, count_T)
-    return ids_N[place_N < np.repeat(kept_T, count_T)], kept_T
+    return ids_N[place_N < np.repeat(cut_T, count_T)], cut_T
 
 
-def _merge(
-    data, start_W, first_T, limit, pair_M, rank_M, merged_M, links, changed, ids_N, count_T
-):
+def _merge(data, start_W, first_T, limit, pair_M, rank_M, merged_M, links, changed, ids_N, count_T):
     # Rows of links: the symbol at a place, the next place, the one before, and which merge the
     # place and the next allow (-1: none). The heap holds rank << 32 | place, also of pairs that
     # are gone: these are known by their rank.
@@ -156,15 +144,15 @@ def _merge(
                     allowed[i] = -1
                     if after[i] == size:
                         continue
-                    wanted = (symbol[i] << 32) | symbol[after[i]]
+                    pair = (symbol[i] << 32) | symbol[after[i]]
                     low, high = 0, len(pair_M)
                     while low < high:
                         middle = (low + high) // 2
-                        if pair_M[middle] < wanted:
+                        if pair_M[middle] < pair:
                             low = middle + 1
                         else:
                             high = middle
-                    if low < len(pair_M) and pair_M[low] == wanted:
+                    if low < len(pair_M) and pair_M[low] == pair:
                         allowed[i] = low
                         heapq.heappush(heap, (rank_M[low] << 32) | i)
                 waiting, place = 0, -1
@@ -230,7 +218,8 @@ class SampledTokenizer(StaticVocabulary):
         self.name, self.pretokens, self.segmenter = name, pretokens, segmenter
         self.pieces = pieces
         self.special_V = np.arange(self.vocab_size) >= len(tokens)
-        self.roles = {role: pieces + place for place, role in enumerate(special)}
+        ids = {role: pieces + place for place, role in enumerate(special)}
+        self.roles: Mapping[str, int] = ids
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; no token goes beyond its pretoken."""
@@ -238,7 +227,9 @@ class SampledTokenizer(StaticVocabulary):
 
     def encode_some(self, texts: Sequence[bytes], limit: int = NO_LIMIT) -> list[np.ndarray]:
         """`encode`, at most the first `limit` ids of each text."""
-        return self._ids(pretokens.split(self.pretokens, texts), limit)
+        words = pretokens.split(self.pretokens, texts)
+        ids_N, count_T = self.segmenter.segment(words, limit)
+        return np.split(ids_N, np.cumsum(count_T)[:-1]) if len(count_T) else []
 
     match_bytes = StaticVocabulary.token_bytes
 
@@ -256,10 +247,6 @@ class SampledTokenizer(StaticVocabulary):
         digest.update(self.segmenter.state())
         return digest.hexdigest()
 
-    def _ids(self, words: Words, limit: int) -> list[np.ndarray]:
-        ids_N, count_T = self.segmenter.segment(words, limit)
-        return np.split(ids_N, np.cumsum(count_T)[:-1]) if len(count_T) else []
-
 
 class Seen:
     """Watches strings; nothing that is sampled depends on it.
@@ -272,7 +259,7 @@ class Seen:
         self._watched = frozenset(strings) - {b""}
         self._missing = set(self._watched)
 
-    def add(self, tokenizer: SampledTokenizer) -> None:
+    def add(self, tokenizer: Tokenizer) -> None:
         """A training's step has used this tokenizer."""
         self._missing.difference_update(tokenizer.token_bytes())
 
@@ -287,5 +274,5 @@ class Seen:
 
     def share(self, strings: Iterable[bytes]) -> float:
         """Share of these different strings (watched ones, b"" left out) that have been seen."""
-        asked = self._watched.intersection(strings)
-        return 1 - len(asked & self._missing) / len(asked) if asked else 0.0
+        watched = self._watched.intersection(strings)
+        return 1 - len(watched & self._missing) / len(watched) if watched else 0.0

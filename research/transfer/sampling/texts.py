@@ -109,8 +109,8 @@ def _to_character(part: bytes) -> bytes:
     for back in range(1, min(3, len(part)) + 1):
         byte = part[-back]
         if byte & 0xC0 != 0x80:
-            wanted = 2 + (byte >= 0xE0) + (byte >= 0xF0) if byte >= 0xC0 else 1
-            return part[:-back] if wanted > back else part
+            size = 2 + (byte >= 0xE0) + (byte >= 0xF0) if byte >= 0xC0 else 1
+            return part[:-back] if size > back else part
     return part
 
 
@@ -130,28 +130,26 @@ class Queue:
         """The texts of a batch."""
         return self._texts(number)
 
-    def at(
-        self, first: int, cut: Pretokens, candidates: Candidates
-    ) -> tuple[Counts, list[Batch]]:
+    def at(self, first: int, cut: Pretokens, candidates: Candidates) -> tuple[Counts, list[Batch]]:
         """Counts of the batches from `first` on, and these batches."""
         key = (cut, candidates)
         moving = self._moving.get(key)
-        wanted = range(first, first + self.size)
-        if moving is None or not moving.batches.keys() & set(wanted):
+        numbers = range(first, first + self.size)
+        if moving is None or not moving.batches.keys() & set(numbers):
             moving = _Moving(Counts(candidates), {})
-        moving = self._moved(moving, wanted, cut)
+        moving = self._moved(moving, numbers, cut)
         self._moving[key] = moving
-        return moving.counts, [moving.batches[number] for number in wanted]
+        return moving.counts, [moving.batches[number] for number in numbers]
 
-    def _moved(self, moving: "_Moving", wanted: range, cut: Pretokens) -> "_Moving":
+    def _moved(self, moving: "_Moving", numbers: range, cut: Pretokens) -> "_Moving":
         counts, batches = moving.counts, dict(moving.batches)
-        for number in moving.batches.keys() - set(wanted):
+        for number in moving.batches.keys() - set(numbers):
             counts.add(batches.pop(number), -1)
-        if counts.strings.size > 2 * moving.kept + _SPARE:
+        if counts.strings.size > 2 * moving.compacted + _SPARE:
             counts, renumbered = counts.compacted(list(batches.values()))
             batches = dict(zip(batches, renumbered, strict=True))
-            moving = dataclasses.replace(moving, kept=counts.strings.size)
-        for number in wanted:
+            moving = dataclasses.replace(moving, compacted=counts.strings.size)
+        for number in numbers:
             if number not in batches:
                 batches[number] = counts.batch(pretokens.split(cut, self._texts(number)))
                 counts.add(batches[number])
@@ -160,11 +158,11 @@ class Queue:
 
 @dataclasses.dataclass(frozen=True)
 class _Moving:
-    """Counts for one way of cutting; `kept`: substrings that the last compaction left."""
+    """Counts for one way of cutting; `compacted`: substrings that the last compaction left."""
 
     counts: Counts
     batches: dict[int, Batch]
-    kept: int = 0
+    compacted: int = 0
 
 
 def draw_batches(batches: int, size: int, rng: np.random.Generator) -> list[int]:

@@ -70,9 +70,7 @@ def train(
     return from_ids(ids, tokenizer.vocab_size, config)
 
 
-def from_ids(
-    sequences: Iterable[np.ndarray], vocab_size: int, config: SVDConfig
-) -> TokenVectors:
+def from_ids(sequences: Iterable[np.ndarray], vocab_size: int, config: SVDConfig) -> TokenVectors:
     """As `train`, from ids: one array for each text.
 
     Raises:
@@ -85,9 +83,9 @@ def from_ids(
         raise UsageError(f"the auxiliary text has {len(known_N)} entries that occur "
                          f"{config.min_count} times or more: give more of --aux-text")
     positive_NxN = ppmi(company_VxV[known_N][:, known_N], config)
-    found_NxK = truncated_svd(positive_NxN, config.dim)
-    vectors_VxK = np.zeros((vocab_size, found_NxK.shape[1]), np.float32)
-    vectors_VxK[known_N] = found_NxK
+    vectors_NxK = truncated_svd(positive_NxN, config.dim)
+    vectors_VxK = np.zeros((vocab_size, vectors_NxK.shape[1]), np.float32)
+    vectors_VxK[known_N] = vectors_NxK
     return TokenVectors(vectors_VxK, known_V & vectors_VxK.any(1))
 
 
@@ -169,9 +167,7 @@ def truncated_svd(matrix_NxN: scipy.sparse.csr_array, dim: int) -> np.ndarray:
 
 def _counted(sequences: Sequence[np.ndarray], vocab_size: int, window: int, counts_V):
     """One direction of `counts`; adds the occurrences to `counts_V` in place."""
-    if not sequences:
-        return scipy.sparse.csr_array((vocab_size, vocab_size), dtype=np.float64)
-    ids_N = np.concatenate(sequences)
+    ids_N = np.concatenate([*sequences, np.zeros(0, np.int64)])
     text_N = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
     counts_V += np.bincount(ids_N, minlength=vocab_size)
     total_VxV = scipy.sparse.csr_array((vocab_size, vocab_size), dtype=np.float64)

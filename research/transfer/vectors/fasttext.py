@@ -47,9 +47,7 @@ def read(path: str | os.PathLike, *, max_words: int = MAX_WORDS) -> WordVectors:
             file: Any = gzip.open(raw) if zipped else raw
             binary = file.peek(4)[:4] == MAGIC
             if not binary:
-                return _read(file, max_words)
-    except _BadLineError as error:
-        raise FreevocabError(f"{path}: {error}") from error
+                return _read(path, file, max_words)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FreevocabError(f"{path}: a damaged gzip file ({error})") from error
     except OSError as error:
@@ -59,17 +57,13 @@ def read(path: str | os.PathLike, *, max_words: int = MAX_WORDS) -> WordVectors:
     return read_bin(path, max_words=max_words)
 
 
-class _BadLineError(Exception):
-    pass
-
-
-def _read(file: BinaryIO, max_words: int) -> WordVectors:
-    count, dim = _header(file.readline())
+def _read(path: str | os.PathLike, file: BinaryIO, max_words: int) -> WordVectors:
+    count, dim = _header(path, file.readline())
     expected = min(count, max_words)
     vectors_WxK = np.empty((expected, dim), np.float32)
     words: dict[str, int] = {}
     ranks = []
-    for rank, (word, vector_K) in enumerate(_lines(file, expected, dim), 1):
+    for rank, (word, vector_K) in enumerate(_lines(path, file, expected, dim), 1):
         if word in words or not vector_K.any():
             continue
         vectors_WxK[len(words)] = vector_K
@@ -79,22 +73,24 @@ def _read(file: BinaryIO, max_words: int) -> WordVectors:
     return WordVectors(list(words), vectors_WxK[: len(words)], weights_W)
 
 
-def _header(line: bytes) -> tuple[int, int]:
+def _header(path: str | os.PathLike, line: bytes) -> tuple[int, int]:
     try:
         count, dim = map(int, line.split())
     except ValueError:
         count = dim = 0
     if count < 1 or dim < 1:
-        raise _BadLineError("line 1 should give the number of words and of dimensions, as a "
-                            "fastText .vec file does")
+        raise FreevocabError(f"{path}: line 1 should give the number of words and of dimensions, "
+                             "as a fastText .vec file does")
     return count, dim
 
 
-def _lines(file: BinaryIO, expected: int, dim: int) -> Iterator[tuple[str, np.ndarray]]:
+def _lines(
+    path: str | os.PathLike, file: BinaryIO, expected: int, dim: int
+) -> Iterator[tuple[str, np.ndarray]]:
     for number in range(2, expected + 2):
         line = file.readline()
         if not line:
-            raise _BadLineError(f"ends after {number - 2} of {expected} words: cut off?")
+            raise FreevocabError(f"{path}: ends after {number - 2} of {expected} words: cut off?")
         # From the right: a word may hold odd spaces, numbers do not.
         word, *numbers = line.rstrip(b" \r\n").rsplit(b" ", dim)
         try:
@@ -102,7 +98,7 @@ def _lines(file: BinaryIO, expected: int, dim: int) -> Iterator[tuple[str, np.nd
         except ValueError:
             vector_K = np.zeros(0, np.float32)
         if len(vector_K) != dim or not np.isfinite(vector_K).all():
-            raise _BadLineError(f"line {number} should hold a word and {dim} numbers")
+            raise FreevocabError(f"{path}: line {number} should hold a word and {dim} numbers")
         yield word.decode("utf-8", "replace"), vector_K
 
 
@@ -212,11 +208,11 @@ def _word_vectors(path, model, max_words: int) -> WordVectors:
         raise FreevocabError(f"{path}: a damaged fastText .bin file: vectors that are no numbers")
     counts_W = np.array([model.get_vecattr(word, "count") for word in listed], np.float32)
     is_word_W = np.array([word != _END_OF_LINE for word in listed], bool)
-    kept_W = np.flatnonzero(vectors_WxK.any(1) & is_word_W)
-    words = [listed[w] for w in kept_W]
-    vectors_WxK = vectors_WxK[kept_W]
+    known_W = np.flatnonzero(vectors_WxK.any(1) & is_word_W)
+    words = [listed[w] for w in known_W]
+    vectors_WxK = vectors_WxK[known_W]
     strings = _Strings(words, vectors_WxK, _ngrams_only(model))
-    return WordVectors(words, vectors_WxK, np.maximum(counts_W[kept_W], 1), strings)
+    return WordVectors(words, vectors_WxK, np.maximum(counts_W[known_W], 1), strings)
 
 
 def _ngrams_only(model):
@@ -239,11 +235,11 @@ class _Strings:
         self._ngrams = ngrams
 
     def __call__(self, strings: Sequence[str]) -> np.ndarray:
-        made_NxK = np.zeros((len(strings), self._vectors_WxK.shape[1]), np.float32)
+        vectors_NxK = np.zeros((len(strings), self._vectors_WxK.shape[1]), np.float32)
         for n, string in enumerate(strings):
             if string in self._index:
-                made_NxK[n] = self._vectors_WxK[self._index[string]]
+                vectors_NxK[n] = self._vectors_WxK[self._index[string]]
             # With the marks of its start and end it must be as long as the shortest n-gram.
             elif string and self._ngrams is not None and len(string) + 2 >= self._ngrams.min_n:
-                made_NxK[n] = self._ngrams.get_vector(string)
-        return made_NxK
+                vectors_NxK[n] = self._ngrams.get_vector(string)
+        return vectors_NxK

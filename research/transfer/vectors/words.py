@@ -57,17 +57,17 @@ def train(texts: Iterable[bytes | str], config: SVDConfig | None = None) -> Word
                          f"{config.min_count} times or more: give more of --aux-text")
     # Words by falling frequency, the first seen first among equals; rare ones are no one's company.
     order_W = np.argsort(-counts_W, kind="stable")
-    kept_W = order_W[counts_W[order_W] >= config.min_count][:MAX_WORDS]
+    frequent_W = order_W[counts_W[order_W] >= config.min_count][:MAX_WORDS]
     new_W = np.full(len(counts_W), -1)
-    new_W[kept_W] = np.arange(len(kept_W))
+    new_W[frequent_W] = np.arange(len(frequent_W))
     frequent = [renamed[renamed >= 0] for renamed in (new_W[sequence] for sequence in sequences)]
-    vectors = cooccurrence.from_ids(frequent, len(kept_W), config)
+    vectors = cooccurrence.from_ids(frequent, len(frequent_W), config)
     words = list(ids)
     known_W = np.flatnonzero(vectors.known_V)
     return WordVectors(
-        [words[kept_W[w]] for w in known_W],
+        [words[frequent_W[w]] for w in known_W],
         vectors.vectors_VxK[known_W],
-        counts_W[kept_W[known_W]].astype(np.float32),
+        counts_W[frequent_W[known_W]].astype(np.float32),
     )
 
 

@@ -1,4 +1,4 @@
-"""The shape of a hypernetwork. Plain data: importing this module does not import JAX."""
+"""The shape of a hypernetwork: plain data."""
 
 import dataclasses
 from typing import Any, Literal

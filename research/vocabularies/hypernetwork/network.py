@@ -213,10 +213,7 @@ def apply(
     counts_GxN = packed.counts_GxN.astype(jnp.float32)
     means = [rows / jnp.maximum(counts_GxN, 1.0)[..., None] for rows in sums.values()]
     predicted: Any = Network(config, layout, pool_early).apply(
-        {"params": params},
-        jnp.concatenate(means, axis=-1),
-        packed.counts_GxN > 0,
-        languages_G,
+        {"params": params}, jnp.concatenate(means, axis=-1), packed.counts_GxN > 0, languages_G
     )
     if config.form == "residual":
         scale = config.alpha / math.sqrt(config.d_model)
@@ -230,9 +227,7 @@ def apply(
         if config.bias:
             summed = _slot_sums(source.bias_V[:, None], packed)
             predicted["bias"] += token_sums(summed, spans)[..., 0] / whole_GxT
-    flat = {
-        name: split_rows(rows.reshape(-1, *rows.shape[2:])) for name, rows in predicted.items()
-    }
+    flat = {name: split_rows(rows.reshape(-1, *rows.shape[2:])) for name, rows in predicted.items()}
     return EmbeddingTable(flat["input"], flat.get("output"), flat.get("bias"))
 
 

@@ -89,8 +89,8 @@ def layout_for(
         at_least.append(min(share, _rounded_up(room)) if narrower else share)
     at_least.append(0)
     tokens = tuple(at_least[c] - at_least[c + 1] for c in range(len(widths)))
-    kept = [c for c, number in enumerate(tokens) if number]
-    layout = Layout(groups, tuple(widths[c] for c in kept), tuple(tokens[c] for c in kept), 0)
+    pairs = [pair for pair in zip(widths, tokens, strict=True) if pair[1]]
+    layout = Layout(groups, *(tuple(part) for part in zip(*pairs, strict=True)), tails=0)
     used = max(_tails(layout, one)[1].max(initial=0) for one in counts)
     return dataclasses.replace(layout, tails=_rounded_up(int(used * (1 + 4 * margin)) + 1))
 
@@ -115,19 +115,19 @@ def place(layout: Layout, counts_T: np.ndarray) -> np.ndarray:
     return group_T * ends[-1] + starts[bucket_T] + index_T
 
 
-def kept(layout: Layout, counts_T: np.ndarray, needed_T: np.ndarray) -> np.ndarray:
+def fitting(layout: Layout, counts_T: np.ndarray, needed_T: np.ndarray) -> np.ndarray:
     """Which tokens' pieces fit, bool [T]: of those not needed, the longest go first.
 
     Raises:
       UsageError: if the needed ones alone do not fit.
     """
-    kept_T = np.ones(len(counts_T), bool)
+    fits_T = np.ones(len(counts_T), bool)
     while True:
-        tokens_M = np.flatnonzero(kept_T)
+        tokens_M = np.flatnonzero(fits_T)
         tails_M, sums_G = _tails(layout, counts_T[tokens_M])
         excess = int(sums_G.max(initial=0)) - layout.tails
         if excess <= 0:
-            return kept_T
+            return fits_T
         free_N = np.flatnonzero((tails_M > 0) & ~needed_T[tokens_M])
         if not len(free_N):
             raise UsageError(
@@ -136,7 +136,7 @@ def kept(layout: Layout, counts_T: np.ndarray, needed_T: np.ndarray) -> np.ndarr
             )
         free_N = free_N[np.argsort(-tails_M[free_N], kind="stable")]
         enough = np.searchsorted(np.cumsum(tails_M[free_N]), excess) + 1
-        kept_T[tokens_M[free_N[:enough]]] = False
+        fits_T[tokens_M[free_N[:enough]]] = False
 
 
 def pack(pieces: Any, layout: Layout) -> tuple[Packed, np.ndarray]:

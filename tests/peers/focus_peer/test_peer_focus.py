@@ -9,9 +9,10 @@ import torch
 from deepfocus.focus import focus_additional_token_initialization
 
 from research.codecs.codec_tokenizer import CodecTokenizer
-from research.testing.codecs import TinyCodec
+from research.testing.tiny import TinyCodec
 from research.transfer import matching
 from research.transfer.methods import similarity
+from research.transfer.methods.rows import Inputs
 from research.transfer.methods.similarity import focus
 from research.transfer.vectors import TokenVectors
 from research.vocabularies.protocol import EmbeddingTable
@@ -32,8 +33,8 @@ def test_new_rows():
     rows_VxD = rng.normal(size=(source.vocab_size, 16)).astype(np.float32)
     vectors_VxK = rng.normal(size=(target.vocab_size, 5)).astype(np.float32)
     known_V = np.ones(target.vocab_size, bool)
-    ours = focus(EmbeddingTable(rows_VxD), source, target, match=match, seed=0,
-                 vectors=TokenVectors(vectors_VxK, known_V))  # fmt: skip
+    inputs = Inputs(EmbeddingTable(rows_VxD), source, target, match, seed=0)
+    ours = focus(inputs, vectors=TokenVectors(vectors_VxK, known_V))
 
     def token(id_, row=None):
         place = types.SimpleNamespace(id=int(id_))

@@ -17,11 +17,11 @@ import math
 import numpy as np
 
 from research.lexinvariance.ciphers.key_decoding import assigned
-from research.lexinvariance.ciphers.solvers import loops
+from research.lexinvariance.ciphers.letters import LetterNGrams
 from research.lexinvariance.ciphers.solvers.problem import (
-    Letters,
     Problem,
     Solution,
+    anneal_loop,
     frequency_slots,
     make,
 )
@@ -35,13 +35,12 @@ HOT, COOL, POLISH = 20_000, 5_000, 1_500
 
 def solve(
     symbols_L: np.ndarray,
-    letters: Letters,
+    letters: LetterNGrams,
     *,
     seed: int,
     restarts: int = 100,
     order: int | None = None,
     start_SxA: np.ndarray | None = None,
-    weight: float = 1.0,
 ) -> Solution:
     """The key with the highest score that was found.
 
@@ -51,21 +50,17 @@ def solve(
       restarts: the most; fewer once AGAIN of them have ended in the best score.
       order: of the n-grams; None: the model's.
       start_SxA: log-probabilities of letters for each symbol (a network's posterior); restarts
-        begin at draws from them, and weight times them is added to the score.
+        begin at draws from them, and they are added to the score.
 
     Raises:
       UsageError: if the text and the model do not fit together.
     """
-    problem = make(symbols_L, letters, order=order, start_SxA=start_SxA, weight=weight)
+    problem = make(symbols_L, letters, order=order, prior_SxA=start_SxA)
     return search(problem, seed=seed, restarts=restarts, start_SxA=start_SxA)
 
 
 def search(
-    problem: Problem,
-    *,
-    seed: int,
-    restarts: int = 100,
-    start_SxA: np.ndarray | None = None,
+    problem: Problem, *, seed: int, restarts: int = 100, start_SxA: np.ndarray | None = None
 ) -> Solution:
     """`solve` on a prepared problem."""
     rng = np.random.default_rng(seed)
@@ -85,7 +80,7 @@ def search(
             times += 1
             if times >= AGAIN:
                 break
-    return problem.solution(best_slots, times)
+    return problem.solution(best_slots)
 
 
 def schedules(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
@@ -105,14 +100,23 @@ def schedules(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
 
 
 def anneal(
-    problem: Problem, slots_P: np.ndarray, temperatures_T: np.ndarray, rng: np.random.Generator
+    problem: Problem,
+    slots_P: np.ndarray,
+    temperatures_T: np.ndarray,
+    rng: np.random.Generator,
+    counts_PxA: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
-    """The best state, and its score, of a run of swaps from `slots_P` (left as it is)."""
-    slots, best = slots_P.copy(), np.empty_like(slots_P)
-    score = compiled(loops.anneal)(
+    """The best state, and its score, of a run of swaps from `slots_P` (left as it is).
+
+    Args:
+      counts_PxA: how often each slot has each letter after a tenth of the run is added to it.
+    """
+    slots, best, steps = slots_P.copy(), np.empty_like(slots_P), len(temperatures_T)
+    counts = np.zeros((0, 0)) if counts_PxA is None else counts_PxA
+    score = compiled(anneal_loop)(
         slots, problem.symbols_L, problem.num_symbols, problem.space, problem.tables,
         problem.starts_N, problem.order, problem.base, problem.first_S1, problem.ends,
-        problem.prior_PxA, temperatures_T, rng.random((len(temperatures_T), 3)), best,
+        problem.prior_PxA, temperatures_T, rng.random((steps, 3)), best, steps // 10, counts,
     )  # fmt: skip
     return best, float(score)
 
@@ -146,17 +150,13 @@ def marginals(
     weights = np.exp(scores - scores.max())
     for slots, weight in zip(starts, weights, strict=True):
         counts = np.zeros_like(total)
-        compiled(loops.sample)(
-            slots.copy(), problem.symbols_L, problem.num_symbols, problem.space, problem.tables,
-            problem.starts_N, problem.order, problem.base, problem.first_S1, problem.ends,
-            problem.prior_PxA, rng.random((proposals, 3)), proposals // 10, counts,
-        )  # fmt: skip
+        anneal(problem, slots, np.ones(proposals), rng, counts)
         total += weight * counts / counts.sum(axis=1, keepdims=True)
     return (total / weights.sum())[: problem.num_symbols]
 
 
 def confidence(
-    symbols_L: np.ndarray, letters: Letters, solution: Solution, *, seed: int, chains: int = 6
+    symbols_L: np.ndarray, letters: LetterNGrams, solution: Solution, *, seed: int, chains: int = 6
 ) -> np.ndarray:
     """`marginals` around a solution: chains from it, and from where other restarts end."""
     problem = make(symbols_L, letters)

@@ -6,13 +6,16 @@ step have decided the same symbols, so exactly the same n-grams are whole in eac
 whole n-grams compare as they are.
 """
 
+from collections import Counter
+
 import numpy as np
 
-from research.lexinvariance.ciphers.solvers import climb, loops
+from research.lexinvariance.ciphers.letters import LetterNGrams
+from research.lexinvariance.ciphers.solvers import climb
 from research.lexinvariance.ciphers.solvers.problem import (
-    Letters,
     Problem,
     Solution,
+    extend_loop,
     frequency_slots,
     make,
 )
@@ -21,18 +24,14 @@ from research.numba_jit import compiled
 CHAINS, PROPOSALS = 4, 20_000  # of the Metropolis sampler
 
 
-def frequency(symbols_L: np.ndarray, letters: Letters) -> Solution:
+def frequency(symbols_L: np.ndarray, letters: LetterNGrams) -> Solution:
     """The most frequent symbol is the most frequent letter, and so on."""
     problem = make(symbols_L, letters, order=1)
     return problem.solution(frequency_slots(problem))
 
 
 def metropolis(
-    symbols_L: np.ndarray,
-    letters: Letters,
-    *,
-    seed: int,
-    order: int = 2,
+    symbols_L: np.ndarray, letters: LetterNGrams, *, seed: int, order: int = 2
 ) -> Solution:
     """Swaps accepted with probability min(1, ratio of likelihoods) (Diaconis 2009); the best state.
 
@@ -52,21 +51,19 @@ def metropolis(
     return problem.solution(best)
 
 
-def beam_search(
-    symbols_L: np.ndarray, letters: Letters, *, width: int = 1_000, order: int | None = None
-) -> Solution:
+def beam_search(symbols_L: np.ndarray, letters: LetterNGrams, *, width: int) -> Solution:
     """The best whole key of a beam of `width` hypotheses.
 
     Raises:
       UsageError: if the text and the model do not fit together.
     """
-    problem = make(symbols_L, letters, order=order)
+    problem = make(symbols_L, letters)
     size, base = len(problem.letters_P), problem.base
     assigned = np.full((1, size), -1, np.int64)
     used, scores = np.zeros((1, base), bool), np.zeros(1)
     for symbol, done in extension_order(problem):
         out = np.empty((len(scores), size))
-        compiled(loops.extend)(
+        compiled(extend_loop)(
             assigned, scores, used, symbol, problem.symbols_L, problem.space, done,
             problem.tables, problem.starts_N, problem.order, base, problem.letters_P, out,
         )  # fmt: skip
@@ -79,11 +76,8 @@ def beam_search(
         assigned, used = assigned[rows].copy(), used[rows].copy()
         assigned[:, symbol] = problem.letters_P[places]
         used[np.arange(keep), problem.letters_P[places]] = True
-    slots = assigned[int(np.argmax(scores))]
-    rest = [letter for letter in problem.letters_P if letter not in set(slots.tolist())]
-    slots = slots.copy()
-    slots[slots < 0] = rest
-    return problem.solution(slots)
+    key_S = assigned[int(np.argmax(scores)), : problem.num_symbols]
+    return problem.solution(climb.slots_of(problem, key_S))
 
 
 def extension_order(problem: Problem) -> list[tuple[int, np.ndarray]]:
@@ -91,21 +85,16 @@ def extension_order(problem: Problem) -> list[tuple[int, np.ndarray]]:
 
     Greedy: the symbol that completes the most n-grams; among equals the more frequent one.
     """
-    length, order = len(problem.symbols_L), problem.order
-    size = len(problem.letters_P)
-    missing = []
-    for t in range(length):
-        inside = set(problem.symbols_L[max(0, t - order + 1) : t + 1].tolist()) - {size}
-        missing.append(inside)
-    counts = np.bincount(problem.symbols_L, minlength=size + 1)
+    symbols_L, size = problem.symbols_L, len(problem.letters_P)
+    missing = [
+        set(symbols_L[max(0, t - problem.order + 1) : t + 1].tolist()) - {size}
+        for t in range(len(symbols_L))
+    ]
+    counts = np.bincount(symbols_L, minlength=size + 1)
     left, order_of = set(range(problem.num_symbols)), []
     # n-grams of clear spaces alone are whole from the start, and the same for every key.
     while left:
-        gains = dict.fromkeys(left, 0)
-        for inside in missing:
-            if len(inside) == 1:
-                (only,) = inside
-                gains[only] += 1
+        gains = Counter(symbol for inside in missing if len(inside) == 1 for symbol in inside)
         symbol = max(left, key=lambda s: (gains[s], counts[s], -s))
         done = [t for t, inside in enumerate(missing) if inside == {symbol}]
         for inside in missing:

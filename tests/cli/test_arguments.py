@@ -1,4 +1,4 @@
-"""--set KEY=VALUE on frozen dataclasses."""
+"""--set KEY=VALUE on frozen dataclasses; presets."""
 
 import dataclasses
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from research.cli import overrides
+from research.cli import arguments
 from research.errors import UsageError
 
 
@@ -44,7 +44,7 @@ class Outer:
     seeds=st.lists(st.integers(), max_size=4),
 )
 def test_what_is_set_is_read_back(steps, rate, name, fast, seeds):
-    config = overrides.apply(
+    config = arguments.overridden(
         Outer(),
         [
             f"steps={steps}",
@@ -54,9 +54,7 @@ def test_what_is_set_is_read_back(steps, rate, name, fast, seeds):
             f"seeds={','.join(map(str, seeds))}",
         ],
     )
-    assert config == Outer(
-        steps=steps, inner=Inner(rate), name=name, fast=fast, seeds=tuple(seeds)
-    )
+    assert config == Outer(steps=steps, inner=Inner(rate), name=name, fast=fast, seeds=tuple(seeds))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +73,7 @@ def test_what_is_set_is_read_back(steps, rate, name, fast, seeds):
     ],
 )
 def test_values_are_read_by_the_type_of_the_field(setting, expected):
-    assert overrides.apply(Outer(), [setting]) == expected
+    assert arguments.overridden(Outer(), [setting]) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,5 +99,5 @@ def test_values_are_read_by_the_type_of_the_field(setting, expected):
 )
 def test_what_does_not_fit_is_one_clear_line(setting, words):
     with pytest.raises(UsageError) as caught:
-        overrides.apply(Outer(), [setting])
+        arguments.overridden(Outer(), [setting])
     assert words in str(caught.value) and "\n" not in str(caught.value)

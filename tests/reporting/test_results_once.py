@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from research.reporting import environment, kept_rows
+from research.reporting import environment, results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ def measure(tmp_path, monkeypatch):
             calls.append(facts)
             return {"method": facts[0], "bits": 2.5, "pair": (1, 2)}
 
-        return kept_rows.kept(tmp_path, config, facts, make), len(calls) > before
+        return results.once(tmp_path, config, facts, make), len(calls) > before
 
     return call
 
@@ -54,7 +54,7 @@ def test_changed_code_keeps_nothing(measure, monkeypatch):
 def test_forgetting_is_of_one_configuration(measure, tmp_path):
     measure()
     measure(Config(steps=4))
-    kept_rows.forget(tmp_path, Config())
+    results.forget(tmp_path, Config())
     assert measure()[1] and not measure(Config(steps=4))[1]
 
 
