@@ -5,12 +5,12 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from configs.shared import M2Config
-from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
+from experiments.shared import compressors, encoding, m2, m2_pipeline
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from research.reporting import kept_rows, results
 from research.training.data import batches
 from research.training.data.batches import Batch
@@ -28,7 +28,7 @@ MEANING = {
     "cut": "share of validation texts whose sequence did not fit",
 }
 ALONE = "byte LM only"
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {"method": method, "task": task, "vocabulary": 256, "size": "113m", "accuracy": accuracy,
      "nats": nats, "uniform_nats": math.log(256)}
     for method, task, accuracy, nats in (
@@ -60,7 +60,7 @@ class Pairs:
         }
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """The byte model alone, then each codec at each task."""
     corpus = m2_pipeline.load_corpus(config.corpus)
     texts = {
@@ -75,7 +75,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     vocabulary = 1 << config.codecs[0].bits_per_token
     nothing = {split: [np.zeros(0, np.int32)] * len(of) for split, of in texts.items()}
 
-    def row(name: str, task: str, coded) -> dict[str, Any]:
+    def row(name: str, task: str, coded) -> Row:
         measure = functools.partial(
             _row, name, task, texts, coded, vocabulary, config, workdir, log
         )
@@ -90,7 +90,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             coded = {split: quick.encode(of) for split, of in texts.items()}
         name = compressors.method(codec_config)
         rows += [row(name, task, coded) for task in config.tasks]
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
 def draw(documents: list[bytes], count: int, config, salt: int) -> list[bytes]:
@@ -126,8 +126,8 @@ def pairs(prompts: list[np.ndarray], targets: list[np.ndarray], sep: int, length
     return Pairs(inputs, outputs, weights, cut / len(prompts))
 
 
-def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> dict[str, Any]:
-    clock = m2_pipeline.Clock()
+def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> Row:
+    clock = Clock()
     made = {
         split: _pairs(task, of, coded[split], vocabulary, config.m2.length)
         for split, of in texts.items()
@@ -190,9 +190,9 @@ def _evaluation_batches(
         yield batches.with_vocab_size(made.batch(start + rows), vocab_size)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What the ids of each codec add to predicting the text, and what is learned of coding."""
-    alone = wording.pick(rows, method=ALONE)
+    alone = pick(rows, method=ALONE)
     lines = []
     for row in rows:
         if alone and row["task"] == "decompress" and row["method"] != ALONE:
@@ -204,4 +204,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                 f"coding {row['method']}: {row['accuracy']:.1%} right,"
                 f" {round(100 * saved)} % of the nats learned"
             )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

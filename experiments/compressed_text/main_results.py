@@ -2,13 +2,12 @@
 
 import dataclasses
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from experiments.compressed_text import pictures
 from experiments.compressed_text.verdict_parts import learned_of
-from experiments.shared import m2_pipeline, wording
+from experiments.shared import m2_pipeline
+from experiments.shared.tables import Log, Row, pick, remarks_on
 
 TITLE = "Bits/byte against FLOPs/byte (Tables 15 and 17, Figures 3 and 4)"
 COLUMNS = (
@@ -54,7 +53,7 @@ def _paper(method, vocabulary, ratio, bits, mflops):
     ]
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     *_paper("Bytes", 256, 1.0, (1.29, 1.16, 1.08, 1.03), (50.0, 226, 806, 4000)),
     *_paper(
         "SentencePiece", 32_000, 4.28, (1.12, 1.01, 0.94, 0.87), (11.69, 52.82, 188.37, 934.84)
@@ -88,7 +87,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
 weights_of = m2_pipeline.weights_of
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec and size of M2; each M2 is a folder that `generate` opens."""
     rows = []
     for size in config.sizes:
@@ -100,13 +99,13 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """How much of its ids each M2 has learned, and what the paper's comparison lacks."""
     lines: list[str | None] = []
     for size in dict.fromkeys(row["size"] for row in rows):
         of = [row for row in rows if row["size"] == size]
         lines.append(f"at {size}, learned of a token's bits: {learned_of(of)}")
-        subwords, pairs = (wording.pick(of, method=name) for name in ("SentencePiece", "BPE"))
+        subwords, pairs = (pick(of, method=name) for name in ("SentencePiece", "BPE"))
         if subwords and pairs:
             lines.append(
                 f"at {size}, BPE of {pairs['vocabulary']:,} entries, which the paper lacks:"
@@ -117,4 +116,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     if lossy:
         names = ", ".join(dict.fromkeys(row["method"] for row in lossy))
         lines.append(f"encode only, nothing can be read back: {names} (the paper's rule)")
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

@@ -2,11 +2,10 @@
 
 import dataclasses
 import statistics
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from experiments.shared import compressors, m2_pipeline, wording
+from experiments.shared import compressors, m2_pipeline
+from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 from research.reporting import kept_rows
 
 TITLE = "Spread over seeds (Table 11)"
@@ -23,7 +22,7 @@ MEANING = {
     "train_bytes": "of one training",
     "seconds": "of one training",
 }
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "method": method,
         "vocabulary": vocabulary,
@@ -46,7 +45,7 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec, of all its seeds."""
     corpus = m2_pipeline.load_corpus(config.corpus)
     codecs = m2_pipeline.build_codecs(config, corpus, workdir, log)
@@ -56,7 +55,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         for seed in config.seeds:
             log(f"{compressors.method(codec_config)}, seed {seed}")
 
-            def measure(codec=codec, codec_config=codec_config, seed=seed) -> dict[str, Any]:
+            def measure(codec=codec, codec_config=codec_config, seed=seed) -> Row:
                 return m2_pipeline.train_and_evaluate(
                     codec,
                     dataclasses.replace(config, seed=seed),
@@ -80,14 +79,14 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 "most": max(bits),
             }
         )
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What another difference has to exceed."""
     widest = max(rows, key=lambda row: row["spread"])
-    return wording.compact(
+    return remarks_on(
+        rows,
         f"a difference in bits/byte counts above {2 * widest['spread']:.4f}, twice the widest"
         f" spread ({widest['method']}); the paper's widest is .0061 (GZip)",
-        wording.text(rows),
     )

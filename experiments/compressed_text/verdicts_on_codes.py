@@ -12,7 +12,7 @@ from experiments.compressed_text.verdict_parts import (
     widths,
     windows,
 )
-from experiments.shared.wording import pick, present
+from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -28,12 +28,18 @@ from research.reporting.claims import (
 SEQUENCE = 512  # windows that M2 reads of an example, one token each
 
 
+def _present(*rows: Row | None) -> list[Row] | None:
+    """The rows, or None where one is missing."""
+    known = [row for row in rows if row is not None]
+    return known if len(known) == len(rows) else None
+
+
 def ratios(found: Evidence) -> Ruling | None:
     """StaticAC < short to long windows < AC, in every width of tokens."""
     verdicts, parts = [], []
     for vocabulary in widths(row for row in found.rows if row["method"] == "AC"):
         of = [row for row in found.rows if row["vocabulary"] == vocabulary]
-        order = present(pick(of, method="StaticAC"), *by_window(of), pick(of, method="AC"))
+        order = _present(pick(of, method="StaticAC"), *by_window(of), pick(of, method="AC"))
         if order is None or len(order) < 4:
             return None
         logs = [math.log(row["ratio"]) for row in order]
@@ -51,7 +57,7 @@ def gzip_between(found: Evidence) -> Ruling | None:
     verdicts, parts = [], []
     for vocabulary in widths(row for row in found.rows if row["method"] == "AC"):
         of = [row for row in found.rows if row["vocabulary"] == vocabulary]
-        order = present(*(pick(of, method=name) for name in ("StaticAC", "GZip", "AC")))
+        order = _present(*(pick(of, method=name) for name in ("StaticAC", "GZip", "AC")))
         if order is None:
             return None
         step = smallest_step([math.log(row["ratio"]) for row in order])
@@ -68,7 +74,7 @@ def _narrow(rows: Sequence[Row]) -> tuple[Row, Row, Row] | None:
     """AC, the shortest windows, and bytes, in the narrowest tokens: their counts are surest."""
     coded = widths(row for row in rows if row["method"] == "AC")
     of = [row for row in rows if coded and row["vocabulary"] == coded[0]]
-    found = present(
+    found = _present(
         pick(of, method="AC"), next(iter(by_window(of)), None), pick(rows, method="Bytes")
     )
     if found is None or any(row.get("unigram_bpb") is None for row in found):
@@ -190,7 +196,7 @@ def uniformity(found: Evidence) -> Ruling | None:
 
 def stability(found: Evidence) -> Ruling | None:
     """SentencePiece's tokens change least under another first word, AC's most."""
-    order = present(
+    order = _present(
         pick(found.rows, method="SentencePiece"), windows(found.rows), pick(found.rows, method="AC")
     )
     if order is None:

@@ -21,7 +21,7 @@ from experiments.compressed_text.verdict_parts import (
     widths,
     windows,
 )
-from experiments.shared.wording import SAME_BITS, pick
+from experiments.shared.tables import SAME_BITS, pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,

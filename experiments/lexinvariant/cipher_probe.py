@@ -1,6 +1,6 @@
 """The lexinvariant model and its probe as a solver of ciphers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from configs.lexinvariant.deciphering import ProbeConfig
 from experiments.shared import language_models
 from experiments.shared.language_models import TrainedModel
+from experiments.shared.tables import Log
 from research.lexinvariance import probe
 from research.lexinvariance.ciphers.ciphers import Cipher
 from research.lexinvariance.probe import Frozen
@@ -52,7 +53,7 @@ def _posterior(config, params, lm_params, ids_BxL, keys_Bx2):
     return probe.posterior(params, Frozen(lm_params, config), ids_BxL, keys_Bx2)
 
 
-def trained(config, workdir: Path, log: Callable[[str], None]) -> Reader:
+def trained(config, workdir: Path, log: Log) -> Reader:
     """The model of `config.model` on `config.text`, and the probe of `config.probe` on it."""
     found = language_models.trained(
         config.model, config.text, seed=config.seed, workdir=workdir, log=log
@@ -66,7 +67,7 @@ def probed(
     *,
     length: int,
     seed: int,
-    log: Callable[[str], None],
+    log: Log,
     workdir: Path | None = None,
 ) -> Reader:
     """A model with a probe on it, trained on the model's own text under fresh keys."""

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.lexinvariant import cipher_probe
-from experiments.shared import language_models, wording
-from experiments.shared.m2_pipeline import with_corpus
+from experiments.shared import language_models
+from experiments.shared.tables import Log, Row, pick, remarks_on, with_corpus
 from research.evaluation import intervals
 from research.lexinvariance.ciphers import ciphers, key_decoding, letters
 from research.lexinvariance.ciphers.ciphers import Cipher
 from research.lexinvariance.ciphers.solvers import climb, reference
-from research.reporting.tables import Row
 
 TITLE = "Solving ciphers: symbol error rate by length"
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -39,12 +38,12 @@ MEANING = {
 BRIEF = ("solver", "knows", "condition", *(f"error {length}" for length in LENGTHS))
 
 
-def _anchor(solver: str, **errors: float) -> dict[str, Any]:
+def _anchor(solver: str, **errors: float) -> Row:
     figures = {f"error {name[1:]}": value for name, value in errors.items()}
     return {"solver": solver, "condition": "clear", **figures}
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     # Not this paper's, which has no such table. Other texts (English Wikipedia), far larger models
     # and corpora; the first two as Kambhatla et al. (2018) plot and tabulate them.
     _anchor("6-gram beam of 100k (Nuhn 2013)", n16=0.61, n32=0.04, n128=0.0005),
@@ -70,7 +69,7 @@ class Answer(NamedTuple):
 Solver = Callable[[Cipher, int], np.ndarray]  # (cipher, number of the text) -> key_S
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each solver, condition and length."""
     corpus = language_models.load_corpus(config.text)
     reader = cipher_probe.trained(config, workdir, log)
@@ -201,9 +200,7 @@ def _timed(solve: Solver, cipher: Cipher, number: int) -> Answer:
     return Answer(np.asarray(key_S), time.perf_counter() - started)
 
 
-def _scores(
-    made: list[Cipher], answers: list[Answer], length: int, seed: int
-) -> dict[str, Any]:
+def _scores(made: list[Cipher], answers: list[Answer], length: int, seed: int) -> Row:
     errors, precisions = [], []
     for cipher, answer in zip(made, answers, strict=False):
         found_L = ciphers.decipher(cipher.symbols_L, answer.key_S)
@@ -222,7 +219,7 @@ def _scores(
     }
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Which kind of solver wins where, and what the peer costs."""
     lines: list[str | None] = []
     lengths = [n for n in LENGTHS if any(f"error {n}" in row for row in rows)]
@@ -235,7 +232,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                 best = _best([row for row in ours if row["knows"] == knows], length)
                 parts.append(f"{knows} {_error(best, length):.4f} ({best['solver']})")
             lines.append(f"spaces {condition}, {length} symbols, best of each: " + ", ".join(parts))
-        peer = wording.pick(here, solver=PEER)
+        peer = pick(here, solver=PEER)
         for length in lengths:
             if peer and f"error {length}" in peer:
                 best = _best([row for row in ours if "climbing" in row["solver"]], length)
@@ -247,4 +244,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                 )
     if not any(row["solver"] == PEER for row in rows):
         lines.append(f"{PEER} was not installed: its rows are left out (pip install {PEER})")
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from experiments.lexinvariant import cipher_probe
-from experiments.shared import language_models, weights, wording
-from experiments.shared.m2_pipeline import Clock, with_corpus
+from experiments.shared import language_models, weights
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, slug, with_corpus
 from research.lexinvariance import probe
 from research.lexinvariance.ciphers import key_decoding
 from research.lexinvariance.probe import Frozen
@@ -42,7 +42,7 @@ MEANING = {
     "sequences": "texts that were read",
 }
 _FIG_4C = (0.630, 0.754, 0.845, 0.897, 0.933, 0.966, 0.982, 0.991, 0.996)
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "reading": "majority vote",
         "model": "gaussian",
@@ -74,8 +74,8 @@ class Read(NamedTuple):
 
 
 def summary(
-    rows: list[dict[str, Any]], paper_rows: list[dict[str, Any]]
-) -> tuple[list[str], list[dict[str, Any]]]:
+    rows: list[Row], paper_rows: list[Row]
+) -> tuple[list[str], list[Row]]:
     """(columns, lines): the precision in the last window, a model a column."""
     last = [f"start {start}" for start in STARTS if rows[0].get(f"start {start}") is not None][-1]
     lines: dict[str, dict[str, Any]] = {}
@@ -91,11 +91,11 @@ def summary(
 
 def weights_of(config) -> list[str]:
     """Folders of the models that the table opens."""
-    names = [weights.slug(model.label) for model in config.models]
+    names = [slug(model.label) for model in config.models]
     return [*names, *(f"probe-{name}" for name in names)]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Four rows for each model, one for each reading; key matrices as pictures."""
     rows = []
     for model in config.models:
@@ -132,7 +132,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
 
 
 def probed(
-    config, model, found, *, workdir: Path, log: Callable[[str], None]
+    config, model, found, *, workdir: Path, log: Log
 ) -> cipher_probe.Reader:
     """A model of the config with its probe, trained now or opened."""
     # A probe reads this model and no other, however like it was made.
@@ -155,7 +155,7 @@ def probed(
         few = dataclasses.replace(config, num_sequences=_BATCH)
         return {"per_position": _per_position(list(_read(few, found, lm, params)))}
 
-    name = f"probe-{weights.slug(model.label)}"
+    name = f"probe-{slug(model.label)}"
     place = weights.Place("lexinvariant", name, "deciphering", config.weights, workdir)
     settings = {
         "model": language_models.settings_of(model),
@@ -179,7 +179,7 @@ def probed(
 def _draw(config, name: str, read: list[Read], letters: np.ndarray, directory: Path) -> None:
     """Figure 5, and Figure 6 for a letter of the first text that is rare but recurs."""
     matrices = key_matrices(read, letters, config.picture_starts, config.picture_window)
-    file = weights.slug(name)
+    file = slug(name)
     title = f"Reading the key: {name}"
     key_decoding.save_matrices(directory / f"{file}-keys.png", title, letters, matrices)
     places_N, candidates, truth = candidates_of(read[0], letters)
@@ -285,12 +285,12 @@ def key_matrices(
     return found
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """How much of the key the vote reads, and what assignment adds."""
     lines: list[str | None] = []
     for model in dict.fromkeys(row["model"] for row in rows):
-        vote = wording.pick(rows, model=model, reading="majority vote")
-        both = wording.pick(rows, model=model, reading="vote + assignment")
+        vote = pick(rows, model=model, reading="majority vote")
+        both = pick(rows, model=model, reading="vote + assignment")
         if not (vote and both):
             continue
         starts = [name for name in vote if name.startswith("start ")]
@@ -300,4 +300,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             f" {vote[last]:.3f} at {last[6:]}; distinct plain symbols (assignment), which the paper"
             f" does not try, make it {both[last]:.3f}"
         )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

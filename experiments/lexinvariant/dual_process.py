@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from experiments.lexinvariant import masked_answers
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import Clock, Log, Row
 from research import vocabularies
 from research.errors import UsageError
 from research.lexinvariance.tasks import part_of_speech
@@ -48,7 +48,7 @@ MEANING = {
     "spread": "standard deviation over the seeds at the end",
     "seconds": "of the whole run, on its first row",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # its figures are curves that we do not have
+PAPER_ROWS: list[Row] = []  # its figures are curves that we do not have
 PLOT = {
     "x": "percent of the training",
     "y": "percent right",
@@ -63,7 +63,7 @@ GAUSSIAN = "gaussian"
 _UNSEEN_ROWS = 1  # with the run's seed: which rows are drawn
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each split, skew and method."""
     kinds = {
         (kind, seed): Model(config, kind, seed)
@@ -85,7 +85,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             for split in SPLITS:
                 percent_SxP = 100 * np.array([each["curves"][split] for each in found])
                 curve = percent_SxP.mean(axis=0).round(1).tolist()
-                row: dict[str, Any] = {"split": split, "skew": name, "method": method}
+                row: Row = {"split": split, "skew": name, "method": method}
                 row |= dict(zip(AT, curve, strict=True))
                 if len(found) > 1:
                     row["spread"] = float(percent_SxP[:, -1].std(ddof=1).round(1))
@@ -95,7 +95,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return sorted(rows, key=lambda row: SPLITS.index(row["split"]))
 
 
-def _measured(model, skew, schedule, where, runs, log) -> dict[str, Any]:
+def _measured(model, skew, schedule, where, runs, log) -> Row:
     """The curves of one training, and its seconds."""
     clock = Clock()
     curves = model.train(skew, schedule, runs / where, lambda line: log(f"{where}: {line}"))
@@ -159,7 +159,7 @@ class Model:
         skew: float,
         schedule: ForgettingConfig | None,
         workdir: Path,
-        log: Callable[[str], None],
+        log: Log,
     ) -> dict[str, list[float]]:
         """The share of each split's examples that is right, at each of the POINTS.
 
@@ -251,7 +251,7 @@ def trunk_config(config) -> TrunkConfig:
     )
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """The paper's account, and what a gaussian vocabulary does; a line each, skew by skew."""
     cells = {(row["method"], row["skew"], row["split"]): row for row in rows}
     methods = list(dict.fromkeys(row["method"] for row in rows))

@@ -2,15 +2,14 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.shared import language_models, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, statement
 from research.lexinvariance import baum_welch, ngrams
 from research.lexinvariance.tasks import automata
 from research.lexinvariance.tasks.automata import Problems
@@ -44,7 +43,7 @@ MEANING = {
     "tv": "total_variation where this many whole strings have been seen, up to the next number",
     "problems": "held-out automata",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # ICLL prints curves for this task, no figures
+PAPER_ROWS: list[Row] = []  # ICLL prints curves for this task, no figures
 PLOT = {
     "x": "examples_seen",
     "y": "total_variation",
@@ -56,7 +55,7 @@ UNIFORM, TRUTH = "uniform", "the automaton itself"
 _DRAWS = 1 << 32  # beyond the seeds that a config may have
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each trunk, each reference, and both ends of the scale."""
     settings = automata.Settings(alphabet=config.alphabet)
     indices_N = np.arange(config.valid_problems)
@@ -77,9 +76,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows
 
 
-def _trained_row(
-    config, train, held_out, vocabulary, heads, name, runs, log
-) -> dict[str, Any]:
+def _trained_row(config, train, held_out, vocabulary, heads, name, runs, log) -> Row:
     clock = Clock()
     model, params = _trained(config, train, vocabulary, heads, name, runs / name, log)
     q_NxLxA = _predictions(config, model, params, held_out)
@@ -91,7 +88,7 @@ def _orders(heads: tuple[int, ...]) -> str:
     return " ".join(map(str, heads))
 
 
-def _references(config, settings, held_out, log) -> list[dict[str, Any]]:
+def _references(config, settings, held_out, log) -> list[Row]:
     """What needs no training."""
     rows = []
     for order in config.ngram_orders:
@@ -116,7 +113,7 @@ def _references(config, settings, held_out, log) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(name, found: Problems, q_BxLxA, clock, log) -> dict[str, Any]:
+def _row(name, found: Problems, q_BxLxA, clock, log) -> Row:
     """The measures of predictions, which are scaled to sum to one over the symbols."""
     scored_BxL = found.scored_BxL
     p_NxA, q_NxA = found.true_BxLxA[scored_BxL], q_BxLxA[scored_BxL]
@@ -208,7 +205,7 @@ def _probabilities(params, inputs_BxL, keys_Bx2, *, config, alphabet):
     return jax.nn.softmax(logits_BxLxV[:, :, :alphabet], axis=-1)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What n-gram heads and a vocabulary of fixed vectors change, and who is nearest?"""
     lines: list[str | None] = []
     trunks = [row for row in rows if row.get("vocabulary")]
@@ -234,13 +231,13 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         lines.append(f"total variation of the best: {', '.join(named)}; what has "
                      "not been shown yet nobody can know, so 0 is out of reach")
     lines += _late(counted, fitted) + _vocabularies(trunks)
-    uniform = wording.pick(rows, model=UNIFORM)
+    uniform = pick(rows, model=UNIFORM)
     if uniform and any(not row["ngram_heads"] for row in trunks):
         lines.append(
             f"uniform guesses are possible {uniform['accuracy']:.1f} % of the time, at a total "
             f"variation of {uniform['total_variation']:.3f}"
         )
-    return wording.compact(*lines)
+    return remarks_on(rows, *lines)
 
 
 def _late(counted, fitted) -> list[str | None]:
@@ -251,7 +248,7 @@ def _late(counted, fitted) -> list[str | None]:
     last = seen[-1]
     count, fit = min(row[last] for row in counted), fitted[0][last]
     return [
-        wording.ours(
+        statement(
             "knowing the kind of automaton pays once there are strings to fit it to",
             fit < count,
             f"from {last.split()[1]} strings on: Baum-Welch {fit:.3f}, best n-gram {count:.3f};"

@@ -1,15 +1,14 @@
 """The ideal lexinvariant model of a known source beside trained ones (ours; Theorem 2.1)."""
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.shared import language_models, weights, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models, weights
+from experiments.shared.tables import Clock, Log, Row, remarks_on, slug, statement
 from research import vocabularies
 from research.lexinvariance import baselines
 from research.lexinvariance.tasks import mixtures
@@ -44,7 +43,7 @@ MEANING = {
     "nearest_key_bits": "those bits of its key",
     "bound": "the row is a bound and no model",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # a theorem; the paper measures nothing of it
+PAPER_ROWS: list[Row] = []  # a theorem; the paper measures nothing of it
 PLOT = {
     "x": "length",
     "y": "mean_gap",
@@ -64,10 +63,10 @@ _DRAWS = 1 << 32  # beyond the seeds that a config may have
 
 def weights_of(config) -> list[str]:
     """Folders of the models that the table opens."""
-    return [f"chain-{weights.slug(model.label)}" for model in config.models]
+    return [f"chain-{slug(model.label)}" for model in config.models]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Rows of p', of each trained model, and of both bounds, by T."""
     chain = mixtures.random_chain(config.seed, config.alphabet, config.concentration)
     rng = np.random.default_rng([config.seed, _EVALUATION])
@@ -96,9 +95,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows
 
 
-def _measured(
-    config, chain, described, ids_NxL, p_NxLxA, workdir, runs, log
-) -> dict[str, Any]:
+def _measured(config, chain, described, ids_NxL, p_NxLxA, workdir, runs, log) -> Row:
     """The rows of one trained model, for every number of draws."""
     clock = Clock()
     name = described.label
@@ -111,7 +108,7 @@ def _measured(
     return {"rows": rows}
 
 
-def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str, Any]]:
+def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[Row]:
     """A row for each T."""
     gaps_NxL = mixtures.gaps(p_NxLxA, q_NxLxA)
     nats_NxL = mixtures.nats(q_NxLxA, ids_NxL) - mixtures.nats(p_NxLxA, ids_NxL)
@@ -140,7 +137,7 @@ def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str,
 
 
 def trained(
-    config, chain, described, *, workdir: Path, run: Path, log: Callable[[str], None]
+    config, chain, described, *, workdir: Path, run: Path, log: Log
 ) -> tuple[LanguageModelConfig, Any]:
     """A model after its batches of fresh samples of the chain, or its committed weights.
 
@@ -149,7 +146,7 @@ def trained(
       run: work directory of this training alone.
     """
     model = language_models.model_config(described, config.alphabet + 2)
-    name = f"chain-{weights.slug(described.label)}"
+    name = f"chain-{slug(described.label)}"
     place = weights.Place("lexinvariant", name, "mixture", config.weights, workdir)
 
     def say(line: str) -> None:
@@ -221,7 +218,7 @@ def _shifted(model: LanguageModelConfig, ids_BxL: np.ndarray) -> np.ndarray:
     return np.concatenate([bos_Bx1, ids_BxL[:, :-1]], axis=1)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Do the bounds hold (it is an error of the code if not), and how near do models come?"""
     gaps = {(row["model"], row["length"]): row["mean_gap"] for row in rows}
     lengths = sorted({row["length"] for row in rows})
@@ -237,13 +234,14 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         for row in rows
         if row["length"] == last and not row["bound"] and row["model"] != IDEAL
     )
-    return wording.compact(
-        wording.ours(
+    return remarks_on(
+        rows,
+        statement(
             "on every sequence and at every T, p' loses at most log2(d!/(d - k)!) bits over p",
             kept,
             f"nearest: {nearest['nearest_bits']:.3f} of {nearest['nearest_key_bits']:.3f} bits",
         ),
-        wording.ours(
+        statement(
             "at every T, the mean L1 gap of p' is at most sqrt(2 ln d! / T)",
             below,
             f"T = {last}: {gaps[IDEAL, last]:.4f}, bound {gaps[OUR_BOUND, last]:.3f}",
@@ -258,5 +256,5 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     )
 
 
-def _last(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _last(rows: list[Row]) -> Row:
     return max(rows, key=lambda row: row["length"])

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 from experiments.lexinvariant import position_figures, position_picture
 from experiments.lexinvariant.position_figures import STARTS, kind
 from experiments.lexinvariant.position_windows import KEY, ORDER, Sequences, floors_of, row_of
-from experiments.shared import language_models, weights, wording
-from experiments.shared.m2_pipeline import Clock, with_corpus
+from experiments.shared import language_models, weights
+from experiments.shared.tables import Clock, Log, Row, remarks_on, slug, with_corpus
 from research.lexinvariance import baselines, draws
 from research.models import language_model
 from research.training.data import token_store
@@ -60,10 +60,10 @@ _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
 
 def weights_of(config) -> list[str]:
     """Folders of the models that the table opens."""
-    return [weights.slug(model.label) for model in config.models]
+    return [slug(model.label) for model in config.models]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """For each kind of text and ids, rows of its models and of its floors."""
     rows = []
     for text in config.texts:
@@ -83,7 +83,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows
 
 
-def _of_text(config, text, ids, workdir, log) -> list[dict[str, Any]]:
+def _of_text(config, text, ids, workdir, log) -> list[Row]:
     rows, standard_NxL, sequences = [], None, None
     for model in (model for model in _chosen(config) if model.ids == ids):
         trained = language_models.trained_or_left_out(
@@ -173,14 +173,14 @@ def _nats(params, batch, *, config):
     return language_model.token_losses(params, config, batch).nats_BxL
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Does the gap close, do models beat what an n-gram learns in context, what do draws give?"""
     lines: list[str | None] = []
     for panel in dict.fromkeys(row["kind"] for row in rows):
         here = {row["model"]: row for row in rows if row["kind"] == panel}
         lines += _of_kind(panel, here)
-    texts = {row["text"]: row for row in rows}
-    return wording.compact(*lines, *(wording.text([row]) for row in texts.values()))
+    texts = {row["text"]: remarks_on([row]) for row in rows}
+    return remarks_on([], *lines, *sum(texts.values(), []))
 
 
 def _of_kind(panel: str, rows: dict[str, dict[str, Any]]) -> list[str | None]:

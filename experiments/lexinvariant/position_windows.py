@@ -6,11 +6,12 @@ there are, BOS and EOS (which do not occur) left out.
 """
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from experiments.lexinvariant.position_figures import STARTS
+from experiments.shared.tables import Row
 from research.codecs.protocol import Codec
 from research.errors import UsageError
 from research.lexinvariance import baselines, ngrams
@@ -65,7 +66,7 @@ class Sequences(NamedTuple):
 
 def row_of(
     sequences: Sequences, nats: np.ndarray, standard_NxL: np.ndarray | None
-) -> dict[str, Any]:
+) -> Row:
     """A row's figures.
 
     Args:
@@ -81,7 +82,7 @@ def row_of(
             [nats[:, start - 1 : start - 1 + window].sum(axis=1) for start in starts], axis=1
         )
     perplexity_NxW = np.exp(sums_NxW / window)
-    row: dict[str, Any] = {
+    row: Row = {
         f"start {start}": float(perplexity_NxW[:, index].mean())
         for index, start in enumerate(starts)
     }

@@ -1,7 +1,7 @@
 """LookUp and Permutation, symbols drawn uniformly and by frequency (Tables 1 and 2)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.lexinvariant import symbol_tasks
 from experiments.lexinvariant.symbol_tasks import MEAN_OF_RATIOS, RATIO_OF_MEANS, SAMPLINGS
-from experiments.shared import language_models, m2_pipeline, weights, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, remarks_on, slug, with_corpus
 from research.evaluation import intervals
 from research.lexinvariance.tasks import tasks
 
@@ -59,7 +59,7 @@ def _group(task: str, symbols: str) -> str:
     return f"{task}, {symbols}"
 
 
-def _paper(symbols: str, cells: Sequence[tuple]) -> list[dict[str, Any]]:
+def _paper(symbols: str, cells: Sequence[tuple]) -> list[Row]:
     """A table's cells as rows: (text, ids, LookUp standard and paper's, Permutation likewise)."""
     rows = []
     for index, task in enumerate(tasks.TASKS):
@@ -89,7 +89,7 @@ def _paper(symbols: str, cells: Sequence[tuple]) -> list[dict[str, Any]]:
     return rows
 
 
-def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
+def _summary(name: str, symbols: str, model: str) -> Row:
     """What names a row over all cells."""
     return {
         "group": _group("both", symbols),
@@ -99,7 +99,7 @@ def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
     }
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     *_paper(
         "uniform",
         (
@@ -126,8 +126,8 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 
 def summary(
-    rows: list[dict[str, Any]], paper_rows: list[dict[str, Any]]
-) -> tuple[list[str], list[dict[str, Any]]]:
+    rows: list[Row], paper_rows: list[Row]
+) -> tuple[list[str], list[Row]]:
     """(columns, lines): % right by task and sampling, a model a column, and a copy at random."""
     cells = [row for row in rows if row.get("accuracy") is not None and row["model"] != CHANCE]
     first = cells[0]["text"], cells[0]["ids"]
@@ -147,13 +147,13 @@ def summary(
 
 def weights_of(config) -> list[str]:
     """Folders of the models that the table opens."""
-    return [weights.slug(model.label) for model in config.models]
+    return [slug(model.label) for model in config.models]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Rows of each model and of chance, by task and sampling, then the ratios over all cells."""
     cells: dict[tuple, dict[str, np.ndarray]] = {}
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for text in config.texts:
         for ids in dict.fromkeys(model.ids for model in config.models):
             rows += _of_text(config, text, ids, cells, workdir, log)
@@ -161,7 +161,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows + _over_cells(config, cells, log)
 
 
-def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
+def _of_text(config, text, ids, cells, workdir, log) -> list[Row]:
     """The rows of one kind of text and ids; per-prompt scores are left in `cells`."""
     rows, standard = [], {}
     for model in (model for model in config.models if model.ids == ids):
@@ -198,7 +198,7 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
                     rows += _chances(where, task, sets[symbols], trained.codec.vocab_size + 2)
     # Models in the config's order, chance last.
     rows.sort(key=lambda row: row["model"] in (CHANCE, COPYING))
-    return m2_pipeline.with_corpus(rows, language_models.load_corpus(text))
+    return with_corpus(rows, language_models.load_corpus(text))
 
 
 def _scores(config, trained, task, symbols, marks, n) -> np.ndarray:
@@ -221,7 +221,7 @@ def _accuracies(found: dict[int, np.ndarray]) -> dict[str, float]:
     return {"accuracy": values.pop(MAIN_COUNT)} | {f"n={n}": v for n, v in values.items()}
 
 
-def _chances(where, task, symbols, vocab_size) -> list[dict[str, Any]]:
+def _chances(where, task, symbols, vocab_size) -> list[Row]:
     """The rows of two guesses: over all ids, and among what may be copied."""
     any_id = 100 * tasks.chance(vocab_size)
     copied = {n: 100 * tasks.copying_chance(task, symbols, n) for n in (MAIN_COUNT, *OTHER_COUNTS)}
@@ -233,7 +233,7 @@ def _chances(where, task, symbols, vocab_size) -> list[dict[str, Any]]:
     ]
 
 
-def _over_cells(config, cells, log) -> list[dict[str, Any]]:
+def _over_cells(config, cells, log) -> list[Row]:
     """Ratio of means and mean of ratios, by sampling and model, over texts, ids and tasks."""
     rows = []
     names = dict.fromkeys(name for found in cells.values() for name in found)
@@ -265,7 +265,7 @@ def _over_cells(config, cells, log) -> list[dict[str, Any]]:
     return rows
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Each model beside standard, for each task and sampling; what becomes of "4X"."""
     lines: list[str | None] = []
     compared = [row for row in rows if row.get("gain") is not None]
@@ -280,7 +280,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                     lines.append(_above(name, symbols, task, cells, rows))
     for kind in (RATIO_OF_MEANS, MEAN_OF_RATIOS):
         lines.append(_times(rows, kind))
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)
 
 
 def _above(name, symbols, task, cells, rows) -> str:

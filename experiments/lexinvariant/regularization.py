@@ -1,16 +1,14 @@
 """Learned embeddings trained on partly permuted sequences (section 3.6, App. G, Figure 8)."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from experiments.lexinvariant import bbh_answers, symbol_tasks
 from experiments.lexinvariant.bbh_answers import PER_BYTE, SUMMED
-from experiments.shared import language_models, m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.lexinvariance.tasks import tasks
 from research.vocabularies.permuted import PartialEmbedding
 
@@ -62,7 +60,7 @@ def _sign_test(up: int, down: int) -> float | None:
     return float(binomtest(up, up + down).pvalue) if up + down else None
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "group": CHOICES,
         "measure": "BIG-bench",
@@ -75,10 +73,10 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """A row of each model as a language model, then its rows on BIG-Bench Hard by shots."""
-    of_models: list[dict[str, Any]] = []
-    of_choices: list[dict[str, Any]] = []
+    of_models: list[Row] = []
+    of_choices: list[Row] = []
     directory = bbh_answers.folder(config.bbh)
     asked, first = None, None
     for variant in config.variants:
@@ -127,13 +125,13 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         shown = ", ".join(f"{row['accuracy']:.1f}" for row in rows)
         log(f"p = {variant.p}, {per}: BIG-Bench Hard {shown} %")
     corpus = language_models.load_corpus(config.text)
-    return m2_pipeline.with_corpus(of_models + of_choices, corpus)
+    return with_corpus(of_models + of_choices, corpus)
 
 
-def _as_model(config, trained, clean) -> dict[str, Any]:
+def _as_model(config, trained, clean) -> Row:
     """Bits per byte and both tasks on clean text."""
     sums = language_models.evaluate(config.model, trained._replace(config=clean))
-    row: dict[str, Any] = {"bits_per_byte": sums.bits_per_byte}
+    row: Row = {"bits_per_byte": sums.bits_per_byte}
     marks = tasks.separators(trained.codec)
     symbols = symbol_tasks.symbol_sets(trained.codec, trained.train.ids)["uniform"]
     for task in tasks.TASKS:
@@ -152,7 +150,7 @@ def _as_model(config, trained, clean) -> dict[str, Any]:
     return row
 
 
-def _guesses(asked) -> list[dict[str, Any]]:
+def _guesses(asked) -> list[Row]:
     """Rows of what needs no model."""
     return [
         {"group": CHOICES, "measure": CHOICES, "per": name, "accuracy": 100 * value}
@@ -160,10 +158,10 @@ def _guesses(asked) -> list[dict[str, Any]]:
     ]
 
 
-def _by_shots(shots, asked, found, first) -> dict[str, Any]:
+def _by_shots(shots, asked, found, first) -> Row:
     """One row of BIG-Bench Hard; up and down are against `first`, which is p = 0."""
     questions = [question for task in asked.asked[shots] for question in task]
-    row: dict[str, Any] = {
+    row: Row = {
         "group": CHOICES,
         "measure": CHOICES,
         "shots": shots,
@@ -187,7 +185,7 @@ def _by_shots(shots, asked, found, first) -> dict[str, Any]:
     return row
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What regularization costs and gains here, and what such a model cannot show."""
     models = [row for row in rows if row["measure"] == MODEL]
     asked = [row for row in rows if row["measure"] == CHOICES and row.get("shots") is not None]
@@ -195,7 +193,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     lines: list[str | None] = [f"bits/byte on clean text: {figures}"]
     lines += [_best_of(task, models[0], models[1:]) for task in tasks.TASKS]
     lines += _of_choices(asked, rows) if asked else [NO_TASKS]
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)
 
 
 NO_TASKS = (

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.shared.tables import Row
 from research.codecs.protocol import Codec
 from research.evaluation import intervals
 from research.lexinvariance.tasks import tasks
@@ -46,7 +47,7 @@ def scores(
 
 def compared(
     scores_N: np.ndarray, standard_N: np.ndarray | None, *, resamples: int, seed: int
-) -> dict[str, Any]:
+) -> Row:
     """Columns of a model's row: the interval of its accuracy, its gain and ratio over another.
 
     Args:
@@ -61,7 +62,7 @@ def compared(
     means = 100 * intervals.resampled_means(
         np.stack(columns, axis=1), resamples=resamples, seed=seed
     )
-    row: dict[str, Any] = {"interval": interval(means[:, 0])}
+    row: Row = {"interval": interval(means[:, 0])}
     if standard_N is None:
         return row
     gains = means[:, 0] - means[:, 1]
@@ -77,7 +78,7 @@ def compared(
     return row
 
 
-def ratios(theirs: np.ndarray, standard: np.ndarray) -> dict[str, Any]:
+def ratios(theirs: np.ndarray, standard: np.ndarray) -> Row:
     """Both ways to say how many times better; cells on the first axis."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return {

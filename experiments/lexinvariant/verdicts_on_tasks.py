@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from experiments.shared.wording import pick
+from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from experiments.lexinvariant.position_figures import PAPER_ROWS
-from experiments.shared.wording import pick
+from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,

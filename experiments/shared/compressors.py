@@ -2,19 +2,18 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from configs.shared import CodecConfig, M1Config
-from experiments.shared import weights
+from experiments.shared.tables import Log, slug
 from research.codecs.byte_models import ByteModel
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.errors import UsageError
 from research.reporting import results
 
-Log = Callable[[str], None]
 TOKENIZER_BYTES = 20_000_000  # of train text that SentencePiece, BPE and the dictionary see
 # What compresses is made from one half of the training documents, what is trained on the ids reads
 # the other: M1's own text costs it less than any other would.
@@ -125,7 +124,7 @@ def label(config: CodecConfig) -> str:
 
 def folder(config: CodecConfig) -> str:
     """`label` as the name of a folder: `EqualInfo W=16 point+delay` -> equalinfo-w16-point-delay"""
-    return weights.slug(label(config).replace("=", ""))
+    return slug(label(config).replace("=", ""))
 
 
 def made_from(config: CodecConfig, m1: M1Config) -> dict[str, Any]:

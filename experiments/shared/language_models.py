@@ -11,6 +11,7 @@ import jax
 
 from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig
 from experiments.shared import compressors, weights
+from experiments.shared.tables import Log, slug
 from research import codecs, corpora, vocabularies
 from research.codecs import lm_folder
 from research.codecs.protocol import Codec
@@ -26,7 +27,6 @@ from research.training.data.token_store import TokenStore
 from research.training.evaluation import EvalTotals
 from research.training.lm import LM
 
-Log = Callable[[str], None]
 EVALUATION_ROWS = 16  # sequences of an evaluation step
 _BATCHES_OF_FIGURES = 4  # what the records of weights are compared by
 
@@ -104,7 +104,7 @@ def trained(
         return training_batches(one, lesson, train_store, seed)
 
     if source:
-        name, table = weights.slug(model.label), "perplexity_by_position"
+        name, table = slug(model.label), "perplexity_by_position"
         place = weights.Place("lexinvariant", name, table, source, workdir, only=True)
         settings = {
             "model": settings_of(model),
@@ -156,7 +156,7 @@ def trained_or_left_out(
     """
     source = config.weights
     if source and not owner:
-        here = workdir / "weights" / weights.slug(model.label) / weights.RECORD
+        here = workdir / "weights" / slug(model.label) / weights.RECORD
         source = "retrain" if here.is_file() else "committed"
     try:
         return trained(model, text, seed=config.seed, workdir=workdir, log=log, source=source)
@@ -288,4 +288,4 @@ def evaluate(
 
 def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:
     which = results.key(model, text, seed, corpus.digest, codec.fingerprint())
-    return f"{weights.slug(f'{text.name} {model.label} {codec.name}')}-{which}"
+    return f"{slug(f'{text.name} {model.label} {codec.name}')}-{which}"

@@ -7,7 +7,6 @@ work directory and is reopened by the next run with the same config.
 """
 
 import dataclasses
-import time
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config
 from experiments.shared import compressors, encoding, m2, position_counts, weights
-from experiments.shared.compressors import Log
+from experiments.shared.tables import Clock, Log, with_corpus
 from research import corpora
 from research.codecs import lm_folder
 from research.codecs.protocol import Codec
@@ -48,16 +47,6 @@ class Setting(Protocol):
     only: tuple[str, ...]
 
 
-class Clock:
-    """Seconds since it was made."""
-
-    def __init__(self):
-        self._start = time.monotonic()
-
-    def seconds(self) -> float:
-        return round(time.monotonic() - self._start, 1)
-
-
 def load_corpus(spec: str) -> Corpus:
     """The corpus of a spec in which $FREEVOCAB_DATA may stand for a folder.
 
@@ -69,18 +58,6 @@ def load_corpus(spec: str) -> Corpus:
         " set it, or give --set 'corpus=text:GLOB;valid=GLOB' (or --set corpus=builtin)"
     )
     return corpora.load(compressors.expanded(spec, unset))
-
-
-def with_corpus(rows: list[dict[str, Any]], corpus: Corpus) -> list[dict[str, Any]]:
-    """The rows, each with `corpus`: name and digest, and the built-in one's size.
-
-    The built-in corpus differs from one Python to the next, so a result has to say which it was.
-    """
-    facts = f"{corpus.name}, digest {corpus.digest[:12]}"
-    if corpus.name.startswith("builtin"):
-        splits = corpus.describe()["splits"]
-        facts += "".join(f", {name} {splits[name]['bytes']:,} bytes" for name in splits)
-    return [row | {"corpus": facts} for row in rows]
 
 
 def build_codecs(

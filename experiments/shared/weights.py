@@ -15,7 +15,6 @@ scale `hours` say where their models come from by the field `weights`:
 import dataclasses
 import datetime
 import json
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -192,11 +191,6 @@ def chosen(items: Sequence[Any], names: Sequence[str], only: Sequence[str]) -> l
     if unknown := sorted(set(only) - set(names)):
         raise UsageError(f"no row {unknown[0]!r}: the table has {', '.join(names)}")
     return [item for item, name in zip(items, names, strict=True) if not only or name in only]
-
-
-def slug(name: str) -> str:
-    """A row's name as a folder's: 'gaussian + n-gram heads' -> 'gaussian-n-gram-heads'."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _is_small(save: Callable[[Path], None]) -> bool:

@@ -2,7 +2,6 @@
 costs in bits with any table."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from configs.shared import ModelConfig, TextConfig
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
 from experiments.shared import language_models, weights
+from experiments.shared.tables import Log
 from experiments.tokenizer_transfer import target_tokenizers
 from research.codecs import lm_folder
 from research.codecs.codec_tokenizer import CodecTokenizer
@@ -26,7 +26,6 @@ from research.transfer import source_model
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
 
-Log = Callable[[str], None]
 BEGINNING_BYTES = 40_000
 # Rows of padded tables: a table takes the next number, so that few shapes are compiled.
 ROWS = (512, 4224, 8448, 16_896, 33_792, 50_816, 66_048)

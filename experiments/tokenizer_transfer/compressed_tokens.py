@@ -1,12 +1,18 @@
 """An ordinary BPE model moved to an equal-info codebook, and back, without training (ours)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from configs.tokenizer_transfer.compressed_tokens import Config
-from experiments.shared import m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import (
+    DIFFERENCE,
+    Clock,
+    Log,
+    Row,
+    pick,
+    remarks_on,
+    statement,
+    with_corpus,
+)
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
 from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.codecs.codec_tokenizer import CodecTokenizer
@@ -26,12 +32,10 @@ MEANING = {
         " ones still hold"
     ),
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
+PAPER_ROWS: list[Row] = []  # no paper has this table
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """There and back by each method, for each target."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
@@ -66,7 +70,7 @@ def run(
             )
             there_and_back = f"{sums.bits_per_byte:.3f} there, {back.bits_per_byte:.3f} back"
             log(f"{to.label}, {method}: {there_and_back}")
-    return m2_pipeline.with_corpus(rows, base.corpus)
+    return with_corpus(rows, base.corpus)
 
 
 def _back(base, to, there: EmbeddingTable, seed: int) -> EmbeddingTable:
@@ -75,7 +79,7 @@ def _back(base, to, there: EmbeddingTable, seed: int) -> EmbeddingTable:
     return plain.fvt(there, source, base.tokenizer, match=match, seed=seed)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """How much a move to compressed ids costs beside one to ordinary tokens."""
     lines: list[str | None] = []
     hyper = [row for row in rows if row["method"] == transfer_methods.HYPERNETWORK]
@@ -83,13 +87,13 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         shown = ", ".join(f"{row['target']} {row['lost']:.3f}" for row in hyper)
         lines.append(f"bits/byte lost by the hypernetwork's table: {shown}")
     for row in hyper:
-        fvt = wording.pick(rows, target=row["target"], method="fvt")
+        fvt = pick(rows, target=row["target"], method="fvt")
         if fvt:
             lines.append(
-                wording.ours(
+                statement(
                     f"{row['target']}: the hypernetwork loses less than the mean of pieces",
-                    row["bits_per_byte"] < fvt["bits_per_byte"] - wording.DIFFERENCE,
+                    row["bits_per_byte"] < fvt["bits_per_byte"] - DIFFERENCE,
                     f"{row['bits_per_byte']:.3f} against {fvt['bits_per_byte']:.3f} bits/byte",
                 )
             )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

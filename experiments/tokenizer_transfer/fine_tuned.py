@@ -1,14 +1,13 @@
 """A base model's hypernetwork on its fine-tuned variant, and the task vector of n-shot training."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from configs.tokenizer_transfer.fine_tuned import Config
-from experiments.shared import language_models, m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from experiments.tokenizer_transfer import (
     accuracy,
     base_models,
@@ -45,7 +44,7 @@ MEANING = {
 }
 BASE_ROWS = "original, rows of the base model"
 OWN_ROWS = "hypernetwork on the fine-tuned rows"
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "group": "paper",
         "model": "Mistral-7B-Instruct",
@@ -74,7 +73,7 @@ class _Measure(NamedTuple):
         """Bits/byte with a table for this tokenizer."""
         return base_models.evaluate(self.base, params, table, self.store).bits_per_byte
 
-    def row(self, method: str, params: Any, table: EmbeddingTable) -> dict[str, Any]:
+    def row(self, method: str, params: Any, table: EmbeddingTable) -> Row:
         """bits_per_byte, accuracy, kept."""
         right_N = accuracy.right(self.base, params, table, self.codec, self.asked)
         scores = accuracy.columns(right_N, None if method == ORIGINAL else self.own_N)
@@ -86,9 +85,7 @@ def weights_of(config: Config) -> tuple[str, ...]:
     return ("base", "hypernetwork")
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """The base model goes on with another text, then both are moved."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
@@ -132,12 +129,10 @@ def run(
     first = rows[0]["bits_per_byte"]
     name = {"model": f"{config.setting.model.size}, {config.text.name}"}
     rows = [name | row | {"lost": row["bits_per_byte"] - first} for row in rows]
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
-def _n_shot(
-    config, base, tuned, to, found, measure, seed, workdir, run, log
-) -> list[dict[str, Any]]:
+def _n_shot(config, base, tuned, to, found, measure, seed, workdir, run, log) -> list[Row]:
     """The base model and its hypernetwork trained on with the new tokenizer: the rows predicted
     then in the tuned model, with lambda times what happened to the trunk."""
     log("n-shot: the base model and its hypernetwork go on in the target's tokens")
@@ -157,12 +152,12 @@ def _n_shot(
     return rows
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What each way of moving leaves of the fine-tuned model."""
     own = rows[0]["bits_per_byte"]
     best = min(rows[2:], key=lambda row: row["bits_per_byte"])
-    return wording.compact(
+    return remarks_on(
+        rows,
         f"the fine-tuned model has {own:.3f} bits/byte; the best that was moved,"
         f" {best['method']}, {best['bits_per_byte']:.3f}",
-        wording.text(rows),
     )

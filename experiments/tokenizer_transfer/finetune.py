@@ -14,6 +14,7 @@ import jax
 from configs.shared import ModelConfig
 from configs.tokenizer_transfer.setting import HypernetworkTraining
 from experiments.shared import language_models
+from experiments.shared.tables import Log
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from experiments.tokenizer_transfer.base_models import Base
 from experiments.tokenizer_transfer.transfer_methods import Target
@@ -28,8 +29,6 @@ from research.transfer.hypernet import task_vectors, training
 from research.transfer.source_model import SourceModel
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
-
-Log = Callable[[str], None]
 
 
 class Point(NamedTuple):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import jax
 
 from configs.tokenizer_transfer.setting import HypernetworkTraining, Setting
 from experiments.shared import weights
+from experiments.shared.tables import Log, Row
 from experiments.tokenizer_transfer import base_models, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
 from research import files
@@ -33,7 +33,6 @@ from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig
 from research.vocabularies.protocol import EmbeddingTable
 
-Log = Callable[[str], None]
 _NOTED = 100  # steps between two notes of what was seen
 
 
@@ -188,7 +187,7 @@ def _train(
     return trained.params, facts
 
 
-def _falling(history: list[dict[str, Any]]) -> float | None:
+def _falling(history: list[Row]) -> float | None:
     """How far the mean loss of the last fifth of the steps is below that of the fifth before; None
     if too little of it was logged here."""
     lines = [(line["step"], line["loss"]) for line in history if "loss" in line]

@@ -1,13 +1,12 @@
 """Bits/byte against tokens of continued training, by where the new table starts (n-shot)."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from configs.tokenizer_transfer.n_shot import Config
-from experiments.shared import m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from experiments.tokenizer_transfer import (
     accuracy,
     base_models,
@@ -48,7 +47,7 @@ PLOT = {
     "lines": True,
 }
 TOGETHER = "hypernetwork, itself trained on"
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "group": "paper",
         "target": "Mistral-7B, GPT-2",
@@ -67,9 +66,7 @@ def weights_of(config: Config) -> tuple[str, ...]:
     return ("base", "hypernetwork")
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each start: a curve."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
@@ -88,12 +85,12 @@ def run(
         facts = [start, source_model.digest(base.table)]
         rows.append(kept_rows.kept(workdir, config, facts, measure))
         loop.remove(run)
-    return m2_pipeline.with_corpus(_with_saved(rows), base.corpus)
+    return with_corpus(_with_saved(rows), base.corpus)
 
 
 def _row(
     start, config, base, found, to, model, asked, own_N, seed, workdir, run, log
-) -> dict[str, Any]:
+) -> Row:
     """The row of one start."""
     clock = Clock()
     done = _trained(start, config, base, found, to, model, seed, workdir, run, log)
@@ -135,7 +132,7 @@ def _bits(base, valid, params, table) -> float:
     return base_models.evaluate(base, params, table, valid).bits_per_byte
 
 
-def curve(row: wording.Row) -> list[tuple[float, float]]:
+def curve(row: Mapping[str, Any]) -> list[tuple[float, float]]:
     """(thousand tokens, bits/byte) of a row, in order."""
     pairs = [(float(name[3:]), row[name]) for name in row if name.startswith("at ")]
     return sorted(pairs)
@@ -151,8 +148,8 @@ def tokens_to(points: list[tuple[float, float]], goal: float) -> float | None:
     return None
 
 
-def _with_saved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    random = wording.pick(rows, start="random")
+def _with_saved(rows: list[Row]) -> list[Row]:
+    random = pick(rows, start="random")
     if random is None:
         return rows
     goal, end = random["bits_per_byte"], curve(random)[-1][0]
@@ -163,7 +160,7 @@ def _with_saved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Where each start ends."""
     shown = ", ".join(f"{row['start']} {row['bits_per_byte']:.3f}" for row in rows)
-    return wording.compact(f"bits/byte in the end: {shown}", wording.text(rows))
+    return remarks_on(rows, f"bits/byte in the end: {shown}")

@@ -1,10 +1,11 @@
 """The tokenizers of a table, made once for each work directory and opened after that."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from configs.tokenizer_transfer.setting import TokenizerConfig
 from experiments.shared import compressors, m2_pipeline
+from experiments.shared.tables import Log
 from research import codecs, files
 from research import tokenizers as tokenizers_
 from research.codecs.protocol import Codec
@@ -12,7 +13,6 @@ from research.corpora import Corpus
 from research.reporting import results
 from research.training.data import token_store
 
-Log = Callable[[str], None]
 TOKENIZER_JSON = "tokenizer.json"
 
 

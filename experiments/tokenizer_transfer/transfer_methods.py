@@ -1,12 +1,13 @@
 """A base model's table for a target tokenizer by every method, and what it is worth."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
-from experiments.shared import m2_pipeline, weights
+from experiments.shared import m2_pipeline
+from experiments.shared.tables import Log, slug
 from experiments.tokenizer_transfer import base_models, hypernetworks, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.codec_tokenizer import CodecTokenizer
@@ -23,7 +24,6 @@ from research.transfer.vectors import SVDConfig
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
 
-Log = Callable[[str], None]
 STEP_0, HYPERNETWORK = "hypernetwork, step 0", "hypernetwork"
 WITH_OVERLAP = "hypernetwork + overlap"
 HYPERNETWORKS = (HYPERNETWORK, WITH_OVERLAP)
@@ -131,7 +131,7 @@ def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> Embeddi
         return None
     wanted = config.targets[index]
     model = dataclasses.replace(config.model, size=donors.size, steps=donors.steps)
-    name = f"donor-{weights.slug(wanted.label)}"
+    name = f"donor-{slug(wanted.label)}"
     found = base_models.kept(config, model, wanted, name, config.seeds[0], workdir, log)
     table = learned.table(found.params["vocabulary"])
     return base_models.real_rows(table, found.config.vocab_size)

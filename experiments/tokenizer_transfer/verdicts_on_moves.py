@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from experiments.shared.wording import pick
+from experiments.shared.tables import pick
 from experiments.tokenizer_transfer.quality import CHANCE, MOVED, ORIGINAL, Row, lost_of
 from research.reporting.claims import (
     DIRECTION,

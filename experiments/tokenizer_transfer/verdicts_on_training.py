@@ -3,7 +3,7 @@ base, networks of other forms."""
 
 from collections.abc import Sequence
 
-from experiments.shared.wording import SAME_BITS
+from experiments.shared.tables import SAME_BITS
 from experiments.tokenizer_transfer.quality import CHANCE, ORIGINAL, Row, lost_of
 from research.reporting.claims import (
     DIRECTION,

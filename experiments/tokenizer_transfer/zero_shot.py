@@ -1,15 +1,12 @@
 """One model under tokenizers that it was not trained with, by every method, without any training
 on the target (the paper's main tables, in bits/byte)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from configs.tokenizer_transfer.setting import Setting
-from experiments.shared import m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from experiments.tokenizer_transfer import (
     accuracy,
     base_models,
@@ -61,7 +58,7 @@ BRIEF = (
 summary, picture = zero_shot_picture.summary, zero_shot_picture.draw
 
 
-def _paper(target: str, group: str, **figures: float) -> list[dict[str, Any]]:
+def _paper(target: str, group: str, **figures: float) -> list[Row]:
     names = {"hypernetwork": transfer_methods.HYPERNETWORK, "focus": "focus", "original": ORIGINAL}
     rows = []
     for name, value in figures.items():
@@ -71,7 +68,7 @@ def _paper(target: str, group: str, **figures: float) -> list[dict[str, Any]]:
     return rows
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     *_paper("Mistral-7B, GPT-2", "paper", original=76.9, focus=55.6, hypernetwork=73.0),
     *_paper("Mistral-7B, StarCoder", "paper", original=28.1, focus=13.3, hypernetwork=23.2),
     *_paper("XLM-R, 50k a language", "paper", original=72.6, hypernetwork=71.2),
@@ -83,9 +80,7 @@ def weights_of(config: Setting) -> tuple[str, ...]:
     return ("base", "hypernetwork")
 
 
-def run(
-    config: Setting, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Setting, *, workdir: Path, log: Log) -> list[Row]:
     """The model with its own tokenizer, then every method on every target."""
     clock = Clock()
     base = base_models.trained(config, config.seeds[0], workdir, log)
@@ -120,7 +115,7 @@ def run(
             right_SxN = np.stack(
                 [accuracy.right(base, base.params, made, target.codec, asked) for made in tables]
             )
-            row: dict[str, Any] = target.facts(found[config.seeds[0]]) | {"method": method}
+            row: Row = target.facts(found[config.seeds[0]]) | {"method": method}
             row |= _measured(sums, own)
             row["shorter"] = 100 * (1 - row["tokens_per_byte"] / rows[0]["tokens_per_byte"])
             row |= accuracy.columns(right_SxN, own_N)
@@ -130,14 +125,14 @@ def run(
             of_target.append(row | {"seconds": clock.seconds()})
             log(f"{target.label}, {method}: {_said(row)}")
         rows += _with_recovered(of_target)
-    return m2_pipeline.with_corpus(rows, base.corpus)
+    return with_corpus(rows, base.corpus)
 
 
-def _said(row: dict[str, Any]) -> str:
+def _said(row: Row) -> str:
     return f"{row['bits_per_byte']:.4f} bits/byte, accuracy {row['accuracy']:.1f} %"
 
 
-def _measured(sums, own) -> dict[str, Any]:
+def _measured(sums, own) -> Row:
     bits = np.array([one.bits_per_byte for one in sums])
     row = {"bits_per_byte": float(bits.mean()), "lost": float(bits.mean()) - own.bits_per_byte}
     if len(bits) > 1:
@@ -145,14 +140,14 @@ def _measured(sums, own) -> dict[str, Any]:
     return row
 
 
-def _with_recovered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    random = wording.pick(rows, method="random")
+def _with_recovered(rows: list[Row]) -> list[Row]:
+    random = pick(rows, method="random")
     if random is None or random["lost"] <= 0:
         return rows
     return [row | {"recovered": 1 - row["lost"] / random["lost"]} for row in rows]
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Which method wins on each target."""
     lines: list[str | None] = []
     targets = dict.fromkeys(row["target"] for row in rows if row["method"] == "fvt")
@@ -173,4 +168,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         "the paper measures accuracy of 7 B models on tasks; ours are bits/byte of a model trained"
         " here, so that only the order of the methods compares"
     )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.shared.wording import pick
+from experiments.shared.tables import pick
 from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.reporting import plots
 from research.reporting.tables import Row

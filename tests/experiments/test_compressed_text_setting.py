@@ -15,7 +15,7 @@ from configs.compressed_text.presets import (
     TrainedTable,
 )
 from configs.shared import CodecConfig, M1Config
-from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
+from experiments.shared import compressors, encoding, m2, m2_pipeline
 from research.cli import overrides
 from research.errors import UsageError
 from research.training import lm
@@ -161,11 +161,6 @@ def test_several_processes_give_the_ids_of_one(corpus, workdir):
         np.testing.assert_array_equal(ours, theirs)
     with encoding.shared(codec, 10_000, processes=1) as same:
         assert same is codec
-
-
-def test_statements_of_ours_hold_or_fail():
-    assert wording.ours("a < b", True, "1 and 2") == "holds: a < b (1 and 2)"
-    assert wording.ours("a < b", False, "2 and 1").startswith("fails: ")
 
 
 def test_a_row_is_the_same_on_eight_devices(workdir):

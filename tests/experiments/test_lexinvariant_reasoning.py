@@ -7,7 +7,7 @@ import pytest
 
 from configs.lexinvariant import reasoning as configs
 from experiments.lexinvariant import reasoning, symbol_tasks
-from experiments.shared import wording
+from experiments.shared.tables import pick
 from research.reporting import tables
 from tests.experiments.table_checks import check_rows
 
@@ -39,7 +39,7 @@ def test_the_papers_rows_have_our_columns_and_its_ratios():
     for row in reasoning.PAPER_ROWS:
         assert set(row) <= {*reasoning.COLUMNS, "group"}
     ratios = {
-        (symbols, kind): wording.pick(
+        (symbols, kind): pick(
             reasoning.PAPER_ROWS, task=f"both, {kind}", symbols=symbols
         )["ratio"]
         for symbols in ("uniform", "by frequency")

@@ -8,6 +8,7 @@ import pytest
 
 from experiments.lexinvariant import deciphering, mixture
 from experiments.shared import compressors, language_models, m2, m2_pipeline, weights
+from experiments.shared.tables import slug
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
 from research.codecs import lm_folder
@@ -103,7 +104,7 @@ def test_lexinvariant_weights_give_what_their_record_says(folder, workdir, monke
     table = record_of(folder)["command"].split()[2].split("/")[1]
     config = importlib.import_module(f"configs.lexinvariant.{table}").hours()
     kind = {"mixture": "chain-", "deciphering": "probe-"}.get(table, "")
-    (model,) = (m for m in config.models if kind + weights.slug(m.label) == folder.name)
+    (model,) = (m for m in config.models if kind + slug(m.label) == folder.name)
     if table == "mixture":
         chain = mixtures.random_chain(config.seed, config.alphabet, config.concentration)
         mixture.trained(config, chain, model, run=workdir, **quiet)
@@ -170,16 +171,3 @@ def test_weights_of_changed_code_are_not_committed(tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"commit": "abc"}))
     results.keep_weights(tmp_path / "weights", tmp_path / "kept")
     assert (tmp_path / "kept/toy/n").read_text() == "2.5"
-
-
-@pytest.mark.parametrize(
-    ("label", "folder"),
-    [
-        ("gaussian + n-gram heads", "gaussian-n-gram-heads"),
-        ("equal-info W=14", "equal-info-w-14"),
-        ("BPE 5.6k", "bpe-5-6k"),
-        ("(old) GPT/2 ", "old-gpt-2"),
-    ],
-)
-def test_a_label_names_a_folder(label, folder):
-    assert weights.slug(label) == folder
