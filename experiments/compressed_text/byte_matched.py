@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.compressed_text import pictures
+from experiments.compressed_text.rows import draw_learned
 from experiments.shared import compressors, m2_pipeline
 from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 from research.reporting import kept_rows
@@ -15,7 +15,7 @@ MEANING = {
     "matched": "what the row shares with the first one's sequences",
     **m2_pipeline.M2_MEANING,
 }
-picture = pictures.draw_learned
+picture = draw_learned
 PAPER_ROWS: list[Row] = [
     {
         "method": "EqualInfo W=16",

@@ -1,7 +1,7 @@
 """The 33 claims of "Training LLMs over Neurally Compressed Text" (arXiv 2404.03626)."""
 
 from experiments.compressed_text import verdicts_on_codes, verdicts_on_models
-from experiments.compressed_text.verdict_parts import of_the_new_protocol
+from experiments.compressed_text.rows import of_the_new_protocol
 from research.reporting.claims import Claim
 
 NAMES = {

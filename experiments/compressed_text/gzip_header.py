@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from experiments.compressed_text import pictures
-from experiments.compressed_text.verdict_parts import learned_of
+from experiments.compressed_text.rows import draw_learned, learned_of
 from experiments.shared import m2_pipeline
 from experiments.shared.tables import Log, Row, pick, remarks_on
 
 TITLE = "GZip with and without header and footer (Table 10)"
 COLUMNS = m2_pipeline.M2_COLUMNS
 MEANING = m2_pipeline.M2_MEANING
-picture = pictures.draw_learned
+picture = draw_learned
 PAPER_ROWS: list[Row] = [
     {"method": m, "vocabulary": v, "size": "25m", "ratio": ratio, "bits_per_byte": bits}
     for m, v, ratio, bits in (

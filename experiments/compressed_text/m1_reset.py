@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from experiments.compressed_text import pictures
-from experiments.compressed_text.verdict_parts import learned_of
+from experiments.compressed_text.rows import draw_learned, learned_by_width
 from experiments.shared import m2_pipeline
-from experiments.shared.tables import Log, Row, remarks_on
+from experiments.shared.tables import Log, Row
 
 TITLE = "Resetting M1's context (Table 9, Fig 12)"
 COLUMNS = m2_pipeline.M2_COLUMNS
 MEANING = m2_pipeline.M2_MEANING
-picture = pictures.draw_learned
+picture, remarks = draw_learned, learned_by_width
 PAPER_ROWS: list[Row] = [
     {
         "method": method,
@@ -36,12 +35,3 @@ weights_of = m2_pipeline.weights_of
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec of the config."""
     return m2_pipeline.train_rows(config, workdir, log, table="m1_reset")
-
-
-def remarks(rows: list[Row]) -> list[str]:
-    """How much of its ids each M2 has learned."""
-    lines = []
-    for vocabulary in sorted({row["vocabulary"] for row in rows}):
-        of = [row for row in rows if row["vocabulary"] == vocabulary]
-        lines.append(f"V = {vocabulary:,}, learned of a token's bits: {learned_of(of)}")
-    return remarks_on(rows, *lines)

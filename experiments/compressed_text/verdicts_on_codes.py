@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from experiments.compressed_text.verdict_parts import (
+from experiments.compressed_text.rows import (
     ACCURACY,
     SAME_RATIO,
     Row,

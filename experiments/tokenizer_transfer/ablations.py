@@ -47,8 +47,8 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     seeds = config.setting.seeds
     base = base_models.trained(config.setting, seeds[0], workdir, log)
     targets = [
-        transfer_methods.target(config.setting, base, wanted, workdir, log)
-        for wanted in config.setting.targets
+        transfer_methods.target(config.setting, base, tokenizer, workdir, log)
+        for tokenizer in config.setting.targets
     ]
     rows = [_row(FVT, [_bits("fvt", base, targets, None, seeds[0])], targets)]
     for name, changes in config.variants:
@@ -57,9 +57,9 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
         changed = dataclasses.replace(config.setting, hypernetwork=settings)
         bits, falling = [], []
         for seed in seeds:
-            found = hypernetworks.trained(changed, base, seed, workdir, log, keep=False)
-            bits.append(_bits(transfer_methods.HYPERNETWORK, base, targets, found, seed))
-            falling.append(found.falling)
+            hypernet = hypernetworks.trained(changed, base, seed, workdir, log, keep=False)
+            bits.append(_bits(transfer_methods.HYPERNETWORK, base, targets, hypernet, seed))
+            falling.append(hypernet.falling)
         row = _row(name, bits, targets) | {"seconds": clock.seconds()}
         if None not in falling:
             row["falling"] = sum(falling) / len(falling)
@@ -70,11 +70,11 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     return with_corpus(rows, base.corpus)
 
 
-def _bits(method, base, targets, found, seed) -> list[float]:
+def _bits(method, base, targets, hypernet, seed) -> list[float]:
     """Bits/byte of each target."""
     return [
         transfer_methods.evaluate(
-            base, transfer_methods.table(method, base, to, found, seed), to
+            base, transfer_methods.table(method, base, to, hypernet, seed), to
         ).bits_per_byte
         for to in targets
     ]

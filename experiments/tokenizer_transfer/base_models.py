@@ -16,6 +16,8 @@ from research.codecs import lm_folder
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
+from research.evaluation import continuations
+from research.evaluation.continuations import Item
 from research.models.language_model import LanguageModelConfig
 from research.training import parallelism
 from research.training.data import token_store
@@ -165,7 +167,7 @@ def _checkpoint(config: Setting, corpus: Corpus) -> Base:
     return Base(
         params=with_table(model.params, table, whole.rows),
         config=whole,
-        # Only texts go through it: what a codec has beyond a tokenizer is not asked for.
+        # Only texts go through it: what a codec has beyond a tokenizer is not needed.
         codec=codec,  # pyright: ignore[reportArgumentType]
         tokenizer=CodecTokenizer(codec),  # pyright: ignore[reportArgumentType]
         table=table,
@@ -222,6 +224,16 @@ def evaluate(base: Base, params: Any, table: EmbeddingTable, store: TokenStore) 
     return lm.evaluate_store(
         moved, store, batch_size=language_models.EVALUATION_ROWS, length=model.length
     )
+
+
+def right_answers(
+    base: Base, params: Any, table: EmbeddingTable, codec: Codec, items: list[Item]
+) -> np.ndarray:
+    """Which questions the model gets right with a table for the ids of `codec`, bool [items]."""
+    rows = next(count for count in ROWS if count >= codec.vocab_size + 2)
+    config = config_for(base, codec.vocab_size + 2, rows)
+    moved = with_table(params, table, config.rows)
+    return continuations.right(moved, config, codec, items)
 
 
 def own_bits(base: Base, workdir: Path) -> EvalTotals:

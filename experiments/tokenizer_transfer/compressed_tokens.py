@@ -14,7 +14,7 @@ from experiments.shared.tables import (
     with_corpus,
 )
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
-from experiments.tokenizer_transfer.quality import ORIGINAL
+from experiments.tokenizer_transfer.accuracy import ORIGINAL
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.transfer import matching
 from research.transfer.methods import plain
@@ -39,7 +39,7 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """There and back by each method, for each target."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
-    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    hypernet = hypernetworks.trained(config.setting, base, seed, workdir, log)
     own_store = base_models.valid_store(base, base.codec, workdir)
     own = base_models.evaluate(base, base.params, base.table, own_store)
     rows = [
@@ -50,11 +50,11 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
             "tokens_per_byte": own.tokens / own.bytes,
         }
     ]
-    for wanted in config.targets:
-        to = transfer_methods.target(config.setting, base, wanted, workdir, log)
+    for tokenizer in config.targets:
+        to = transfer_methods.target(config.setting, base, tokenizer, workdir, log)
         for method in config.methods:
             clock = Clock()
-            there = transfer_methods.table(method, base, to, found, seed)
+            there = transfer_methods.table(method, base, to, hypernet, seed)
             sums = transfer_methods.evaluate(base, there, to)
             back = base_models.evaluate(base, base.params, _back(base, to, there, seed), own_store)
             facts = {name: value for name, value in to.facts().items() if name in COLUMNS}

@@ -7,7 +7,7 @@ from configs.tokenizer_transfer.cross_lingual import Config
 from experiments.shared import language_models
 from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
-from experiments.tokenizer_transfer.quality import ORIGINAL
+from experiments.tokenizer_transfer.accuracy import ORIGINAL
 
 TITLE = "A tokenizer for each language: length and quality (the paper's XNLI and XCOPA tables)"
 COLUMNS = ("language", "method", "bits_per_byte", "lost", "tokens_per_byte", "shorter", "overlap",
@@ -34,7 +34,7 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """For each language the model's own tokenizer, then one made from that language's text."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
-    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    hypernet = hypernetworks.trained(config.setting, base, seed, workdir, log)
     rows: list[Row] = []
     for text in config.languages:
         corpus = language_models.load_corpus(text)
@@ -49,11 +49,11 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
                 "tokens_per_byte": own.tokens / own.bytes,
             }
         )
-        wanted = dataclasses.replace(config.target, label=f"{config.target.label}, {text.name}")
-        to = transfer_methods.target(config.setting, there, wanted, workdir, log)
+        tokenizer = dataclasses.replace(config.target, label=f"{config.target.label}, {text.name}")
+        to = transfer_methods.target(config.setting, there, tokenizer, workdir, log)
         for method in config.methods:
             clock = Clock()
-            table = transfer_methods.table(method, there, to, found, seed)
+            table = transfer_methods.table(method, there, to, hypernet, seed)
             sums = transfer_methods.evaluate(base, table, to)
             facts = {name: value for name, value in to.facts().items() if name in COLUMNS}
             rows.append(

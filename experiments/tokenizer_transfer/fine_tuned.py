@@ -15,8 +15,8 @@ from experiments.tokenizer_transfer import (
     hypernetworks,
     transfer_methods,
 )
+from experiments.tokenizer_transfer.accuracy import ORIGINAL
 from experiments.tokenizer_transfer.base_models import Base
-from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.codecs.protocol import Codec
 from research.evaluation.continuations import Item
 from research.reporting import results
@@ -61,12 +61,12 @@ PAPER_ROWS: list[Row] = [
 
 
 class _Measure(NamedTuple):
-    """What a model is worth in one tokenizer's ids: bits/byte of `store`, and `asked`."""
+    """What a model is worth in one tokenizer's ids: bits/byte of `store`, questions."""
 
     base: Base
     codec: Codec
     store: TokenStore
-    asked: list[Item]
+    items: list[Item]
     own_N: np.ndarray
 
     def bits(self, params: Any, table: EmbeddingTable) -> float:
@@ -75,7 +75,7 @@ class _Measure(NamedTuple):
 
     def row(self, method: str, params: Any, table: EmbeddingTable) -> Row:
         """bits_per_byte, accuracy, kept."""
-        right_N = accuracy.right(self.base, params, table, self.codec, self.asked)
+        right_N = base_models.right_answers(self.base, params, table, self.codec, self.items)
         scores = accuracy.columns(right_N, None if method == ORIGINAL else self.own_N)
         return {"method": method, "bits_per_byte": self.bits(params, table)} | scores
 
@@ -89,7 +89,7 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """The base model goes on with another text, then both are moved."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
-    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    hypernet = hypernetworks.trained(config.setting, base, seed, workdir, log)
     corpus = language_models.load_corpus(config.text)
     model = finetune.model_of(base, config.steps, config.learning_rate)
     log(f"fine-tuning on {config.text.name}")
@@ -101,22 +101,22 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     tuned_base = base._replace(
         params=tuned.params, table=tuned.table, corpus=corpus, text=config.text
     )
-    wanted = config.setting.targets[config.target]
-    to = transfer_methods.target(config.setting, tuned_base, wanted, workdir, log)
-    asked = accuracy.asked(config.setting, corpus)
+    tokenizer = config.setting.targets[config.target]
+    to = transfer_methods.target(config.setting, tuned_base, tokenizer, workdir, log)
+    items = accuracy.questions(config.setting, corpus)
     own = base_models.valid_store(tuned_base, base.codec, workdir)
-    own_N = accuracy.right(base, tuned.params, tuned.table, base.codec, asked)
-    measure = _Measure(base, base.codec, own, asked, own_N)
+    own_N = base_models.right_answers(base, tuned.params, tuned.table, base.codec, items)
+    measure = _Measure(base, base.codec, own, items, own_N)
     rows = [
         measure.row(ORIGINAL, tuned.params, tuned.table)
         | {"before": measure.bits(base.params, base.table)},
         measure.row(BASE_ROWS, tuned.params, base.table),
     ]
-    measure = _Measure(base, to.codec, to.store, asked, own_N)
+    measure = _Measure(base, to.codec, to.store, items, own_N)
     for method in config.methods:
         clock = Clock()
-        of_tuned = transfer_methods.table(method, tuned_base, to, found, seed)
-        of_base = transfer_methods.table(method, base, to, found, seed)
+        of_tuned = transfer_methods.table(method, tuned_base, to, hypernet, seed)
+        of_base = transfer_methods.table(method, base, to, hypernet, seed)
         if method == transfer_methods.HYPERNETWORK:
             rows.append(measure.row(OWN_ROWS, tuned.params, of_tuned))
             of_tuned = of_base  # the paper: the base model's rows, predicted, in the tuned model
@@ -124,7 +124,7 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
         row["before"] = measure.bits(base.params, of_base)
         rows.append(row | {"seconds": clock.seconds()})
         log(f"{method}: {row['bits_per_byte']:.4f} bits/byte")
-    rows += _n_shot(config, base, tuned, to, found, measure, seed, workdir, runs / "n_shot", log)
+    rows += _n_shot(config, base, tuned, to, hypernet, measure, seed, workdir, runs / "n_shot", log)
     loop.remove(runs)
     first = rows[0]["bits_per_byte"]
     name = {"model": f"{config.setting.model.size}, {config.text.name}"}
@@ -132,14 +132,14 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     return with_corpus(rows, corpus)
 
 
-def _n_shot(config, base, tuned, to, found, measure, seed, workdir, run, log) -> list[Row]:
+def _n_shot(config, base, tuned, to, hypernet, measure, seed, workdir, run, log) -> list[Row]:
     """The base model and its hypernetwork trained on with the new tokenizer: the rows predicted
     then in the tuned model, with lambda times what happened to the trunk."""
     log("n-shot: the base model and its hypernetwork go on in the target's tokens")
     model = finetune.model_of(base, config.n_shot_steps, config.learning_rate)
     settings = config.setting.hypernetwork
     done = finetune.train_together(
-        base, found, settings, to, model, seed=seed, workdir=workdir, run=run, log=log
+        base, hypernet, settings, to, model, seed=seed, workdir=workdir, run=run, log=log
     )
     rows = []
     for weight in config.weights:

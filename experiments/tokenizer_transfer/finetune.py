@@ -78,7 +78,7 @@ def train(
     Args:
       table: where the rows start.
       workdir: of this training alone; an interrupted one goes on from there.
-      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
+      evaluate: (params, table) -> bits/byte, called at step 0 and `points` times on the way.
     """
     config = base_models.config_for(base, store.vocab_size)
     start = base_models.with_table(base.params, table, config.rows)
@@ -135,7 +135,7 @@ def names_of(points: tuple[Point, ...], tokens_per_step: int) -> Iterator[tuple[
 
 def train_together(
     base: Base,
-    found: hypernetworks.Trained,
+    hypernet: hypernetworks.Hypernetwork,
     settings: HypernetworkTraining,
     to: Target,
     model: ModelConfig,
@@ -150,12 +150,11 @@ def train_together(
     """Trains a hypernetwork and the trunk for `model.steps` steps on one target's ids.
 
     Args:
-      found: where the hypernetwork begins; the trunk begins at the base model's.
+      hypernet: where the hypernetwork begins; the trunk begins at the base model's.
       settings: of its earlier training: what it is trained for, and its text windows.
       model: steps, sequences, optimizer.
       run: work directory of this training alone; an interrupted one goes on from there.
-      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way; None:
-        never.
+      evaluate: as in `train`; None: never.
     """
     store = token_store.build(
         base.corpus, "train", BytesCodec(), workdir / "tokens", max_bytes=base.text.train_bytes
@@ -167,7 +166,7 @@ def train_together(
     every = 0 if evaluate is None else max(1, model.steps // points)
 
     def table(params: Any) -> EmbeddingTable:
-        now = found._replace(params=params)
+        now = hypernet._replace(params=params)
         return hypernetworks.table(now, params, base, to.tokenizer, to.match)
 
     def measure(params: dict[str, Any]) -> dict[str, float]:
@@ -177,16 +176,16 @@ def train_together(
 
     first = None
     if evaluate is not None:
-        begun = {"trunk": base.params["trunk"], "hypernetwork": found.params}
+        begun = {"trunk": base.params["trunk"], "hypernetwork": hypernet.params}
         first = Point(0, measure(begun)["bits_per_byte"])
     done = training.train(
         SourceModel(base.params, base.config, base.tokenizer),
         sampling.FixedBatches(to.tokenizer, windows, length=model.length),
-        found.network,
+        hypernet.network,
         loss,
         dataclasses.replace(language_models.train_config(model, seed), eval_every=every),
         run,
-        initial=found.params,
+        initial=hypernet.params,
         eval_fn=None if evaluate is None else measure,
         log=log,
     )

@@ -36,8 +36,8 @@ from research.vocabularies.protocol import EmbeddingTable
 _NOTED = 100  # steps between two notes of what was seen
 
 
-class Trained(NamedTuple):
-    """A hypernetwork."""
+class Hypernetwork(NamedTuple):
+    """A trained hypernetwork."""
 
     params: Any
     """After training."""
@@ -55,7 +55,7 @@ class Trained(NamedTuple):
 
 def trained(
     config: Setting, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
-) -> Trained:
+) -> Hypernetwork:
     """The hypernetwork of a setting: from its weights, or trained (`experiments.shared.weights`).
 
     Args:
@@ -73,9 +73,9 @@ def trained(
     facts: dict[str, Any] = {}
 
     def train():
-        params, found = _train(config, base, network, seed, workdir, log)
-        facts.update(found)
-        return params, found
+        params, of_training = _train(config, base, network, seed, workdir, log)
+        facts.update(of_training)
+        return params, of_training
 
     def save(directory: Path, params: Any) -> None:
         hypernetwork_file.save(directory, params, network, source, facts, dtype="bfloat16")
@@ -103,15 +103,9 @@ def trained(
         "table": source_model.digest(source.table),
         "seed": seed,
     }
-    params, record = weights.obtain(
-        place,
-        described,
-        weights.Format(save, load),
-        train,
-        figures,
-        log,
-    )
-    return Trained(
+    form = weights.Format(save, load)
+    params, record = weights.obtain(place, described, form, train, figures, log)
+    return Hypernetwork(
         params, network, initial, record["seen"], record["seconds"], record.get("falling")
     )
 
@@ -122,12 +116,12 @@ def beginning(
     """Bits/byte of a little text in the first target's tokens, for a record and a test."""
     codec = target_tokenizers.build(config.targets[0], base.corpus, workdir, log)
     tokenizer = CodecTokenizer(codec)
-    found = Trained(params, network, None, {}, 0.0)
+    hypernet = Hypernetwork(params, network, None, {}, 0.0)
     match = matching.match(base.tokenizer, tokenizer)
-    made = table(found, params, base, tokenizer, match)
+    predicted = table(hypernet, params, base, tokenizer, match)
     text = dataclasses.replace(base.text, valid_bytes=base_models.BEGINNING_BYTES)
     store = base_models.valid_store(base._replace(text=text), codec, workdir)
-    sums = base_models.evaluate(base, base.params, made, store)
+    sums = base_models.evaluate(base, base.params, predicted, store)
     return {"bits_per_byte of the beginning": sums.bits_per_byte}
 
 
@@ -203,7 +197,7 @@ def _falling(history: list[Row]) -> float | None:
 
 
 def table(
-    found: Trained,
+    hypernet: Hypernetwork,
     params: Any,
     base: Base,
     target: Tokenizer,
@@ -216,7 +210,7 @@ def table(
     Args:
       params: the trained ones or the initial ones.
     """
-    network = Network(params, found.network, copy_overlap=copy_overlap)
+    network = Network(params, hypernet.network, copy_overlap=copy_overlap)
     predict = methods.make(methods.HYPERNETWORK, Auxiliary(hypernetwork=network))
     return predict(base.table, base.tokenizer, target, match=match)
 

@@ -69,7 +69,7 @@ class Target:
         """Entries that stand for text."""
         return int((~self.tokenizer.special_V).sum())
 
-    def facts(self, found: "hypernetworks.Trained | None" = None) -> dict[str, Any]:
+    def facts(self, hypernet: "hypernetworks.Hypernetwork | None" = None) -> dict[str, Any]:
         """Columns that do not depend on the method."""
         facts: dict[str, Any] = {
             "target": self.label,
@@ -78,8 +78,8 @@ class Target:
             "overlap": 100 * len(self.match.overlap_target_N) / self.entries,
             "lost_share": self.lost_share,
         }
-        if found is not None and self.label in found.seen:
-            facts["seen"] = found.seen[self.label]
+        if hypernet is not None and self.label in hypernet.seen:
+            facts["seen"] = hypernet.seen[self.label]
         return facts
 
 
@@ -97,7 +97,7 @@ class _Texts:
 def target(
     config: Setting,
     base: Base,
-    wanted: TokenizerConfig,
+    described: TokenizerConfig,
     workdir: Path,
     log: Log,
     *,
@@ -108,10 +108,10 @@ def target(
     Args:
       donor: from `donor_table`, for OMP.
     """
-    codec = target_tokenizers.build(wanted, base.corpus, workdir, log)
+    codec = target_tokenizers.build(described, base.corpus, workdir, log)
     tokenizer = CodecTokenizer(codec)
     return Target(
-        label=wanted.label or codec.name,
+        label=described.label or codec.name,
         codec=codec,
         tokenizer=tokenizer,
         match=matching.match(base.tokenizer, tokenizer),
@@ -129,27 +129,28 @@ def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> Embeddi
     donors = config.donors
     if donors is None or index not in donors.targets:
         return None
-    wanted = config.targets[index]
+    target_config = config.targets[index]
     model = dataclasses.replace(config.model, size=donors.size, steps=donors.steps)
-    name = f"donor-{slug(wanted.label)}"
-    found = base_models.kept(config, model, wanted, name, config.seeds[0], workdir, log)
-    table = learned.table(found.params["vocabulary"])
-    return base_models.real_rows(table, found.config.vocab_size)
+    name = f"donor-{slug(target_config.label)}"
+    donor = base_models.kept(config, model, target_config, name, config.seeds[0], workdir, log)
+    return base_models.real_rows(
+        learned.table(donor.params["vocabulary"]), donor.config.vocab_size
+    )
 
 
 def table(
-    method: str, base: Base, to: Target, found: "hypernetworks.Trained | None", seed: int
+    method: str, base: Base, to: Target, hypernet: "hypernetworks.Hypernetwork | None", seed: int
 ) -> EmbeddingTable:
     """The base model's table for the target's ids.
 
     Args:
-      found: the trained hypernetwork, for the methods that need one.
+      hypernet: the trained hypernetwork, for the methods that need one.
     """
     if method in (STEP_0, *HYPERNETWORKS):
-        assert found is not None, f"{method} needs a hypernetwork"
-        params = found.initial if method == STEP_0 else found.params
+        assert hypernet is not None, f"{method} needs a hypernetwork"
+        params = hypernet.initial if method == STEP_0 else hypernet.params
         return hypernetworks.table(
-            found, params, base, to.tokenizer, to.match, copy_overlap=method == WITH_OVERLAP
+            hypernet, params, base, to.tokenizer, to.match, copy_overlap=method == WITH_OVERLAP
         )
     auxiliary = None
     if method == OMP:

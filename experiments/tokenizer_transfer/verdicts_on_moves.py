@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from experiments.shared.tables import pick
-from experiments.tokenizer_transfer.quality import CHANCE, MOVED, ORIGINAL, Row, lost_of
+from experiments.tokenizer_transfer.accuracy import CHANCE, MOVED, ORIGINAL, lost_of
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -15,6 +15,7 @@ from research.reporting.claims import (
     graded,
     worst,
 )
+from research.reporting.tables import Row
 from research.transfer.methods.registry import HYPERNETWORK
 
 

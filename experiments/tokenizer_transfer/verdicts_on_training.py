@@ -4,7 +4,7 @@ base, networks of other forms."""
 from collections.abc import Sequence
 
 from experiments.shared.tables import SAME_BITS
-from experiments.tokenizer_transfer.quality import CHANCE, ORIGINAL, Row, lost_of
+from experiments.tokenizer_transfer.accuracy import CHANCE, ORIGINAL, lost_of
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -14,6 +14,7 @@ from research.reporting.claims import (
     graded,
     null,
 )
+from research.reporting.tables import Row
 from research.transfer.methods.registry import HYPERNETWORK
 
 TOGETHER = "hypernetwork, itself trained on"

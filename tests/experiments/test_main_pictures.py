@@ -8,11 +8,7 @@ from experiments.lexinvariant import position_picture
 from research.cli import catalog
 from research.reporting import results, tables
 
-MAIN = {
-    "compressed_text/main_results": "pictures",
-    "lexinvariant/perplexity_by_position": "position_picture",
-    "tokenizer_transfer/zero_shot": "zero_shot_picture",
-}
+MAIN = [table.path for table in catalog.select(None) if hasattr(table.experiment(), "picture")]
 COMMITTED = results.load_all(results.COMMITTED)
 
 
