@@ -139,6 +139,18 @@ class TextConfig:
     """`train_bytes`, `valid_bytes`: of the two splits that are used."""
 
 
+def data_text(
+    name: str, folder: str, train_bytes: int, valid_bytes: int = 1_000_000
+) -> TextConfig:
+    """The files train* and valid* in a folder of $FREEVOCAB_DATA."""
+    files = f"$FREEVOCAB_DATA/{folder}"
+    return TextConfig(name, f"text:{files}/train*;valid={files}/valid*", train_bytes, valid_bytes)
+
+
+DOCUMENTATION = TextConfig("documentation", "builtin:docstrings", 10_000_000, 48_000)
+DATA_NOVELS = data_text("novels", "novels", 50_000_000)
+QUICK_TEXT = TextConfig("made up", "synthetic:60000", 30_000, 4_000)
+
 Options = tuple[tuple[str, int | float | str | bool | tuple[int, ...]], ...]
 
 

@@ -29,7 +29,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.lexinvariant.hours import HOURS_CHAIN
 from configs.shared import ModelConfig
 from research.training.config import OptimizerConfig
 
@@ -84,13 +83,6 @@ class Config:
     """Where trained models come from; see `experiments.shared.weights`."""
 
 
-KINDS = ("learned", "gaussian", "canonical")
-
-
-def _models(model: ModelConfig) -> tuple[ModelConfig, ...]:
-    return tuple(replace(model, vocabulary=kind) for kind in KINDS)
-
-
 def cpu() -> Config:
     """Two layers, 128 positions."""
     return Config(
@@ -98,7 +90,7 @@ def cpu() -> Config:
         concentration=0.5,
         lengths=(4, 8, 16, 32, 64, 128),
         num_sequences=128,
-        models=_models(CPU_MODEL),
+        models=presets.vocabularies(CPU_MODEL),
         draws=(1, 16),
         batch_size=16,
     )
@@ -106,7 +98,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The cpu scale's sequences, longer trainings."""
-    return replace(cpu(), models=HOURS_CHAIN, weights="committed")
+    return replace(cpu(), models=presets.HOURS_CHAIN, weights="committed")
 
 
 def gpu() -> Config:
@@ -116,7 +108,7 @@ def gpu() -> Config:
         concentration=0.5,
         lengths=(4, 8, 16, 32, 64, 128, 256, 512),
         num_sequences=1_000,
-        models=_models(GPU_MODEL),
+        models=presets.vocabularies(GPU_MODEL),
         draws=(1, 16),
         batch_size=64,
     )
@@ -124,14 +116,10 @@ def gpu() -> Config:
 
 def paper() -> Config:
     """Longer sequences."""
-    return Config(
-        alphabet=6,
-        concentration=0.5,
+    return replace(
+        gpu(),
         lengths=(4, 8, 16, 32, 64, 128, 256, 512, 1_024),
-        num_sequences=1_000,
-        models=_models(replace(GPU_MODEL, length=1_024, steps=10_000)),
-        draws=(1, 16),
-        batch_size=64,
+        models=presets.vocabularies(replace(GPU_MODEL, length=1_024, steps=10_000)),
     )
 
 
@@ -142,7 +130,7 @@ def quick() -> Config:
         concentration=0.5,
         lengths=(4, 16),
         num_sequences=8,
-        models=_models(QUICK_MODEL)[1:],
+        models=presets.vocabularies(QUICK_MODEL)[1:],
         draws=(1, 2),
         batch_size=8,
     )

@@ -22,7 +22,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import dataclass, replace
 
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting
+from configs.tokenizer_transfer.presets import Setting
 
 Changes = tuple[tuple[str, str | int | float | bool | tuple], ...]
 VARIANTS: tuple[tuple[str, Changes], ...] = (

@@ -20,10 +20,10 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import dataclass
 
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import Setting, TokenizerConfig
 
 SHIPPED = (
-    TokenizerConfig("codebook", label="english-b16", path="english-b16"),
+    presets.ENGLISH_B16,
     TokenizerConfig("codebook", label="english-dictionary", path="english-dictionary"),
 )
 

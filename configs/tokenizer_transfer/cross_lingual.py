@@ -18,9 +18,9 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass, replace
 
-from configs.shared import TextConfig
+from configs.shared import DOCUMENTATION, TextConfig, data_text
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import Setting, TokenizerConfig
 
 
 @dataclass(frozen=True)
@@ -37,29 +37,19 @@ class Config:
     """Compared."""
 
 
-def _language(name: str, folder: str, train_bytes: int) -> TextConfig:
-    there = f"$FREEVOCAB_DATA/{folder}"
-    return TextConfig(name, f"text:{there}/train*;valid={there}/valid*", train_bytes, 500_000)
-
-
 LANGUAGES = (
-    _language("English", "enwiki", 50_000_000),
-    _language("German", "deu", 40_000_000),
-    _language("French", "fra", 40_000_000),
-    _language("Chinese", "zh", 30_000_000),
+    data_text("English", "enwiki", 50_000_000, 500_000),
+    data_text("German", "deu", 40_000_000, 500_000),
+    data_text("French", "fra", 40_000_000, 500_000),
+    data_text("Chinese", "zh", 30_000_000, 500_000),
 )
-ALL = TextConfig(
-    "four languages",
-    "text:$FREEVOCAB_DATA/[edfz]*/train*;valid=$FREEVOCAB_DATA/[edfz]*/valid*",
-    300_000_000,
-    1_000_000,
-)
+ALL = data_text("four languages", "[edfz]*", 300_000_000)
 
 
 def cpu() -> Config:
     """Novels, and documentation in place of another language: the model has seen none."""
     target = TokenizerConfig("bpe", 6144, "BPE 6k")
-    return Config(presets.CPU, (presets.CPU.text, presets.DOCUMENTATION), target)
+    return Config(presets.CPU, (presets.CPU.text, DOCUMENTATION), target)
 
 
 def gpu() -> Config:

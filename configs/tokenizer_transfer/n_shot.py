@@ -20,7 +20,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import dataclass
 
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting
+from configs.tokenizer_transfer.presets import Setting
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.lexinvariant import position_figures, position_picture
-from experiments.lexinvariant.position_figures import STARTS, kind
+from experiments.lexinvariant import perplexity_curves
+from experiments.lexinvariant.perplexity_curves import STANDARD, STARTS, kind
 from experiments.lexinvariant.position_windows import KEY, ORDER, Sequences, floors_of, row_of
 from experiments.shared import language_models, weights
 from experiments.shared.tables import Clock, Log, Row, remarks_on, slug, with_corpus
@@ -52,9 +52,8 @@ MEANING = {
     "sequences": "how many were read",
     "floor": "no trained model",
 }
-PAPER_ROWS = position_figures.PAPER_ROWS
-STANDARD = "learned"
-summary, picture = position_picture.summary, position_picture.draw
+PAPER_ROWS = perplexity_curves.PAPER_ROWS
+summary, picture = perplexity_curves.summary, perplexity_curves.picture
 _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
 
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from experiments.lexinvariant.position_figures import STARTS
+from experiments.lexinvariant.perplexity_curves import STARTS
 from experiments.shared.tables import Row
 from research.codecs.protocol import Codec
 from research.errors import UsageError

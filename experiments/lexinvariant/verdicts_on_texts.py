@@ -6,11 +6,17 @@ keys the ranks of frequencies.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.lexinvariant.position_figures import PAPER_ROWS
+from experiments.lexinvariant.perplexity_curves import (
+    PAPER_ROWS,
+    PAPERS,
+    STANDARD,
+    curve,
+    is_floor,
+    papers_rows,
+)
 from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
@@ -23,30 +29,10 @@ from research.reporting.claims import (
 )
 from research.reporting.tables import Row
 
-PAPERS = "gaussian"
-STANDARD = "learned"
 FREQUENCY_RANKS = 0.25  # precision of a key by frequencies alone: .24 at 512 (`cipher_solvers`)
 
 
-def curve(row: Row) -> dict[int, float]:
-    """Start of the window -> figure, of a row with columns "start N"."""
-    found = {
-        int(match[1]): value
-        for name, value in row.items()
-        if value is not None and (match := re.fullmatch(r"start (\d+)", name))
-    }
-    return dict(sorted(found.items()))
-
-
-PAPER = {
-    row["model"]: curve(row) for row in PAPER_ROWS
-    if (row["text"], row["kind"]) == ("the Pile", "general English, characters")
-}  # fmt: skip
-
-
-def is_floor(model: str) -> bool:
-    """Is a row of n-grams that know the sequence alone, or of a compressor?"""
-    return model.startswith("n-gram, order") or model in ("gzip", "xz")
+PAPER = {row["model"]: curve(row) for row in papers_rows(PAPER_ROWS)}
 
 
 def _kinds(rows: Sequence[Row]) -> dict[str, tuple[Row, Row | None, float]]:

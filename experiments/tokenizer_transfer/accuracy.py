@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from configs.tokenizer_transfer.setting import Setting
+from configs.tokenizer_transfer.presets import Setting
 from experiments.shared.tables import Row
 from research.corpora import Corpus
 from research.evaluation import intervals

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from configs.shared import ModelConfig, TextConfig
-from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import Setting, TokenizerConfig
 from experiments.shared import language_models, weights
 from experiments.shared.tables import Log
 from experiments.tokenizer_transfer import target_tokenizers

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 
 from configs.shared import ModelConfig
-from configs.tokenizer_transfer.setting import HypernetworkTraining
+from configs.tokenizer_transfer.presets import HypernetworkTraining
 from experiments.shared import language_models
 from experiments.shared.tables import Log
 from experiments.tokenizer_transfer import base_models, hypernetworks

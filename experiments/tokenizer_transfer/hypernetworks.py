@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from configs.tokenizer_transfer.setting import HypernetworkTraining, Setting
+from configs.tokenizer_transfer.presets import HypernetworkTraining, Setting
 from experiments.shared import weights
 from experiments.shared.tables import Log, Row
 from experiments.tokenizer_transfer import base_models, target_tokenizers

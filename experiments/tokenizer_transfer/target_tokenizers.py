@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from configs.tokenizer_transfer.setting import TokenizerConfig
+from configs.tokenizer_transfer.presets import TokenizerConfig
 from experiments.shared import compressors, m2_pipeline
 from experiments.shared.tables import Log
 from research import codecs, files

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import Setting, TokenizerConfig
 from experiments.shared import m2_pipeline
 from experiments.shared.tables import Log, slug
 from experiments.tokenizer_transfer import base_models, hypernetworks, target_tokenizers
@@ -162,10 +162,6 @@ def table(
     return make_table(base.table, base.tokenizer, to.tokenizer, match=to.match, seed=seed)
 
 
-def evaluate(base: Base, made: EmbeddingTable, to: Target, params: Any = None) -> EvalTotals:
-    """Exact sums over the validation text in the target's ids.
-
-    Args:
-      params: of the trunk, where it is not the base model's.
-    """
-    return base_models.evaluate(base, base.params if params is None else params, made, to.store)
+def evaluate(base: Base, of_target: EmbeddingTable, to: Target) -> EvalTotals:
+    """Exact sums over the validation text in the target's ids."""
+    return base_models.evaluate(base, base.params, of_target, to.store)

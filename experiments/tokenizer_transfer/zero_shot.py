@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.tokenizer_transfer.setting import Setting
+from configs.tokenizer_transfer.presets import Setting
 from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from experiments.tokenizer_transfer import accuracy, base_models, hypernetworks, transfer_methods
 from experiments.tokenizer_transfer.accuracy import ORIGINAL
@@ -107,7 +107,8 @@ def run(config: Setting, *, workdir: Path, log: Log) -> list[Row]:
             clock = Clock()
             seeds = config.seeds if transfer_methods.draws(method) else config.seeds[:1]
             tables = [
-                transfer_methods.table(method, base, target, hypernets[seed], seed) for seed in seeds
+                transfer_methods.table(method, base, target, hypernets[seed], seed)
+                for seed in seeds
             ]
             sums = [transfer_methods.evaluate(base, table, target) for table in tables]
             right = [
