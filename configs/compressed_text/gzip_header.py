@@ -15,7 +15,6 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
   paper: 92,413,952 parameters (25,165,824 kernels), 22.42 MFLOPs/byte, 282.3 MB a device
 """
 
-from dataclasses import replace
 
 from configs.compressed_text import presets
 from configs.compressed_text.presets import TrainedTable
@@ -34,8 +33,7 @@ def rows(narrow: int, wide: int) -> tuple[CodecConfig, ...]:
 def cpu() -> TrainedTable:
     """Four rows, one compiled step for each width."""
     return TrainedTable(
-        **presets.CPU,
-        m1=M1Config(),
+        **presets.CPU | {"m1": M1Config()},
         codecs=rows(8, 12),
         m2=M2Config(size="mini"),
     )
@@ -54,24 +52,20 @@ def hours() -> TrainedTable:
 def gpu() -> TrainedTable:
     """The paper's widths."""
     return TrainedTable(
-        corpus=presets.LOCAL_TEXT,
-        m1=M1Config(),
+        **presets.GPU,
         codecs=rows(8, 16),
-        m2=replace(presets.GPU_M2, padded_vocab_size=65_664),
+        m2=presets.GPU_WIDE_M2,
         train_bytes=100_000_000,
-        valid_bytes=1_000_000,
     )
 
 
 def paper() -> TrainedTable:
     """The paper's training."""
     return TrainedTable(
-        corpus=presets.C4,
-        m1=presets.PAPER_M1,
+        **presets.PAPER,
         codecs=rows(8, 16),
-        m2=replace(presets.PAPER_M2, padded_vocab_size=65_664),
+        m2=presets.PAPER_WIDE_M2,
         train_bytes=120_000_000_000,
-        valid_bytes=20_000_000,
     )
 
 

@@ -61,7 +61,7 @@ def cpu() -> Config:
     """Five rows, one compiled step: all have one vocabulary."""
     return Config(
         corpus=presets.BUILTIN,
-        m1=M1Config(order=5, beta=12),
+        m1=presets.CPU_M1,
         codecs=rows(12, 6),
         m2=M2Config(size="mini", length=128, batch_size=32, steps=150),
         text_bytes=64,
@@ -75,7 +75,7 @@ def gpu() -> Config:
     """Short texts, the paper's widths."""
     return Config(
         corpus=presets.LOCAL_TEXT,
-        m1=M1Config(order=5, beta=14),
+        m1=presets.COUNTED_M1,
         codecs=rows(16, 8),
         m2=replace(presets.GPU_M2, steps=1_000),
         text_bytes=256,

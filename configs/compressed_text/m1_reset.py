@@ -23,7 +23,7 @@ from dataclasses import replace
 
 from configs.compressed_text import presets
 from configs.compressed_text.presets import TrainedTable
-from configs.shared import CodecConfig, M1Config, M2Config
+from configs.shared import CodecConfig, M2Config
 
 
 def rows(window: int, bits: tuple[int, ...], beta: int = 0) -> tuple[CodecConfig, ...]:
@@ -46,7 +46,6 @@ def cpu() -> TrainedTable:
     """Windows and tokens three quarters of the paper's width."""
     return TrainedTable(
         **presets.CPU,
-        m1=M1Config(order=5, beta=12),
         codecs=rows(12, (6, 12)),
         m2=M2Config(size="mini"),
     )
@@ -65,24 +64,20 @@ def hours() -> TrainedTable:
 def gpu() -> TrainedTable:
     """The paper's widths, a count-based M1."""
     return TrainedTable(
-        corpus=presets.LOCAL_TEXT,
-        m1=M1Config(order=5, beta=14),
+        **presets.GPU,
         codecs=rows(16, (8, 16)),
-        m2=replace(presets.GPU_M2, padded_vocab_size=65_664, steps=400),
+        m2=replace(presets.GPU_WIDE_M2, steps=400),
         train_bytes=50_000_000,
-        valid_bytes=1_000_000,
     )
 
 
 def paper() -> TrainedTable:
     """The paper's training."""
     return TrainedTable(
-        corpus=presets.C4,
-        m1=presets.PAPER_M1,
+        **presets.PAPER,
         codecs=rows(16, (8, 16)),
-        m2=replace(presets.PAPER_M2, padded_vocab_size=65_664, size="403m"),
+        m2=replace(presets.PAPER_WIDE_M2, size="403m"),
         train_bytes=250_000_000_000,
-        valid_bytes=20_000_000,
     )
 
 

@@ -69,11 +69,19 @@ def coded_rows(bits_per_token: int, window_bits: int) -> tuple[CodecConfig, ...]
     )
 
 
+PAPERS_ROWS = (
+    CodecConfig("bytes"),
+    CodecConfig("sentencepiece", vocab_size=32_000),
+    *coded_rows(8, 16),
+    *coded_rows(16, 16),
+    CodecConfig("ac", bits_per_token=1),  # section 5.1: is the tokenization in the way?
+)
+
+
 def cpu() -> Config:
     """Eight rows that share one compiled step."""
     return Config(
         **presets.CPU,
-        m1=M1Config(order=5, beta=12),
         codecs=(
             CodecConfig("bytes"),
             CodecConfig("sentencepiece", vocab_size=4096),
@@ -118,19 +126,10 @@ def hours() -> Config:
 def gpu() -> Config:
     """The paper's widths at 25m, with the fair rows."""
     return Config(
-        corpus=presets.LOCAL_TEXT,
-        m1=M1Config(order=6, beta=14),
-        codecs=(
-            CodecConfig("bytes"),
-            CodecConfig("sentencepiece", vocab_size=32_000),
-            *coded_rows(8, 16),
-            *coded_rows(16, 16),
-            CodecConfig("ac", bits_per_token=1),
-            *fair_rows(65_536, 16),
-        ),
-        m2=replace(presets.GPU_M2, padded_vocab_size=65_664, steps=250),
+        **presets.GPU | {"m1": M1Config(order=6, beta=14)},
+        codecs=(*PAPERS_ROWS, *fair_rows(65_536, 16)),
+        m2=replace(presets.GPU_WIDE_M2, steps=250),
         train_bytes=100_000_000,
-        valid_bytes=1_000_000,
         sizes=("25m",),
     )
 
@@ -138,18 +137,10 @@ def gpu() -> Config:
 def paper() -> Config:
     """Every size, 200,000 steps."""
     return Config(
-        corpus=presets.C4,
-        m1=presets.PAPER_M1,
-        codecs=(
-            CodecConfig("bytes"),
-            CodecConfig("sentencepiece", vocab_size=32_000),
-            *coded_rows(8, 16),
-            *coded_rows(16, 16),
-            CodecConfig("ac", bits_per_token=1),  # section 5.1: is the tokenization in the way?
-        ),
+        **presets.PAPER | {"valid_bytes": 30_000_000},
+        codecs=PAPERS_ROWS,
         m2=presets.PAPER_M2,
         train_bytes=300_000_000_000,
-        valid_bytes=30_000_000,
         sizes=("25m", "113m", "403m", "2b"),
     )
 

@@ -42,7 +42,6 @@ def cpu() -> Config:
     """48-bit windows of eight tokens."""
     return Config(
         **presets.CPU,
-        m1=M1Config(order=5, beta=12),
         codec=CodecConfig("equal_info", window_bits=48, bits_per_token=6, closing="point"),
         m2=M2Config(size="mini", steps=400),
         looks=4,
@@ -52,12 +51,10 @@ def cpu() -> Config:
 def gpu() -> Config:
     """64-bit windows of eight tokens."""
     return Config(
-        corpus=presets.LOCAL_TEXT,
-        m1=M1Config(order=5, beta=14),
+        **presets.GPU,
         codec=CodecConfig("equal_info", window_bits=64, bits_per_token=8, closing="point"),
         m2=replace(presets.GPU_M2, steps=2_000),
         train_bytes=100_000_000,
-        valid_bytes=1_000_000,
         looks=8,
     )
 
@@ -65,12 +62,10 @@ def gpu() -> Config:
 def paper() -> Config:
     """The paper's training."""
     return Config(
-        corpus=presets.C4,
-        m1=presets.PAPER_M1,
+        **presets.PAPER,
         codec=CodecConfig("equal_info", window_bits=64, bits_per_token=8, closing="point"),
         m2=replace(presets.PAPER_M2, size="403m"),
         train_bytes=110_000_000_000,
-        valid_bytes=20_000_000,
         looks=40,
     )
 
