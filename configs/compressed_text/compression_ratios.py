@@ -25,7 +25,7 @@ from configs.shared import CodecConfig, M1Config
 
 @dataclass(frozen=True)
 class Config:
-    """Fields: see `experiments.shared.m2_pipeline`; training_tokens is what a run sees,
+    """Fields: see `experiments.compressed_text.m2_pipeline`; training_tokens is what a run sees,
     example_bytes what is encoded at a time."""
 
     corpus: str

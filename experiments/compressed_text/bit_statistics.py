@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.shared import compressors, encoding, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 from research.codecs.coder.bits import ids_to_bits
 from research.evaluation import statistics
@@ -48,13 +48,13 @@ def picture(path: Path, title: str, rows: list[Row], paper_rows: list) -> bool:
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Four rows for each stream: n-grams and tokens, plug-in and Miller-Madow. Windows have four
     more: where in them the bits are not uniform."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     examples = _examples(corpus, config.text_bytes, config.example_bytes)
     streams, windows = {}, {}
     for codec_config in config.codecs:
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         name = compressors.method(codec_config)
-        with encoding.shared(codec, config.text_bytes) as quick:
+        with compressors.parallel(codec, config.text_bytes) as quick:
             parts = streams_of(quick, examples, codec_config.bits_per_token)
         streams[name] = np.concatenate(parts)
         if codec_config.kind == "equal_info":

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from experiments.compressed_text import m2_pipeline
 from experiments.compressed_text.rows import draw_learned
-from experiments.shared import compressors, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 from research.reporting import kept_rows
 
@@ -36,7 +37,7 @@ PAPER_ROWS: list[Row] = [
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec and length."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     first = config.codecs[0].bits_per_token
     rows = []
     for codec_config, length in zip(config.codecs, config.lengths, strict=True):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from experiments.compressed_text import windows
 from experiments.compressed_text.windows import Intervals
-from experiments.shared import compressors, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Clock, Log, Row, remarks_on, statement, with_corpus
 
 TITLE = "How a window closes, and what can be read back (ours; Table 17)"
@@ -38,7 +38,7 @@ RULES = ("point", "dyadic", "point+delay")
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each closing rule."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     model = compressors.build_m1(config.m1, corpus, workdir, log)
     intervals = Intervals(model, config.window_bits)
     rows = []

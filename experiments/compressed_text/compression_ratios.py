@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.shared import compressors, encoding, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.evaluation import per_byte
 from research.training.data import example_store, token_store
@@ -67,7 +67,7 @@ PAPER_ROWS: list[Row] = [
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec: counted on the validation text, unigram from the train text."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     rows = []
     for codec_config in config.codecs:
         row = _row(codec_config, config, corpus, workdir, log)
@@ -105,7 +105,7 @@ def _examples(codec, corpus, split, max_bytes, example_bytes) -> tuple[np.ndarra
     half = compressors.MODELS if split == "train" else None
     documents = token_store.first_bytes(corpus.documents(split, half=half), max_bytes)
     texts = list(example_store.cut(documents, example_bytes, example_bytes))
-    with encoding.shared(codec, max_bytes) as quick:
+    with compressors.parallel(codec, max_bytes) as quick:
         return np.concatenate(quick.encode(texts)), sum(map(len, texts))
 
 

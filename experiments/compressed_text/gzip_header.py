@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from experiments.compressed_text import m2_pipeline
 from experiments.compressed_text.rows import draw_learned, learned_of
-from experiments.shared import m2_pipeline
 from experiments.shared.tables import Log, Row, pick, remarks_on
 
 TITLE = "GZip with and without header and footer (Table 10)"

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from configs.shared import M2Config
-from experiments.shared import compressors, encoding, m2, m2_pipeline
+from experiments.compressed_text import m2
+from experiments.shared import compressors
 from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from research.reporting import kept_rows, results
 from research.training.data import batches
@@ -62,7 +63,7 @@ class Pairs:
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """The byte model alone, then each codec at each task."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     texts = {
         split: draw(
             compressors.documents(corpus, split, config.train_bytes, half), count, config, salt
@@ -86,7 +87,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         if codec.vocab_size != vocabulary:
             raise ValueError("the codecs of this table need equal bits_per_token")
-        with encoding.shared(codec, config.num_texts * config.text_bytes) as quick:
+        with compressors.parallel(codec, config.num_texts * config.text_bytes) as quick:
             coded = {split: quick.encode(of) for split, of in texts.items()}
         name = compressors.method(codec_config)
         rows += [row(name, task, coded) for task in config.tasks]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from configs.shared import M1Config
-from experiments.shared import compressors, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.codecs.byte_models import ByteModel
 from research.codecs.codebook import CodebookCodec
@@ -53,7 +53,7 @@ PAPER_ROWS: list[Row] = [
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Four rows: two models, two places to learn."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     train = compressors.documents(
         corpus, "train", config.train_bytes, compressors.COMPRESSORS
     )

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from experiments.compressed_text import m2_pipeline
 from experiments.compressed_text.rows import draw_learned, learned_by_width
-from experiments.shared import m2_pipeline
 from experiments.shared.tables import Log, Row
 
 TITLE = "Resetting M1's context (Table 9, Fig 12)"

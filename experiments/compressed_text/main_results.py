@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.compressed_text import m2_pipeline
 from experiments.compressed_text.rows import NOTHING, learned, learned_of, one_size, uniform
-from experiments.shared import m2_pipeline
 from experiments.shared.tables import Log, Row, pick, remarks_on
 from research.reporting import plots, tables
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs.shared import M2Config
-from experiments.shared import compressors, m2, m2_pipeline
+from experiments.compressed_text import m2, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Log, Row, remarks_on, statement, with_corpus
 from research.models import language_model
 from research.reporting import plots, results
@@ -56,7 +57,7 @@ def picture(path: Path, title: str, rows: list[Row], paper_rows: list) -> bool:
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each look: steps done, and the accuracy at each position."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     codec = compressors.build_codec(config.codec, config.m1, corpus, workdir, log)
     train = m2_pipeline.store(codec, corpus, "train", config, workdir)
     valid = m2_pipeline.store(codec, corpus, "valid", config, workdir)

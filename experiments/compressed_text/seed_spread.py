@@ -4,7 +4,8 @@ import dataclasses
 import statistics
 from pathlib import Path
 
-from experiments.shared import compressors, m2_pipeline
+from experiments.compressed_text import m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 from research.reporting import kept_rows
 
@@ -47,7 +48,7 @@ PAPER_ROWS: list[Row] = [
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec, of all its seeds."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     codecs = m2_pipeline.build_codecs(config, corpus, workdir, log)
     rows = []
     for codec_config, codec in zip(config.codecs, codecs.values(), strict=True):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from experiments.compressed_text import windows
 from experiments.compressed_text.windows import Intervals, Window
-from experiments.shared import compressors, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 
 TITLE = "What a compressed token means (Tables 7, 8, 14)"
@@ -50,7 +50,7 @@ PAPER_ROWS: list[Row] = [
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Rows of the four parts that COLUMNS describes."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     model = compressors.build_m1(config.m1, corpus, workdir, log)
     intervals = Intervals(model, config.window_bits)
     sentence = list(windows.windows(config.sentence.encode(), intervals, "point"))

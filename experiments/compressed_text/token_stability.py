@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.shared import compressors, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.evaluation.statistics import pairwise_levenshtein
 from research.reporting import plots
@@ -49,7 +49,7 @@ def picture(path: Path, title: str, rows: list[Row], paper_rows: list) -> bool:
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     texts = [word + b" " + config.sentence.encode() for word in drawn_words(corpus, config)]
     rows = []
     for codec_config in config.codecs:

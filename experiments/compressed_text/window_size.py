@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from experiments.compressed_text import m2_pipeline
 from experiments.compressed_text.rows import draw_learned, learned_by_width
-from experiments.shared import m2_pipeline
 from experiments.shared.tables import Log, Row
 
 TITLE = "Window size (Table 16, Figs 5 and 6)"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configs.tokenizer_transfer.presets import TokenizerConfig
-from experiments.shared import compressors, m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Log
 from research import codecs, files
 from research import tokenizers as tokenizers_
@@ -35,7 +35,7 @@ def build(config: TokenizerConfig, corpus: Corpus, workdir: Path, log: Log = pri
         return tokenizers_.load(compressors.expanded(config.path, unset))
     if config.kind == "codebook" and config.path:
         return codecs.load(config.path)
-    corpus = m2_pipeline.load_corpus(config.corpus) if config.corpus else corpus
+    corpus = compressors.load_corpus(config.corpus) if config.corpus else corpus
     directory = workdir / "tokenizers" / results.key(corpus.digest, config)
     if not directory.is_dir():
         log(f"making the tokenizer {config.label or config.kind} from {corpus.name}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.tokenizer_transfer.presets import Setting, TokenizerConfig
-from experiments.shared import m2_pipeline
+from experiments.shared import compressors
 from experiments.shared.tables import Log, slug
 from experiments.tokenizer_transfer import base_models, hypernetworks, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
@@ -116,7 +116,7 @@ def target(
         tokenizer=tokenizer,
         match=matching.match(base.tokenizer, tokenizer),
         store=base_models.valid_store(base, codec, workdir),
-        lost_share=m2_pipeline.lost_share(codec, base.corpus, base.text.valid_bytes) or 0.0,
+        lost_share=compressors.lost_share(codec, base.corpus, base.text.valid_bytes) or 0.0,
         auxiliary=Auxiliary(
             aux_text=_Texts(base.corpus, config.aux_bytes), svd=SVDConfig(dim=config.aux_dim)
         ),

@@ -16,7 +16,7 @@ import pytest
 
 from configs import compressed_text
 from configs.shared import M2Config
-from experiments.shared import m2, m2_pipeline
+from experiments.compressed_text import m2
 from research.evaluation import per_byte
 from research.models import sizes
 from research.training import parallelism, sharding_rules, step
@@ -104,7 +104,7 @@ def test_the_record_is_what_is_lowered(name, scale):
     kernels = sizes.kernel_count(m2.trunk_config(of_m2))
     codec = first_codec(config)
     cost = per_byte.flops_per_byte(
-        m2_pipeline.parameters(of_m2), papers_ratio(codec), m2_pipeline.m1_flops(codec, config.m1)
+        m2.parameters(of_m2), papers_ratio(codec), m2.m1_flops(codec, config.m1)
     )
     line = (
         f"{scale}: {found['parameters']:,} parameters ({kernels:,} kernels),"

@@ -6,7 +6,7 @@ import pytest
 
 from configs.lexinvariant import in_context_languages as configs
 from experiments.lexinvariant import in_context_languages as table
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import Clock
 from research.lexinvariance.tasks.automata import Problems
 from research.reporting import tables
 from tests.experiments.table_checks import check_rows

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from experiments.compressed_text import m2, m2_pipeline
 from experiments.lexinvariant import deciphering, mixture
-from experiments.shared import compressors, language_models, m2, m2_pipeline, weights
+from experiments.shared import compressors, language_models, weights
 from experiments.shared.tables import slug
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
@@ -66,7 +67,7 @@ def test_a_few_batches_give_what_the_record_says(folder, workdir):
     config = importlib.import_module(f"configs.compressed_text.{table}").hours()
     (codec_config,) = (c for c in config.codecs if compressors.folder(c) == folder.name)
     config = dataclasses.replace(config, codecs=(codec_config,))
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     (codec,) = m2_pipeline.build_codecs(config, corpus, workdir, lambda line: None).values()
     described = m2_pipeline.described(codec, codec_config, config, corpus)
     assert results.plain(described) == record["settings"]

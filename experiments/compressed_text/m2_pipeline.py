@@ -13,15 +13,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config
-from experiments.shared import compressors, encoding, m2, position_counts, weights
+from experiments.compressed_text import m2
+from experiments.shared import compressors, weights
 from experiments.shared.tables import Clock, Log, with_corpus
-from research import corpora
 from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.errors import EncodeOnlyError, UsageError
+from research.errors import UsageError
 from research.evaluation import per_byte
-from research.models import sizes
 from research.reporting import kept_rows, results
 from research.training import loop
 from research.training.data import example_store
@@ -45,19 +44,6 @@ class Setting(Protocol):
     seed: int
     weights: weights.Source
     only: tuple[str, ...]
-
-
-def load_corpus(spec: str) -> Corpus:
-    """The corpus of a spec in which $FREEVOCAB_DATA may stand for a folder.
-
-    Raises:
-      UsageError: if it does and the variable is not set, or the spec is wrong.
-    """
-    unset = (
-        "this scale reads train* and valid* in the folder $FREEVOCAB_DATA, which is not set:"
-        " set it, or give --set 'corpus=text:GLOB;valid=GLOB' (or --set corpus=builtin)"
-    )
-    return corpora.load(compressors.expanded(spec, unset))
 
 
 def build_codecs(
@@ -96,7 +82,7 @@ def store(
         measured=32 if train else cut.ratio_examples,
     )
     max_bytes = config.train_bytes if train else config.valid_bytes
-    with encoding.shared(codec, max_bytes) as quick:
+    with compressors.parallel(codec, max_bytes) as quick:
         return example_store.build(
             corpus,
             split,
@@ -117,9 +103,7 @@ M2_MEANING = {
     "bits_per_byte": "bits_per_token / ratio",
     "mflops_per_byte": "millions of FLOPs of a forward pass for each byte of text",
     "bits_per_token": "bits a token of held-out text; log2 of the vocabulary is uniform",
-    "by_position": (
-        "bits a token of what only counts, ids or ids by their place (`position_counts`)"
-    ),
+    "by_position": "bits a token of what only counts, ids or ids by their place",
     "train_bytes": "text that went through M2, repeats counted",
     "seconds": "training and evaluation; where weights are opened, what their training took",
 }
@@ -155,7 +139,7 @@ def train_and_evaluate(
       MissingWeights: if config.weights wants committed ones that are not there.
     """
     clock = Clock()
-    corpus = load_corpus(config.corpus) if corpus is None else corpus
+    corpus = compressors.load_corpus(config.corpus) if corpus is None else corpus
     name = compressors.method(codec_config) if codec_config else codec.name
     place = _place(codec_config, config, workdir, table)
     settings = described(codec, codec_config, config, corpus)
@@ -192,8 +176,8 @@ def train_and_evaluate(
     loop.remove(run)
     measured = record["figures"]
     value, ratio = measured["bits_per_byte"], measured["ratio"]
-    m1 = m1_flops(codec_config, config.m1) if codec_config else 0.0
-    lost = lost_share(codec, corpus, config.valid_bytes)
+    m1 = m2.m1_flops(codec_config, config.m1) if codec_config else 0.0
+    lost = compressors.lost_share(codec, corpus, config.valid_bytes)
     say(f"{value:.4f} bits/byte")
     if model_directory is not None:
         facts = {"corpus": config.corpus, "bits_per_byte": value, "steps": config.m2.steps}
@@ -204,7 +188,7 @@ def train_and_evaluate(
         "size": config.m2.size,
         "ratio": ratio,
         "bits_per_byte": value,
-        "mflops_per_byte": per_byte.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,
+        "mflops_per_byte": per_byte.flops_per_byte(m2.parameters(config.m2), ratio, m1) / 1e6,
         "bits_per_token": measured["bits_per_token"],
         "by_position": _by_position(codec, corpus, config, workdir),
         "accuracy": measured["accuracy"],
@@ -233,10 +217,10 @@ def figures(
 
 def _by_position(codec: Codec, corpus: Corpus, config: Setting, workdir: Path) -> float:
     """Of counts of a part of the training text, the same whether M2 is trained or opened."""
-    most = position_counts.EXAMPLES * config.examples.stride_bytes
+    most = m2.COUNTED_EXAMPLES * config.examples.stride_bytes
     part = dataclasses.replace(config, train_bytes=min(config.train_bytes, most))
     train, valid = (store(codec, corpus, of, part, workdir) for of in ("train", "valid"))
-    return position_counts.bits_per_token(train, valid, codec.vocab_size)
+    return m2.counted_bits_per_token(train, valid, codec.vocab_size)
 
 
 def beginning(
@@ -299,7 +283,7 @@ def train_rows(
       UsageError: if config.only names a row that the table has not.
       MissingWeights: if there are committed weights of no row.
     """
-    whole, corpus = config, load_corpus(config.corpus)
+    whole, corpus = config, compressors.load_corpus(config.corpus)
     chosen = []
     for codec_config in weights.chosen(config.codecs, weights_of(config), config.only):
         place = _place(codec_config, config, workdir, table)
@@ -331,32 +315,3 @@ def train_rows(
             measure() if config.weights else kept_rows.kept(workdir, whole, name, measure)
         )
     return with_corpus(rows, corpus)
-
-
-def lost_share(codec: Codec, corpus: Corpus, max_bytes: int) -> float | None:
-    """Share of the validation text that a codec loses; None if it cannot decode at all."""
-    from research.codecs.unrecoverable import unrecoverable_share
-
-    if codec.lossless:
-        return 0.0
-    texts = compressors.documents(corpus, "valid", max_bytes)
-    try:
-        return unrecoverable_share(codec, texts)
-    except EncodeOnlyError:
-        return None
-
-
-def parameters(config: M2Config) -> float:
-    """M2's size for FLOPs: the paper's nominal number where it has one, else the kernels."""
-    nominal = per_byte.NOMINAL_PARAMETERS.get(config.size)
-    return nominal or sizes.kernel_count(m2.trunk_config(config))
-
-
-def m1_flops(codec: CodecConfig, m1: M1Config) -> float:
-    """FLOPs of M1 for each byte: the paper's 6 million where a Transformer runs live, else 0.
-
-    Counts cost look-ups, not FLOPs; a codebook needs no M1 once it is compiled; StaticAC's is a
-    table (the paper counts none for it either).
-    """
-    live = codec.kind in ("ac", "equal_info")
-    return per_byte.M1_FLOPS_PER_BYTE if live and m1.kind == "saved" else 0.0
