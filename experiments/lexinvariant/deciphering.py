@@ -91,7 +91,7 @@ def summary(
 
 def weights_of(config) -> list[str]:
     """Folders of the models that the table opens."""
-    names = [slug(model.label) for model in config.models]
+    names = language_models.weights_of(config)
     return [*names, *(f"probe-{name}" for name in names)]
 
 

@@ -5,7 +5,6 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from experiments.shared import language_models
@@ -13,7 +12,6 @@ from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, stateme
 from research.lexinvariance import baum_welch, ngrams
 from research.lexinvariance.tasks import automata
 from research.lexinvariance.tasks.automata import Problems
-from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.reporting import kept_rows, results
 from research.training import loop
@@ -177,9 +175,8 @@ def _trained(config, train, vocabulary, heads, name, run, log) -> tuple[Language
 
 def _batch(model, ids_BxL, inside_BxL, seed: int, step: int) -> dict[str, np.ndarray]:
     """What the model reads and is to say; separators count in training."""
-    bos_Bx1 = np.full_like(ids_BxL[:, :1], model.bos_id)
     batch = {
-        "inputs_BxL": np.concatenate([bos_Bx1, ids_BxL[:, :-1]], axis=1),
+        "inputs_BxL": language_models.with_bos(model, ids_BxL),
         "targets_BxL": ids_BxL,
         "weights_BxL": inside_BxL.astype(np.float32),
     }
@@ -188,7 +185,7 @@ def _batch(model, ids_BxL, inside_BxL, seed: int, step: int) -> dict[str, np.nda
 
 def _predictions(config, model, params, held_out) -> np.ndarray:
     """Probabilities of the symbols at every position, one draw for each problem, [N, L, A]."""
-    predict = jax.jit(functools.partial(_probabilities, config=model, alphabet=config.alphabet))
+    predict = language_models.symbol_predictor(model, config.alphabet)
     size, count = config.model.batch_size, len(held_out.ids_BxL)
     found = []
     for step, start in enumerate(range(0, count, size)):
@@ -198,11 +195,6 @@ def _predictions(config, model, params, held_out) -> np.ndarray:
         batch = _batch(model, ids_BxL, inside_BxL, config.seed + _DRAWS, step)
         found.append(np.asarray(predict(params, batch["inputs_BxL"], batch["keys_Bx2"])))
     return np.concatenate(found)[:count].astype(np.float64)
-
-
-def _probabilities(params, inputs_BxL, keys_Bx2, *, config, alphabet):
-    logits_BxLxV = language_model.logits(params, config, inputs_BxL, keys_Bx2=keys_Bx2)
-    return jax.nn.softmax(logits_BxLxV[:, :, :alphabet], axis=-1)
 
 
 def remarks(rows: list[Row]) -> list[str]:

@@ -4,7 +4,6 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from experiments.shared import language_models, weights
@@ -178,7 +177,7 @@ def _batch(chain, model, lesson, seed: int, step: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, _TRAINING, step])
     targets_BxL = mixtures.sample(chain, rng, lesson.batch_size, lesson.length)
     found = {
-        "inputs_BxL": _shifted(model, targets_BxL),
+        "inputs_BxL": language_models.with_bos(model, targets_BxL),
         "targets_BxL": targets_BxL,
         "weights_BxL": np.ones(targets_BxL.shape, np.float32),
     }
@@ -189,9 +188,9 @@ def _batch(chain, model, lesson, seed: int, step: int) -> dict[str, np.ndarray]:
 def _conditionals(config, model, params, ids_NxL, count) -> np.ndarray:
     """The model's predictions of the d symbols, mean over `count` draws, float64 [N, L, A].
 
-    BOS and EOS do not occur; what is left is scaled to sum to one.
+    They are scaled to sum to one.
     """
-    predict = jax.jit(functools.partial(_probabilities, config=model, alphabet=config.alphabet))
+    predict = language_models.symbol_predictor(model, config.alphabet)
     count_of_rows, size = len(ids_NxL), config.batch_size
     # All batches have one shape: the last goes on with the first rows.
     rows_N = np.arange(-(-count_of_rows // size) * size) % count_of_rows
@@ -200,22 +199,10 @@ def _conditionals(config, model, params, ids_NxL, count) -> np.ndarray:
         keys_Nx2 = vocabularies.sequence_keys(config.seed + _DRAWS, len(rows_N), step=draw)
         for start in range(0, len(rows_N), size):
             here = slice(start, start + size)
-            inputs_BxL = _shifted(model, ids_NxL[rows_N[here]])
+            inputs_BxL = language_models.with_bos(model, ids_NxL[rows_N[here]])
             total_NxLxA[here] += np.asarray(predict(params, inputs_BxL, keys_Nx2[here]))
     total_NxLxA = total_NxLxA[:count_of_rows]
     return total_NxLxA / total_NxLxA.sum(axis=2, keepdims=True)
-
-
-def _probabilities(params, inputs_BxL, keys_Bx2, *, config, alphabet):
-    """float32 [B, L, A], summing to one over the A."""
-    logits_BxLxV = language_model.logits(params, config, inputs_BxL, keys_Bx2=keys_Bx2)
-    return jax.nn.softmax(logits_BxLxV[:, :, :alphabet], axis=-1)
-
-
-def _shifted(model: LanguageModelConfig, ids_BxL: np.ndarray) -> np.ndarray:
-    """What the model reads to predict ids_BxL: BOS and all but the last."""
-    bos_Bx1 = np.full_like(ids_BxL[:, :1], model.bos_id)
-    return np.concatenate([bos_Bx1, ids_BxL[:, :-1]], axis=1)
 
 
 def remarks(rows: list[Row]) -> list[str]:

@@ -13,7 +13,7 @@ from experiments.lexinvariant import perplexity_curves
 from experiments.lexinvariant.perplexity_curves import STANDARD, STARTS, kind
 from experiments.lexinvariant.position_windows import KEY, ORDER, Sequences, floors_of, row_of
 from experiments.shared import language_models, weights
-from experiments.shared.tables import Clock, Log, Row, remarks_on, slug, with_corpus
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.lexinvariance import baselines, draws
 from research.models import language_model
 from research.training.data import token_store
@@ -57,9 +57,7 @@ summary, picture = perplexity_curves.summary, perplexity_curves.picture
 _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
 
 
-def weights_of(config) -> list[str]:
-    """Folders of the models that the table opens."""
-    return [slug(model.label) for model in config.models]
+weights_of = language_models.weights_of
 
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
@@ -150,8 +148,7 @@ def _draws(config, trained, sequences) -> Iterator[np.ndarray]:
     # All batches have one shape: the last goes on with the first rows.
     rows_N = np.arange(-(-count // size) * size) % count
     targets_NxL = sequences.ids_NxL[rows_N]
-    bos_Nx1 = np.full_like(targets_NxL[:, :1], trained.config.bos_id)
-    inputs_NxL = np.concatenate([bos_Nx1, targets_NxL[:, :-1]], axis=1)
+    inputs_NxL = language_models.with_bos(trained.config, targets_NxL)
     draw = 0
     while True:
         keys_Nx2 = sequence_keys(_KEYS + config.seed, len(rows_N), step=draw)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lexinvariant import symbol_tasks
-from experiments.lexinvariant.symbol_tasks import MEAN_OF_RATIOS, RATIO_OF_MEANS, SAMPLINGS
+from experiments.lexinvariant import task_scores
+from experiments.lexinvariant.task_scores import MEAN_OF_RATIOS, RATIO_OF_MEANS, SAMPLINGS
 from experiments.shared import language_models
-from experiments.shared.tables import Clock, Log, Row, remarks_on, slug, with_corpus
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.evaluation import intervals
 from research.lexinvariance.tasks import tasks
 
@@ -84,7 +84,7 @@ def _paper(symbols: str, cells: Sequence[tuple]) -> list[Row]:
             )
     found = [row for row in rows if row["model"] == "gaussian"]
     theirs = np.array([[row["accuracy"], row["accuracy"] / row["ratio"]] for row in found])
-    for name, value in symbol_tasks.ratios(theirs[:, 0], theirs[:, 1]).items():
+    for name, value in task_scores.ratios(theirs[:, 0], theirs[:, 1]).items():
         rows.append(_summary(name, symbols, "gaussian") | {"ratio": float(value)})
     return rows
 
@@ -145,9 +145,7 @@ def summary(
     return list(columns), list(lines.values())
 
 
-def weights_of(config) -> list[str]:
-    """Folders of the models that the table opens."""
-    return [slug(model.label) for model in config.models]
+weights_of = language_models.weights_of
 
 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
@@ -170,7 +168,7 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[Row]:
             continue
         name = STANDARD if model.vocabulary == "learned" else model.label
         marks = tasks.separators(trained.codec)
-        sets = symbol_tasks.symbol_sets(trained.codec, trained.train.ids)
+        sets = task_scores.symbol_sets(trained.codec, trained.train.ids)
         first = not rows
         for task in tasks.TASKS:
             for symbols in SAMPLINGS:
@@ -186,7 +184,7 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[Row]:
                 if name == STANDARD:
                     standard[task, symbols] = found[MAIN_COUNT]
                 row = where | {"model": name} | _accuracies(found)
-                row |= symbol_tasks.compared(
+                row |= task_scores.compared(
                     found[MAIN_COUNT],
                     standard.get((task, symbols)) if name != STANDARD else None,
                     resamples=config.resamples,
@@ -204,7 +202,7 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[Row]:
 def _scores(config, trained, task, symbols, marks, n) -> np.ndarray:
     count = config.examples if n == MAIN_COUNT else config.other_examples
     prompts = tasks.prompts(task, config.seed, symbols, marks, count=count, n=n)
-    return symbol_tasks.scores(
+    return task_scores.scores(
         trained.params,
         trained.config,
         prompts,
@@ -254,11 +252,11 @@ def _over_cells(config, cells, log) -> list[Row]:
                 for cell, found in enumerate(members)
             ])
             means = np.array([[f[name].mean(), f[STANDARD].mean()] for f in members])
-            exact = symbol_tasks.ratios(means[:, 0], means[:, 1])
-            spread = symbol_tasks.ratios(resampled[..., 0], resampled[..., 1])
+            exact = task_scores.ratios(means[:, 0], means[:, 1])
+            spread = task_scores.ratios(resampled[..., 0], resampled[..., 1])
             for kind, value in exact.items():
                 if math.isfinite(value):
-                    text = symbol_tasks.interval(spread[kind])
+                    text = task_scores.interval(spread[kind])
                     figures = {"ratio": float(value), "ratio_interval": text}
                     rows.append(_summary(kind, symbols, name) | figures)
                     log(f"{symbols}, {name}: {kind} {value:.2f}, {text}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs.lexinvariant import reasoning as configs
-from experiments.lexinvariant import reasoning, symbol_tasks
+from experiments.lexinvariant import reasoning, task_scores
 from experiments.shared.tables import pick
 from research.reporting import tables
 from tests.experiments.table_checks import check_rows
@@ -55,7 +55,7 @@ def test_the_papers_rows_have_our_columns_and_its_ratios():
 
 def test_gains_are_paired():
     """A model that is right where the standard is, and on ten prompts more, is surely above it."""
-    compared = functools.partial(symbol_tasks.compared, resamples=2000, seed=0)
+    compared = functools.partial(task_scores.compared, resamples=2000, seed=0)
     standard = np.arange(400) % 2.0
     better = np.maximum(standard, np.arange(400) < 20)
     row = compared(better, standard)

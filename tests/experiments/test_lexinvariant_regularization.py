@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs.lexinvariant import regularization as configs
-from experiments.lexinvariant import bbh_answers, regularization
+from experiments.lexinvariant import regularization, task_scores
 from research.codecs.basic import BytesCodec
 from research.evaluation import multiple_choice
 from research.reporting import results, tables
@@ -89,19 +89,22 @@ def test_without_the_tasks_a_remark_says_where_they_are(rows, workdir):
 
 
 def test_the_folder_of_the_environment(folder, monkeypatch, tmp_path):
-    assert bbh_answers.folder("") is None and bbh_answers.folder("given") is not None
+    assert task_scores.bbh_folder("") is None and task_scores.bbh_folder("given") is not None
     monkeypatch.setenv("FREEVOCAB_DATA", str(tmp_path))
-    assert bbh_answers.folder("") is None
+    assert task_scores.bbh_folder("") is None
     (tmp_path / "bbh" / "bbh").mkdir(parents=True)
     (tmp_path / "bbh" / "bbh" / "snarks.json").write_bytes((folder / "snarks.json").read_bytes())
-    assert bbh_answers.folder("") == tmp_path / "bbh"
+    assert task_scores.bbh_folder("") == tmp_path / "bbh"
 
 
 def test_the_likeliest_option_is_chosen(folder, monkeypatch):
     """Given nats: by their sum the short option wins, by the byte the long one."""
-    asked = bbh_answers.questions(
-        folder, BytesCodec(), shots=(0, 2), count=0, context=200, seed=0
-    )
+    def questions(context):
+        return task_scores.bbh_questions(
+            folder, BytesCodec(), shots=(0, 2), count=0, context=context, seed=0
+        )
+
+    asked = questions(200)
     runs = []
 
     def nats(params, model, found, *, batch_size):
@@ -110,7 +113,7 @@ def test_the_likeliest_option_is_chosen(folder, monkeypatch):
                           for ids in choice.options]) for choice in found]
 
     monkeypatch.setattr(multiple_choice, "option_nats", nats)
-    found = bbh_answers.accuracies(None, None, asked, batch_size=1)
+    found = task_scores.bbh_accuracies(None, None, asked, batch_size=1)
     names = [task.name for task in asked.tasks]
     assert names == ["boolean_expressions", "navigate", "snarks"]
     assert found[0, "summed"] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
@@ -119,9 +122,8 @@ def test_the_likeliest_option_is_chosen(folder, monkeypatch):
     assert asked.majority() == pytest.approx((2 / 3 + 1 / 2 + 2 / 3) / 3)
     assert asked.chance() == pytest.approx(1 / 2)
     assert len(runs) == 20
-    short = bbh_answers.questions(folder, BytesCodec(), shots=(0, 2), count=0, context=60, seed=0)
     runs.clear()
-    bbh_answers.accuracies(None, None, short, batch_size=1)
+    task_scores.bbh_accuracies(None, None, questions(60), batch_size=1)
     assert len(runs) == 10  # no shot fits: the prompts are those without
 
 
