@@ -62,10 +62,10 @@ def of_the_new_protocol(decide: Decide) -> Decide:
     do so (`learn_the_coder`, each text a message) have codecs without a `beta`.
     """
 
-    def decide_new(found: Evidence) -> Ruling | None:
-        if found.rows and not _is_new(found.config):
+    def decide_new(evidence: Evidence) -> Ruling | None:
+        if evidence.rows and not _is_new(evidence.config):
             return Ruling(NOT_RUN, "measured under the old protocol")
-        return decide(found)
+        return decide(evidence)
 
     return decide_new
 
@@ -87,20 +87,20 @@ def widths(rows: Iterable[Row]) -> list[int]:
 def windows(rows: Sequence[Row], *, delay: bool = False) -> Row | None:
     """The row of equal-info windows with the widest tokens: the paper's, or point+delay."""
     suffix = r" point\+delay" if delay else ""
-    found = [row for row in rows if re.fullmatch(rf"EqualInfo W=\d+{suffix}", row["method"])]
-    return max(found, key=lambda row: row["vocabulary"], default=None)
+    of_windows = [row for row in rows if re.fullmatch(rf"EqualInfo W=\d+{suffix}", row["method"])]
+    return max(of_windows, key=lambda row: row["vocabulary"], default=None)
 
 
 def by_window(rows: Sequence[Row]) -> list[Row]:
     """The paper's windows, short ones first."""
-    found = [row for row in rows if re.fullmatch(r"EqualInfo W=\d+", row["method"])]
-    return sorted(found, key=lambda row: int(row["method"].partition("=")[2]))
+    of_windows = [row for row in rows if re.fullmatch(r"EqualInfo W=\d+", row["method"])]
+    return sorted(of_windows, key=lambda row: int(row["method"].partition("=")[2]))
 
 
 def widest(rows: Sequence[Row], method: str) -> Row | None:
     """A method's row with the widest tokens."""
-    found = [row for row in rows if row["method"] == method]
-    return max(found, key=lambda row: row["vocabulary"], default=None)
+    of_method = [row for row in rows if row["method"] == method]
+    return max(of_method, key=lambda row: row["vocabulary"], default=None)
 
 
 def one_size(rows: Sequence[Row]) -> list[Row]:
