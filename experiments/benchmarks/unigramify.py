@@ -35,15 +35,15 @@ def run(corpus: str, megabytes: float, entries: int, rounds: int) -> list[dict[s
     for tokenizer, what, paper in (_bpe(texts, entries), _wordpiece(texts, entries)):
         tokenizer.pretokens(["warm up"])
         start = time.perf_counter()
-        made = unigramify(tokenizer, texts, held_out=held_out, rounds=rounds)
+        result = unigramify(tokenizer, texts, held_out=held_out, rounds=rounds)
         seconds = time.perf_counter() - start
         rows.append(
             {"tokenizer": what, "entries": tokenizer.vocab_size}
-            | {"agreement": round(made.agreement, 5)}
-            | {"held_out_agreement": round(made.held_out_agreement, 5)}
-            | {"prior_agreement": round(made.prior_agreement, 5), "paper": paper}
-            | {"rounds": made.rounds, "constraints": made.rows, "ties": made.ties}
-            | {"mean_change": round(made.change, 3), "seconds": round(seconds, 1)}
+            | {"agreement": round(result.agreement, 5)}
+            | {"held_out_agreement": round(result.held_out_agreement, 5)}
+            | {"prior_agreement": round(result.prior_agreement, 5), "paper": paper}
+            | {"rounds": result.rounds, "constraints": result.rows, "ties": result.ties}
+            | {"mean_change": round(result.change, 3), "seconds": round(seconds, 1)}
             | {"bytes": sum(map(len, texts))}
         )
     return rows

@@ -65,11 +65,11 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     rows = []
     for name, bits in streams.items():
         for unit, overlapping in (("n-gram", True), ("token", False)):
-            found = {
+            divergences = {
                 n: statistics.ngram_divergence(bits, n, overlapping=overlapping)
                 for n in range(1, config.longest + 1)
             }
-            rows += _rows(name, unit, len(bits), found)
+            rows += _rows(name, unit, len(bits), divergences)
     for name, bits_NxW in windows.items():
         rows += _rows_of_windows(name, bits_NxW, config.longest)
     return with_corpus(rows, corpus)
@@ -102,19 +102,19 @@ def _rows_of_windows(name: str, bits_NxW: np.ndarray, longest: int) -> list[Row]
     }
     rows = []
     for unit, of_lengths in ends.items():
-        found = {
+        divergences = {
             n: statistics.ngram_divergence(bits.reshape(-1), n, overlapping=False)
             for n, bits in of_lengths.items()
         }
-        rows += _rows(name, unit, bits_NxW.size, found)
+        rows += _rows(name, unit, bits_NxW.size, divergences)
     return rows
 
 
-def _rows(name: str, unit: str, num_bits: int, found: dict) -> list[Row]:
+def _rows(name: str, unit: str, num_bits: int, divergences: dict) -> list[Row]:
     """Both estimates of the divergences by length."""
     common = {"method": name, "unit": unit, "bits": num_bits}
-    plain = {f"n={n}": divergence.plug_in for n, divergence in found.items()}
-    corrected = {f"n={n}": divergence.miller_madow for n, divergence in found.items()}
+    plain = {f"n={n}": divergence.plug_in for n, divergence in divergences.items()}
+    corrected = {f"n={n}": divergence.miller_madow for n, divergence in divergences.items()}
     return [
         common | {"estimate": "plug-in"} | plain,
         common | {"estimate": "Miller-Madow"} | corrected,

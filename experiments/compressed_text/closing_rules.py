@@ -73,17 +73,17 @@ def _windows(corpus, intervals, rule, count) -> list[windows.Window]:
 
     A text's last window may end for want of text instead of bits.
     """
-    found: list[windows.Window] = []
+    whole: list[windows.Window] = []
     for document in corpus.documents("valid"):
         cut = []
         for window in windows.windows(document, intervals, rule):
             cut.append(window)
-            if len(found) + len(cut) > count:
+            if len(whole) + len(cut) > count:
                 break
-        found += cut[:-1]
-        if len(found) >= count:
+        whole += cut[:-1]
+        if len(whole) >= count:
             break
-    return found[:count]
+    return whole[:count]
 
 
 def _share(flags) -> float:

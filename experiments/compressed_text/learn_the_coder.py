@@ -129,19 +129,19 @@ def pairs(prompts: list[np.ndarray], targets: list[np.ndarray], sep: int, length
 
 def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> Row:
     clock = Clock()
-    made = {
+    sequences = {
         split: _pairs(task, of, coded[split], vocabulary, config.m2.length)
         for split, of in texts.items()
     }
     vocab_size = NUM_BYTES + vocabulary + 3
     lm = m2.lm(config.m2, vocab_size)
     result = lm.train(
-        _training_batches(lm, made["train"], config.m2, vocab_size, config.seed),
+        _training_batches(lm, sequences["train"], config.m2, vocab_size, config.seed),
         m2.train_config(config.m2, seed=config.seed),
         workdir / "m2" / results.key(name, task, config),
         log=lambda line: log(f"{name}, {task}: {line}"),
     )
-    stream = _evaluation_batches(lm, made["valid"], config.m2, vocab_size)
+    stream = _evaluation_batches(lm, sequences["valid"], config.m2, vocab_size)
     sums = lm.evaluate(result.params, stream, 1)
     row = {
         "method": name,
@@ -151,7 +151,7 @@ def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> Row:
         "accuracy": sums.others["correct"] / sums.tokens,
         "nats": sums.nats / sums.tokens,
         "uniform_nats": math.log(NUM_BYTES if task == "decompress" else vocabulary),
-        "cut": made["valid"].cut,
+        "cut": sequences["valid"].cut,
         "seconds": clock.seconds(),
     }
     log(f"{name}, {task}: {row['accuracy']:.2%} right, {row['nats']:.3f} nats a target")
@@ -168,27 +168,27 @@ def _pairs(task, texts, coded, vocabulary, length) -> Pairs:
 
 
 def _training_batches(
-    lm: LM, made: Pairs, config: M2Config, vocab_size: int, seed: int
+    lm: LM, sequences: Pairs, config: M2Config, vocab_size: int, seed: int
 ) -> Callable[[int], Batch]:
     shard = lm.shard
 
     def batch_fn(step: int) -> Batch:
         generator = np.random.default_rng([seed, step])
-        rows = generator.integers(0, len(made.inputs_NxL), config.batch_size)
-        return batches.with_vocab_size(made.batch(shard.part(rows)), vocab_size)
+        rows = generator.integers(0, len(sequences.inputs_NxL), config.batch_size)
+        return batches.with_vocab_size(sequences.batch(shard.part(rows)), vocab_size)
 
     return batch_fn
 
 
 def _evaluation_batches(
-    lm: LM, made: Pairs, config: M2Config, vocab_size: int
+    lm: LM, sequences: Pairs, config: M2Config, vocab_size: int
 ) -> Iterator[Batch]:
-    count, size = len(made.inputs_NxL), config.evaluation_batch_size
+    count, size = len(sequences.inputs_NxL), config.evaluation_batch_size
     if count % size:
         raise ValueError("valid_texts must be a multiple of the evaluation batch")
     rows = lm.shard.rows(size)
     for start in range(0, count, size):
-        yield batches.with_vocab_size(made.batch(start + rows), vocab_size)
+        yield batches.with_vocab_size(sequences.batch(start + rows), vocab_size)
 
 
 def remarks(rows: list[Row]) -> list[str]:

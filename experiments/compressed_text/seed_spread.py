@@ -52,7 +52,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     codecs = m2_pipeline.build_codecs(config, corpus, workdir, log)
     rows = []
     for codec_config, codec in zip(config.codecs, codecs.values(), strict=True):
-        found = []
+        by_seed = []
         for seed in config.seeds:
             log(f"{compressors.method(codec_config)}, seed {seed}")
 
@@ -67,9 +67,9 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
                 )
 
             which = [compressors.folder(codec_config), seed]
-            found.append(kept_rows.kept(workdir, config, which, measure))
-        bits = [row["bits_per_byte"] for row in found]
-        first = {name: found[0][name] for name in COLUMNS if name in found[0]}
+            by_seed.append(kept_rows.kept(workdir, config, which, measure))
+        bits = [row["bits_per_byte"] for row in by_seed]
+        first = {name: by_seed[0][name] for name in COLUMNS if name in by_seed[0]}
         rows.append(
             first
             | {

@@ -70,7 +70,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     ]
     rows += _positions(cut["point"], config)
     rows += [
-        {"part": "code", "item": rule, "share": _fixed_share(found)} for rule, found in cut.items()
+        {"part": "code", "item": rule, "share": _fixed_share(of)} for rule, of in cut.items()
     ]
     return with_corpus(rows, corpus)
 
@@ -87,13 +87,13 @@ def printable(text: bytes) -> str:
 
 
 def _cut(corpus, intervals, rule, count) -> list[Window]:
-    found: list[Window] = []
+    cut: list[Window] = []
     for document in corpus.documents("valid"):
         for window in windows.windows(document, intervals, rule):
-            found.append(window)
-            if len(found) == count:
-                return found
-    return found
+            cut.append(window)
+            if len(cut) == count:
+                return cut
+    return cut
 
 
 def _positions(cut: list[Window], config) -> list[Row]:

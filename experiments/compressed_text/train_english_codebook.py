@@ -145,7 +145,7 @@ def facts(codec: str, model: str, rounds: int, beta: int | None) -> Row:
     return {"codec": codec, "model": model, "counted": counted, "beta": beta}
 
 
-def _windows(text: Text, config: Config, made: list[CodebookCodec] | None = None) -> list[Row]:
+def _windows(text: Text, config: Config, collected: list[CodebookCodec] | None = None) -> list[Row]:
     rows, started = [], time.monotonic()
 
     def after_round(number: int, codec: CodebookCodec) -> None:
@@ -161,13 +161,13 @@ def _windows(text: Text, config: Config, made: list[CodebookCodec] | None = None
         name="english-b16",
         progress=after_round,
     )
-    if made is not None:
-        made.append(codec)
+    if collected is not None:
+        collected.append(codec)
     return rows
 
 
 def _dictionary(
-    text: Text, config: Config, by: str, made: list[CodebookCodec] | None = None
+    text: Text, config: Config, by: str, collected: list[CodebookCodec] | None = None
 ) -> list[Row]:
     rows, started = [], time.monotonic()
 
@@ -184,8 +184,8 @@ def _dictionary(
         name="english-dictionary",
         progress=after_round,
     )
-    if made is not None:
-        made.append(codec)
+    if collected is not None:
+        collected.append(codec)
     return rows
 
 
@@ -231,17 +231,17 @@ def main() -> None:
     if options.candidates:
         for row in candidates(text.sample(config.sample_bytes), config):
             keep(row)
-    made: list[CodebookCodec] = []
+    codecs: list[CodebookCodec] = []
     for beta in (30 - config.beta, config.beta):  # 14 and 16, the one that is shipped last
-        for row in _windows(text, dataclasses.replace(config, beta=beta), made):
+        for row in _windows(text, dataclasses.replace(config, beta=beta), codecs):
             keep(row)
-    for row in _dictionary(text, config, "lookahead", made):
+    for row in _dictionary(text, config, "lookahead", codecs):
         keep(row)
     trained_on = {
         name: {"corpus_digest": part["digest"], **part["train"]}
         for name, part in corpus_facts.items()
     }
-    for codec in made[1:]:
+    for codec in codecs[1:]:
         notes = codec.notes | {"trained_on": trained_on}
         CodebookCodec(codec.token_bytes(), name=codec.name, notes=notes).save(
             options.shipped / codec.name

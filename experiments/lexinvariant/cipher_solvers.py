@@ -84,14 +84,14 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     for condition in config.conditions:
         model = models[ciphers.alphabet(condition)]
         for length in config.lengths:
-            made = _ciphers(config, held_out, condition, length)
-            logs = reader.posteriors(made)
+            texts = _ciphers(config, held_out, condition, length)
+            logs = reader.posteriors(texts)
             for solver, knows, solve, count in _solvers(config, model, logs, length):
-                answers = [_timed(solve, cipher, n) for n, cipher in enumerate(made[:count])]
+                answers = [_timed(solve, cipher, n) for n, cipher in enumerate(texts[:count])]
                 if answers:
                     facts = {"solver": solver, "knows": knows, "condition": condition}
                     row = rows.setdefault((solver, condition), facts)
-                    row |= _scores(made, answers, length, config.seed)
+                    row |= _scores(texts, answers, length, config.seed)
             here = [row for row in rows.values() if row["condition"] == condition]
             best = _best(here, length)
             log(f"{condition}, {length}: best {best['solver']}, {_error(best, length):.4f}")
@@ -138,8 +138,8 @@ def _solvers(config, model, logs, length) -> Iterator[tuple[str, str, Solver, in
         yield f"{order}-gram climbing", "n-grams", climbed, every
 
     def safest(c, n):
-        found = climb.solve(c.symbols_L, model, seed=seed + n)
-        sure = climb.confidence(c.symbols_L, model, found, seed=seed + n)
+        solution = climb.solve(c.symbols_L, model, seed=seed + n)
+        sure = climb.confidence(c.symbols_L, model, solution, seed=seed + n)
         return climb.safest(sure, _counts(c))
 
     yield f"{max(config.orders)}-gram climbing, safest key", "n-grams", safest, every
@@ -200,11 +200,11 @@ def _timed(solve: Solver, cipher: Cipher, number: int) -> Answer:
     return Answer(np.asarray(key_S), time.perf_counter() - started)
 
 
-def _scores(made: list[Cipher], answers: list[Answer], length: int, seed: int) -> Row:
+def _scores(texts: list[Cipher], answers: list[Answer], length: int, seed: int) -> Row:
     errors, precisions = [], []
-    for cipher, answer in zip(made, answers, strict=False):
-        found_L = ciphers.decipher(cipher.symbols_L, answer.key_S)
-        errors.append(ciphers.symbol_error_rate(cipher, found_L))
+    for cipher, answer in zip(texts, answers, strict=False):
+        read_L = ciphers.decipher(cipher.symbols_L, answer.key_S)
+        errors.append(ciphers.symbol_error_rate(cipher, read_L))
         precisions.append(ciphers.key_precision(cipher, answer.key_S))
     means_R = intervals.resampled_means(np.asarray(errors)[:, None], seed=seed)[:, 0]
     low, high = np.quantile(means_R, (0.025, 0.975))

@@ -57,20 +57,20 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     corpus = language_models.load_corpus(config.text)
     rows: list[Row] = []
     learned: dict[str, float] = {}
-    known: dict[str, dict[str, Any]] = {}
+    floors: dict[str, dict[str, Any]] = {}
     for model in config.models:
         clock = Clock()
         codec = None
         if model.ids == "windows":
             codec = compressors.build_codec(config.windows, config.m1, corpus, workdir, log)
-        found = language_models.trained(
+        trained = language_models.trained(
             model, config.text, seed=config.seed, workdir=workdir, log=log, codec=codec
         )
-        bits = language_models.evaluate(model, found).bits_per_byte
+        bits = language_models.evaluate(model, trained).bits_per_byte
         if model.vocabulary == LEARNED:
             learned[model.ids] = bits
-        if model.ids not in known:
-            known[model.ids] = _without_training(config, model, found)
+        if model.ids not in floors:
+            floors[model.ids] = _without_training(config, model, trained)
         name = NAMES.get(model.ids, model.ids)
         below = learned.get(model.ids)
         rows.append(
@@ -81,15 +81,15 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
                 "gap": None if below is None or model.vocabulary == LEARNED else bits - below,
                 "seconds": clock.seconds(),
             }
-            | known[model.ids]
+            | floors[model.ids]
         )
         log(f"{name}, {model.vocabulary}: {bits:.4f} bits/byte")
     return with_corpus(rows, corpus)
 
 
-def _without_training(config, model, found) -> Row:
+def _without_training(config, model, trained) -> Row:
     """What a kind of ids is known for, before any model: sizes, and floors in bits/byte."""
-    valid, ordinary = found.valid, found.codec.vocab_size
+    valid, ordinary = trained.valid, trained.codec.vocab_size
     ids_N = _text_ids(valid)
     parts = list(
         batches.evaluation_batches(valid, batch_size=16, length=model.length)
@@ -107,7 +107,7 @@ def _without_training(config, model, found) -> Row:
         "new_ids_alone": per_byte.bits_per_byte(key, valid.num_bytes),
         "uniform": per_byte.uniform_bits_per_byte(ordinary, valid.bytes_per_token),
         "unigram": per_byte.unigram_bits_per_byte(
-            _text_ids(found.train), ids_N, ordinary, valid.num_bytes
+            _text_ids(trained.train), ids_N, ordinary, valid.num_bytes
         ),
         "in_context": per_byte.bits_per_byte(by_order[-1][counted_NxL].sum(), valid.num_bytes),
     }

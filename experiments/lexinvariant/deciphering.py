@@ -99,17 +99,17 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Four rows for each model, one for each reading; key matrices as pictures."""
     rows = []
     for model in config.models:
-        found = language_models.trained_or_left_out(model, config.text, config, workdir, log)
-        if found is None:
+        trained = language_models.trained_or_left_out(model, config.text, config, workdir, log)
+        if trained is None:
             continue
         clock = Clock()
         try:
-            lm, params = probed(config, model, found, workdir=workdir, log=log)
+            lm, params = probed(config, model, trained, workdir=workdir, log=log)
         except weights.MissingWeights as error:
             log(f"left out: {error}")
             continue
-        read = list(_read(config, found, lm, params))
-        letters = _letters(found.codec)
+        read = list(_read(config, trained, lm, params))
+        letters = _letters(trained.codec)
         pictures = workdir / "pictures" / "deciphering"
         _draw(config, model.label, read, letters, pictures)
         log(f"{model.label}: key matrices, and a symbol's candidates, in {pictures}")
@@ -132,11 +132,11 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
 
 
 def probed(
-    config, model, found, *, workdir: Path, log: Log
+    config, model, trained, *, workdir: Path, log: Log
 ) -> cipher_probe.Reader:
     """A model of the config with its probe, trained now or opened."""
     # A probe reads this model and no other, however like it was made.
-    read = task_vectors.fingerprint_of(found.params)
+    read = task_vectors.fingerprint_of(trained.params)
     run = workdir / "runs" / f"probe-{results.key(model, config.probe, config.seed, read)}"
 
     def say(line: str) -> None:
@@ -144,16 +144,16 @@ def probed(
 
     def train():
         reader = cipher_probe.probed(
-            found, config.probe, length=model.length, seed=config.seed, log=say, workdir=run
+            trained, config.probe, length=model.length, seed=config.seed, log=say, workdir=run
         )
         ids = config.probe.steps * config.probe.batch_size * model.length
         return reader.params, {"ids": ids, "seed": config.seed}
 
-    lm = Frozen(jax.tree.map(jax.numpy.asarray, found.params), found.config)
+    lm = Frozen(jax.tree.map(jax.numpy.asarray, trained.params), trained.config)
 
     def evaluate(params):
         few = dataclasses.replace(config, num_sequences=_BATCH)
-        return {"per_position": _per_position(list(_read(few, found, lm, params)))}
+        return {"per_position": _per_position(list(_read(few, trained, lm, params)))}
 
     name = f"probe-{slug(model.label)}"
     place = weights.Place("lexinvariant", name, "deciphering", config.weights, workdir)
@@ -166,9 +166,9 @@ def probed(
     }
     init = functools.partial(
         probe.init,
-        d_model=found.config.trunk.d_model,
+        d_model=trained.config.trunk.d_model,
         mlp_dim=config.probe.mlp_dim,
-        alphabet=found.config.vocab_size - 2,
+        alphabet=trained.config.vocab_size - 2,
     )
     form = weights.arrays(init)
     params, _ = weights.obtain(place, settings, form, train, evaluate, say)
@@ -208,13 +208,13 @@ def _letters(codec) -> np.ndarray:
     return np.array([int(codec.encode([bytes([letter])])[0][0]) for letter in range(97, 123)])
 
 
-def _read(config, found, lm: Frozen, params) -> Iterator[Read]:
+def _read(config, trained, lm: Frozen, params) -> Iterator[Read]:
     """The enciphered texts, a batch at a time."""
     length = config.models[0].length - 1  # BOS stands before them
-    ordinary = found.config.vocab_size - 2
-    ids = found.valid.ids[found.valid.ids < ordinary].astype(np.int32)
+    ordinary = trained.config.vocab_size - 2
+    ids = trained.valid.ids[trained.valid.ids < ordinary].astype(np.int32)
     texts = ids[: len(ids) // length * length].reshape(-1, length)
-    space = found.codec.token_bytes().index(b" ")
+    space = trained.codec.token_bytes().index(b" ")
     run = jax.jit(functools.partial(probe.posterior, params, lm))
     for start in range(0, config.num_sequences, _BATCH):
         plain_BxL = texts[np.arange(start, start + _BATCH) % len(texts)]
@@ -247,12 +247,12 @@ def precision(read: Read, reading: str, letters: np.ndarray, window: slice) -> f
 
 
 def _precisions(read, reading, letters, starts, width) -> dict[int, list[float]]:
-    found = {}
+    by_start = {}
     for start in starts:
         window = np.s_[start : start + width]
         values = (precision(each, reading, letters, window) for each in read)
-        found[start] = [value for value in values if value is not None]
-    return found
+        by_start[start] = [value for value in values if value is not None]
+    return by_start
 
 
 def _per_position(read: list[Read]) -> float:
@@ -269,7 +269,7 @@ def key_matrices(
     right is the diagonal. A letter that no text has in a window is a row of NaN.
     """
     place = {int(letter): row for row, letter in enumerate(letters)}
-    found = {}
+    matrices = {}
     for start in starts:
         sums, counts = np.zeros((26, 26)), np.zeros((26, 1))
         for each in read:
@@ -279,10 +279,10 @@ def key_matrices(
                     sums[row] += each.logs_LxA[at, letters]
                     counts[row] += 1
         if counts.any():
-            found[f"positions {start} to {start + width}"] = np.where(
+            matrices[f"positions {start} to {start + width}"] = np.where(
                 counts > 0, sums / np.maximum(counts, 1), np.nan
             )
-    return found
+    return matrices
 
 
 def remarks(rows: list[Row]) -> list[str]:

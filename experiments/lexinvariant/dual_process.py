@@ -75,22 +75,22 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     for skew in config.skews:
         for method, schedule in _schedules(config).items():
             name = "uniform" if skew == 0 else f"{skew:g}"
-            found = []
+            by_seed = []
             for seed in config.seeds:
                 model = kinds[GAUSSIAN if method == GAUSSIAN else "learned", seed]
                 where = f"skew {name}, {method}"
                 where += f", seed {seed}" if len(config.seeds) > 1 else ""
                 measure = functools.partial(_measured, model, skew, schedule, where, runs, log)
-                found.append(kept_rows.kept(workdir, config, where, measure))
+                by_seed.append(kept_rows.kept(workdir, config, where, measure))
             for split in SPLITS:
-                percent_SxP = 100 * np.array([each["curves"][split] for each in found])
+                percent_SxP = 100 * np.array([each["curves"][split] for each in by_seed])
                 curve = percent_SxP.mean(axis=0).round(1).tolist()
                 row: Row = {"split": split, "skew": name, "method": method}
                 row |= dict(zip(AT, curve, strict=True))
-                if len(found) > 1:
+                if len(by_seed) > 1:
                     row["spread"] = float(percent_SxP[:, -1].std(ddof=1).round(1))
                 rows.append(row | {"best": max(curve), "panel": f"{split}, skew {name}"})
-            rows[-len(SPLITS)]["seconds"] = sum(each["seconds"] for each in found)
+            rows[-len(SPLITS)]["seconds"] = sum(each["seconds"] for each in by_seed)
     loop.remove(runs)
     return sorted(rows, key=lambda row: SPLITS.index(row["split"]))
 
@@ -109,15 +109,15 @@ def _schedules(config) -> dict[str, ForgettingConfig | None]:
     never = ForgettingConfig(keep=(first, first + 1))
     always = dataclasses.replace(never, every=config.every)
     names = {"vanilla": never, "active": always, GAUSSIAN: None}
-    found = {}
+    schedules = {}
     for method in config.methods:
         if method == "temporary":
             for until in config.until:
                 name = method if len(config.until) == 1 else f"{method} {until}"
-                found[name] = dataclasses.replace(always, until=until)
+                schedules[name] = dataclasses.replace(always, until=until)
         else:
-            found[method] = names[method]
-    return found
+            schedules[method] = names[method]
+    return schedules
 
 
 class Model:
@@ -208,13 +208,13 @@ class Model:
         return batch
 
     def _accuracies(self, skew: float, params: Any) -> Mapping[str, float]:
-        found = {}
+        accuracies = {}
         for split in SPLITS:
-            given = self._with_fresh_rows(params) if split == "unseen" else params
+            evaluated = self._with_fresh_rows(params) if split == "unseen" else params
             batch = self._batch(skew, 0, split, self.config.examples)
-            sums = self.evaluate(given, [batch], 0)
-            found[split] = sums.others["right"] / sums.others["examples"]
-        return found
+            sums = self.evaluate(evaluated, [batch], 0)
+            accuracies[split] = sums.others["right"] / sums.others["examples"]
+        return accuracies
 
     def _with_fresh_rows(self, params: Any) -> Any:
         """The parameters with the unseen ids' rows as if drawn now.
@@ -286,8 +286,8 @@ def remarks(rows: list[Row]) -> list[str]:
     if GAUSSIAN in methods:
         shown = []
         for skew in skews:
-            found = [ends(GAUSSIAN, skew, split) for split in SPLITS]
-            shown.append(f"{skew}: {min(found):.0f} to {max(found):.0f} %")
+            of_splits = [ends(GAUSSIAN, skew, split) for split in SPLITS]
+            shown.append(f"{skew}: {min(of_splits):.0f} to {max(of_splits):.0f} %")
         # No verdict: it is so by construction, and what differs is which examples were drawn.
         lines.append(
             "a gaussian vocabulary, to which the splits are alike but for their examples, ends at "

@@ -91,33 +91,33 @@ def _references(config, settings, held_out, log) -> list[Row]:
     rows = []
     for order in config.ngram_orders:
         clock = Clock()
-        found = ngrams.distributions(
+        q_NxLxA = ngrams.distributions(
             held_out.ids_BxL, vocab_size=settings.alphabet + 1, order=order
         )
         name = f"back-off n-gram, order {order}"
-        rows.append(_row(name, held_out, found[:, :, : settings.alphabet], clock, log))
+        rows.append(_row(name, held_out, q_NxLxA[:, :, : settings.alphabet], clock, log))
     clock = Clock()
     fitting = baum_welch.Settings(config.hidden_states, config.iterations, config.starts)
     some = Problems(*(array[: config.baum_welch_problems] for array in held_out))
-    found = np.stack([
+    q_NxLxA = np.stack([
         baum_welch.in_context(ids_L, settings.separator, settings.alphabet, fitting, config.seed)
         for ids_L in some.ids_BxL
     ])
     name = f"Baum-Welch, {config.hidden_states} states"
-    rows.append(_row(name, some, found, clock, log))
+    rows.append(_row(name, some, q_NxLxA, clock, log))
     clock = Clock()
     rows.append(_row(UNIFORM, held_out, np.ones_like(held_out.true_BxLxA), clock, log))
     rows.append(_row(TRUTH, held_out, held_out.true_BxLxA, clock, log))
     return rows
 
 
-def _row(name, found: Problems, q_BxLxA, clock, log) -> Row:
+def _row(name, problems: Problems, q_BxLxA, clock, log) -> Row:
     """The measures of predictions, which are scaled to sum to one over the symbols."""
-    scored_BxL = found.scored_BxL
-    p_NxA, q_NxA = found.true_BxLxA[scored_BxL], q_BxLxA[scored_BxL]
+    scored_BxL = problems.scored_BxL
+    p_NxA, q_NxA = problems.true_BxLxA[scored_BxL], q_BxLxA[scored_BxL]
     q_NxA = q_NxA / q_NxA.sum(axis=1, keepdims=True)
     every_N = np.arange(len(p_NxA))
-    symbols_N, examples_N = found.ids_BxL[scored_BxL], found.examples_BxL[scored_BxL]
+    symbols_N, examples_N = problems.ids_BxL[scored_BxL], problems.examples_BxL[scored_BxL]
     distance_N = np.abs(p_NxA - q_NxA).sum(axis=1) / 2
     row = {
         "model": name,
@@ -141,10 +141,10 @@ def _training_set(config, settings) -> tuple[np.ndarray, np.ndarray]:
     parts = []
     for start in range(0, config.train_problems, 250):  # the distributions are large, and dropped
         indices_N = np.arange(start, min(start + 250, config.train_problems))
-        found = automata.problems(
+        problems = automata.problems(
             settings, config.seed, automata.TRAINING, indices_N, config.model.length
         )
-        parts.append((found.ids_BxL, found.inside_BxL))
+        parts.append((problems.ids_BxL, problems.inside_BxL))
     ids, inside = zip(*parts, strict=True)
     return np.concatenate(ids), np.concatenate(inside)
 
@@ -187,14 +187,14 @@ def _predictions(config, model, params, held_out) -> np.ndarray:
     """Probabilities of the symbols at every position, one draw for each problem, [N, L, A]."""
     predict = language_models.symbol_predictor(model, config.alphabet)
     size, count = config.model.batch_size, len(held_out.ids_BxL)
-    found = []
+    parts = []
     for step, start in enumerate(range(0, count, size)):
         # All batches have one shape: the last goes on with the first problems.
         rows_B = np.arange(start, start + size) % count
         ids_BxL, inside_BxL = held_out.ids_BxL[rows_B], held_out.inside_BxL[rows_B]
         batch = _batch(model, ids_BxL, inside_BxL, config.seed + _DRAWS, step)
-        found.append(np.asarray(predict(params, batch["inputs_BxL"], batch["keys_Bx2"])))
-    return np.concatenate(found)[:count].astype(np.float64)
+        parts.append(np.asarray(predict(params, batch["inputs_BxL"], batch["keys_Bx2"])))
+    return np.concatenate(parts)[:count].astype(np.float64)
 
 
 def remarks(rows: list[Row]) -> list[str]:

@@ -77,8 +77,8 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     rows = _rows(config, IDEAL, ids_NxL, p_NxLxA, ideal_NxLxA, clock, log)
     runs = workdir / "runs" / f"mixture-{results.key(config)}"
     for described in config.models:
-        found = [config, chain, described, ids_NxL, p_NxLxA]
-        measure = functools.partial(_measured, *found, workdir, runs, log)
+        facts = [config, chain, described, ids_NxL, p_NxLxA]
+        measure = functools.partial(_measured, *facts, workdir, runs, log)
         try:
             rows += kept_rows.kept(workdir, config, described.label, measure)["rows"]
         except weights.MissingWeights as error:
@@ -176,13 +176,13 @@ def trained(
 def _batch(chain, model, lesson, seed: int, step: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, _TRAINING, step])
     targets_BxL = mixtures.sample(chain, rng, lesson.batch_size, lesson.length)
-    found = {
+    batch = {
         "inputs_BxL": language_models.with_bos(model, targets_BxL),
         "targets_BxL": targets_BxL,
         "weights_BxL": np.ones(targets_BxL.shape, np.float32),
     }
-    found = batches.said_twice(found, lesson.twice, seed, step)
-    return batches.with_keys(found, seed, step)
+    batch = batches.said_twice(batch, lesson.twice, seed, step)
+    return batches.with_keys(batch, seed, step)
 
 
 def _conditionals(config, model, params, ids_NxL, count) -> np.ndarray:
@@ -213,7 +213,7 @@ def remarks(rows: list[Row]) -> list[str]:
     ideal = [row for row in rows if row["model"] == IDEAL]
     nearest = max(ideal, key=lambda row: row["nearest_bits"] - row["nearest_key_bits"])
     # Rounding adds up over the permutations; the bound is met to the last digits.
-    kept = nearest["nearest_bits"] <= nearest["nearest_key_bits"] + 1e-9
+    on_every_sequence = nearest["nearest_bits"] <= nearest["nearest_key_bits"] + 1e-9
     below = all(gaps[IDEAL, length] <= gaps[OUR_BOUND, length] for length in lengths)
     shown = ", ".join(f"{gaps[IDEAL, length]:.3f}" for length in lengths)
     trained = ", ".join(
@@ -225,7 +225,7 @@ def remarks(rows: list[Row]) -> list[str]:
         rows,
         statement(
             "on every sequence and at every T, p' loses at most log2(d!/(d - k)!) bits over p",
-            kept,
+            on_every_sequence,
             f"nearest: {nearest['nearest_bits']:.3f} of {nearest['nearest_key_bits']:.3f} bits",
         ),
         statement(

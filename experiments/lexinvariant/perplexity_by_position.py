@@ -74,8 +74,8 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
         folder = workdir / "tokens"
         valid = token_store.build(corpus, "valid", codec, folder, max_bytes=text.valid_bytes)
         sequences = Sequences.of(valid, codec, config, first.length)
-        found = floors_of(config, sequences)
-        own = _rows(found, sequences, None, text, first.ids, clock, log, floor=True)
+        nats = floors_of(config, sequences)
+        own = _rows(nats, sequences, None, text, first.ids, clock, log, floor=True)
         rows += with_corpus(own, corpus)
     return rows
 
@@ -90,18 +90,18 @@ def _of_text(config, text, ids, workdir, log) -> list[Row]:
             continue
         clock = Clock()
         sequences = Sequences.of(trained.valid, trained.codec, config, model.length)
-        found = _model_nats(config, model, trained, sequences)
+        nats = _model_nats(config, model, trained, sequences)
         if model.label == STANDARD:
-            standard_NxL = found[STANDARD]
-        rows += _rows(found, sequences, standard_NxL, text, ids, clock, log)
+            standard_NxL = nats[STANDARD]
+        rows += _rows(nats, sequences, standard_NxL, text, ids, clock, log)
     if sequences is None:
         return []
     clock = Clock()
-    found = floors_of(config, sequences)
+    nats = floors_of(config, sequences)
     if standard_NxL is not None:
         key_NxL = baselines.key_nats(sequences.ids_NxL, vocab_size=sequences.vocab_size)
-        found[KEY] = standard_NxL + key_NxL
-    rows += _rows(found, sequences, standard_NxL, text, ids, clock, log, floor=True)
+        nats[KEY] = standard_NxL + key_NxL
+    rows += _rows(nats, sequences, standard_NxL, text, ids, clock, log, floor=True)
     return with_corpus(rows, language_models.load_corpus(text))
 
 
@@ -110,12 +110,12 @@ def _chosen(config) -> list:
     return weights.chosen(config.models, weights_of(config), config.only)
 
 
-def _rows(found, sequences, standard_NxL, text, ids, clock, log, *, floor=False) -> list:
-    """A row for each of `found`, name -> nats [N, L] or, of compressors, [N, windows]."""
+def _rows(nats, sequences, standard_NxL, text, ids, clock, log, *, floor=False) -> list:
+    """A row for each of `nats`, name -> values [N, L] or, of compressors, [N, windows]."""
     rows = []
-    for name, nats in found.items():
+    for name, values in nats.items():
         row = {"model": name, "kind": kind(text.name, ids), "text": text.name}
-        row |= row_of(sequences, nats, standard_NxL)
+        row |= row_of(sequences, values, standard_NxL)
         rows.append(row | {"floor": floor, "seconds": clock.seconds()})
         shown = [f"{value:.2f}" for key, value in row.items() if key.startswith("start ")]
         log(f"{row['kind']}, {name}: perplexity {shown[0]} in the first window, {shown[-1]} last")
@@ -128,15 +128,15 @@ def _model_nats(config, model, trained, sequences) -> dict[str, np.ndarray]:
     name = model.label
     if not trained.config.vocabulary.draws:
         return {name: next(stream)}
-    found = {}
+    nats = {}
     averages = draws.averaged(stream, config.draws)
     for count, average in averages.items():
         label = name if count == 1 else f"{name}, {count} draws"
-        found[label] = average.conditionals_BxL
+        nats[label] = average.conditionals_BxL
     most = max(config.draws)
     if most > 1:
-        found[f"{name}, {most} draws jointly"] = averages[most].joint_BxL
-    return found
+        nats[f"{name}, {most} draws jointly"] = averages[most].joint_BxL
+    return nats
 
 
 def _draws(config, trained, sequences) -> Iterator[np.ndarray]:

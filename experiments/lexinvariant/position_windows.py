@@ -106,12 +106,12 @@ def floors_of(config, sequences: Sequences) -> dict[str, np.ndarray]:
     """Name -> nats of positions [N, L]; of compressors, sums over each window [N, windows]."""
     ids_NxL, vocab_size = sequences.ids_NxL, sequences.vocab_size
     by_order = ngrams.nats(ids_NxL, vocab_size=vocab_size, order=config.order)
-    found = {f"{ORDER}{order}": nats_NxL for order, nats_NxL in enumerate(by_order)}
+    floors = {f"{ORDER}{order}": nats_NxL for order, nats_NxL in enumerate(by_order)}
     for method in baselines.COMPRESSORS:
-        found[method] = _compressed(sequences, method)
-    found[UNIFORM] = np.full(ids_NxL.shape, math.log(vocab_size))
-    found[NEW_ALONE] = baselines.key_nats(ids_NxL, vocab_size=vocab_size)
-    return found
+        floors[method] = _compressed(sequences, method)
+    floors[UNIFORM] = np.full(ids_NxL.shape, math.log(vocab_size))
+    floors[NEW_ALONE] = baselines.key_nats(ids_NxL, vocab_size=vocab_size)
+    return floors
 
 
 def _compressed(sequences: Sequences, method: Literal["gzip", "xz"]) -> np.ndarray:

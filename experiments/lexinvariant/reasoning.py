@@ -82,8 +82,8 @@ def _paper(symbols: str, cells: Sequence[tuple]) -> list[Row]:
                     "ratio": ours / standard,
                 }
             )
-    found = [row for row in rows if row["model"] == "gaussian"]
-    theirs = np.array([[row["accuracy"], row["accuracy"] / row["ratio"]] for row in found])
+    gaussian = [row for row in rows if row["model"] == "gaussian"]
+    theirs = np.array([[row["accuracy"], row["accuracy"] / row["ratio"]] for row in gaussian])
     for name, value in task_scores.ratios(theirs[:, 0], theirs[:, 1]).items():
         rows.append(_summary(name, symbols, "gaussian") | {"ratio": float(value)})
     return rows
@@ -175,17 +175,17 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[Row]:
                 clock = Clock()
                 where = {"task": task, "symbols": symbols, "text": text.name, "ids": ids}
                 where = {"group": _group(task, symbols), **where}
-                found = {
+                by_count = {
                     n: _scores(config, trained, task, sets[symbols], marks, n)
                     for n in (MAIN_COUNT, *OTHER_COUNTS)
                 }
                 key = (task, symbols, text.name, ids)
-                cells.setdefault(key, {})[name] = found[MAIN_COUNT]
+                cells.setdefault(key, {})[name] = by_count[MAIN_COUNT]
                 if name == STANDARD:
-                    standard[task, symbols] = found[MAIN_COUNT]
-                row = where | {"model": name} | _accuracies(found)
+                    standard[task, symbols] = by_count[MAIN_COUNT]
+                row = where | {"model": name} | _accuracies(by_count)
                 row |= task_scores.compared(
-                    found[MAIN_COUNT],
+                    by_count[MAIN_COUNT],
                     standard.get((task, symbols)) if name != STANDARD else None,
                     resamples=config.resamples,
                     seed=config.seed,
@@ -214,8 +214,8 @@ def _scores(config, trained, task, symbols, marks, n) -> np.ndarray:
     )
 
 
-def _accuracies(found: dict[int, np.ndarray]) -> dict[str, float]:
-    values = {n: 100 * float(scores.mean()) for n, scores in found.items()}
+def _accuracies(by_count: dict[int, np.ndarray]) -> dict[str, float]:
+    values = {n: 100 * float(scores.mean()) for n, scores in by_count.items()}
     return {"accuracy": values.pop(MAIN_COUNT)} | {f"n={n}": v for n, v in values.items()}
 
 
@@ -234,22 +234,22 @@ def _chances(where, task, symbols, vocab_size) -> list[Row]:
 def _over_cells(config, cells, log) -> list[Row]:
     """Ratio of means and mean of ratios, by sampling and model, over texts, ids and tasks."""
     rows = []
-    names = dict.fromkeys(name for found in cells.values() for name in found)
+    names = dict.fromkeys(name for cell_scores in cells.values() for name in cell_scores)
     for symbols in SAMPLINGS:
         for name in names:
             members = [
-                found for key, found in cells.items()
-                if key[1] == symbols and {name, STANDARD} <= set(found)
+                cell_scores for key, cell_scores in cells.items()
+                if key[1] == symbols and {name, STANDARD} <= set(cell_scores)
             ]
             if name == STANDARD or not members:
                 continue
             resampled = np.stack([
                 intervals.resampled_means(
-                    np.stack([found[name], found[STANDARD]], axis=1),
+                    np.stack([cell_scores[name], cell_scores[STANDARD]], axis=1),
                     resamples=config.resamples,
                     seed=config.seed + cell,
                 )
-                for cell, found in enumerate(members)
+                for cell, cell_scores in enumerate(members)
             ])
             means = np.array([[f[name].mean(), f[STANDARD].mean()] for f in members])
             exact = task_scores.ratios(means[:, 0], means[:, 1])
@@ -302,14 +302,14 @@ def _above(name, symbols, task, cells, rows) -> str:
             f"of {len(cells)} cells {surely[0]} surely above, {surely[1]} surely below; mean"
             f" {ours:.1f} % against {ours - gain:.1f} %"
         )
-    wanted = max(
+    copying = max(
         row["accuracy"] for row in rows
         if (row["model"], row["symbols"], row.get("task")) == (COPYING, symbols, task)
     )
-    below = sum(row["accuracy"] <= wanted for row in cells)
+    below = sum(row["accuracy"] <= copying for row in cells)
     if below:
         number = f"{below} of {len(cells)} " if len(cells) > 1 else ""
-        shown += f"; {number}below a copy of any candidate, {wanted:.1f} %"
+        shown += f"; {number}below a copy of any candidate, {copying:.1f} %"
     return f"{name} beside standard in {task}, symbols {symbols}: {shown} ({paper} above)"
 
 

@@ -135,8 +135,8 @@ def _train(
     key = results.key(settings, *config.targets, digest, seed)
     directory = workdir / "hypernetworks" / key
     if directory.is_dir():
-        params, kept, facts = hypernetwork_file.load(directory)
-        if kept == network:
+        params, saved_network, facts = hypernetwork_file.load(directory)
+        if saved_network == network:
             del facts["source"]
             return params, facts
     runs = workdir / "runs" / f"hypernetwork-{key}"
