@@ -14,17 +14,15 @@ On two CPU cores: the defaults. On one H100/H200-class device, at 403m and V = 6
 whose aim is 45 % of the bf16 peak.
 """
 
-import argparse
 import dataclasses
 import time
-from pathlib import Path
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks.report import write
+from experiments.benchmarks import report
 from research.models import sizes
 from research.models.language_model import LanguageModelConfig
 from research.training import parallelism
@@ -140,25 +138,20 @@ def run(config: Benchmark) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Prints the row and writes it, with what made it, to --out."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for field in dataclasses.fields(Benchmark):
-        flag = f"--{field.name.replace('_', '-')}"
-        if isinstance(field.default, bool):
-            parser.add_argument(flag, action="store_true")
-        else:
-            parser.add_argument(flag, type=type(field.default), default=field.default)
-    parser.add_argument("--out", type=Path, help="JSON file to write")
-    options = vars(parser.parse_args())
-    out = options.pop("out")
-    row = run(Benchmark(**options))
-    print(
+    """Reads the command line, prints the rows and writes them."""
+    report.main(
+        "training_step", lambda **options: [run(Benchmark(**options))], __doc__,
+        options=Benchmark, show=_shown,
+    )  # fmt: skip
+
+
+def _shown(row: dict[str, Any]) -> str:
+    return (
         f"{row['size']} V={row['vocab_size']} {row['dtype']} {row['batch_size']} x {row['length']}:"
         f" {quantity(row['tokens_per_second'])} tokens/s, {row['seconds_per_step']:.3f} s a step,"
         f" {quantity(row['model_flops_per_second'])}FLOP/s"
         f" = {row['share_of_peak']:.1%} of a measured {quantity(row['matmul_peak'])}FLOP/s"
     )
-    write("training_step", [row], options, [0], out)
 
 
 if __name__ == "__main__":

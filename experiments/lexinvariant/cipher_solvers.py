@@ -162,14 +162,14 @@ def _solvers(config, model, logs, length) -> Iterator[tuple[str, str, Solver, in
 
     yield f"probe, then {max(config.orders)}-gram climbing", "both", both, every
     if length >= 64 and importlib.util.find_spec(PEER) is not None:
-        yield PEER, "its own quadgrams", _subbreaker(), min(config.subbreaker_texts, every)
+        yield PEER, "its own quadgrams", subbreaker(), min(config.subbreaker_texts, every)
 
 
 def _counts(cipher: Cipher) -> np.ndarray:
     return np.bincount(cipher.symbols_L[cipher.symbols_L >= 0], minlength=len(cipher.key_S))
 
 
-def _subbreaker() -> Solver:
+def subbreaker() -> Solver:
     """PyPI's quadgram hill climber with its own English; it knows 26 letters and no spaces."""
     import importlib.resources
 
@@ -185,10 +185,10 @@ def _subbreaker() -> Solver:
         of = {int(symbol): ciphers.LETTERS[i] for i, symbol in enumerate(names)}
         text = "".join(of[int(s)] for s in cipher.symbols_L if int(s) in of)
         random.seed(number)  # it draws from the module's generator
-        found = breaker.break_cipher(text, max_rounds=_ROUNDS)
+        solution = breaker.break_cipher(text, max_rounds=_ROUNDS)
         key_S = cipher.key_S.copy()
         for symbol, name in of.items():
-            key_S[symbol] = ciphers.LETTERS.index(found.alphabet[found.key.index(name)])
+            key_S[symbol] = ciphers.LETTERS.index(solution.alphabet[solution.key.index(name)])
         return key_S
 
     return solve
