@@ -4,7 +4,7 @@ Kin are papers whose tables are here because the same models answer them: dual p
 (arXiv 2406.00053) and in-context language learning (arXiv 2401.12973).
 """
 
-from experiments.lexinvariant import verdicts_on_tasks, verdicts_on_texts
+from experiments.lexinvariant import verdicts_on_rows, verdicts_on_tasks, verdicts_on_texts
 from research.reporting.claims import DIRECTION, Claim
 
 POSITIONS = "lexinvariant/perplexity_by_position"
@@ -12,6 +12,7 @@ TASKS = "lexinvariant/reasoning"
 KEYS = "lexinvariant/deciphering"
 MIXTURE = "lexinvariant/mixture"
 REGULARIZATION = "lexinvariant/regularization"
+RANDOM_ROWS = "lexinvariant/random_rows"
 FORGETTING = "lexinvariant/dual_process"
 AUTOMATA = "lexinvariant/in_context_languages"
 
@@ -94,11 +95,11 @@ OWN = (
     ),
     Claim(
         "naive_mixture", "a mixture of drawn and learned rows diverges in norm",
-        "section 3.6", "diverges",
+        "section 3.6", "diverges", RANDOM_ROWS, verdicts_on_rows.norms_diverge,
     ),
     Claim(
         "all_permuted", "with every id permuted, a learned table behaves like drawn rows",
-        "section 3.6", "very similar",
+        "section 3.6", "very similar", RANDOM_ROWS, verdicts_on_rows.permuted_like_drawn,
     ),
     Claim(
         "semantic_key", "words of a story are deciphered by their meaning",

@@ -7,6 +7,8 @@ import math
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from experiments.lexinvariant.perplexity_curves import PAPERS
+from experiments.lexinvariant.verdict_parts import or_with_heads
 from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
@@ -20,8 +22,6 @@ from research.reporting.claims import (
     worst,
 )
 from research.reporting.tables import Row
-
-PAPERS = "gaussian"
 
 
 def _cells(rows: Sequence[Row], task: str | None, symbols: str) -> list[tuple[Row, Row, float]]:
@@ -51,6 +51,7 @@ def _cell(row: Row, standard: Row, copied: float) -> str:
 def task_gain(task: str, size: float):
     """The paper's model before the standard one, symbols drawn uniformly."""
 
+    @or_with_heads
     def decide(evidence: Evidence) -> Ruling | None:
         cells = _cells(evidence.rows, task, "uniform")
         if not cells:
@@ -71,6 +72,7 @@ def task_gain(task: str, size: float):
     return decide
 
 
+@or_with_heads
 def four_times(evidence: Evidence) -> Ruling | None:
     """Four times the standard model's accuracy, on average over cells."""
     cells = _cells(evidence.rows, None, "uniform")
@@ -86,6 +88,7 @@ def four_times(evidence: Evidence) -> Ruling | None:
     return Ruling(graded(math.log(ratio), math.log(1.1), 2 * math.log(2)), text)
 
 
+@or_with_heads
 def by_frequency(evidence: Evidence) -> Ruling | None:
     """Symbols drawn by frequency: still ahead in 11 of 12 cells."""
     cells = _cells(evidence.rows, None, "by frequency")

@@ -1,8 +1,7 @@
 """What perplexities and keys say of the second paper's claims.
 
-The paper's model is `gaussian`; other lexinvariant vocabularies are ours and decide nothing. It
-counts where it passes what needs no training: n-grams counted in the same context, gzip, and for
-keys the ranks of frequencies.
+The paper's model counts where it passes what needs no training: n-grams counted in the same
+context, gzip, and for keys the ranks of frequencies.
 """
 
 import math
@@ -17,6 +16,7 @@ from experiments.lexinvariant.perplexity_curves import (
     is_floor,
     papers_rows,
 )
+from experiments.lexinvariant.verdict_parts import or_with_heads
 from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
@@ -71,6 +71,7 @@ def _fall(row: Row) -> float:
     return math.log2(values[0] / values[-1])
 
 
+@or_with_heads
 def falls(evidence: Evidence) -> Ruling | None:
     """Perplexity falls with context, below what counts in the context give."""
     if (prose := _prose(evidence.rows)) is None:
@@ -127,6 +128,7 @@ def _gap(evidence: Evidence) -> _Gap | None:
     return _Gap(first, last, (above[first], above[last]), perplexities, passes)
 
 
+@or_with_heads
 def gap_closes(evidence: Evidence) -> Ruling | None:
     """The gap to the standard model shrinks with context, by half of the paper's factor."""
     gap = _gap(evidence)
@@ -145,6 +147,7 @@ def gap_closes(evidence: Evidence) -> Ruling | None:
     return Ruling(graded(math.log2(shrinks), evidence.margin, math.inf), text)
 
 
+@or_with_heads
 def nearly_standard(evidence: Evidence) -> Ruling | None:
     """Late in a long context the model is nearly as good as a standard one (3.38 / 2.00)."""
     gap = _gap(evidence)
@@ -205,6 +208,7 @@ def _key_text(values: dict[int, float]) -> str:
     return f"{values[first]:.2f} -> {values[last]:.3f} at {last} (frequency ranks up to .24)"
 
 
+@or_with_heads
 def key_improves(evidence: Evidence) -> Ruling | None:
     """More context, a better key: half of the share of errors that the paper removes."""
     if (reading := _reading(evidence.rows, "majority vote")) is None:
@@ -218,6 +222,7 @@ def key_improves(evidence: Evidence) -> Ruling | None:
     return Ruling(graded(removed, margin, 1 - (1 - 0.966) / (1 - 0.630)), _key_text(values))
 
 
+@or_with_heads
 def key_read(evidence: Evidence) -> Ruling | None:
     """The key is read: at most twice the paper's errors; .9 is the direction."""
     if (reading := _reading(evidence.rows, "majority vote")) is None:
@@ -227,6 +232,7 @@ def key_read(evidence: Evidence) -> Ruling | None:
     return Ruling(verdict, _key_text(reading[1]))
 
 
+@or_with_heads
 def matrices_sharpen(evidence: Evidence) -> Ruling | None:
     """What one position says of the key sharpens; a picture, so that its rows only suggest it."""
     if (reading := _reading(evidence.rows, "last position")) is None:
@@ -239,6 +245,7 @@ def matrices_sharpen(evidence: Evidence) -> Ruling | None:
     return Ruling(graded(last - first, max(error, 0.01)), text)
 
 
+@or_with_heads
 def symbol_resolves(evidence: Evidence) -> Ruling | None:
     """An ambiguous symbol resolves: most symbols are read at their position."""
     if (reading := _reading(evidence.rows, "last position")) is None:

@@ -188,6 +188,17 @@ def lexinvariant(kind):
             for shots, signs in ((3, tasks[0]), (0, tasks[1]))
         ),
     ]  # fmt: skip
+    norms = [(1.0,) * 4, (1.01, 1.02, 1.03, 1.04), (1.5, 2.0, 3.0, 5.0)][pick]
+    nats = [(3.1, 3.1), (2.999, 3.001), (2.0, 2.02)][pick]
+    names = [f"norm {part}" for part in (25, 50, 75, 100)]
+    found["lexinvariant/random_rows"] = [
+        {"random": "drawn", "p": 0.2} | dict(zip(names, norms, strict=True)),
+        {"random": "permuted", "p": 0.2} | dict.fromkeys(names, 1.0),
+        {"random": "permuted", "p": 1.0, "nats_renamed": nats[0], "spread_renamed": 0.002},
+        {"random": "all drawn (gaussian)", "p": 1.0, "nats_renamed": nats[1]},
+        {"random": "counts in the sequence", "nats": 3.0},
+        {"random": "uniform", "nats": 3.3},
+    ]
     ends = [  # unseen in the end, best, in distribution
         {"active": (50, 50, 50), "temporary": (50, 50, 50), "vanilla": (50, 50, 50)},
         {"active": (62, 62, 95), "temporary": (62, 62, 95), "vanilla": (60, 62, 95)},
