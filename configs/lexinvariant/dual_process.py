@@ -78,17 +78,13 @@ def _optimizer(learning_rate: float) -> OptimizerConfig:
 
 def cpu() -> Config:
     """A tenth of the types, steps and resets, ten times the learning rate, and two layers."""
-    return Config(
+    return replace(
+        gpu(),
         types=1_000,
         unseen=100,
-        skews=SKEWS,
-        methods=METHODS,
-        width=64,
         layers=2,
-        batch_size=128,
         steps=800,
         optimizer=_optimizer(5e-4),
-        every=10,
         until=(200,),
         examples=256,
     )

@@ -26,10 +26,9 @@ Shapes of the first model on 8 devices, parameters and optimizer, a symbol for a
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.shared import ModelConfig
+from configs.shared import ModelConfig, Weights
 from research.training.config import OptimizerConfig
 
 # A quarter of the width, four times the steps in the same time.
@@ -79,7 +78,7 @@ class Config:
     """The paper's bound holds with probability 1 - delta."""
     seed: int = 0
     """The chain, its samples, initial weights and draws."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
 
 

@@ -27,10 +27,9 @@ sequences (a standard deviation of a half of the mean at 1); the mean log-loss s
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig
+from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig, Weights
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Config:
     """Sequences that are evaluated together."""
     seed: int = 0
     """Training and draws."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
     only: tuple[str, ...] = ()
     """Folder names of the models that are trained and evaluated ('gaussian-n-gram-heads'); empty:

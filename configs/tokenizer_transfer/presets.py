@@ -9,7 +9,7 @@ repository. Target tokenizers are made from text that neither saw: other authors
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from configs.shared import QUICK_TEXT, ModelConfig, TextConfig, data_text
+from configs.shared import QUICK_TEXT, ModelConfig, TextConfig, Weights, data_text
 from research.training.config import OptimizerConfig, ParallelismConfig
 
 
@@ -131,8 +131,8 @@ class Setting:
     seeds: tuple[int, ...] = (0,)
     """Each repeats everything; tables show means and the widest difference."""
     checkpoint: str = ""
-    """a Hugging Face folder in place of a base model trained here; it brings its own tokenizer."""
-    weights: Literal["", "committed", "retrain"] = ""
+    """A Hugging Face folder in place of a base model trained here; it brings its own tokenizer."""
+    weights: Weights = ""
     """Where trained models come from, see `experiments.shared.weights`."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig
+from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig, Weights
 from experiments.shared import compressors, weights
 from experiments.shared.tables import Log, slug
 from research import codecs, corpora, vocabularies
@@ -74,7 +74,7 @@ def trained(
     workdir: Path,
     log: Log,
     codec: Codec | None = None,
-    source: weights.Source = "",
+    source: Weights = "",
 ) -> TrainedModel:
     """Trains a model on a text, or opens it if an earlier table has.
 

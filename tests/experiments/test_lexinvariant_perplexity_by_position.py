@@ -16,7 +16,7 @@ from experiments.shared import language_models
 from research import codecs
 from research.errors import UsageError
 from research.lexinvariance import baselines
-from research.reporting import tables
+from tests.experiments.table_checks import check_table
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +33,8 @@ def rows(workdir):
 
 
 def test_the_rows_have_the_columns(rows):
-    for row in rows:
-        assert set(row) <= {*table.COLUMNS, "corpus"}
-        assert all(not isinstance(v, float) or math.isfinite(v) for v in row.values())
-    for row in table.PAPER_ROWS:
-        assert set(row) <= set(table.COLUMNS)
-    _, merged = tables.merge(table.COLUMNS, {"ours": rows}, table.PAPER_ROWS)
-    assert len(merged) == len(rows) + len(table.PAPER_ROWS)
-    remarks = table.remarks(rows)
-    assert all(line and "\n" not in line for line in remarks)
-    assert remarks[-1].startswith("text: synthetic:60000")
+    check_table(table, rows)
+    assert table.remarks(rows)[-1].startswith("text: synthetic:60000")
 
 
 def test_every_model_draw_and_floor_has_a_row(rows):
