@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.lexinvariant.perplexity_curves import (
+from experiments.lexinvariant.position_windows import (
     PAPER_ROWS,
     PAPERS,
     STANDARD,

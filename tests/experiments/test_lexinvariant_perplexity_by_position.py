@@ -10,8 +10,7 @@ import pytest
 from configs.lexinvariant import perplexity_by_position as configs
 from experiments.lexinvariant import perplexity_by_position as table
 from experiments.lexinvariant import position_windows
-from experiments.lexinvariant.perplexity_curves import STARTS
-from experiments.lexinvariant.position_windows import Sequences, row_of
+from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
 from experiments.shared import language_models
 from research import codecs
 from research.errors import UsageError
