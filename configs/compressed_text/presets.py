@@ -94,9 +94,7 @@ GPU_M2 = M2Config(
     length=512,
     batch_size=64,
     steps=500,
-    optimizer=OptimizerConfig(
-        name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=50
-    ),
+    optimizer=OptimizerConfig(name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=50),
     dtype="bfloat16",
     chunk_size=64,
     evaluation_batch_size=64,

@@ -92,9 +92,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The paper's types, examples and resets, three seeds; two layers and ten times its rate."""
-    return replace(
-        gpu(), layers=2, optimizer=_optimizer(5e-4), examples=512, seeds=(0, 1, 2)
-    )
+    return replace(gpu(), layers=2, optimizer=_optimizer(5e-4), examples=512, seeds=(0, 1, 2))
 
 
 def gpu() -> Config:

@@ -39,9 +39,7 @@ CPU_MODEL = ModelConfig(
     length=128,
     batch_size=16,
     steps=1_200,
-    optimizer=OptimizerConfig(
-        name="adamw", learning_rate=1e-2, schedule="cosine", warmup_steps=20
-    ),
+    optimizer=OptimizerConfig(name="adamw", learning_rate=1e-2, schedule="cosine", warmup_steps=20),
 )
 GPU_MODEL = ModelConfig(
     ids="chain",

@@ -63,9 +63,7 @@ class Config:
 
 def cpu() -> Config:
     """The shared models; of code the floors alone."""
-    return Config(
-        texts=(DOCUMENTATION,), models=presets.CPU_MODELS, floor_texts=(presets.CODE,)
-    )
+    return Config(texts=(DOCUMENTATION,), models=presets.CPU_MODELS, floor_texts=(presets.CODE,))
 
 
 def hours() -> Config:

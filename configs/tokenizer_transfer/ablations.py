@@ -76,9 +76,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The forms that the ALM paper compares, each to a plateau, three seeds."""
-    setting = replace(
-        _shorter(presets.HOURS, 1_500), seeds=(0, 1, 2), targets=presets.TARGETS[:4]
-    )
+    setting = replace(_shorter(presets.HOURS, 1_500), seeds=(0, 1, 2), targets=presets.TARGETS[:4])
     forms = (
         ("residual, auxiliary loss", (("auxiliary", 0.5),)),
         ("residual", (("auxiliary", 0.0),)),

@@ -281,7 +281,5 @@ def train_rows(
             train_and_evaluate, codec_config, codec, corpus, config, workdir, log,
             table=table, model_directory=models / name if models else None,
         )  # fmt: skip
-        rows.append(
-            measure() if config.weights else kept_rows.kept(workdir, whole, name, measure)
-        )
+        rows.append(measure() if config.weights else kept_rows.kept(workdir, whole, name, measure))
     return with_corpus(rows, corpus)

@@ -36,8 +36,7 @@ MEANING = {
     "start": "mean precision over texts in the window that begins here",
     "spread_last": "standard deviation of the precision over texts in the last window",
     "per_position": (
-        "share of all positions whose likeliest plain symbol is right, space and punctuation"
-        " too"
+        "share of all positions whose likeliest plain symbol is right, space and punctuation too"
     ),
     "sequences": "texts that were read",
 }
@@ -73,9 +72,7 @@ class Read(NamedTuple):
     """Log P(plain symbol | cipher text so far)."""
 
 
-def summary(
-    rows: list[Row], paper_rows: list[Row]
-) -> tuple[list[str], list[Row]]:
+def summary(rows: list[Row], paper_rows: list[Row]) -> tuple[list[str], list[Row]]:
     """(columns, lines): the precision in the last window, a model a column."""
     last = [f"start {start}" for start in STARTS if rows[0].get(f"start {start}") is not None][-1]
     lines: dict[str, dict[str, Any]] = {}
@@ -131,9 +128,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     return with_corpus(rows, language_models.load_corpus(config.text))
 
 
-def probed(
-    config, model, trained, *, workdir: Path, log: Log
-) -> cipher_probe.Reader:
+def probed(config, model, trained, *, workdir: Path, log: Log) -> cipher_probe.Reader:
     """A model of the config with its probe, trained now or opened."""
     # A probe reads this model and no other, however like it was made.
     read = task_vectors.fingerprint_of(trained.params)

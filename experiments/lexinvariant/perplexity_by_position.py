@@ -91,9 +91,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
 def _of_text(config, text, ids, workdir, log) -> list[Row]:
     rows, standard_NxL, sequences = [], None, None
     for model in (model for model in _chosen(config) if model.ids == ids):
-        trained = language_models.trained_or_left_out(
-            model, text, config, workdir, log, owner=True
-        )
+        trained = language_models.trained_or_left_out(model, text, config, workdir, log, owner=True)
         if trained is None:
             continue
         clock = Clock()

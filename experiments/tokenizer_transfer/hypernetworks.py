@@ -47,8 +47,6 @@ class Hypernetwork(NamedTuple):
     """Before training."""
     seen: dict[str, float]
     """% of each target's entries, by its label, that a sampled tokenizer had."""
-    seconds: float
-    """Of training."""
     falling: float | None = None
     """Nats a token by which the loss still fell, see `_falling`."""
 
@@ -73,7 +71,7 @@ def trained(
     facts: dict[str, Any] = {}
 
     def train():
-        params, of_training = _train(config, base, network, seed, workdir, log)
+        params, of_training = _train(config, base, source, network, seed, workdir, log)
         facts.update(of_training)
         return params, of_training
 
@@ -105,9 +103,7 @@ def trained(
     }
     form = weights.Format(save, load)
     params, record = weights.obtain(place, described, form, train, figures, log)
-    return Hypernetwork(
-        params, network, initial, record["seen"], record["seconds"], record.get("falling")
-    )
+    return Hypernetwork(params, network, initial, record["seen"], record.get("falling"))
 
 
 def beginning(
@@ -116,7 +112,7 @@ def beginning(
     """Bits/byte of a little text in the first target's tokens, for a record and a test."""
     codec = target_tokenizers.build(config.targets[0], base.corpus, workdir, log)
     tokenizer = CodecTokenizer(codec)
-    hypernet = Hypernetwork(params, network, None, {}, 0.0)
+    hypernet = Hypernetwork(params, network, None, {})
     match = matching.match(base.tokenizer, tokenizer)
     predicted = table(hypernet, params, base, tokenizer, match)
     text = dataclasses.replace(base.text, valid_bytes=base_models.BEGINNING_BYTES)
@@ -126,11 +122,11 @@ def beginning(
 
 
 def _train(
-    config: Setting, base: Base, network: HypernetworkConfig, seed: int, workdir: Path, log: Log
+    config: Setting, base: Base, source: SourceModel, network: HypernetworkConfig, seed: int,
+    workdir: Path, log: Log,
 ) -> tuple[Any, dict[str, Any]]:
     """Parameters, and facts: seconds, steps, seed, seen. Opened if an earlier table trained it."""
     settings = config.hypernetwork
-    source = SourceModel(base.params, base.config, base.tokenizer)
     digest = source_model.digest(source.table)
     key = results.key(settings, *config.targets, digest, seed)
     directory = workdir / "hypernetworks" / key

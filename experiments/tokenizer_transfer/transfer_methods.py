@@ -132,10 +132,8 @@ def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> Embeddi
     target_config = config.targets[index]
     model = dataclasses.replace(config.model, size=donors.size, steps=donors.steps)
     name = f"donor-{slug(target_config.label)}"
-    donor = base_models.kept(config, model, target_config, name, config.seeds[0], workdir, log)
-    return base_models.real_rows(
-        learned.table(donor.params["vocabulary"]), donor.config.vocab_size
-    )
+    donor = base_models.stored(config, model, target_config, name, config.seeds[0], workdir, log)
+    return base_models.real_rows(learned.table(donor.params["vocabulary"]), donor.config.vocab_size)
 
 
 def table(

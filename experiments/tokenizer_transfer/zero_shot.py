@@ -152,9 +152,7 @@ def remarks(rows: list[Row]) -> list[str]:
     lines: list[str | None] = []
     targets = dict.fromkeys(row["target"] for row in rows if row["method"] == "fvt")
     for target in targets:
-        figures = {
-            row["method"]: row["bits_per_byte"] for row in rows if row["target"] == target
-        }
+        figures = {row["method"]: row["bits_per_byte"] for row in rows if row["target"] == target}
         hyper = min(transfer_methods.HYPERNETWORKS, key=lambda name: figures.get(name, np.inf))
         rivals = {
             name: figures[name] for name in figures if name not in transfer_methods.HYPERNETWORKS

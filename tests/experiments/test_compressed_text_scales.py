@@ -25,9 +25,7 @@ from tests.experiments.lowering import Lowered, abstract_batch, lower
 TRAINED = [
     name
     for name in compressed_text.TABLES
-    if hasattr(
-        importlib.import_module(f"configs.compressed_text.{name}").paper(), "m2"
-    )
+    if hasattr(importlib.import_module(f"configs.compressed_text.{name}").paper(), "m2")
 ]
 
 
@@ -93,7 +91,7 @@ def test_the_record_is_what_is_lowered(name, scale):
     assert line in " ".join(module.__doc__.split())
     # Two FLOPs for each kernel and readout entry, and what attention adds.
     expected = 2 * kernels + 2 * model.rows * model.trunk.d_model
-    attention = 4 * of_m2.length * model.trunk.num_layers * model.trunk.num_heads * (
-        model.trunk.head_dim
+    attention = (
+        4 * of_m2.length * model.trunk.num_layers * model.trunk.num_heads * (model.trunk.head_dim)
     )
     assert forward_flops == pytest.approx(expected + attention, rel=1e-4)

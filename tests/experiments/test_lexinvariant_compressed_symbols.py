@@ -52,14 +52,14 @@ def test_every_kind_of_ids_has_its_learned_model_first():
             seen.add(model.ids)
 
 
-@pytest.mark.parametrize(("learned", "canonical", "word"), [(2.0, 2.5, "holds"),
-                                                            (2.0, 2.0, "fails"),
-                                                            (3.1, 3.5, "fails")])
+@pytest.mark.parametrize(
+    ("learned", "canonical", "word"),
+    [(2.0, 2.5, "holds"), (2.0, 2.0, "fails"), (3.1, 3.5, "fails")],
+)
 def test_meaning_needs_both_a_gap_and_something_learned(learned, canonical, word):
     shared = {"ids": "windows", "unigram": 3.0, "new_ids_alone": 1.0, "uniform": 4.0}
     made = [
         shared | {"model": "learned", "bits_per_byte": learned, "gap": None},
-        shared
-        | {"model": "canonical", "bits_per_byte": canonical, "gap": canonical - learned},
+        shared | {"model": "canonical", "bits_per_byte": canonical, "gap": canonical - learned},
     ]
     assert table.remarks(made)[0].startswith(word)

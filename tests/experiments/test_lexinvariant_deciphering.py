@@ -1,6 +1,5 @@
 """The table `deciphering`: it runs, scores what it says it scores, and draws its matrices."""
 
-
 import numpy as np
 import pytest
 

@@ -1,6 +1,5 @@
 """The table `in_context_languages`: it runs, and its measures are ICLL's."""
 
-
 import numpy as np
 import pytest
 

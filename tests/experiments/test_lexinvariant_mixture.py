@@ -1,6 +1,5 @@
 """The theorem's table: the quick configuration, and that it says when a bound is broken."""
 
-
 import pytest
 
 from configs.lexinvariant import mixture as configs

@@ -114,17 +114,13 @@ def test_the_papers_windows():
 def test_draws_differ_and_repeat(workdir):
     config = configs.quick()
     gaussian, text = config.models[1], config.texts[0]
-    found = language_models.trained(
-        gaussian, text, seed=0, workdir=workdir, log=lambda line: None
-    )
+    found = language_models.trained(gaussian, text, seed=0, workdir=workdir, log=lambda line: None)
     sequences = Sequences.of(found.valid, found.codec, config, gaussian.length)
     first, second = (next_two(table._draws(config, found, sequences)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert (first[0] != first[1]).any()
     larger = dataclasses.replace(config, batch_size=6)
-    np.testing.assert_allclose(
-        next(table._draws(larger, found, sequences)), first[0], rtol=1e-5
-    )
+    np.testing.assert_allclose(next(table._draws(larger, found, sequences)), first[0], rtol=1e-5)
 
 
 def next_two(stream):

@@ -32,9 +32,7 @@ def test_the_quick_configuration_runs(rows):
 
 def test_the_papers_rows_have_its_ratios():
     ratios = {
-        (symbols, kind): pick(
-            reasoning.PAPER_ROWS, task=f"both, {kind}", symbols=symbols
-        )["ratio"]
+        (symbols, kind): pick(reasoning.PAPER_ROWS, task=f"both, {kind}", symbols=symbols)["ratio"]
         for symbols in ("uniform", "by frequency")
         for kind in (reasoning.RATIO_OF_MEANS, reasoning.MEAN_OF_RATIOS)
     }
@@ -65,14 +63,13 @@ def test_gains_are_paired():
 
 def test_remarks_follow_the_rows(rows):
     where = {"task": "LookUp", "symbols": "uniform", "model": "canonical"}
-    (index,) = (
-        i for i, row in enumerate(rows) if all(row.get(key) == where[key] for key in where)
-    )
+    (index,) = (i for i, row in enumerate(rows) if all(row.get(key) == where[key] for key in where))
     for accuracy in (90.0, 20.0):  # more, and less, than copying any of the four values has
         changed = [*rows]
         changed[index] = rows[index] | {"accuracy": accuracy}
         (line,) = (
-            line for line in reasoning.remarks(changed)
+            line
+            for line in reasoning.remarks(changed)
             if line.startswith("canonical beside standard in LookUp, symbols uniform")
         )
         assert f": {accuracy:.1f} % against" in line

@@ -97,9 +97,7 @@ def lowered(setting):
     )
     shardings = step.state_shardings(state, EIGHT, mesh, TRANSFER_RULES)
     layout = layout_of(settings, mesh.size)
-    loss_fn = make_loss_fn(
-        model, network, layout, hypernetworks.loss_of(settings), data_shards=8
-    )
+    loss_fn = make_loss_fn(model, network, layout, hypernetworks.loss_of(settings), data_shards=8)
     batch = abstract_batch(settings, layout, table)
     make = step.make_train_step(loss_fn, optimizer, EIGHT, mesh, shardings, TRANSFER_RULES)
     traced = make.trace(state, batch)
