@@ -4,7 +4,7 @@
 
 `cop adj noun` or `noun cop adj`, a query and three masks: the answer can be read off the place of
 `cop`, for any ids, or be known of ids seen in training (`lexinvariance.tasks.part_of_speech`).
-Methods: vanilla; active forgetting (all rows but those of `cop` and the mask are drawn anew every
+Methods: vanilla; active forgetting (all rows but those of `cop` and the mask are drawn again every
 `every` steps); temporary forgetting (the same in the first `until` steps only); and a gaussian
 vocabulary, drawn for every sequence. All have one learning rate; the three learned ones share one
 compiled step. Columns "at x": % of the examples with the whole answer right after x % of the

@@ -23,7 +23,7 @@ paper: 151,288,832 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 77.4 MB
   28.1 at i = 1 and 4.12 at 413 on the Pile (standard 2.86 and 2.20), 19.7 and 3.12 on Wiki-40B,
   23.2 and 2.11 on GitHub. Not run here.
 The paper's curves are means of perplexities, which a few hard sequences dominate, over 100
-sequences (a standard deviation of a half of the mean at 1); the mean log-loss stands beside ours.
+sequences (a standard deviation of a half of the mean at 1); ours have the mean log-loss too.
 """
 
 from dataclasses import dataclass, replace

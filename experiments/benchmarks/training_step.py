@@ -110,7 +110,7 @@ def run(config: Benchmark) -> dict[str, Any]:
     compile_seconds = time.perf_counter() - started
     state = compiled.init(0)
     placed = parallelism.put_batch(parallel, compiled.mesh, batch)
-    # The peak before and after: another program beside us would lower it.
+    # The peak before and after: another program at the same time would lower it.
     peaks = [matmul_peak(config.peak_size, config.dtype)]
     times = []
     for _ in range(config.steps + 2):

@@ -84,7 +84,7 @@ class Text:
         return Text(pieces[:: max(1, round(self.size / size))], self.held_out)
 
     def row(self, codec: CodebookCodec, started: float, /, **columns: object) -> Row:
-        """Bytes per token on the held-out text beside `columns`, and the time since `started`."""
+        """Bytes per token on the held-out text, `columns`, and the time since `started`."""
         seconds = round(time.monotonic() - started, 1)
         held_out = {
             name: round(sum(map(len, texts)) / sum(map(len, codec.encode(texts))), 4)

@@ -128,7 +128,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     return with_corpus(rows, language_models.load_corpus(config.text))
 
 
-def probed(config, model, trained, *, workdir: Path, log: Log) -> cipher_probe.Reader:
+def probed(config, model, trained, *, workdir: Path, log: Log) -> cipher_probe.ProbedModel:
     """A model of the config with its probe, trained now or opened."""
     # A probe reads this model and no other, however like it was made.
     read = task_vectors.fingerprint_of(trained.params)
@@ -138,11 +138,11 @@ def probed(config, model, trained, *, workdir: Path, log: Log) -> cipher_probe.R
         log(f"{model.label}: {line}")
 
     def train():
-        reader = cipher_probe.probed(
+        with_probe = cipher_probe.probed(
             trained, config.probe, length=model.length, seed=config.seed, log=say, workdir=run
         )
         ids = config.probe.steps * config.probe.batch_size * model.length
-        return reader.params, {"ids": ids, "seed": config.seed}
+        return with_probe.params, {"ids": ids, "seed": config.seed}
 
     lm = Frozen(jax.tree.map(jax.numpy.asarray, trained.params), trained.config)
 
@@ -168,7 +168,7 @@ def probed(config, model, trained, *, workdir: Path, log: Log) -> cipher_probe.R
     form = weights.arrays(init)
     params, _ = weights.obtain(place, settings, form, train, evaluate, say)
     loop.remove(run)
-    return cipher_probe.Reader(lm, params)
+    return cipher_probe.ProbedModel(lm, params)
 
 
 def _draw(config, name: str, read: list[Read], letters: np.ndarray, directory: Path) -> None:

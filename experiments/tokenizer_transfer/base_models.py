@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from configs.shared import ModelConfig, TextConfig
-from configs.tokenizer_transfer.presets import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import TokenizerConfig, TransferConfig
 from experiments.shared import language_models, weights
 from experiments.shared.tables import Log
 from experiments.tokenizer_transfer import target_tokenizers
@@ -52,7 +52,7 @@ class Base(NamedTuple):
     """How it was trained."""
 
 
-def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
+def trained(config: TransferConfig, seed: int, workdir: Path, log: Log) -> Base:
     """The base model of a table, trained by the first table that needs it, or a checkpoint.
 
     Raises:
@@ -85,7 +85,7 @@ class StoredModel(NamedTuple):
 
 
 def stored(
-    config: Setting,
+    config: TransferConfig,
     model: ModelConfig,
     tokenizer: TokenizerConfig,
     name: str,
@@ -132,7 +132,7 @@ def stored(
 
 
 def beginning(
-    config: Setting, model: ModelConfig, lm: StoredModel, workdir: Path
+    config: TransferConfig, model: ModelConfig, lm: StoredModel, workdir: Path
 ) -> dict[str, float]:
     """Bits/byte of so little validation text that a test can compare it with a record."""
     corpus = language_models.load_corpus(config.text)
@@ -145,7 +145,7 @@ def beginning(
     return {"bits_per_byte of the beginning": sums.bits_per_byte}
 
 
-def _checkpoint(config: Setting, corpus: Corpus) -> Base:
+def _checkpoint(config: TransferConfig, corpus: Corpus) -> Base:
     """A Hugging Face folder. Its tokenizer's BOS and EOS rows are had twice: where it has them, and
     as the last two ids, where every text here begins and ends."""
     model = source_model.load(config.checkpoint)

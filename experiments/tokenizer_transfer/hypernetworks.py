@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from configs.tokenizer_transfer.presets import HypernetworkTraining, Setting
+from configs.tokenizer_transfer.presets import HypernetworkTraining, TransferConfig
 from experiments.shared import weights
 from experiments.shared.tables import Log, Row
 from experiments.tokenizer_transfer import base_models, target_tokenizers
@@ -52,7 +52,7 @@ class Hypernetwork(NamedTuple):
 
 
 def trained(
-    config: Setting, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
+    config: TransferConfig, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
 ) -> Hypernetwork:
     """The hypernetwork of a setting: from its weights, or trained (`experiments.shared.weights`).
 
@@ -107,7 +107,8 @@ def trained(
 
 
 def beginning(
-    config: Setting, base: Base, params: Any, network: HypernetworkConfig, workdir: Path, log: Log
+    config: TransferConfig, base: Base, params: Any, network: HypernetworkConfig, workdir: Path,
+    log: Log,
 ) -> dict[str, float]:
     """Bits/byte of a little text in the first target's tokens, for a record and a test."""
     codec = target_tokenizers.build(config.targets[0], base.corpus, workdir, log)
@@ -122,7 +123,7 @@ def beginning(
 
 
 def _train(
-    config: Setting, base: Base, source: SourceModel, network: HypernetworkConfig, seed: int,
+    config: TransferConfig, base: Base, source: SourceModel, network: HypernetworkConfig, seed: int,
     workdir: Path, log: Log,
 ) -> tuple[Any, dict[str, Any]]:
     """Parameters, and facts: seconds, steps, seed, seen. Opened if an earlier table trained it."""
@@ -251,7 +252,7 @@ class _Watched:
     time to time in the file `notes`, for a training that goes on."""
 
     def __init__(
-        self, config: Setting, base: Base, seed: int, workdir: Path, log: Log, notes: Path
+        self, config: TransferConfig, base: Base, seed: int, workdir: Path, log: Log, notes: Path
     ):
         settings = config.hypernetwork
         store = token_store.build(
