@@ -9,6 +9,9 @@ from typing import Literal
 
 from research.training.config import OptimizerConfig, ParallelismConfig, check_least
 
+Weights = Literal["", "committed", "retrain"]
+"""Where trained models come from, see `experiments.shared.weights`."""
+
 
 @dataclass(frozen=True)
 class M1Config:
@@ -133,7 +136,7 @@ class TextConfig:
     name: str
     """What rows call it."""
     corpus: str
-    """a spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
+    """A spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
     train_bytes: int
     valid_bytes: int
     """`train_bytes`, `valid_bytes`: of the two splits that are used."""
@@ -180,7 +183,7 @@ class ModelConfig:
     """A language model, and how it is trained."""
 
     vocabulary: str = "gaussian"
-    """a kind of `research.vocabularies`."""
+    """A kind of `research.vocabularies`."""
     options: Options = ()
     """Of the vocabulary, as pairs: (("p", 0.2),)."""
     name: str = ""

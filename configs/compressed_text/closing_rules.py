@@ -39,16 +39,12 @@ class Config:
 
 def cpu() -> Config:
     """A 12-bit window."""
-    return Config(
-        corpus=presets.BUILTIN, m1=presets.CPU_M1, window_bits=12, num_windows=6_000
-    )
+    return Config(corpus=presets.BUILTIN, m1=presets.CPU_M1, window_bits=12, num_windows=6_000)
 
 
 def hours() -> Config:
     """The paper's 16-bit window on novels; no training, seconds."""
-    return Config(
-        corpus=presets.NOVELS, m1=presets.COUNTED_M1, window_bits=16, num_windows=10_000
-    )
+    return Config(corpus=presets.NOVELS, m1=presets.COUNTED_M1, window_bits=16, num_windows=10_000)
 
 
 def gpu() -> Config:

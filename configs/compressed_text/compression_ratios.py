@@ -91,11 +91,9 @@ def hours() -> Config:
 def gpu() -> Config:
     """The paper's widths, a count-based M1."""
     return Config(
-        corpus=presets.LOCAL_TEXT,
-        m1=presets.COUNTED_M1,
+        **presets.GPU,
         codecs=WIDE_ROWS,
         train_bytes=5_000_000,
-        valid_bytes=1_000_000,
         training_tokens=500 * 64 * 512,
     )
 
@@ -103,11 +101,9 @@ def gpu() -> Config:
 def paper() -> Config:
     """200,000 steps of 256 x 512 tokens."""
     return Config(
-        corpus=presets.C4,
-        m1=presets.PAPER_M1,
+        **presets.PAPER,
         codecs=WIDE_ROWS,
         train_bytes=100_000_000,
-        valid_bytes=20_000_000,
         training_tokens=200_000 * 256 * 512,
     )
 
@@ -115,8 +111,8 @@ def paper() -> Config:
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        corpus="synthetic:60000",
-        m1=M1Config(order=2, beta=12, max_bytes=30_000),
+        corpus=presets.QUICK_CORPUS,
+        m1=presets.QUICK_M1,
         codecs=rows((12, 24), (6, 12), 300)[2:],
         train_bytes=4_000,
         valid_bytes=2_000,

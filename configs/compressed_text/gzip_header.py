@@ -15,7 +15,6 @@ Shapes of the first row on 8 devices, parameters and optimizer, at the paper's r
   paper: 92,413,952 parameters (25,165,824 kernels), 22.42 MFLOPs/byte, 282.3 MB a device
 """
 
-
 from configs.compressed_text import presets
 from configs.compressed_text.presets import TrainedTable
 from configs.shared import CodecConfig, M1Config, M2Config

@@ -25,7 +25,7 @@ class Config:
     """The byte models that are compared."""
 
     corpus: str
-    """a spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
+    """A spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
     window_bits: int
     beta: int
     """`window_bits`, `beta`: of the codebooks."""

@@ -104,9 +104,7 @@ def hours() -> Config:
         **presets.HOURS,
         codecs=(
             CodecConfig("bytes"),
-            CodecConfig(
-                "equal_info", window_bits=12, bits_per_token=12, closing="point", beta=12
-            ),
+            CodecConfig("equal_info", window_bits=12, bits_per_token=12, closing="point", beta=12),
             CodecConfig("ac", bits_per_token=12),
             CodecConfig("gzip", bits_per_token=8),
             CodecConfig("gzip", bits_per_token=12),

@@ -1,9 +1,9 @@
 """What the tables' configs are made of: corpora, M1 and M2 at each scale."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config
+from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config, Weights
 from research.training.config import OptimizerConfig, ParallelismConfig
 
 BUILTIN = "builtin"
@@ -32,7 +32,7 @@ class TrainedTable:
     """How it is cut."""
     seed: int = 0
     """Initial weights and the order of the data."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from, see `experiments.shared.weights`."""
     only: tuple[str, ...] = ()
     """Rows to run, by the names of their folders (bytes, equalinfo-w12-n12); empty: all."""
@@ -94,9 +94,7 @@ GPU_M2 = M2Config(
     length=512,
     batch_size=64,
     steps=500,
-    optimizer=OptimizerConfig(
-        name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=50
-    ),
+    optimizer=OptimizerConfig(name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=50),
     dtype="bfloat16",
     chunk_size=64,
     evaluation_batch_size=64,

@@ -24,14 +24,10 @@ from configs.compressed_text.presets import TrainedTable
 from configs.shared import CodecConfig, M2Config
 
 
-def rows(
-    windows: tuple[int, ...], bits: tuple[int, ...], beta: int = 0
-) -> tuple[CodecConfig, ...]:
+def rows(windows: tuple[int, ...], bits: tuple[int, ...], beta: int = 0) -> tuple[CodecConfig, ...]:
     """Greedy windows, as in the paper."""
     return tuple(
-        CodecConfig(
-            "equal_info", window_bits=window, bits_per_token=n, closing="point", beta=beta
-        )
+        CodecConfig("equal_info", window_bits=window, bits_per_token=n, closing="point", beta=beta)
         for window in windows
         for n in bits
     )

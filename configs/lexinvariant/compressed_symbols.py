@@ -51,7 +51,7 @@ class Config:
     """Each a row; `ids` "windows" stands for `windows`, other names as in ModelConfig. The learned
     one of a kind of ids is what the others of that kind are compared with."""
     windows: CodecConfig = CodecConfig("codebook", window_bits=12, bits_per_token=12)
-    """a codec that is built from the text, and"""
+    """A codec that is built from the text, and"""
     m1: M1Config = M1Config(order=5, beta=12, max_bytes=2_000_000)
     """The byte model that it is compiled from."""
     order: int = 2

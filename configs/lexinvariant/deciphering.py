@@ -25,10 +25,9 @@ Expected at cpu scale: canonical above gaussian, which hardly begins to learn in
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.shared import DATA_NOVELS, DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig
+from configs.shared import DATA_NOVELS, DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig, Weights
 from research.training.config import OptimizerConfig
 
 
@@ -69,7 +68,7 @@ class Config:
     """`picture_starts`, `picture_window`: of the matrices that are drawn."""
     seed: int = 0
     """Keys, initial weights of the probes and the order of their text."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
 
 

@@ -26,10 +26,9 @@ Shapes of the first model on 8 devices, parameters and optimizer, a symbol for a
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.shared import ModelConfig
+from configs.shared import ModelConfig, Weights
 from research.training.config import OptimizerConfig
 
 # A quarter of the width, four times the steps in the same time.
@@ -40,9 +39,7 @@ CPU_MODEL = ModelConfig(
     length=128,
     batch_size=16,
     steps=1_200,
-    optimizer=OptimizerConfig(
-        name="adamw", learning_rate=1e-2, schedule="cosine", warmup_steps=20
-    ),
+    optimizer=OptimizerConfig(name="adamw", learning_rate=1e-2, schedule="cosine", warmup_steps=20),
 )
 GPU_MODEL = ModelConfig(
     ids="chain",
@@ -79,7 +76,7 @@ class Config:
     """The paper's bound holds with probability 1 - delta."""
     seed: int = 0
     """The chain, its samples, initial weights and draws."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
 
 

@@ -23,14 +23,13 @@ paper: 151,288,832 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 77.4 MB
   28.1 at i = 1 and 4.12 at 413 on the Pile (standard 2.86 and 2.20), 19.7 and 3.12 on Wiki-40B,
   23.2 and 2.11 on GitHub. Not run here.
 The paper's curves are means of perplexities, which a few hard sequences dominate, over 100
-sequences (a standard deviation of a half of the mean at 1); the mean log-loss stands beside ours.
+sequences (a standard deviation of a half of the mean at 1); ours have the mean log-loss too.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig
+from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig, Weights
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Config:
     """Sequences that are evaluated together."""
     seed: int = 0
     """Training and draws."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
     only: tuple[str, ...] = ()
     """Folder names of the models that are trained and evaluated ('gaussian-n-gram-heads'); empty:
@@ -64,9 +63,7 @@ class Config:
 
 def cpu() -> Config:
     """The shared models; of code the floors alone."""
-    return Config(
-        texts=(DOCUMENTATION,), models=presets.CPU_MODELS, floor_texts=(presets.CODE,)
-    )
+    return Config(texts=(DOCUMENTATION,), models=presets.CPU_MODELS, floor_texts=(presets.CODE,))
 
 
 def hours() -> Config:

@@ -25,10 +25,9 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig
+from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig, Weights
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Config:
     """Of the bootstrap."""
     seed: int = 0
     """Training, prompts, draws and resamples."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
 
 

@@ -1,4 +1,4 @@
-"""What predicting rows costs beside the model that uses them, in FLOPs (the paper's amortization).
+"""FLOPs of predicting rows, and of the model that uses them (the paper's amortization).
 
     freevocab reproduce tokenizer_transfer/amortization [--scale hours|gpu|paper]
 

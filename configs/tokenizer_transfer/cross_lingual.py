@@ -5,7 +5,7 @@
 cpu: novels, and documentation in place of another language, each with a BPE of 6,144 entries of its
   own. Not yet run with these texts.
 gpu: a 25m model of English, German, French and Chinese with one BPE of 32k, moved to a Unigram of
-  32k for each; deu/, fra/ and zh/ beside enwiki/ in $FREEVOCAB_DATA. Not yet run.
+  32k for each; deu/, fra/ and zh/ next to enwiki/ in $FREEVOCAB_DATA. Not yet run.
 paper: XLM-R-base, 50k Unigram tokenizers of 15 languages: XNLI 72.6 -> 71.2, 14 % shorter. Not run
   here.
 
@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 
 from configs.shared import DOCUMENTATION, TextConfig, data_text
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.presets import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import TokenizerConfig, TransferConfig
 
 
 @dataclass(frozen=True)
 class Config:
     """Languages."""
 
-    setting: Setting
+    setting: TransferConfig
     """Model and hypernetwork; its targets are only what `seen` is counted for."""
     languages: tuple[TextConfig, ...]
     """Texts; each gets a tokenizer of its own."""

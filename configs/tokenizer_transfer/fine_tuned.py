@@ -21,14 +21,14 @@ from dataclasses import dataclass
 
 from configs.shared import DATA_NOVELS, DOCUMENTATION, TextConfig
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.presets import Setting
+from configs.tokenizer_transfer.presets import TransferConfig
 
 
 @dataclass(frozen=True)
 class Config:
     """Fine-tuning, then the move."""
 
-    setting: Setting
+    setting: TransferConfig
     """Model, hypernetwork, targets."""
     text: TextConfig
     """What the base model is fine-tuned on, and measured."""

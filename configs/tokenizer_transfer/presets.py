@@ -9,7 +9,7 @@ repository. Target tokenizers are made from text that neither saw: other authors
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from configs.shared import QUICK_TEXT, ModelConfig, TextConfig, data_text
+from configs.shared import QUICK_TEXT, ModelConfig, TextConfig, Weights, data_text
 from research.training.config import OptimizerConfig, ParallelismConfig
 
 
@@ -105,7 +105,7 @@ class Questions:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TransferConfig:
     """What every table here has."""
 
     text: TextConfig
@@ -131,8 +131,8 @@ class Setting:
     seeds: tuple[int, ...] = (0,)
     """Each repeats everything; tables show means and the widest difference."""
     checkpoint: str = ""
-    """a Hugging Face folder in place of a base model trained here; it brings its own tokenizer."""
-    weights: Literal["", "committed", "retrain"] = ""
+    """A Hugging Face folder in place of a base model trained here; it brings its own tokenizer."""
+    weights: Weights = ""
     """Where trained models come from, see `experiments.shared.weights`."""
 
 
@@ -172,7 +172,7 @@ _MODEL = ModelConfig(
     steps=500,
     optimizer=OptimizerConfig(name="muon", learning_rate=1e-2, schedule="cosine", warmup_steps=40),
 )
-CPU = Setting(
+CPU = TransferConfig(
     text=replace(NOVELS, train_bytes=10_000_000),
     tokenizer=TokenizerConfig("bpe", 4096, "BPE 4k", max_bytes=10_000_000),
     model=_MODEL,
@@ -216,7 +216,7 @@ GPU_TARGETS = (
     TokenizerConfig("file", label="GPT-2", path=f"{_FILES}/llm/gpt-2/tokenizer.json"),
     ENGLISH_B16,
 )
-GPU = Setting(
+GPU = TransferConfig(
     text=data_text("English Wikipedia", "enwiki", 200_000_000),
     tokenizer=TokenizerConfig("bpe", 32_000, "BPE 32k"),
     model=replace(
@@ -239,7 +239,7 @@ GPU = Setting(
 
 # TinyLlama, as its hypernetwork is trained in the paper: English and code, 7:3, 200,000 steps of
 # 128 x 128 after 10,000 of identity. `checkpoint` is a folder of the Hugging Face hub.
-PAPER = Setting(
+PAPER = TransferConfig(
     text=TextConfig(
         "MADLAD-400 and StarCoder",
         "text:madlad/train/*.jsonl.zst;valid=madlad/valid/*.jsonl.zst",
@@ -279,7 +279,7 @@ PAPER = Setting(
     aux_dim=300,
 )
 
-QUICK = Setting(
+QUICK = TransferConfig(
     text=QUICK_TEXT,
     tokenizer=TokenizerConfig("bpe", 300, "BPE 300"),
     model=replace(

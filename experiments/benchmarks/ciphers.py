@@ -1,4 +1,4 @@
-"""Our cipher solver beside PyPI's `subbreaker`, on the same texts, each with its own English.
+"""Our cipher solver against PyPI's `subbreaker`, on the same texts, each with its own English.
 
     python -m experiments.benchmarks.ciphers [--texts N] [--lengths 64 128 256] [--out FILE]
 

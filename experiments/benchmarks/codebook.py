@@ -1,4 +1,4 @@
-"""Codebook encode and decode beside `tokenizers` and `sentencepiece`, one thread each, same text.
+"""Codebook encode and decode against `tokenizers` and `sentencepiece`, one thread each, same text.
 
     python -m experiments.benchmarks.codebook [--corpus SPEC] [--megabytes N] [--out FILE]
 

@@ -1,4 +1,4 @@
-"""The jitted arithmetic coder beside `constriction`'s range coder, a model for every symbol.
+"""The jitted arithmetic coder against `constriction`'s range coder, a model for every symbol.
 
     python -m experiments.benchmarks.coder [--lanes N] [--length N] [--cores N] [--out FILE]
 

@@ -1,4 +1,4 @@
-"""Windows with a live Transformer M1: the batched cached loop beside the naive way.
+"""Windows with a live Transformer M1: the batched cached loop against the naive way.
 
     python -m experiments.benchmarks.live_windows [--model DIR] [--batch N] [--out FILE]
 

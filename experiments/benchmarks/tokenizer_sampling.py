@@ -1,4 +1,4 @@
-"""A step's tokenizer, its entries in the source's pieces and a batch of ids, beside plain Python.
+"""A step's tokenizer, its entries in the source's pieces and a batch of ids, against plain Python.
 
     python -m experiments.benchmarks.tokenizer_sampling [--corpus SPEC] [--steps N] [--out FILE]
 

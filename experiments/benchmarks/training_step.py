@@ -61,8 +61,8 @@ class Benchmark:
     peak_size: int = 2048
 
 
-def matmul_peak(size: int, dtype: str, repeats: int = 10) -> float:
-    """FLOPs per second of the best of `repeats` products of two size x size matrices."""
+def matmul_peak(size: int, dtype: str) -> float:
+    """FLOPs per second of the best of ten products of two size x size matrices."""
     left, right = (
         jax.random.normal(key, (size, size), jnp.dtype(dtype))
         for key in jax.random.split(jax.random.key(0))
@@ -70,7 +70,7 @@ def matmul_peak(size: int, dtype: str, repeats: int = 10) -> float:
     product = jax.jit(jnp.matmul).lower(left, right).compile()
     product(left, right).block_until_ready()
     best = float("inf")
-    for _ in range(repeats):
+    for _ in range(10):
         started = time.perf_counter()
         product(left, right).block_until_ready()
         best = min(best, time.perf_counter() - started)
@@ -110,7 +110,7 @@ def run(config: Benchmark) -> dict[str, Any]:
     compile_seconds = time.perf_counter() - started
     state = compiled.init(0)
     placed = parallelism.put_batch(parallel, compiled.mesh, batch)
-    # The peak before and after: another program beside us would lower it.
+    # The peak before and after: another program at the same time would lower it.
     peaks = [matmul_peak(config.peak_size, config.dtype)]
     times = []
     for _ in range(config.steps + 2):

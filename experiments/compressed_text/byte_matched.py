@@ -1,5 +1,6 @@
 """Wide tokens with the same text in a sequence, and with the same number of tokens (Table 6)."""
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,17 +43,10 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     rows = []
     for codec_config, length in zip(config.codecs, config.lengths, strict=True):
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
-
-        def measure(codec=codec, codec_config=codec_config, length=length) -> Row:
-            return m2_pipeline.train_and_evaluate(
-                codec,
-                replace(config, m2=replace(config.m2, length=length)),
-                workdir,
-                log,
-                codec_config=codec_config,
-                corpus=corpus,
-            )
-
+        sized = replace(config, m2=replace(config.m2, length=length))
+        measure = functools.partial(
+            m2_pipeline.train_and_evaluate, codec_config, codec, corpus, sized, workdir, log
+        )
         which = [compressors.folder(codec_config), length]
         row = kept_rows.kept(workdir, config, which, measure)
         same_bits = length * codec_config.bits_per_token == config.lengths[0] * first

@@ -54,9 +54,7 @@ PAPER_ROWS: list[Row] = [
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Four rows: two models, two places to learn."""
     corpus = compressors.load_corpus(config.corpus)
-    train = compressors.documents(
-        corpus, "train", config.train_bytes, compressors.COMPRESSORS
-    )
+    train = compressors.documents(corpus, "train", config.train_bytes, compressors.COMPRESSORS)
     valid = compressors.documents(corpus, "valid", config.valid_bytes)
     num_bytes = sum(map(len, train))
 

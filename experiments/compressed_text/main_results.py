@@ -64,9 +64,7 @@ PAPER_ROWS: list[Row] = [
     *_paper("AC", 65_536, 10.98, (1.46, 1.46, 1.46, 1.46), (10.55, 26.58, 79.41, 370.3)),
     *_paper("StaticAC", 256, 1.73, (4.61, 4.61, 4.61, 4.61), (28.90, None, None, 2310)),
     *_paper("StaticAC", 65_536, 3.46, (4.60, 4.60, 4.62, 4.62), (14.45, None, None, 1160)),
-    *_paper(
-        "EqualInfo W=16", 256, 2.66, (1.47, 1.23, 1.09, 0.99), (24.80, 90.96, 309.01, 1510)
-    ),
+    *_paper("EqualInfo W=16", 256, 2.66, (1.47, 1.23, 1.09, 0.99), (24.80, 90.96, 309.01, 1510)),
     *_paper(
         "EqualInfo W=16", 65_536, 5.31, (1.25, 1.12, 1.02, 0.94), (15.42, 48.56, 157.79, 759.30)
     ),
@@ -135,15 +133,17 @@ def summary(rows: Sequence[Row], paper_rows: Sequence[Row]) -> tuple[list[str], 
     lines = []
     for row in sorted(one_size(rows), key=learned, reverse=True):
         theirs = [each for each in paper if each["group"] == row["group"]]
-        lines.append({
-            "method": _name(row),
-            "bits/byte": row["bits_per_byte"],
-            "uniform": uniform(row),
-            "learned": f"{max(0, round(100 * learned(row)))} %",
-            "bytes a token": row["ratio"],
-            "MFLOPs/byte": row["mflops_per_byte"],
-            label: " / ".join(f"{each['bits_per_byte']:.2f}" for each in theirs) or None,
-        })
+        lines.append(
+            {
+                "method": _name(row),
+                "bits/byte": row["bits_per_byte"],
+                "uniform": uniform(row),
+                "learned": f"{max(0, round(100 * learned(row)))} %",
+                "bytes a token": row["ratio"],
+                "MFLOPs/byte": row["mflops_per_byte"],
+                label: " / ".join(f"{each['bits_per_byte']:.2f}" for each in theirs) or None,
+            }
+        )
     return list(lines[0]), lines
 
 

@@ -95,9 +95,7 @@ def window_positions(num_tokens: int, length: int, per_window: int) -> np.ndarra
     return (np.arange(num_tokens) % length % per_window).astype(np.int32)
 
 
-def _batches(
-    lm: LM, config: M2Config, store: TokenStore, positions: np.ndarray
-) -> Iterator[Batch]:
+def _batches(lm: LM, config: M2Config, store: TokenStore, positions: np.ndarray) -> Iterator[Batch]:
     size, length = config.evaluation_batch_size, config.length
     stream = lm.evaluation_batches(store, batch_size=size, length=length)
     for number, batch in enumerate(stream):
@@ -107,9 +105,7 @@ def _batches(
         yield batch | {"window_positions_BxL": lm.shard.part(part.reshape(-1, length))}
 
 
-def _evaluator(
-    lm: LM, per_window: int
-) -> Callable[[Any, Iterable[Batch]], dict[str, float]]:
+def _evaluator(lm: LM, per_window: int) -> Callable[[Any, Iterable[Batch]], dict[str, float]]:
     """(params, batches) -> {"position k": accuracy}."""
     loss = functools.partial(_position_sums, config=lm.model, per_window=per_window)
     shapes = jax.eval_shape(lm.init, jax.random.key(0))

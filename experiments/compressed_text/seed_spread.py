@@ -1,6 +1,7 @@
 """Bits/byte of the same training under several seeds (Table 11)."""
 
 import dataclasses
+import functools
 import statistics
 from pathlib import Path
 
@@ -55,17 +56,10 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
         by_seed = []
         for seed in config.seeds:
             log(f"{compressors.method(codec_config)}, seed {seed}")
-
-            def measure(codec=codec, codec_config=codec_config, seed=seed) -> Row:
-                return m2_pipeline.train_and_evaluate(
-                    codec,
-                    dataclasses.replace(config, seed=seed),
-                    workdir,
-                    log,
-                    codec_config=codec_config,
-                    corpus=corpus,
-                )
-
+            seeded = dataclasses.replace(config, seed=seed)
+            measure = functools.partial(
+                m2_pipeline.train_and_evaluate, codec_config, codec, corpus, seeded, workdir, log
+            )
             which = [compressors.folder(codec_config), seed]
             by_seed.append(kept_rows.kept(workdir, config, which, measure))
         bits = [row["bits_per_byte"] for row in by_seed]

@@ -17,8 +17,7 @@ MEANING = {
         " text; code: codes seen twice or more"
     ),
     "item": (
-        'the number of a window, a token, a position ("any": without a token) or a closing'
-        " rule"
+        'the number of a window, a token, a position ("any": without a token) or a closing rule'
     ),
     "text": "of the window, or of the commonest ones",
     "code": "of the window, in bits",
@@ -56,8 +55,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     sentence = list(windows.windows(config.sentence.encode(), intervals, "point"))
     log(f"the sentence is {len(sentence)} windows: {shown(sentence)}")
     cut = {
-        rule: _cut(corpus, intervals, rule, config.num_windows)
-        for rule in ("point", "point+delay")
+        rule: _cut(corpus, intervals, rule, config.num_windows) for rule in ("point", "point+delay")
     }
     rows = [
         {
@@ -69,9 +67,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
         for number, window in enumerate(sentence)
     ]
     rows += _positions(cut["point"], config)
-    rows += [
-        {"part": "code", "item": rule, "share": _fixed_share(of)} for rule, of in cut.items()
-    ]
+    rows += [{"part": "code", "item": rule, "share": _fixed_share(of)} for rule, of in cut.items()]
     return with_corpus(rows, corpus)
 
 
@@ -111,21 +107,25 @@ def _positions(cut: list[Window], config) -> list[Row]:
         for position in range(per_window):
             of = texts[position].get(token, [])
             common = [printable(text) for text, _ in Counter(of).most_common(6)]
-            rows.append({
-                "part": "token",
-                "item": f"{token} at position {position + 1}",
-                "text": " ".join(common),
-                "share": _agreement(of) if of else None,
-            })
+            rows.append(
+                {
+                    "part": "token",
+                    "item": f"{token} at position {position + 1}",
+                    "text": " ".join(common),
+                    "share": _agreement(of) if of else None,
+                }
+            )
     every = [window.text for window in cut]
     rows.append({"part": "position", "item": "any", "share": _agreement(every)})
     for position in range(per_window):
         agreeing = sum(_agreement(of) * len(of) for of in texts[position].values())
-        rows.append({
-            "part": "position",
-            "item": f"position {position + 1}",
-            "share": agreeing / len(cut),
-        })
+        rows.append(
+            {
+                "part": "position",
+                "item": f"position {position + 1}",
+                "share": agreeing / len(cut),
+            }
+        )
     return rows
 
 

@@ -84,7 +84,7 @@ class Text:
         return Text(pieces[:: max(1, round(self.size / size))], self.held_out)
 
     def row(self, codec: CodebookCodec, started: float, /, **columns: object) -> Row:
-        """Bytes per token on the held-out text beside `columns`, and the time since `started`."""
+        """Bytes per token on the held-out text, `columns`, and the time since `started`."""
         seconds = round(time.monotonic() - started, 1)
         held_out = {
             name: round(sum(map(len, texts)) / sum(map(len, codec.encode(texts))), 4)
@@ -189,8 +189,8 @@ def _dictionary(
     return rows
 
 
-def tunstall(model: NGramModel, size: int = 65536) -> CodebookCodec:
-    """The most probable leaf becomes an inner node with 256 leaves until `size` would be passed.
+def tunstall(model: NGramModel) -> CodebookCodec:
+    """The most probable leaf becomes an inner node with 256 leaves until 65,536 would be passed.
 
     The single bytes that are no leaves are added, so that the end of a text can be written.
     """
@@ -202,7 +202,7 @@ def tunstall(model: NGramModel, size: int = 65536) -> CodebookCodec:
             probability_A = model.probabilities([string])[0] * expanded[string]
             leaves.pop(string, None)
             leaves |= {string + bytes((b,)): p for b, p in enumerate(probability_A.tolist())}
-        if len(leaves) + 255 > size - 256:
+        if len(leaves) + 255 > 65_536 - 256:
             return CodebookCodec(sorted({*leaves, *(bytes((b,)) for b in range(256))}))
         inner = [max(leaves, key=leaves.__getitem__)]
         expanded[inner[0]] = leaves[inner[0]]

@@ -21,7 +21,7 @@ _DRAWS = 1 << 41  # seeds of the rows that a gaussian vocabulary draws
 _LAST = 4  # occurrences of a symbol that its starting probabilities are averaged over
 
 
-class Reader(NamedTuple):
+class ProbedModel(NamedTuple):
     """A frozen model and its probe."""
 
     lm: Frozen
@@ -53,7 +53,7 @@ def _posterior(config, params, lm_params, ids_BxL, keys_Bx2):
     return probe.posterior(params, Frozen(lm_params, config), ids_BxL, keys_Bx2)
 
 
-def trained(config, workdir: Path, log: Log) -> Reader:
+def trained(config, workdir: Path, log: Log) -> ProbedModel:
     """The model of `config.model` on `config.text`, and the probe of `config.probe` on it."""
     model = language_models.trained(
         config.model, config.text, seed=config.seed, workdir=workdir, log=log
@@ -69,7 +69,7 @@ def probed(
     seed: int,
     log: Log,
     workdir: Path | None = None,
-) -> Reader:
+) -> ProbedModel:
     """A model with a probe on it, trained on the model's own text under fresh keys."""
     lm = Frozen(jax.tree.map(jax.numpy.asarray, trained_model.params), trained_model.config)
     log(f"training the probe, {probe_config.steps} steps")
@@ -89,7 +89,7 @@ def probed(
         log=lambda line: log(f"probe: {line}"),
         workdir=workdir,
     )
-    return Reader(lm, params)
+    return ProbedModel(lm, params)
 
 
 def start(logs_LxA: np.ndarray, cipher: Cipher) -> np.ndarray:

@@ -72,7 +72,7 @@ Solver = Callable[[Cipher, int], np.ndarray]  # (cipher, number of the text) -> 
 def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each solver, condition and length."""
     corpus = language_models.load_corpus(config.text)
-    reader = cipher_probe.trained(config, workdir, log)
+    probed = cipher_probe.trained(config, workdir, log)
     train = _text(corpus, "train", config.text.train_bytes)
     held_out = _text(corpus, "valid", config.text.valid_bytes)
     log(f"counting letter {max(config.orders)}-grams")
@@ -85,7 +85,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
         model = models[ciphers.alphabet(condition)]
         for length in config.lengths:
             texts = _ciphers(config, held_out, condition, length)
-            logs = reader.posteriors(texts)
+            logs = probed.posteriors(texts)
             for solver, knows, solve, count in _solvers(config, model, logs, length):
                 answers = [_timed(solve, cipher, n) for n, cipher in enumerate(texts[:count])]
                 if answers:

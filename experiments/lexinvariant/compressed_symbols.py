@@ -91,9 +91,7 @@ def _without_training(config, model, trained) -> Row:
     """What a kind of ids is known for, before any model: sizes, and floors in bits/byte."""
     valid, ordinary = trained.valid, trained.codec.vocab_size
     ids_N = _text_ids(valid)
-    parts = list(
-        batches.evaluation_batches(valid, batch_size=16, length=model.length)
-    )
+    parts = list(batches.evaluation_batches(valid, batch_size=16, length=model.length))
     targets_NxL = np.concatenate([part["targets_BxL"] for part in parts])
     counted_NxL = np.concatenate([part["weights_BxL"] for part in parts]) > 0
     # EOS is told apart from the text's ids by every vocabulary here, and costs no key; that it is

@@ -36,8 +36,7 @@ MEANING = {
     "start": "mean precision over texts in the window that begins here",
     "spread_last": "standard deviation of the precision over texts in the last window",
     "per_position": (
-        "share of all positions whose likeliest plain symbol is right, space and punctuation"
-        " too"
+        "share of all positions whose likeliest plain symbol is right, space and punctuation too"
     ),
     "sequences": "texts that were read",
 }
@@ -73,9 +72,7 @@ class Read(NamedTuple):
     """Log P(plain symbol | cipher text so far)."""
 
 
-def summary(
-    rows: list[Row], paper_rows: list[Row]
-) -> tuple[list[str], list[Row]]:
+def summary(rows: list[Row], paper_rows: list[Row]) -> tuple[list[str], list[Row]]:
     """(columns, lines): the precision in the last window, a model a column."""
     last = [f"start {start}" for start in STARTS if rows[0].get(f"start {start}") is not None][-1]
     lines: dict[str, dict[str, Any]] = {}
@@ -131,9 +128,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
     return with_corpus(rows, language_models.load_corpus(config.text))
 
 
-def probed(
-    config, model, trained, *, workdir: Path, log: Log
-) -> cipher_probe.Reader:
+def probed(config, model, trained, *, workdir: Path, log: Log) -> cipher_probe.ProbedModel:
     """A model of the config with its probe, trained now or opened."""
     # A probe reads this model and no other, however like it was made.
     read = task_vectors.fingerprint_of(trained.params)
@@ -143,11 +138,11 @@ def probed(
         log(f"{model.label}: {line}")
 
     def train():
-        reader = cipher_probe.probed(
+        with_probe = cipher_probe.probed(
             trained, config.probe, length=model.length, seed=config.seed, log=say, workdir=run
         )
         ids = config.probe.steps * config.probe.batch_size * model.length
-        return reader.params, {"ids": ids, "seed": config.seed}
+        return with_probe.params, {"ids": ids, "seed": config.seed}
 
     lm = Frozen(jax.tree.map(jax.numpy.asarray, trained.params), trained.config)
 
@@ -173,7 +168,7 @@ def probed(
     form = weights.arrays(init)
     params, _ = weights.obtain(place, settings, form, train, evaluate, say)
     loop.remove(run)
-    return cipher_probe.Reader(lm, params)
+    return cipher_probe.ProbedModel(lm, params)
 
 
 def _draw(config, name: str, read: list[Read], letters: np.ndarray, directory: Path) -> None:

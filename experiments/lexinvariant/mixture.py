@@ -1,4 +1,4 @@
-"""The ideal lexinvariant model of a known source beside trained ones (ours; Theorem 2.1)."""
+"""The ideal lexinvariant model of a known source, and trained ones (ours; Theorem 2.1)."""
 
 import functools
 from pathlib import Path

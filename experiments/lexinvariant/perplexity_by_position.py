@@ -9,9 +9,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.lexinvariant import perplexity_curves
-from experiments.lexinvariant.perplexity_curves import STANDARD, STARTS, kind
-from experiments.lexinvariant.position_windows import KEY, ORDER, Sequences, floors_of, row_of
+from experiments.lexinvariant import position_windows
+from experiments.lexinvariant.position_windows import (
+    KEY,
+    ORDER,
+    STANDARD,
+    STARTS,
+    Sequences,
+    floors_of,
+    kind,
+    row_of,
+)
 from experiments.shared import language_models, weights
 from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.lexinvariance import baselines, draws
@@ -52,8 +60,8 @@ MEANING = {
     "sequences": "how many were read",
     "floor": "no trained model",
 }
-PAPER_ROWS = perplexity_curves.PAPER_ROWS
-summary, picture = perplexity_curves.summary, perplexity_curves.picture
+PAPER_ROWS = position_windows.PAPER_ROWS
+summary, picture = position_windows.summary, position_windows.picture
 _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
 
 
@@ -83,9 +91,7 @@ def run(config, *, workdir: Path, log: Log) -> list[Row]:
 def _of_text(config, text, ids, workdir, log) -> list[Row]:
     rows, standard_NxL, sequences = [], None, None
     for model in (model for model in _chosen(config) if model.ids == ids):
-        trained = language_models.trained_or_left_out(
-            model, text, config, workdir, log, owner=True
-        )
+        trained = language_models.trained_or_left_out(model, text, config, workdir, log, owner=True)
         if trained is None:
             continue
         clock = Clock()

@@ -264,7 +264,7 @@ def _over_cells(config, cells, log) -> list[Row]:
 
 
 def remarks(rows: list[Row]) -> list[str]:
-    """Each model beside standard, for each task and sampling; what becomes of "4X"."""
+    """Each model against the standard one, for each task and sampling; what becomes of "4X"."""
     lines: list[str | None] = []
     compared = [row for row in rows if row.get("gain") is not None]
     for name in dict.fromkeys(row["model"] for row in compared):
@@ -313,7 +313,7 @@ def _above(name, symbols, task, cells, rows) -> str:
     return f"{name} beside standard in {task}, symbols {symbols}: {shown} ({paper} above)"
 
 
-def _times(rows, kind) -> str | None:
+def _times(rows, kind) -> str:
     """One line on a kind of ratio under both samplings."""
     parts = []
     for symbols in SAMPLINGS:
@@ -328,4 +328,4 @@ def _times(rows, kind) -> str | None:
             shown = "undefined, for the standard model has nothing right there"
         parts.append(f"symbols {symbols} {shown} (the paper's cells {paper['ratio']:.2f})")
     title = f'the paper\'s "4X on average", as {kind} over all cells'
-    return f"{title}: {'; '.join(parts)}" if parts else None
+    return f"{title}: {'; '.join(parts)}"

@@ -44,9 +44,7 @@ def scores(
     seed: int,
 ) -> np.ndarray:
     """The share of each prompt's answers that are right, float64 [N], of its likeliest ids."""
-    predict = tasks.predictor(
-        params, model, length=length, batch_size=batch_size, seed=seed
-    )
+    predict = tasks.predictor(params, model, length=length, batch_size=batch_size, seed=seed)
     return tasks.right(predict, prompts, marks).mean(axis=1)
 
 

@@ -239,10 +239,7 @@ DISTANCE = 0.02  # total variation: beyond two standard errors over some hundred
 
 def _trunks(rows: Sequence[Row], vocabulary: str | None = None) -> tuple[list[Row], list[Row]]:
     """(trunks without n-gram heads, trunks with them), of one vocabulary or of all."""
-    of = [
-        row for row in rows
-        if row.get("vocabulary") and vocabulary in (None, row["vocabulary"])
-    ]
+    of = [row for row in rows if row.get("vocabulary") and vocabulary in (None, row["vocabulary"])]
     plain = [row for row in of if not row.get("ngram_heads")]
     return plain, [row for row in of if row.get("ngram_heads")]
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.lexinvariant.perplexity_curves import (
+from experiments.lexinvariant.position_windows import (
     PAPER_ROWS,
     PAPERS,
     STANDARD,
@@ -40,9 +40,7 @@ def _kinds(rows: Sequence[Row]) -> dict[str, tuple[Row, Row | None, float]]:
     kinds = {}
     for kind in dict.fromkeys(row["kind"] for row in rows):
         here = {row["model"]: row for row in rows if row["kind"] == kind}
-        floors = [
-            list(curve(row).values())[-1] for name, row in here.items() if is_floor(name)
-        ]
+        floors = [list(curve(row).values())[-1] for name, row in here.items() if is_floor(name)]
         if PAPERS in here and floors:
             kinds[kind] = here[PAPERS], here.get(STANDARD), min(floors)
     return kinds

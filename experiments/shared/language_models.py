@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig
+from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig, Weights
 from experiments.shared import compressors, weights
 from experiments.shared.tables import Log, slug
 from research import codecs, corpora, vocabularies
@@ -74,7 +74,7 @@ def trained(
     workdir: Path,
     log: Log,
     codec: Codec | None = None,
-    source: weights.Source = "",
+    source: Weights = "",
 ) -> TrainedModel:
     """Trains a model on a text, or opens it if an earlier table has.
 
@@ -93,12 +93,12 @@ def trained(
     train_store = build("train", max_bytes=text.train_bytes)
     valid = build("valid", max_bytes=text.valid_bytes)
     config = model_config(model, train_store.vocab_size)
-    directory = workdir / "models" / _folder(model, text, seed, corpus, codec)
-    run = workdir / "runs" / directory.name
-    what = f"{text.name}, {model.label}, {codec.name}"
+    which = results.key(model, text, seed, corpus.digest, codec.fingerprint())
+    name = f"{slug(f'{text.name} {model.label} {codec.name}')}-{which}"
+    directory, run = workdir / "models" / name, workdir / "runs" / name
 
     def say(line: str) -> None:
-        log(f"{what}: {line}")
+        log(f"{text.name}, {model.label}, {codec.name}: {line}")
 
     def opened(params: Any, seconds: float) -> TrainedModel:
         return TrainedModel(params, config, codec, train_store, valid, seconds)
@@ -119,8 +119,9 @@ def trained(
         return {"nats": sums.nats / sums.tokens, "accuracy": correct}
 
     if source:
-        name, table = slug(model.label), "perplexity_by_position"
-        place = weights.Place("lexinvariant", name, table, source, workdir, only=True)
+        place = weights.Place(
+            "lexinvariant", slug(model.label), "perplexity_by_position", source, workdir, only=True
+        )
         settings = {
             "model": settings_of(model),
             "text": dataclasses.asdict(text),
@@ -283,11 +284,6 @@ def evaluate(
     evaluator = lm(model, config)
     stream = evaluator.evaluation_batches(valid, batch_size=EVALUATION_ROWS, length=model.length)
     return evaluator.evaluate(params, itertools.islice(stream, count), valid.num_bytes)
-
-
-def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:
-    which = results.key(model, text, seed, corpus.digest, codec.fingerprint())
-    return f"{slug(f'{text.name} {model.label} {codec.name}')}-{which}"
 
 
 def weights_of(config) -> list[str]:

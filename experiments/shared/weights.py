@@ -19,11 +19,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from configs.shared import Weights
 from research import files
 from research.artifact import Spec, flatten, unflatten, write_arrays
 from research.codecs import lm_folder
@@ -33,7 +34,6 @@ from research.models.language_model import LanguageModelConfig
 from research.reporting import environment, results
 from research.training import checkpoints
 
-Source = Literal["", "committed", "retrain"]
 RECORD = results.WEIGHTS_RECORD
 _ARRAYS, _ARRAYS_FILE = Spec("arrays", "arrays.json"), "arrays.safetensors"
 _SMALL_BYTES = 1_500_000  # codecs up to this size are kept with their model
@@ -53,7 +53,7 @@ class Place:
     """The model's folder."""
     table: str
     """Whose command trains it."""
-    source: Source
+    source: Weights
     """See the module's docstring."""
     workdir: Path
     """The table's work directory."""

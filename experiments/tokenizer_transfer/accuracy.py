@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from configs.tokenizer_transfer.presets import Setting
+from configs.tokenizer_transfer.presets import TransferConfig
 from experiments.shared.tables import Row
 from research.corpora import Corpus
 from research.evaluation import intervals
@@ -24,7 +24,7 @@ CHANCE = 25.0  # % right, of four continuations
 MOVED = 10.0  # points above chance that a model surely has before anything can be kept
 
 
-def questions(config: Setting, corpus: Corpus) -> "list[Item]":
+def questions(config: TransferConfig, corpus: Corpus) -> "list[Item]":
     """The questions of a table: the same for every model, tokenizer and seed; from held-out text.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the hypernetwork costs beside the model: FLOPs of a token, of a step, and with packing."""
+"""FLOPs of the hypernetwork and of its model: of a token, of a step, and with packing."""
 
 import dataclasses
 import functools

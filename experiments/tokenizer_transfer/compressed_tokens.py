@@ -80,7 +80,7 @@ def _back(base, to, there: EmbeddingTable, seed: int) -> EmbeddingTable:
 
 
 def remarks(rows: list[Row]) -> list[str]:
-    """How much a move to compressed ids costs beside one to ordinary tokens."""
+    """How much a move to compressed ids costs compared with one to ordinary tokens."""
     lines: list[str | None] = []
     hyper = [row for row in rows if row["method"] == transfer_methods.HYPERNETWORK]
     if hyper:

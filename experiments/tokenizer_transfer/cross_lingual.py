@@ -77,10 +77,10 @@ def remarks(rows: list[Row]) -> list[str]:
     for row in rows:
         if row["method"] == transfer_methods.HYPERNETWORK:
             focus = pick(rows, language=row["language"], method="focus")
-            beside = f", FOCUS {focus['bits_per_byte']:.3f}" if focus else ""
+            focus_text = f", FOCUS {focus['bits_per_byte']:.3f}" if focus else ""
             lines.append(
                 f"{row['language']}: {row['shorter']:.1f} % shorter by its own tokenizer,"
                 f" {row['bits_per_byte'] - row['lost']:.3f} -> {row['bits_per_byte']:.3f} bits/byte"
-                f" by the hypernetwork{beside}"
+                f" by the hypernetwork{focus_text}"
             )
     return remarks_on(rows, *lines)

@@ -86,7 +86,7 @@ def train(
     first: Point | None = None
     eval_fn: EvalFn | None = None
     if evaluate is not None and points:
-        train_config = dataclasses.replace(train_config, eval_every=model.steps // points)
+        train_config = dataclasses.replace(train_config, eval_every=max(1, model.steps // points))
         first = Point(0, evaluate(start, _table(start, config)))
 
         def measure(params: Any) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from configs.tokenizer_transfer.presets import HypernetworkTraining, Setting
+from configs.tokenizer_transfer.presets import HypernetworkTraining, TransferConfig
 from experiments.shared import weights
 from experiments.shared.tables import Log, Row
 from experiments.tokenizer_transfer import base_models, target_tokenizers
@@ -47,14 +47,12 @@ class Hypernetwork(NamedTuple):
     """Before training."""
     seen: dict[str, float]
     """% of each target's entries, by its label, that a sampled tokenizer had."""
-    seconds: float
-    """Of training."""
     falling: float | None = None
     """Nats a token by which the loss still fell, see `_falling`."""
 
 
 def trained(
-    config: Setting, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
+    config: TransferConfig, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
 ) -> Hypernetwork:
     """The hypernetwork of a setting: from its weights, or trained (`experiments.shared.weights`).
 
@@ -73,7 +71,7 @@ def trained(
     facts: dict[str, Any] = {}
 
     def train():
-        params, of_training = _train(config, base, network, seed, workdir, log)
+        params, of_training = _train(config, base, source, network, seed, workdir, log)
         facts.update(of_training)
         return params, of_training
 
@@ -105,18 +103,17 @@ def trained(
     }
     form = weights.Format(save, load)
     params, record = weights.obtain(place, described, form, train, figures, log)
-    return Hypernetwork(
-        params, network, initial, record["seen"], record["seconds"], record.get("falling")
-    )
+    return Hypernetwork(params, network, initial, record["seen"], record.get("falling"))
 
 
 def beginning(
-    config: Setting, base: Base, params: Any, network: HypernetworkConfig, workdir: Path, log: Log
+    config: TransferConfig, base: Base, params: Any, network: HypernetworkConfig, workdir: Path,
+    log: Log,
 ) -> dict[str, float]:
     """Bits/byte of a little text in the first target's tokens, for a record and a test."""
     codec = target_tokenizers.build(config.targets[0], base.corpus, workdir, log)
     tokenizer = CodecTokenizer(codec)
-    hypernet = Hypernetwork(params, network, None, {}, 0.0)
+    hypernet = Hypernetwork(params, network, None, {})
     match = matching.match(base.tokenizer, tokenizer)
     predicted = table(hypernet, params, base, tokenizer, match)
     text = dataclasses.replace(base.text, valid_bytes=base_models.BEGINNING_BYTES)
@@ -126,11 +123,11 @@ def beginning(
 
 
 def _train(
-    config: Setting, base: Base, network: HypernetworkConfig, seed: int, workdir: Path, log: Log
+    config: TransferConfig, base: Base, source: SourceModel, network: HypernetworkConfig, seed: int,
+    workdir: Path, log: Log,
 ) -> tuple[Any, dict[str, Any]]:
     """Parameters, and facts: seconds, steps, seed, seen. Opened if an earlier table trained it."""
     settings = config.hypernetwork
-    source = SourceModel(base.params, base.config, base.tokenizer)
     digest = source_model.digest(source.table)
     key = results.key(settings, *config.targets, digest, seed)
     directory = workdir / "hypernetworks" / key
@@ -255,7 +252,7 @@ class _Watched:
     time to time in the file `notes`, for a training that goes on."""
 
     def __init__(
-        self, config: Setting, base: Base, seed: int, workdir: Path, log: Log, notes: Path
+        self, config: TransferConfig, base: Base, seed: int, workdir: Path, log: Log, notes: Path
     ):
         settings = config.hypernetwork
         store = token_store.build(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from configs.tokenizer_transfer.presets import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import TokenizerConfig, TransferConfig
 from experiments.shared import compressors
 from experiments.shared.tables import Log, slug
 from experiments.tokenizer_transfer import base_models, hypernetworks, target_tokenizers
@@ -95,7 +95,7 @@ class _Texts:
 
 
 def target(
-    config: Setting,
+    config: TransferConfig,
     base: Base,
     described: TokenizerConfig,
     workdir: Path,
@@ -124,7 +124,9 @@ def target(
     )
 
 
-def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> EmbeddingTable | None:
+def donor_table(
+    config: TransferConfig, index: int, workdir: Path, log: Log
+) -> EmbeddingTable | None:
     """The table of a model trained with the target of this index; None: the config has none."""
     donors = config.donors
     if donors is None or index not in donors.targets:
@@ -132,10 +134,8 @@ def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> Embeddi
     target_config = config.targets[index]
     model = dataclasses.replace(config.model, size=donors.size, steps=donors.steps)
     name = f"donor-{slug(target_config.label)}"
-    donor = base_models.kept(config, model, target_config, name, config.seeds[0], workdir, log)
-    return base_models.real_rows(
-        learned.table(donor.params["vocabulary"]), donor.config.vocab_size
-    )
+    donor = base_models.stored(config, model, target_config, name, config.seeds[0], workdir, log)
+    return base_models.real_rows(learned.table(donor.params["vocabulary"]), donor.config.vocab_size)
 
 
 def table(

@@ -136,8 +136,7 @@ def far_languages(evidence: Evidence) -> Ruling | None:
     verdicts, parts = [], []
     for language in names:
         own, hyper, focus = (
-            pick(rows, language=language, method=name)
-            for name in (ORIGINAL, HYPERNETWORK, "focus")
+            pick(rows, language=language, method=name) for name in (ORIGINAL, HYPERNETWORK, "focus")
         )
         if not (own and hyper and focus):
             continue

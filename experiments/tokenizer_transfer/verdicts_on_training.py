@@ -64,9 +64,7 @@ def n_shot_before_focus(evidence: Evidence) -> Ruling | None:
     rows = _ends(evidence.rows)
     if not {TOGETHER, "focus", ORIGINAL} <= rows.keys():
         return None
-    ours, theirs, own = (
-        rows[name]["bits_per_byte"] for name in (TOGETHER, "focus", ORIGINAL)
-    )
+    ours, theirs, own = (rows[name]["bits_per_byte"] for name in (TOGETHER, "focus", ORIGINAL))
     verdict = graded(theirs - ours, evidence.margin)
     if verdict == SHOWN and (theirs - ours) / max(theirs - own, 1e-9) < 0.765 / 2:
         verdict = DIRECTION
@@ -99,9 +97,7 @@ def tuned_before_focus(evidence: Evidence) -> Ruling | None:
     rows = _methods(evidence.rows)
     if not {HYPERNETWORK, "focus", ORIGINAL} <= rows.keys():
         return None
-    ours, theirs, own = (
-        rows[name]["bits_per_byte"] for name in (HYPERNETWORK, "focus", ORIGINAL)
-    )
+    ours, theirs, own = (rows[name]["bits_per_byte"] for name in (HYPERNETWORK, "focus", ORIGINAL))
     verdict = graded(theirs - ours, evidence.margin)
     saved = (theirs - ours) / max(theirs - own, 1e-9)
     if verdict == SHOWN and saved < (1 - (7.33 - 6.56) / (7.33 - 5.03)) / 2:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.tokenizer_transfer.presets import Setting
+from configs.tokenizer_transfer.presets import TransferConfig
 from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from experiments.tokenizer_transfer import accuracy, base_models, hypernetworks, transfer_methods
 from experiments.tokenizer_transfer.accuracy import ORIGINAL
@@ -71,12 +71,12 @@ PAPER_ROWS: list[Row] = [
 ]
 
 
-def weights_of(config: Setting) -> tuple[str, ...]:
+def weights_of(config: TransferConfig) -> tuple[str, ...]:
     """Folders of the models that the table cannot do without."""
     return ("base", "hypernetwork")
 
 
-def run(config: Setting, *, workdir: Path, log: Log) -> list[Row]:
+def run(config: TransferConfig, *, workdir: Path, log: Log) -> list[Row]:
     """The model with its own tokenizer, then every method on every target."""
     clock = Clock()
     base = base_models.trained(config, config.seeds[0], workdir, log)
@@ -152,9 +152,7 @@ def remarks(rows: list[Row]) -> list[str]:
     lines: list[str | None] = []
     targets = dict.fromkeys(row["target"] for row in rows if row["method"] == "fvt")
     for target in targets:
-        figures = {
-            row["method"]: row["bits_per_byte"] for row in rows if row["target"] == target
-        }
+        figures = {row["method"]: row["bits_per_byte"] for row in rows if row["target"] == target}
         hyper = min(transfer_methods.HYPERNETWORKS, key=lambda name: figures.get(name, np.inf))
         rivals = {
             name: figures[name] for name in figures if name not in transfer_methods.HYPERNETWORKS

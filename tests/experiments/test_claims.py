@@ -238,8 +238,7 @@ def test_rows_that_are_not_there_decide_nothing(paper, claim):
     assert claims.rule(claim, Evidence([], claim_rows.SPREAD, CONFIG)) is None
     for column, pattern in claim_needs.NEEDS[claim.id]:
         others = [
-            row for row in rows
-            if column not in row or not re.fullmatch(pattern, str(row[column]))
+            row for row in rows if column not in row or not re.fullmatch(pattern, str(row[column]))
         ]
         assert 0 <= len(others) < len(rows)
         assert claims.rule(claim, Evidence(others, claim_rows.SPREAD, CONFIG)) is None, pattern

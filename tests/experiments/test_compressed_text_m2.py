@@ -43,8 +43,7 @@ def test_probabilities_at_a_place_sum_to_one():
     rng = np.random.default_rng(1)
     train_Nx1 = rng.integers(0, V, (5, 1), dtype=np.int32)
     p_V = [
-        math.exp(-m2.counted_nats(train_Nx1, np.array([[id_]], np.int32), V)[1])
-        for id_ in range(V)
+        math.exp(-m2.counted_nats(train_Nx1, np.array([[id_]], np.int32), V)[1]) for id_ in range(V)
     ]
     assert sum(p_V) == pytest.approx(1) and min(p_V) > 0
 

@@ -11,7 +11,7 @@ from configs.lexinvariant import regularization as configs
 from experiments.lexinvariant import regularization, task_scores
 from research.codecs.basic import BytesCodec
 from research.evaluation import multiple_choice
-from research.reporting import results, tables
+from tests.experiments.table_checks import check_table
 
 QUESTIONS = {
     "navigate": ["Yes", "No", "No", "Yes"],
@@ -44,21 +44,12 @@ def rows(workdir, folder):
 
 
 def test_the_quick_configuration_runs(rows):
-    extra = {"group", "corpus", "task_accuracies", "questions", "lookup_interval"}
-    extra |= {"permutation_interval", "up/same/down_by_bytes", "sign_p_by_bytes"}
-    for row in rows:
-        assert set(row) <= {*regularization.COLUMNS, *extra}
-        for name, value in results.plain(row).items():
-            assert name == "task_accuracies" or not isinstance(value, dict | list)
-            assert not isinstance(value, float) or math.isfinite(value)
+    check_table(
+        regularization, rows, "task_accuracies", "questions", "lookup_interval",
+        "permutation_interval", "up/same/down_by_bytes", "sign_p_by_bytes",
+    )  # fmt: skip
     measures = [row["measure"] for row in rows]
     assert measures == ["model"] * 2 + ["BBH"] * 6
-    columns, merged = tables.merge(
-        regularization.COLUMNS, {"ours": rows}, regularization.PAPER_ROWS
-    )
-    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
-    for remark in regularization.remarks(rows):
-        assert remark and "\n" not in remark
 
 
 def test_signs_add_up(rows):
@@ -127,11 +118,8 @@ def test_the_likeliest_option_is_chosen(folder, monkeypatch):
     assert len(runs) == 10  # no shot fits: the prompts are those without
 
 
-def test_the_papers_rows_have_our_columns():
-    for row in regularization.PAPER_ROWS:
-        assert set(row) <= {*regularization.COLUMNS, "group"}
+def test_the_papers_sign_test():
     last = regularization.PAPER_ROWS[-1]
     # 22 or more heads of 33, both sides.
     expected = 2 * sum(math.comb(33, k) for k in range(22, 34)) / 2**33
     assert last["up/same/down"] == "22/3/11" and last["sign_p"] == pytest.approx(expected)
-    assert "EXPECTED" not in configs.__doc__

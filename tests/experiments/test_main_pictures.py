@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from experiments.lexinvariant import perplexity_curves
+from experiments.lexinvariant import position_windows
 from research.cli import catalog
 from research.reporting import results, tables
 
@@ -49,6 +49,6 @@ def test_the_floor_is_the_best_of_every_window():
         {"model": "gzip", "start 1": 90.0, "start 50": 20.0},
         {"model": "new ids alone", "start 1": 1.0, "start 50": 1.0},  # no model, but a bound
     ]
-    found = perplexity_curves.floor(rows)
+    found = position_windows.floor(rows)
     assert (found["start 1"], found["start 50"]) == (40.0, 20.0)
     assert found["model"].startswith("best of 2 floors")

@@ -86,8 +86,8 @@ def test_a_little_text_gives_what_a_transfers_record_says(folder, tmp_path):
         found = hypernetworks.beginning(config, base, params, network, tmp_path, str)
     else:
         params, model, codec, _ = lm_folder.load(folder)
-        kept = base_models.Kept(params, model, codec, 0.0)
-        found = base_models.beginning(config, config.model, kept, tmp_path)
+        stored = base_models.StoredModel(params, model, codec)
+        found = base_models.beginning(config, config.model, stored, tmp_path)
     for key, value in found.items():
         assert value == pytest.approx(record_of(folder)["loaded"][key], rel=1e-3)
 
