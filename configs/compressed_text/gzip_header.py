@@ -33,7 +33,7 @@ def rows(narrow: int, wide: int) -> tuple[CodecConfig, ...]:
 def cpu() -> TrainedTable:
     """Four rows, one compiled step for each width."""
     return TrainedTable(
-        **presets.CPU | {"m1": M1Config()},
+        **dict(presets.CPU, m1=M1Config()),
         codecs=rows(8, 12),
         m2=M2Config(size="mini"),
     )

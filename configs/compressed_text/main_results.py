@@ -126,7 +126,7 @@ def hours() -> Config:
 def gpu() -> Config:
     """The paper's widths at 25m, with the fair rows."""
     return Config(
-        **presets.GPU | {"m1": M1Config(order=6, beta=14)},
+        **dict(presets.GPU, m1=M1Config(order=6, beta=14)),
         codecs=(*PAPERS_ROWS, *fair_rows(65_536, 16)),
         m2=replace(presets.GPU_WIDE_M2, steps=250),
         train_bytes=100_000_000,
@@ -137,7 +137,7 @@ def gpu() -> Config:
 def paper() -> Config:
     """Every size, 200,000 steps."""
     return Config(
-        **presets.PAPER | {"valid_bytes": 30_000_000},
+        **dict(presets.PAPER, valid_bytes=30_000_000),
         codecs=PAPERS_ROWS,
         m2=presets.PAPER_M2,
         train_bytes=300_000_000_000,

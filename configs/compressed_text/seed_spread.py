@@ -68,7 +68,7 @@ def hours() -> Config:
 def gpu() -> Config:
     """The paper's widths at 25m."""
     return Config(
-        **presets.GPU | {"m1": M1Config(order=6, beta=14)},
+        **dict(presets.GPU, m1=M1Config(order=6, beta=14)),
         codecs=rows(16, 65_536),
         m2=replace(presets.GPU_WIDE_M2, steps=250),
         train_bytes=60_000_000,

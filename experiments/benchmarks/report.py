@@ -15,12 +15,12 @@ FIELDS = (
 
 def main(
     name: str,
-    run: Callable[..., Sequence[Mapping[str, Any]]],
+    run: Callable[..., Sequence[dict[str, Any]]],
     doc: str | None,
     *,
     options: Callable[..., Any] | None = None,
     seeds: Sequence[int] = (0,),
-    show: Callable[[Mapping[str, Any]], str] | None = None,
+    show: Callable[[dict[str, Any]], str] | None = None,
 ) -> None:
     """Runs a benchmark as the command line says, prints its rows and writes them to --out.
 

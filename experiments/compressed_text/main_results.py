@@ -119,7 +119,7 @@ def remarks(rows: list[Row]) -> list[str]:
     return remarks_on(rows, *lines)
 
 
-def _name(row: Row) -> str:
+def _name(row: tables.Row) -> str:
     """The method, and what it stands for where M2 learned nothing of its ids."""
     if learned(row) > NOTHING:
         return row["method"]
@@ -166,7 +166,7 @@ SHORT = {"Bytes": "bytes", "SentencePiece": "SP", "StaticAC": "static AC"}
 TOP = 5.6  # bits/byte; the stroke of bytes, from 8, goes on above
 
 
-def _short(row: Row, rows: Sequence[Row]) -> str:
+def _short(row: tables.Row, rows: Sequence[tables.Row]) -> str:
     """A name for a point: windows by their bits, tokens by theirs where a method has several."""
     name = row["method"].replace("EqualInfo W=", "W").replace("point+delay", "delay")
     several = sum(each["method"] == row["method"] for each in rows) > 1
@@ -174,7 +174,7 @@ def _short(row: Row, rows: Sequence[Row]) -> str:
     return str(SHORT.get(name, name)) + width
 
 
-def _panel(plot: Any, rows: Sequence[Row]) -> None:
+def _panel(plot: Any, rows: Sequence[tables.Row]) -> None:
     from matplotlib import ticker
 
     plot.set_xscale("log")

@@ -96,11 +96,7 @@ def trained(
     fields = dataclasses.asdict(settings)
     for field in ("parallelism", "save_every"):  # they decide nothing
         del fields[field]
-    described = {
-        "hypernetwork": fields,
-        "table": source_model.digest(source.table),
-        "seed": seed,
-    }
+    described = {"hypernetwork": fields, "table": source_model.digest(source.table), "seed": seed}
     form = weights.Format(save, load)
     params, record = weights.obtain(place, described, form, train, figures, log)
     return Hypernetwork(params, network, initial, record["seen"], record.get("falling"))

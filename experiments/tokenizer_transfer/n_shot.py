@@ -18,6 +18,7 @@ from experiments.tokenizer_transfer.accuracy import ORIGINAL
 from research.reporting import kept_rows, results
 from research.training import loop
 from research.transfer import source_model
+from research.vocabularies.protocol import EmbeddingTable
 
 TITLE = "Continued training after the transfer (n-shot): bits/byte by thousands of tokens"
 # Names of the columns at cpu scale; other scales have other numbers.
@@ -80,10 +81,14 @@ def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
         clock = Clock()
         codec = base.codec if start == ORIGINAL else to.codec
         valid = base_models.valid_store(base, codec, workdir) if start == ORIGINAL else to.store
-        shared = {
+
+        def bits(params: Any, table: EmbeddingTable) -> float:
+            return base_models.evaluate(base, params, table, valid).bits_per_byte
+
+        shared: dict[str, Any] = {
             "seed": seed,
             "log": lambda line: log(f"{start}: {line}"),
-            "evaluate": lambda *now: base_models.evaluate(base, *now, valid).bits_per_byte,
+            "evaluate": bits,
             "points": config.points,
         }
         if start == TOGETHER:
