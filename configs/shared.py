@@ -9,6 +9,9 @@ from typing import Literal
 
 from research.training.config import OptimizerConfig, ParallelismConfig, check_least
 
+Weights = Literal["", "committed", "retrain"]
+"""Where trained models come from, see `experiments.shared.weights`."""
+
 
 @dataclass(frozen=True)
 class M1Config:
@@ -133,11 +136,23 @@ class TextConfig:
     name: str
     """What rows call it."""
     corpus: str
-    """a spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
+    """A spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
     train_bytes: int
     valid_bytes: int
     """`train_bytes`, `valid_bytes`: of the two splits that are used."""
 
+
+def data_text(
+    name: str, folder: str, train_bytes: int, valid_bytes: int = 1_000_000
+) -> TextConfig:
+    """The files train* and valid* in a folder of $FREEVOCAB_DATA."""
+    files = f"$FREEVOCAB_DATA/{folder}"
+    return TextConfig(name, f"text:{files}/train*;valid={files}/valid*", train_bytes, valid_bytes)
+
+
+DOCUMENTATION = TextConfig("documentation", "builtin:docstrings", 10_000_000, 48_000)
+DATA_NOVELS = data_text("novels", "novels", 50_000_000)
+QUICK_TEXT = TextConfig("made up", "synthetic:60000", 30_000, 4_000)
 
 Options = tuple[tuple[str, int | float | str | bool | tuple[int, ...]], ...]
 
@@ -168,7 +183,7 @@ class ModelConfig:
     """A language model, and how it is trained."""
 
     vocabulary: str = "gaussian"
-    """a kind of `research.vocabularies`."""
+    """A kind of `research.vocabularies`."""
     options: Options = ()
     """Of the vocabulary, as pairs: (("p", 0.2),)."""
     name: str = ""

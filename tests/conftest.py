@@ -27,17 +27,17 @@ jax.config.update("jax_legacy_prng_key", "error")
 
 # Folders whose tests compile much and run little: there XLA leaves out its costly passes, which
 # takes two fifths of the time off. Tests of exactness see the code that users run.
-HASTY = ("benchmarks", "cli", "experiments", "transfer")
+FAST_COMPILE = ("benchmarks", "cli", "experiments", "transfer")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compilation(request):
-    """Compiles in haste for the folders of HASTY."""
-    hasty = request.path.parent.name in HASTY
-    if hasty:
+    """Compiles fast for the folders of FAST_COMPILE."""
+    fast = request.path.parent.name in FAST_COMPILE
+    if fast:
         jax.config.update("jax_disable_most_optimizations", True)
     yield
-    if hasty:
+    if fast:
         jax.config.update("jax_disable_most_optimizations", False)
         jax.clear_caches()
 

@@ -1,5 +1,6 @@
 """Everything in the README and on the pages under docs/ works: code, commands (quick), links."""
 
+import contextlib
 import os
 import re
 import runpy
@@ -7,12 +8,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 import configs.compressed_text
 import experiments.compressed_text
-from research import cli
+from research import cli, vocabularies
+from research.models import families
+from research.transfer import methods
 
 ROOT = Path(__file__).resolve().parent.parent
 # In the order of a reader: each page may use what the ones before it have made.
@@ -182,19 +186,28 @@ def run_code(block, folder, names, capsys):
     assert capsys.readouterr().out.splitlines() == said
 
 
+# What a reader adds to: files there are found like ours, and entries go again after the test.
+PACKAGES = (
+    configs.compressed_text, experiments.compressed_text, families, methods, vocabularies,
+)  # fmt: skip
+REGISTRIES = (families.FAMILIES, methods.METHODS, vocabularies.KINDS)
+
+
 def test_code_and_commands_work_in_their_order(reader, monkeypatch, capsys):
     monkeypatch.chdir(reader)
     monkeypatch.syspath_prepend(str(reader))
-    names, done_before = {"__name__": "readme"}, set()
-    for language, block in BLOCKS:
-        if language == "python":
-            run_code(block, reader, names, capsys)
-        elif language == "sh":
-            run_commands(block, reader, done_before)
-    # The experiment that a reader adds is found like every other.
-    for package in (configs.compressed_text, experiments.compressed_text):
+    for package in PACKAGES:
         folder = str(reader / package.__name__.replace(".", "/"))
         monkeypatch.setattr(package, "__path__", [*package.__path__, folder])
+    names, done_before = {"__name__": "readme"}, set()
+    with contextlib.ExitStack() as stack:
+        for registry in REGISTRIES:
+            stack.enter_context(mock.patch.dict(registry))
+        for language, block in BLOCKS:
+            if language == "python":
+                run_code(block, reader, names, capsys)
+            elif language == "sh":
+                run_commands(block, reader, done_before)
     tables = (*configs.compressed_text.TABLES, "letters")
     monkeypatch.setattr(configs.compressed_text, "TABLES", tables)
     settings = ["--set", "max_bytes=5000", "--workdir", str(reader / "runs")]

@@ -53,17 +53,17 @@ def rows(window: int, narrow: int) -> tuple[CodecConfig, ...]:
 
 def cpu() -> Config:
     """45 examples of validation text."""
-    return Config(presets.BUILTIN, M1Config(order=5, beta=12), rows(12, 12), 460_000)
+    return Config(presets.BUILTIN, presets.CPU_M1, rows(12, 12), 460_000)
 
 
 def hours() -> Config:
     """The paper's precision, all validation text."""
-    return Config(presets.NOVELS, presets.HOURS_COUNTED_M1, rows(16, 8), 2_100_000)
+    return Config(presets.NOVELS, presets.COUNTED_M1, rows(16, 8), 2_100_000)
 
 
 def gpu() -> Config:
     """The paper's precision."""
-    return Config(presets.LOCAL_TEXT, M1Config(order=5, beta=14), rows(16, 8), 20_000_000)
+    return Config(presets.LOCAL_TEXT, presets.COUNTED_M1, rows(16, 8), 20_000_000)
 
 
 def paper() -> Config:

@@ -39,22 +39,18 @@ class Config:
 
 def cpu() -> Config:
     """A 12-bit window."""
-    return Config(
-        corpus=presets.BUILTIN, m1=M1Config(order=5, beta=12), window_bits=12, num_windows=6_000
-    )
+    return Config(corpus=presets.BUILTIN, m1=presets.CPU_M1, window_bits=12, num_windows=6_000)
 
 
 def hours() -> Config:
     """The paper's 16-bit window on novels; no training, seconds."""
-    return Config(
-        corpus=presets.NOVELS, m1=presets.HOURS_COUNTED_M1, window_bits=16, num_windows=10_000
-    )
+    return Config(corpus=presets.NOVELS, m1=presets.COUNTED_M1, window_bits=16, num_windows=10_000)
 
 
 def gpu() -> Config:
     """The paper's 16-bit window."""
     return Config(
-        corpus=presets.LOCAL_TEXT, m1=M1Config(order=5, beta=14), window_bits=16, num_windows=10_000
+        corpus=presets.LOCAL_TEXT, m1=presets.COUNTED_M1, window_bits=16, num_windows=10_000
     )
 
 

@@ -18,7 +18,6 @@ paper: C4, M1 = the 3m Transformer of `freevocab train m1`, 524 GB of text. Not 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from configs.compressed_text import presets
 from configs.shared import CodecConfig, M1Config
@@ -26,7 +25,7 @@ from configs.shared import CodecConfig, M1Config
 
 @dataclass(frozen=True)
 class Config:
-    """Fields: see `experiments.shared.m2_pipeline`; training_tokens is what a run sees,
+    """Fields: see `experiments.compressed_text.m2_pipeline`; training_tokens is what a run sees,
     example_bytes what is encoded at a time."""
 
     corpus: str
@@ -40,17 +39,14 @@ class Config:
 
 
 def rows(
-    windows: tuple[int, ...],
-    bits: tuple[int, int],
-    vocab_size: int,
-    closing: Literal["point+delay", "point"],
+    windows: tuple[int, ...], bits: tuple[int, int], vocab_size: int
 ) -> tuple[CodecConfig, ...]:
     """Every codec of the tables; `bits` are the narrow and the wide token's."""
     coded = [
         CodecConfig(kind, bits_per_token=n) for kind in ("ac", "static_ac", "gzip") for n in bits
     ]
     equal_info = [
-        CodecConfig("equal_info", window_bits=w, bits_per_token=n, closing=closing)
+        CodecConfig("equal_info", window_bits=w, bits_per_token=n, closing="point")
         for w in windows
         for n in bits
     ]
@@ -65,12 +61,15 @@ def rows(
     )
 
 
+WIDE_ROWS = rows((16, 24, 32, 64, 128), (8, 16), 32_000)
+
+
 def cpu() -> Config:
     """Windows and tokens three quarters of the paper's width."""
     return Config(
         corpus=presets.BUILTIN,
-        m1=M1Config(order=5, beta=12),
-        codecs=rows((12, 24, 48, 96), (6, 12), 4096, "point"),
+        m1=presets.CPU_M1,
+        codecs=rows((12, 24, 48, 96), (6, 12), 4096),
         train_bytes=600_000,
         valid_bytes=200_000,
         training_tokens=150 * 16 * 128,
@@ -81,8 +80,8 @@ def hours() -> Config:
     """The paper's widths on novels; counts alone, minutes."""
     return Config(
         corpus=presets.NOVELS,
-        m1=presets.HOURS_COUNTED_M1,
-        codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
+        m1=presets.COUNTED_M1,
+        codecs=WIDE_ROWS,
         train_bytes=2_000_000,
         valid_bytes=2_200_000,
         training_tokens=4_000 * 8 * 512,
@@ -92,11 +91,9 @@ def hours() -> Config:
 def gpu() -> Config:
     """The paper's widths, a count-based M1."""
     return Config(
-        corpus=presets.LOCAL_TEXT,
-        m1=M1Config(order=5, beta=14),
-        codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
+        **presets.GPU,
+        codecs=WIDE_ROWS,
         train_bytes=5_000_000,
-        valid_bytes=1_000_000,
         training_tokens=500 * 64 * 512,
     )
 
@@ -104,11 +101,9 @@ def gpu() -> Config:
 def paper() -> Config:
     """200,000 steps of 256 x 512 tokens."""
     return Config(
-        corpus=presets.C4,
-        m1=presets.PAPER_M1,
-        codecs=rows((16, 24, 32, 64, 128), (8, 16), 32_000, "point"),
+        **presets.PAPER,
+        codecs=WIDE_ROWS,
         train_bytes=100_000_000,
-        valid_bytes=20_000_000,
         training_tokens=200_000 * 256 * 512,
     )
 
@@ -116,9 +111,9 @@ def paper() -> Config:
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        corpus="synthetic:60000",
-        m1=M1Config(order=2, beta=12, max_bytes=30_000),
-        codecs=rows((12, 24), (6, 12), 300, "point")[2:],
+        corpus=presets.QUICK_CORPUS,
+        m1=presets.QUICK_M1,
+        codecs=rows((12, 24), (6, 12), 300)[2:],
         train_bytes=4_000,
         valid_bytes=2_000,
         training_tokens=1_000,

@@ -14,7 +14,7 @@ paper: the 3m Transformer as in the paper (C4, 2,500,000 steps): 1.457 bits/byte
   window by the paper's closing rule. Not run here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from configs.compressed_text.presets import BUILTIN, C4, LOCAL_TEXT, QUICK_CORPUS
 from research.training.config import OptimizerConfig, ParallelismConfig
@@ -25,7 +25,7 @@ class Config:
     """The byte models that are compared."""
 
     corpus: str
-    """a spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
+    """A spec for `research.corpora.load`; $FREEVOCAB_DATA is filled in."""
     window_bits: int
     beta: int
     """`window_bits`, `beta`: of the codebooks."""
@@ -95,20 +95,12 @@ def gpu() -> Config:
 
 def paper() -> Config:
     """The paper's M1."""
-    return Config(
+    return replace(
+        gpu(),
         corpus=C4,
-        window_bits=16,
-        beta=14,
-        order=7,
-        rounds=2,
-        size="3m",
         steps=2_500_000,
-        batch_size=128,
-        length=1024,
-        window_bytes=16,
         optimizer=OptimizerConfig.paper_adafactor(),
         parallelism=ParallelismConfig(kind="mesh"),
-        dtype="bfloat16",
         train_bytes=10_000_000_000,
         valid_bytes=10_000_000,
     )

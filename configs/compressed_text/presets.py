@@ -1,9 +1,9 @@
 """What the tables' configs are made of: corpora, M1 and M2 at each scale."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config
+from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config, Weights
 from research.training.config import OptimizerConfig, ParallelismConfig
 
 BUILTIN = "builtin"
@@ -32,13 +32,13 @@ class TrainedTable:
     """How it is cut."""
     seed: int = 0
     """Initial weights and the order of the data."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from, see `experiments.shared.weights`."""
     only: tuple[str, ...] = ()
     """Rows to run, by the names of their folders (bytes, equalinfo-w12-n12); empty: all."""
 
 
-# What trained tables have in common at a scale: CPU, HOURS, QUICK.
+# What trained tables have in common at a scale: CPU, HOURS, GPU, PAPER, QUICK.
 QUICK_M1 = M1Config(order=2, beta=12, max_bytes=30_000)
 QUICK_CORPUS = "synthetic:60000"
 QUICK_EXAMPLES = ExampleConfig(example_bytes=400, stride_bytes=200, valid_stride_bytes=400)
@@ -69,8 +69,10 @@ HOURS_M2 = M2Config(
     evaluation_batch_size=8,
     save_every=250,
 )
+CPU_M1 = M1Config(order=5, beta=12)
 CPU: dict[str, Any] = {
     "corpus": BUILTIN,
+    "m1": CPU_M1,
     "train_bytes": 10_000_000,
     "valid_bytes": 2_200_000,
     "examples": ExampleConfig(stride_bytes=4_096, valid_stride_bytes=4_096, ratio_examples=48),
@@ -79,7 +81,7 @@ CPU: dict[str, Any] = {
 # 1.13 times there (the AC row gives its cost: 2.117 against 1.842 bits/byte, 1.15 times). Tables
 # that only count have the better one.
 HOURS_M1 = M1Config(order=4, beta=14)
-HOURS_COUNTED_M1 = M1Config(order=5, beta=14)
+COUNTED_M1 = M1Config(order=5, beta=14)
 HOURS: dict[str, Any] = {
     "corpus": NOVELS,
     "m1": HOURS_M1,
@@ -92,13 +94,13 @@ GPU_M2 = M2Config(
     length=512,
     batch_size=64,
     steps=500,
-    optimizer=OptimizerConfig(
-        name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=50
-    ),
+    optimizer=OptimizerConfig(name="adamw", learning_rate=2e-3, schedule="cosine", warmup_steps=50),
     dtype="bfloat16",
     chunk_size=64,
     evaluation_batch_size=64,
 )
+GPU_WIDE_M2 = replace(GPU_M2, padded_vocab_size=65_664)  # for tokens of up to 16 bits
+GPU: dict[str, Any] = {"corpus": LOCAL_TEXT, "m1": COUNTED_M1, "valid_bytes": 1_000_000}
 PAPER_M1 = M1Config(kind="saved", directory="runs/m1-3m")
 PAPER_M2 = M2Config(
     size="25m",
@@ -112,3 +114,5 @@ PAPER_M2 = M2Config(
     evaluation_batch_size=256,
     save_every=5_000,
 )
+PAPER_WIDE_M2 = replace(PAPER_M2, padded_vocab_size=65_664)
+PAPER: dict[str, Any] = {"corpus": C4, "m1": PAPER_M1, "valid_bytes": 20_000_000}

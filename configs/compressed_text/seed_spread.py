@@ -51,7 +51,6 @@ def cpu() -> Config:
     """Ten short trainings that share one compiled step."""
     return Config(
         **presets.CPU,
-        m1=M1Config(order=5, beta=12),
         codecs=rows(12, 4096),
         m2=M2Config(size="mini", steps=100, padded_vocab_size=4224),
     )
@@ -69,24 +68,20 @@ def hours() -> Config:
 def gpu() -> Config:
     """The paper's widths at 25m."""
     return Config(
-        corpus=presets.LOCAL_TEXT,
-        m1=M1Config(order=6, beta=14),
+        **dict(presets.GPU, m1=M1Config(order=6, beta=14)),
         codecs=rows(16, 65_536),
-        m2=replace(presets.GPU_M2, padded_vocab_size=65_664, steps=250),
+        m2=replace(presets.GPU_WIDE_M2, steps=250),
         train_bytes=60_000_000,
-        valid_bytes=1_000_000,
     )
 
 
 def paper() -> Config:
     """The paper's training."""
     return Config(
-        corpus=presets.C4,
-        m1=presets.PAPER_M1,
+        **presets.PAPER,
         codecs=rows(16, 65_536),
-        m2=replace(presets.PAPER_M2, padded_vocab_size=65_664),
+        m2=presets.PAPER_WIDE_M2,
         train_bytes=150_000_000_000,
-        valid_bytes=20_000_000,
     )
 
 

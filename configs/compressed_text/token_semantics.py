@@ -40,17 +40,17 @@ class Config:
 
 def cpu() -> Config:
     """12-bit windows."""
-    return Config(presets.BUILTIN, M1Config(order=5, beta=12), 12, 6, 40_000)
+    return Config(presets.BUILTIN, presets.CPU_M1, 12, 6, 40_000)
 
 
 def hours() -> Config:
     """The paper's windows and tokens, on all validation text."""
-    return Config(presets.NOVELS, presets.HOURS_COUNTED_M1, 16, 8, 200_000)
+    return Config(presets.NOVELS, presets.COUNTED_M1, 16, 8, 200_000)
 
 
 def gpu() -> Config:
     """The paper's windows and tokens."""
-    return Config(presets.LOCAL_TEXT, M1Config(order=5, beta=14), 16, 8, 200_000, (151, 185))
+    return Config(presets.LOCAL_TEXT, presets.COUNTED_M1, 16, 8, 200_000, (151, 185))
 
 
 def paper() -> Config:

@@ -53,17 +53,17 @@ def rows(window: int, vocab_size: int) -> tuple[CodecConfig, ...]:
 
 def cpu() -> Config:
     """12-bit windows."""
-    return Config(presets.BUILTIN, M1Config(order=5, beta=12), rows(12, 4096))
+    return Config(presets.BUILTIN, presets.CPU_M1, rows(12, 4096))
 
 
 def hours() -> Config:
     """The paper's window."""
-    return Config(presets.NOVELS, presets.HOURS_COUNTED_M1, rows(16, 32_000))
+    return Config(presets.NOVELS, presets.COUNTED_M1, rows(16, 32_000))
 
 
 def gpu() -> Config:
     """The paper's window."""
-    return Config(presets.LOCAL_TEXT, M1Config(order=5, beta=14), rows(16, 32_000))
+    return Config(presets.LOCAL_TEXT, presets.COUNTED_M1, rows(16, 32_000))
 
 
 def paper() -> Config:

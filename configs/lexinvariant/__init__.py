@@ -10,6 +10,7 @@ TABLES = (  # in the order in which they are listed and reported
     "cipher_solvers",
     "mixture",
     "regularization",
+    "random_rows",
     "dual_process",
     "in_context_languages",
     "compressed_symbols",

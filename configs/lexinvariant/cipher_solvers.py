@@ -25,9 +25,8 @@ Shapes of the model on 8 devices, parameters and optimizer (a test):
 from dataclasses import dataclass, replace
 
 from configs.lexinvariant import presets
-from configs.lexinvariant.deciphering import ProbeConfig
-from configs.shared import ModelConfig, TextConfig
-from research.training.config import OptimizerConfig
+from configs.lexinvariant.deciphering import GPU_PROBE, PAPER_PROBE, QUICK_PROBE, ProbeConfig
+from configs.shared import DATA_NOVELS, DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig
 
 LENGTHS = (16, 32, 64, 128, 256, 512)
 CONDITIONS = ("clear", "enciphered")
@@ -62,29 +61,19 @@ class Config:
 def cpu() -> Config:
     """Documentation, and the shape of the shared models."""
     model = replace(presets.CPU_MODEL, vocabulary="canonical", ids="letters")
-    return Config(presets.DOCUMENTATION, model, ProbeConfig(), texts=16)
+    return Config(DOCUMENTATION, model, ProbeConfig(), texts=16)
 
 
 def gpu() -> Config:
     """English novels."""
     model = replace(presets.GPU_MODEL, vocabulary="canonical", ids="letters")
-    return Config(
-        presets.NOVELS, model, ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500), texts=200
-    )
+    return Config(DATA_NOVELS, model, GPU_PROBE, texts=200)
 
 
 def paper() -> Config:
     """The paper's model and vocabulary."""
     model = replace(presets.PAPER_MODEL, vocabulary="gaussian", ids="letters")
-    probe = ProbeConfig(
-        mlp_dim=4096,
-        batch_size=64,
-        steps=10_000,
-        optimizer=OptimizerConfig(
-            name="adamw", learning_rate=1e-3, schedule="cosine", warmup_steps=200
-        ),
-    )
-    return Config(presets.PILE, model, probe, texts=1_000)
+    return Config(presets.PILE, model, PAPER_PROBE, texts=1_000)
 
 
 def quick() -> Config:
@@ -93,9 +82,9 @@ def quick() -> Config:
         presets.QUICK_MODEL, vocabulary="canonical", ids="letters", options=(("slots", 64),)
     )
     return Config(
-        presets.QUICK_TEXT,
+        QUICK_TEXT,
         model,
-        ProbeConfig(mlp_dim=16, steps=2, optimizer=presets.QUICK_MODEL.optimizer),
+        QUICK_PROBE,
         lengths=(16, 32),
         texts=3,
         orders=(3,),

@@ -29,7 +29,15 @@ Shapes of the first row on 8 devices, parameters and optimizer (a test):
 from dataclasses import dataclass, replace
 
 from configs.lexinvariant import presets
-from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig
+from configs.shared import (
+    DATA_NOVELS,
+    DOCUMENTATION,
+    QUICK_TEXT,
+    CodecConfig,
+    M1Config,
+    ModelConfig,
+    TextConfig,
+)
 from research.training.config import OptimizerConfig
 
 
@@ -43,7 +51,7 @@ class Config:
     """Each a row; `ids` "windows" stands for `windows`, other names as in ModelConfig. The learned
     one of a kind of ids is what the others of that kind are compared with."""
     windows: CodecConfig = CodecConfig("codebook", window_bits=12, bits_per_token=12)
-    """a codec that is built from the text, and"""
+    """A codec that is built from the text, and"""
     m1: M1Config = M1Config(order=5, beta=12, max_bytes=2_000_000)
     """The byte model that it is compiled from."""
     order: int = 2
@@ -74,7 +82,7 @@ def cpu() -> Config:
         ),
     )
     return Config(
-        text=presets.DOCUMENTATION,
+        text=DOCUMENTATION,
         models=rows(
             model,
             characters=("learned", "canonical"),
@@ -88,7 +96,7 @@ def cpu() -> Config:
 def gpu() -> Config:
     """The shipped windows of 16 bits, 25m."""
     return Config(
-        text=presets.NOVELS,
+        text=DATA_NOVELS,
         models=rows(
             replace(presets.GPU_MODEL, steps=300),
             characters=("learned", "gaussian", "canonical"),
@@ -116,7 +124,7 @@ def paper() -> Config:
 def quick() -> Config:
     """Two steps, for tests."""
     return Config(
-        text=presets.QUICK_TEXT,
+        text=QUICK_TEXT,
         models=rows(
             presets.QUICK_MODEL,
             characters=("learned", "canonical"),

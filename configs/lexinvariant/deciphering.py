@@ -25,11 +25,9 @@ Expected at cpu scale: canonical above gaussian, which hardly begins to learn in
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.shared import ModelConfig, TextConfig
+from configs.shared import DATA_NOVELS, DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig, Weights
 from research.training.config import OptimizerConfig
 
 
@@ -70,10 +68,20 @@ class Config:
     """`picture_starts`, `picture_window`: of the matrices that are drawn."""
     seed: int = 0
     """Keys, initial weights of the probes and the order of their text."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
 
 
+GPU_PROBE = ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500)
+PAPER_PROBE = ProbeConfig(
+    mlp_dim=4096,
+    batch_size=64,
+    steps=10_000,
+    optimizer=OptimizerConfig(
+        name="adamw", learning_rate=1e-3, schedule="cosine", warmup_steps=200
+    ),
+)
+QUICK_PROBE = ProbeConfig(mlp_dim=16, steps=2, optimizer=presets.QUICK_MODEL.optimizer)
 LEXINVARIANT = ("gaussian", "canonical")
 STARTS = (0, 25, 50, 75, 100, 150, 200, 300, 400)
 
@@ -81,7 +89,7 @@ STARTS = (0, 25, 50, 75, 100, 150, 200, 300, 400)
 def cpu() -> Config:
     """Two layers, sequences of 256."""
     return Config(
-        text=presets.DOCUMENTATION,
+        text=DOCUMENTATION,
         models=tuple(model for model in presets.CPU_MODELS if model.vocabulary in LEXINVARIANT),
         probe=ProbeConfig(),
         num_sequences=200,
@@ -93,8 +101,8 @@ def cpu() -> Config:
 def hours() -> Config:
     """The models of perplexity_by_position: letters of novels, sequences of 512."""
     return Config(
-        text=HOURS_TEXT,
-        models=tuple(model for model in HOURS_MODELS if model.vocabulary != "learned"),
+        text=presets.HOURS_TEXT,
+        models=tuple(model for model in presets.HOURS_MODELS if model.vocabulary != "learned"),
         probe=ProbeConfig(steps=1_500),
         num_sequences=400,
         starts=STARTS,
@@ -105,9 +113,9 @@ def hours() -> Config:
 def gpu() -> Config:
     """Six layers, sequences of 512."""
     return Config(
-        text=presets.NOVELS,
-        models=tuple(replace(presets.GPU_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
-        probe=ProbeConfig(mlp_dim=2048, batch_size=64, steps=1_500),
+        text=DATA_NOVELS,
+        models=presets.vocabularies(presets.GPU_MODEL, LEXINVARIANT),
+        probe=GPU_PROBE,
         num_sequences=1_000,
         starts=STARTS,
     )
@@ -118,14 +126,7 @@ def paper() -> Config:
     return Config(
         text=presets.PILE,
         models=(replace(presets.PAPER_MODEL, vocabulary="gaussian"),),
-        probe=ProbeConfig(
-            mlp_dim=4096,
-            batch_size=64,
-            steps=10_000,
-            optimizer=OptimizerConfig(
-                name="adamw", learning_rate=1e-3, schedule="cosine", warmup_steps=200
-            ),
-        ),
+        probe=PAPER_PROBE,
         num_sequences=1_000,
         starts=STARTS,
     )
@@ -134,9 +135,9 @@ def paper() -> Config:
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        text=presets.QUICK_TEXT,
-        models=tuple(replace(presets.QUICK_MODEL, vocabulary=kind) for kind in LEXINVARIANT),
-        probe=ProbeConfig(mlp_dim=16, steps=2, optimizer=presets.QUICK_MODEL.optimizer),
+        text=QUICK_TEXT,
+        models=presets.vocabularies(presets.QUICK_MODEL, LEXINVARIANT),
+        probe=QUICK_PROBE,
         num_sequences=4,
         starts=(0, 25),
         window=6,

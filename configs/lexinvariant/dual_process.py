@@ -4,7 +4,7 @@
 
 `cop adj noun` or `noun cop adj`, a query and three masks: the answer can be read off the place of
 `cop`, for any ids, or be known of ids seen in training (`lexinvariance.tasks.part_of_speech`).
-Methods: vanilla; active forgetting (all rows but those of `cop` and the mask are drawn anew every
+Methods: vanilla; active forgetting (all rows but those of `cop` and the mask are drawn again every
 `every` steps); temporary forgetting (the same in the first `until` steps only); and a gaussian
 vocabulary, drawn for every sequence. All have one learning rate; the three learned ones share one
 compiled step. Columns "at x": % of the examples with the whole answer right after x % of the
@@ -78,17 +78,13 @@ def _optimizer(learning_rate: float) -> OptimizerConfig:
 
 def cpu() -> Config:
     """A tenth of the types, steps and resets, ten times the learning rate, and two layers."""
-    return Config(
+    return replace(
+        gpu(),
         types=1_000,
         unseen=100,
-        skews=SKEWS,
-        methods=METHODS,
-        width=64,
         layers=2,
-        batch_size=128,
         steps=800,
         optimizer=_optimizer(5e-4),
-        every=10,
         until=(200,),
         examples=256,
     )
@@ -96,9 +92,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The paper's types, examples and resets, three seeds; two layers and ten times its rate."""
-    return replace(
-        gpu(), layers=2, optimizer=_optimizer(5e-4), examples=512, seeds=(0, 1, 2)
-    )
+    return replace(gpu(), layers=2, optimizer=_optimizer(5e-4), examples=512, seeds=(0, 1, 2))
 
 
 def gpu() -> Config:

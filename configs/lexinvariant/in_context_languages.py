@@ -7,7 +7,7 @@ a separator; the model says what symbol comes next. Accuracy is the share of pos
 first choice is possible at all (as in ICLL); the total variation distance is to the automaton's own
 distribution; both where the next token is no separator, and over the symbols alone. Trunks with
 learned and gaussian vocabularies, each with and without n-gram heads of orders 1 to 3 in every
-block, stand beside in-context n-grams with back-off and Baum-Welch, fitted anew after every string.
+block, are compared with in-context n-grams with back-off and Baum-Welch, fitted after every string.
 
 cpu: "mini", 200 steps of 8 problems cut to 256 tokens (about ten strings), 96 problems held out. 2
   cores: 2.7 minutes. Possible first choices and total variation: learned 66 %

@@ -26,11 +26,9 @@ Shapes of the first model on 8 devices, parameters and optimizer, a symbol for a
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.lexinvariant.hours import HOURS_CHAIN
-from configs.shared import ModelConfig
+from configs.shared import ModelConfig, Weights
 from research.training.config import OptimizerConfig
 
 # A quarter of the width, four times the steps in the same time.
@@ -41,9 +39,7 @@ CPU_MODEL = ModelConfig(
     length=128,
     batch_size=16,
     steps=1_200,
-    optimizer=OptimizerConfig(
-        name="adamw", learning_rate=1e-2, schedule="cosine", warmup_steps=20
-    ),
+    optimizer=OptimizerConfig(name="adamw", learning_rate=1e-2, schedule="cosine", warmup_steps=20),
 )
 GPU_MODEL = ModelConfig(
     ids="chain",
@@ -80,15 +76,8 @@ class Config:
     """The paper's bound holds with probability 1 - delta."""
     seed: int = 0
     """The chain, its samples, initial weights and draws."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
-
-
-KINDS = ("learned", "gaussian", "canonical")
-
-
-def _models(model: ModelConfig) -> tuple[ModelConfig, ...]:
-    return tuple(replace(model, vocabulary=kind) for kind in KINDS)
 
 
 def cpu() -> Config:
@@ -98,7 +87,7 @@ def cpu() -> Config:
         concentration=0.5,
         lengths=(4, 8, 16, 32, 64, 128),
         num_sequences=128,
-        models=_models(CPU_MODEL),
+        models=presets.vocabularies(CPU_MODEL),
         draws=(1, 16),
         batch_size=16,
     )
@@ -106,7 +95,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The cpu scale's sequences, longer trainings."""
-    return replace(cpu(), models=HOURS_CHAIN, weights="committed")
+    return replace(cpu(), models=presets.HOURS_CHAIN, weights="committed")
 
 
 def gpu() -> Config:
@@ -116,7 +105,7 @@ def gpu() -> Config:
         concentration=0.5,
         lengths=(4, 8, 16, 32, 64, 128, 256, 512),
         num_sequences=1_000,
-        models=_models(GPU_MODEL),
+        models=presets.vocabularies(GPU_MODEL),
         draws=(1, 16),
         batch_size=64,
     )
@@ -124,14 +113,10 @@ def gpu() -> Config:
 
 def paper() -> Config:
     """Longer sequences."""
-    return Config(
-        alphabet=6,
-        concentration=0.5,
+    return replace(
+        gpu(),
         lengths=(4, 8, 16, 32, 64, 128, 256, 512, 1_024),
-        num_sequences=1_000,
-        models=_models(replace(GPU_MODEL, length=1_024, steps=10_000)),
-        draws=(1, 16),
-        batch_size=64,
+        models=presets.vocabularies(replace(GPU_MODEL, length=1_024, steps=10_000)),
     )
 
 
@@ -142,7 +127,7 @@ def quick() -> Config:
         concentration=0.5,
         lengths=(4, 16),
         num_sequences=8,
-        models=_models(QUICK_MODEL)[1:],
+        models=presets.vocabularies(QUICK_MODEL)[1:],
         draws=(1, 2),
         batch_size=8,
     )

@@ -12,7 +12,7 @@ cpu: documentation, three models of half a million kernels for 600 steps of 8 x 
   minutes on 2 cores, the training of the shared models in it.
 hours: letters of novels, 27 symbols; learned, gaussian and canonical models of four layers and, for
   comparison and ours, gaussian and orthogonal ones of two layers with n-gram heads, which know
-  where the last ids stood before (`configs.lexinvariant.hours`). So far: gaussian with
+  where the last ids stood before (`configs.lexinvariant.presets`). So far: gaussian with
   n-gram heads, 8.6 M letters in 1,939 s on two cores that had other work.
 gpu: 25,567,232 parameters (25,427,968 kernels), 50.86 MFLOPs/byte, 38.9 MB a device
   (eight devices, characters, learned). Novels, encyclopaedia and code, characters and a 32k Unigram
@@ -23,15 +23,13 @@ paper: 151,288,832 parameters (150,994,944 kernels), 301.99 MFLOPs/byte, 77.4 MB
   28.1 at i = 1 and 4.12 at 413 on the Pile (standard 2.86 and 2.20), 19.7 and 3.12 on Wiki-40B,
   23.2 and 2.11 on GitHub. Not run here.
 The paper's curves are means of perplexities, which a few hard sequences dominate, over 100
-sequences (a standard deviation of a half of the mean at 1); the mean log-loss stands beside ours.
+sequences (a standard deviation of a half of the mean at 1); ours have the mean log-loss too.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.shared import ModelConfig, TextConfig
+from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig, Weights
 
 
 @dataclass(frozen=True)
@@ -56,61 +54,39 @@ class Config:
     """Sequences that are evaluated together."""
     seed: int = 0
     """Training and draws."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
     only: tuple[str, ...] = ()
     """Folder names of the models that are trained and evaluated ('gaussian-n-gram-heads'); empty:
     all."""
 
 
-def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
-    """Characters with three vocabularies, a 32k Unigram one with the paper's two."""
-    return tuple(
-        replace(model, vocabulary=kind, ids=ids)
-        for ids, kinds in (
-            ("characters", ("learned", "gaussian", "canonical")),
-            ("unigram", ("learned", "gaussian")),
-        )
-        for kind in kinds
-    )
-
-
 def cpu() -> Config:
     """The shared models; of code the floors alone."""
-    return Config(
-        texts=(presets.DOCUMENTATION,), models=presets.CPU_MODELS, floor_texts=(presets.CODE,)
-    )
+    return Config(texts=(DOCUMENTATION,), models=presets.CPU_MODELS, floor_texts=(presets.CODE,))
 
 
 def hours() -> Config:
     """Letters of novels, and the rows with n-gram heads (ours)."""
-    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, draws=(1, 4), weights="committed")
+    return Config(**presets.HOURS, draws=(1, 4))
 
 
 def gpu() -> Config:
     """Three kinds of text, two kinds of ids."""
-    return Config(
-        texts=(presets.NOVELS, presets.ENCYCLOPAEDIA, presets.GPU_CODE),
-        models=_both_ids(presets.GPU_MODEL),
-    )
+    return Config(**presets.GPU)
 
 
 def paper() -> Config:
     """The paper's texts and model."""
-    return Config(
-        texts=(presets.PILE, presets.WIKI40B, presets.GITHUB), models=_both_ids(presets.PAPER_MODEL)
-    )
+    return Config(**presets.PAPER)
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        texts=(presets.QUICK_TEXT,),
-        models=tuple(
-            replace(presets.QUICK_MODEL, vocabulary=kind)
-            for kind in ("learned", "gaussian", "canonical")
-        ),
-        floor_texts=(replace(presets.QUICK_TEXT, name="made up too"),),
+        texts=(QUICK_TEXT,),
+        models=presets.vocabularies(presets.QUICK_MODEL),
+        floor_texts=(replace(QUICK_TEXT, name="made up too"),),
         num_sequences=6,
         window=8,
         order=2,

@@ -25,11 +25,9 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from configs.lexinvariant import presets
-from configs.lexinvariant.hours import HOURS_MODELS, HOURS_TEXT
-from configs.shared import ModelConfig, TextConfig
+from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig, Weights
 
 
 @dataclass(frozen=True)
@@ -50,54 +48,34 @@ class Config:
     """Of the bootstrap."""
     seed: int = 0
     """Training, prompts, draws and resamples."""
-    weights: Literal["", "committed", "retrain"] = ""
+    weights: Weights = ""
     """Where trained models come from; see `experiments.shared.weights`."""
-
-
-def _both_ids(model: ModelConfig) -> tuple[ModelConfig, ...]:
-    """Characters with three vocabularies, a 32k Unigram one with the paper's two."""
-    return tuple(
-        replace(model, vocabulary=kind, ids=ids)
-        for ids, kinds in (
-            ("characters", ("learned", "gaussian", "canonical")),
-            ("unigram", ("learned", "gaussian")),
-        )
-        for kind in kinds
-    )
 
 
 def cpu() -> Config:
     """The shared models."""
-    return Config(texts=(presets.DOCUMENTATION,), models=presets.CPU_MODELS, other_examples=200)
+    return Config(texts=(DOCUMENTATION,), models=presets.CPU_MODELS, other_examples=200)
 
 
 def hours() -> Config:
     """The models of perplexity_by_position: letters of novels, z for the arrow."""
-    return Config(texts=(HOURS_TEXT,), models=HOURS_MODELS, other_examples=200, weights="committed")
+    return Config(**presets.HOURS, other_examples=200)
 
 
 def gpu() -> Config:
     """Three kinds of text, two kinds of ids."""
-    return Config(
-        texts=(presets.NOVELS, presets.ENCYCLOPAEDIA, presets.GPU_CODE),
-        models=_both_ids(presets.GPU_MODEL),
-        batch_size=20,
-    )
+    return Config(**presets.GPU, batch_size=20)
 
 
 def paper() -> Config:
     """The paper's texts and model."""
-    return Config(
-        texts=(presets.PILE, presets.WIKI40B, presets.GITHUB),
-        models=_both_ids(presets.PAPER_MODEL),
-        batch_size=20,
-    )
+    return Config(**presets.PAPER, batch_size=20)
 
 
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        texts=(presets.QUICK_TEXT,),
+        texts=(QUICK_TEXT,),
         models=(
             replace(presets.QUICK_MODEL, vocabulary="learned"),
             replace(presets.QUICK_MODEL, vocabulary="gaussian"),

@@ -35,7 +35,7 @@ Shapes of the first model on 8 devices, parameters and optimizer (a test):
 from dataclasses import dataclass, replace
 
 from configs.lexinvariant import presets
-from configs.shared import ModelConfig, TextConfig
+from configs.shared import DOCUMENTATION, QUICK_TEXT, ModelConfig, TextConfig
 from research.training.config import OptimizerConfig
 
 
@@ -93,7 +93,7 @@ class Config:
 def cpu() -> Config:
     """Half a minute for each model."""
     return Config(
-        text=presets.DOCUMENTATION,
+        text=DOCUMENTATION,
         model=replace(
             presets.CPU_MODEL,
             vocabulary="partial",
@@ -133,7 +133,7 @@ def paper() -> Config:
 def quick() -> Config:
     """Seconds, for tests."""
     return Config(
-        text=presets.QUICK_TEXT,
+        text=QUICK_TEXT,
         model=replace(presets.QUICK_MODEL, vocabulary="partial", ids="bytes"),
         variants=(Variant(0.0), Variant(0.2)),
         examples=8,

@@ -2,7 +2,7 @@
 
     freevocab reproduce tokenizer_transfer/ablations [--scale hours|gpu|paper]
 
-cpu: seven variants beside the residual form, 25 steps each, on a Unigram and a WordPiece. Not yet
+cpu: the residual form and seven variants, 25 steps each, on a Unigram and a WordPiece. Not yet
   run with these targets.
 hours: zero_shot's base model of that scale; the residual form with the auxiliary loss, without, and
   by distillation, 1,500 steps each, and zett's form with and without that loss, after 1,000 steps
@@ -22,7 +22,7 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import dataclass, replace
 
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting
+from configs.tokenizer_transfer.presets import TransferConfig
 
 Changes = tuple[tuple[str, str | int | float | bool | tuple], ...]
 VARIANTS: tuple[tuple[str, Changes], ...] = (
@@ -53,13 +53,13 @@ def zett(steps: int) -> tuple[str, Changes]:
 class Config:
     """Variants of the setting's hypernetwork."""
 
-    setting: Setting
+    setting: TransferConfig
     """Model, hypernetwork, targets."""
     variants: tuple[tuple[str, Changes], ...]
     """Name and changed fields; the first is what the others are compared with."""
 
 
-def _shorter(setting: Setting, steps: int) -> Setting:
+def _shorter(setting: TransferConfig, steps: int) -> TransferConfig:
     optimizer = replace(setting.hypernetwork.optimizer, warmup_steps=max(1, steps // 10))
     return replace(
         setting, hypernetwork=replace(setting.hypernetwork, steps=steps, optimizer=optimizer)
@@ -76,9 +76,7 @@ def cpu() -> Config:
 
 def hours() -> Config:
     """The forms that the ALM paper compares, each to a plateau, three seeds."""
-    setting = replace(
-        _shorter(presets.HOURS, 1_500), seeds=(0, 1, 2), targets=presets.TARGETS[:4]
-    )
+    setting = replace(_shorter(presets.HOURS, 1_500), seeds=(0, 1, 2), targets=presets.TARGETS[:4])
     forms = (
         ("residual, auxiliary loss", (("auxiliary", 0.5),)),
         ("residual", (("auxiliary", 0.0),)),

@@ -1,4 +1,4 @@
-"""What predicting rows costs beside the model that uses them, in FLOPs (the paper's amortization).
+"""FLOPs of predicting rows, and of the model that uses them (the paper's amortization).
 
     freevocab reproduce tokenizer_transfer/amortization [--scale hours|gpu|paper]
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from configs.shared import TextConfig
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import TokenizerConfig
+from configs.tokenizer_transfer.presets import TokenizerConfig
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,15 @@ class Config:
     """Decides nothing, as shapes draw nothing; here because every record names its seeds."""
 
 
-ENGLISH_B16 = TokenizerConfig("codebook", label="english-b16", path="english-b16")
-
-
 def cpu() -> Config:
     """english-b16's strings in pieces of the shared model's tokenizer."""
-    return Config(presets.CPU.text, presets.CPU.tokenizer, ENGLISH_B16)
+    return Config(presets.CPU.text, presets.CPU.tokenizer, presets.ENGLISH_B16)
 
 
 def hours() -> Config:
     """All of its strings, in pieces of a tokenizer as large as Mistral-7B's."""
     tokenizer = TokenizerConfig("bpe", 32_000, "BPE 32k")
-    return Config(presets.HOURS.text, tokenizer, ENGLISH_B16, entries=65_536)
+    return Config(presets.HOURS.text, tokenizer, presets.ENGLISH_B16, entries=65_536)
 
 
 def gpu() -> Config:

@@ -7,7 +7,8 @@ what comes back tells the methods' tables apart and not the ways back.
 
 cpu: the shared model to equal-info windows of 14 bits, english-b16 and a Unigram, and back. Not yet
   run with these targets.
-gpu: the 25m model of zero_shot to english-b16 and english-dictionary. Not yet run.
+gpu: the 25m model of zero_shot to english-b16, english-dictionary and GPT-2's tokenizer. Not yet
+  run.
 paper: TinyLlama; the paper has no such table. Not run here.
 
 Sizes on 8 devices, of the base model, its hypernetwork and a training step of that (a test):
@@ -20,10 +21,10 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import dataclass
 
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import TokenizerConfig, TransferConfig
 
 SHIPPED = (
-    TokenizerConfig("codebook", label="english-b16", path="english-b16"),
+    presets.ENGLISH_B16,
     TokenizerConfig("codebook", label="english-dictionary", path="english-dictionary"),
 )
 
@@ -32,7 +33,7 @@ SHIPPED = (
 class Config:
     """There and back."""
 
-    setting: Setting
+    setting: TransferConfig
     """Model and hypernetwork."""
     targets: tuple[TokenizerConfig, ...]
     """Codebooks, and an ordinary tokenizer to compare with."""

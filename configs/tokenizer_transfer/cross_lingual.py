@@ -5,7 +5,7 @@
 cpu: novels, and documentation in place of another language, each with a BPE of 6,144 entries of its
   own. Not yet run with these texts.
 gpu: a 25m model of English, German, French and Chinese with one BPE of 32k, moved to a Unigram of
-  32k for each; deu/, fra/ and zh/ beside enwiki/ in $FREEVOCAB_DATA. Not yet run.
+  32k for each; deu/, fra/ and zh/ next to enwiki/ in $FREEVOCAB_DATA. Not yet run.
 paper: XLM-R-base, 50k Unigram tokenizers of 15 languages: XNLI 72.6 -> 71.2, 14 % shorter. Not run
   here.
 
@@ -18,16 +18,16 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass, replace
 
-from configs.shared import TextConfig
+from configs.shared import DOCUMENTATION, TextConfig, data_text
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import TokenizerConfig, TransferConfig
 
 
 @dataclass(frozen=True)
 class Config:
     """Languages."""
 
-    setting: Setting
+    setting: TransferConfig
     """Model and hypernetwork; its targets are only what `seen` is counted for."""
     languages: tuple[TextConfig, ...]
     """Texts; each gets a tokenizer of its own."""
@@ -37,29 +37,19 @@ class Config:
     """Compared."""
 
 
-def _language(name: str, folder: str, train_bytes: int) -> TextConfig:
-    there = f"$FREEVOCAB_DATA/{folder}"
-    return TextConfig(name, f"text:{there}/train*;valid={there}/valid*", train_bytes, 500_000)
-
-
 LANGUAGES = (
-    _language("English", "enwiki", 50_000_000),
-    _language("German", "deu", 40_000_000),
-    _language("French", "fra", 40_000_000),
-    _language("Chinese", "zh", 30_000_000),
+    data_text("English", "enwiki", 50_000_000, 500_000),
+    data_text("German", "deu", 40_000_000, 500_000),
+    data_text("French", "fra", 40_000_000, 500_000),
+    data_text("Chinese", "zh", 30_000_000, 500_000),
 )
-ALL = TextConfig(
-    "four languages",
-    "text:$FREEVOCAB_DATA/[edfz]*/train*;valid=$FREEVOCAB_DATA/[edfz]*/valid*",
-    300_000_000,
-    1_000_000,
-)
+ALL = data_text("four languages", "[edfz]*", 300_000_000)
 
 
 def cpu() -> Config:
     """Novels, and documentation in place of another language: the model has seen none."""
     target = TokenizerConfig("bpe", 6144, "BPE 6k")
-    return Config(presets.CPU, (presets.CPU.text, presets.DOCUMENTATION), target)
+    return Config(presets.CPU, (presets.CPU.text, DOCUMENTATION), target)
 
 
 def gpu() -> Config:

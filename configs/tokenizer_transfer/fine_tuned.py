@@ -19,16 +19,16 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 
 from dataclasses import dataclass
 
-from configs.shared import TextConfig
+from configs.shared import DATA_NOVELS, DOCUMENTATION, TextConfig
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting
+from configs.tokenizer_transfer.presets import TransferConfig
 
 
 @dataclass(frozen=True)
 class Config:
     """Fine-tuning, then the move."""
 
-    setting: Setting
+    setting: TransferConfig
     """Model, hypernetwork, targets."""
     text: TextConfig
     """What the base model is fine-tuned on, and measured."""
@@ -47,14 +47,14 @@ class Config:
 
 def cpu() -> Config:
     """The shared model, fine-tuned on documentation."""
-    return Config(presets.CPU, presets.DOCUMENTATION, target=presets.UNIGRAM)
+    return Config(presets.CPU, DOCUMENTATION, target=presets.UNIGRAM)
 
 
 def hours() -> Config:
     """The models of hours."""
     return Config(
         presets.HOURS,
-        presets.DOCUMENTATION,
+        DOCUMENTATION,
         target=presets.UNIGRAM,
         steps=150,
         learning_rate=3e-4,
@@ -64,13 +64,7 @@ def hours() -> Config:
 
 def gpu() -> Config:
     """Novels."""
-    novels = TextConfig(
-        "novels",
-        "text:$FREEVOCAB_DATA/novels/train*;valid=$FREEVOCAB_DATA/novels/valid*",
-        50_000_000,
-        1_000_000,
-    )
-    return Config(presets.GPU, novels, target=5, steps=300, n_shot_steps=300)
+    return Config(presets.GPU, DATA_NOVELS, target=5, steps=300, n_shot_steps=300)
 
 
 def paper() -> Config:

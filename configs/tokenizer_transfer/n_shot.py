@@ -20,14 +20,14 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import dataclass
 
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting
+from configs.tokenizer_transfer.presets import TransferConfig
 
 
 @dataclass(frozen=True)
 class Config:
     """Continued training."""
 
-    setting: Setting
+    setting: TransferConfig
     """Model, hypernetwork, targets."""
     target: int = 0
     """Index of the one moved to."""

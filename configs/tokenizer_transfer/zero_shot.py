@@ -26,13 +26,13 @@ Sizes on 8 devices, of the base model, its hypernetwork and a training step of t
 from dataclasses import replace
 
 from configs.tokenizer_transfer import presets
-from configs.tokenizer_transfer.setting import Setting as Config
+from configs.tokenizer_transfer.presets import TransferConfig as Config
 
 __all__ = ["Config", "cpu", "gpu", "hours", "paper", "quick"]
 
 
 def cpu() -> Config:
-    """The shared model and hypernetwork, four targets, one seed."""
+    """The shared model and hypernetwork, five targets, one seed."""
     return presets.CPU
 
 

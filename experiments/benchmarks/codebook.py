@@ -1,4 +1,4 @@
-"""Codebook encode and decode beside `tokenizers` and `sentencepiece`, one thread each, same text.
+"""Codebook encode and decode against `tokenizers` and `sentencepiece`, one thread each, same text.
 
     python -m experiments.benchmarks.codebook [--corpus SPEC] [--megabytes N] [--out FILE]
 
@@ -10,7 +10,6 @@ and are timed in turn; the best of the repeats counts. Expected: encode at least
 and 5 times sentencepiece, decode faster still.
 """
 
-import argparse
 import io
 import os
 import time
@@ -25,7 +24,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import sentencepiece  # noqa: E402
 import tokenizers  # noqa: E402
 
-from experiments.benchmarks.report import write  # noqa: E402
+from experiments.benchmarks import report  # noqa: E402
 from research import codecs, corpora  # noqa: E402
 
 GPT2 = "tokenizers/llm/gpt-2/tokenizer.json"
@@ -35,7 +34,11 @@ Row = dict[str, Any]
 
 
 def run(corpus: str = "builtin:topics", megabytes: float = 2.0, repeats: int = 5) -> list[Row]:
-    """One row per tokenizer and direction: megabytes per second and our multiple of it."""
+    """One row per tokenizer and direction: megabytes per second and our multiple of it.
+
+    Args:
+      corpus: text to encode, `megabytes` of it.
+    """
     texts = _texts(corpus, int(megabytes * 1e6))
     size = sum(map(len, texts))
     strings = [text.decode("utf-8") for text in texts]
@@ -155,21 +158,15 @@ def _tokens(encoded: Sequence[Any]) -> int:
 
 
 def main() -> None:
-    """Prints the rows and writes them, with what made them, to --out."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--corpus", default="builtin:topics", help="text to encode (a corpus)")
-    parser.add_argument("--megabytes", type=float, default=2.0, help="of it")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="JSON file to write")
-    options = vars(parser.parse_args())
-    out = options.pop("out")
-    rows = run(**options)
-    for row in rows:
-        print(
-            f"{row['tokenizer']:22} {row['direction']}  {row['megabytes_per_second']:9.2f} MB/s"
-            f"   english-b16 is {row['english_b16_is_times']:6.1f} times as fast"
-        )
-    write("codebook", rows, options, [], out)
+    """Reads the command line, prints the rows and writes them."""
+    report.main("codebook", run, __doc__, seeds=(), show=_shown)
+
+
+def _shown(row: Row) -> str:
+    return (
+        f"{row['tokenizer']:22} {row['direction']}  {row['megabytes_per_second']:9.2f} MB/s"
+        f"   english-b16 is {row['english_b16_is_times']:6.1f} times as fast"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The jitted arithmetic coder beside `constriction`'s range coder, a model for every symbol.
+"""The jitted arithmetic coder against `constriction`'s range coder, a model for every symbol.
 
     python -m experiments.benchmarks.coder [--lanes N] [--length N] [--cores N] [--out FILE]
 
@@ -10,7 +10,6 @@ The process is held to `--cores` (default 1) before either starts; both are warm
 turn, and the best of the repeats counts. Expected: several times `constriction`'s speed both ways.
 """
 
-import argparse
 import functools
 import os
 import time
@@ -18,6 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from experiments.benchmarks import report
 
 Row = dict[str, Any]
 ALPHABET, BETA = 256, 14
@@ -157,19 +158,8 @@ def _peer(frequencies: np.ndarray, symbols: np.ndarray) -> dict[tuple[str, str],
 
 
 def main() -> None:
-    """Prints the table; `--out` also writes it as JSON with versions and hardware."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--lanes", type=int, default=2048)
-    parser.add_argument("--length", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--cores", type=int, default=1)
-    parser.add_argument("--out", help="write the rows here, as JSON")
-    options = vars(parser.parse_args())
-    out = options.pop("out")
-    rows = run(**options)
-    from experiments.benchmarks.report import finish
-
-    finish("coder", rows, options, [0], out)
+    """Reads the command line, prints the rows and writes them."""
+    report.main("coder", run, __doc__)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ last layer only those that are read. The results agree (`largest difference`, of
 The third row is the rectangle with our last layer: what the packing alone saves.
 """
 
-import argparse
 import dataclasses
 import time
 from collections.abc import Callable
@@ -79,15 +78,8 @@ def sampled_pieces(config: Benchmark) -> Pieces:
     return source.decompose(strings)
 
 
-def main() -> None:
-    """Prints one row for each layout."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    for field in dataclasses.fields(Benchmark):
-        name = f"--{field.name}"
-        parser.add_argument(name, type=type(field.default), default=field.default)
-    parser.add_argument("--out")
-    options = vars(parser.parse_args())
-    out = options.pop("out")
+def run(**options: Any) -> list[dict[str, Any]]:
+    """One row for each layout."""
     config = Benchmark(**options)
     pieces = sampled_pieces(config)
     counts = pieces.counts_T
@@ -107,7 +99,7 @@ def main() -> None:
     ours, theirs = measured[:2]
     # Tokens longer than 7 or 8 pieces are pooled at another place: those are left out.
     same = counts <= _ZETT_SLOTS
-    lines = [
+    return [
         {
             "layout": way.name,
             "seconds": round(one.seconds, 3),
@@ -120,7 +112,6 @@ def main() -> None:
         }
         for way, one in zip(ways, measured, strict=True)
     ]
-    report.finish("hypernetwork_packing", lines, dataclasses.asdict(config), [0], out)
 
 
 class Measured(NamedTuple):
@@ -164,6 +155,11 @@ def _source(rows: int, width: int) -> EmbeddingTable:
     return EmbeddingTable(
         *(normal(key, (rows, width)) for key in jax.random.split(jax.random.key(1)))
     )
+
+
+def main() -> None:
+    """Reads the command line, prints the rows and writes them."""
+    report.main("hypernetwork_packing", run, __doc__, options=Benchmark)
 
 
 if __name__ == "__main__":

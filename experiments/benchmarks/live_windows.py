@@ -1,4 +1,4 @@
-"""Windows with a live Transformer M1: the batched cached loop beside the naive way.
+"""Windows with a live Transformer M1: the batched cached loop against the naive way.
 
     python -m experiments.benchmarks.live_windows [--model DIR] [--batch N] [--out FILE]
 
@@ -14,7 +14,6 @@ decoding; with a briefly trained model (windows of 7.5 bytes) 148 and 177. By pr
 ours uses both cores: 138 and 188; trained, 108 and 130. The aim is 50.
 """
 
-import argparse
 import contextlib
 import time
 from typing import Any
@@ -23,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks.report import finish
+from experiments.benchmarks import report
 from research import corpora
 from research.codecs import byte_models
 from research.codecs.byte_models.transformer import TransformerModel
@@ -168,18 +167,8 @@ def _take(count: int) -> list[bytes]:
 
 
 def main() -> None:
-    """Prints the table; `--out` also writes it as JSON with versions and hardware."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", default="", help="folder of a byte-level language model")
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--documents", type=int, default=512)
-    parser.add_argument("--document", type=int, default=64)
-    parser.add_argument("--naive", type=int, default=96)
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--out", help="write the rows here, as JSON")
-    options = vars(parser.parse_args())
-    out = options.pop("out")
-    finish("live_windows", run(**options), options, [0], out)
+    """Reads the command line, prints the rows and writes them."""
+    report.main("live_windows", run, __doc__)
 
 
 if __name__ == "__main__":

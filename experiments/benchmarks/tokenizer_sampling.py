@@ -1,4 +1,4 @@
-"""A step's tokenizer, its entries in the source's pieces and a batch of ids, beside plain Python.
+"""A step's tokenizer, its entries in the source's pieces and a batch of ids, against plain Python.
 
     python -m experiments.benchmarks.tokenizer_sampling [--corpus SPEC] [--steps N] [--out FILE]
 
@@ -14,7 +14,6 @@ token with `Tokenizer.encode`, remembering what it has met. Expected: at most .3
 at.
 """
 
-import argparse
 import os
 import time
 from collections import Counter, deque
@@ -28,7 +27,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import numpy as np  # noqa: E402
 import tokenizers  # noqa: E402
 
-from experiments.benchmarks.report import finish  # noqa: E402
+from experiments.benchmarks import report  # noqa: E402
 from research import corpora  # noqa: E402
 from research import tokenizers as tokenizer_files  # noqa: E402
 from research.codecs.codec_tokenizer import CodecTokenizer  # noqa: E402
@@ -45,9 +44,22 @@ Row = dict[str, Any]
 
 
 def run(
-    corpus: str, pieces: int, rows: int, length: int, queue: int, steps: int, plain_steps: int
+    corpus: str = "builtin",
+    pieces: int = 32768,
+    rows: int = 128,
+    length: int = 128,
+    queue: int = 16,
+    steps: int = 30,
+    plain_steps: int = 4,
 ) -> list[Row]:
-    """One row for each part of a step and one for all: seconds of both, and the ratio."""
+    """One row for each part of a step and one for all: seconds of both, and the ratio.
+
+    Args:
+      corpus: text to sample from.
+      rows, length: texts in a batch, and ids of a row.
+      queue: batches in the queue.
+      steps: timed, after the queue has filled.
+    """
     store = sampling.byte_store(corpora.load(corpus).documents("train"))
     windows = sampling.TextWindows(store, rows=rows)
     source, content = _source(store)
@@ -177,19 +189,8 @@ def _texts(batch) -> list[bytes]:
 
 
 def main() -> None:
-    """Reads the command line and prints the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--corpus", default="builtin", help="text to sample from")
-    parser.add_argument("--pieces", type=int, default=32768)
-    parser.add_argument("--rows", type=int, default=128, help="texts in a batch")
-    parser.add_argument("--length", type=int, default=128, help="ids of a row")
-    parser.add_argument("--queue", type=int, default=16, help="batches in the queue")
-    parser.add_argument("--steps", type=int, default=30, help="timed, after the queue has filled")
-    parser.add_argument("--plain-steps", type=int, default=4)
-    parser.add_argument("--out")
-    options = vars(parser.parse_args())
-    out = options.pop("out")
-    finish("tokenizer_sampling", run(**options), options, [0], out)
+    """Reads the command line, prints the rows and writes them."""
+    report.main("tokenizer_sampling", run, __doc__)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,15 @@ On two CPU cores: the defaults. On one H100/H200-class device, at 403m and V = 6
 whose aim is 45 % of the bf16 peak.
 """
 
-import argparse
 import dataclasses
 import time
-from pathlib import Path
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks.report import write
+from experiments.benchmarks import report
 from research.models import sizes
 from research.models.language_model import LanguageModelConfig
 from research.training import parallelism
@@ -63,8 +61,8 @@ class Benchmark:
     peak_size: int = 2048
 
 
-def matmul_peak(size: int, dtype: str, repeats: int = 10) -> float:
-    """FLOPs per second of the best of `repeats` products of two size x size matrices."""
+def matmul_peak(size: int, dtype: str) -> float:
+    """FLOPs per second of the best of ten products of two size x size matrices."""
     left, right = (
         jax.random.normal(key, (size, size), jnp.dtype(dtype))
         for key in jax.random.split(jax.random.key(0))
@@ -72,7 +70,7 @@ def matmul_peak(size: int, dtype: str, repeats: int = 10) -> float:
     product = jax.jit(jnp.matmul).lower(left, right).compile()
     product(left, right).block_until_ready()
     best = float("inf")
-    for _ in range(repeats):
+    for _ in range(10):
         started = time.perf_counter()
         product(left, right).block_until_ready()
         best = min(best, time.perf_counter() - started)
@@ -112,7 +110,7 @@ def run(config: Benchmark) -> dict[str, Any]:
     compile_seconds = time.perf_counter() - started
     state = compiled.init(0)
     placed = parallelism.put_batch(parallel, compiled.mesh, batch)
-    # The peak before and after: another program beside us would lower it.
+    # The peak before and after: another program at the same time would lower it.
     peaks = [matmul_peak(config.peak_size, config.dtype)]
     times = []
     for _ in range(config.steps + 2):
@@ -140,25 +138,20 @@ def run(config: Benchmark) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Prints the row and writes it, with what made it, to --out."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for field in dataclasses.fields(Benchmark):
-        flag = f"--{field.name.replace('_', '-')}"
-        if isinstance(field.default, bool):
-            parser.add_argument(flag, action="store_true")
-        else:
-            parser.add_argument(flag, type=type(field.default), default=field.default)
-    parser.add_argument("--out", type=Path, help="JSON file to write")
-    options = vars(parser.parse_args())
-    out = options.pop("out")
-    row = run(Benchmark(**options))
-    print(
+    """Reads the command line, prints the rows and writes them."""
+    report.main(
+        "training_step", lambda **options: [run(Benchmark(**options))], __doc__,
+        options=Benchmark, show=_shown,
+    )  # fmt: skip
+
+
+def _shown(row: dict[str, Any]) -> str:
+    return (
         f"{row['size']} V={row['vocab_size']} {row['dtype']} {row['batch_size']} x {row['length']}:"
         f" {quantity(row['tokens_per_second'])} tokens/s, {row['seconds_per_step']:.3f} s a step,"
         f" {quantity(row['model_flops_per_second'])}FLOP/s"
         f" = {row['share_of_peak']:.1%} of a measured {quantity(row['matmul_peak'])}FLOP/s"
     )
-    write("training_step", [row], options, [0], out)
 
 
 if __name__ == "__main__":

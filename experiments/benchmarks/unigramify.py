@@ -10,7 +10,6 @@ that the scores were made for and on those of the corpus' validation part. The p
 WordPiece 100 % (99.8 %) in five seconds.
 """
 
-import argparse
 import os
 import time
 from pathlib import Path
@@ -27,23 +26,31 @@ GPT2 = "tokenizers/llm/gpt-2"
 _HELD_OUT = 0.1  # of the megabytes
 
 
-def run(corpus: str, megabytes: float, entries: int, rounds: int) -> list[dict[str, Any]]:
-    """One row per tokenizer."""
+def run(
+    corpus: str = "builtin", megabytes: float = 10.0, entries: int = 30_000, rounds: int = 6
+) -> list[dict[str, Any]]:
+    """One row per tokenizer.
+
+    Args:
+      corpus: text to agree on, `megabytes` of it.
+      entries: of tokenizers trained here.
+      rounds: linear programs at most.
+    """
     texts = _texts(corpus, "train", megabytes)
     held_out = _texts(corpus, "valid", megabytes * _HELD_OUT)
     rows = []
     for tokenizer, what, paper in (_bpe(texts, entries), _wordpiece(texts, entries)):
         tokenizer.pretokens(["warm up"])
         start = time.perf_counter()
-        made = unigramify(tokenizer, texts, held_out=held_out, rounds=rounds)
+        result = unigramify(tokenizer, texts, held_out=held_out, rounds=rounds)
         seconds = time.perf_counter() - start
         rows.append(
             {"tokenizer": what, "entries": tokenizer.vocab_size}
-            | {"agreement": round(made.agreement, 5)}
-            | {"held_out_agreement": round(made.held_out_agreement, 5)}
-            | {"prior_agreement": round(made.prior_agreement, 5), "paper": paper}
-            | {"rounds": made.rounds, "constraints": made.rows, "ties": made.ties}
-            | {"mean_change": round(made.change, 3), "seconds": round(seconds, 1)}
+            | {"agreement": round(result.agreement, 5)}
+            | {"held_out_agreement": round(result.held_out_agreement, 5)}
+            | {"prior_agreement": round(result.prior_agreement, 5), "paper": paper}
+            | {"rounds": result.rounds, "constraints": result.rows, "ties": result.ties}
+            | {"mean_change": round(result.change, 3), "seconds": round(seconds, 1)}
             | {"bytes": sum(map(len, texts))}
         )
     return rows
@@ -72,16 +79,8 @@ def _texts(corpus: str, split: str, megabytes: float) -> list[str]:
 
 
 def main() -> None:
-    """Prints the rows and writes them, with versions and hardware, to --out."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--corpus", default="builtin", help="text to agree on (a corpus)")
-    parser.add_argument("--megabytes", type=float, default=10.0, help="of it")
-    parser.add_argument("--entries", type=int, default=30_000, help="of tokenizers trained here")
-    parser.add_argument("--rounds", type=int, default=6, help="linear programs at most")
-    parser.add_argument("--out", help="JSON file to write")
-    options = vars(parser.parse_args())
-    out = options.pop("out")
-    report.finish("unigramify", run(**options), options, [], out)
+    """Reads the command line, prints the rows and writes them."""
+    report.main("unigramify", run, __doc__, seeds=())
 
 
 if __name__ == "__main__":

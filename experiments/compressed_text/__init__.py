@@ -1,5 +1,5 @@
 """Tables and figures of arXiv 2404.03626, one module each; shared code is named by its idea.
 
-`windows` is the plain definition of a window with the paper's decoder, `verdict_parts` what its
-claims are judged by.
+`m2` and `m2_pipeline` train and evaluate a row's language model, `windows` is the plain definition
+of a window with the paper's decoder, `rows` what remarks, verdicts and pictures read off rows.
 """

@@ -1,12 +1,11 @@
 """Divergence of compressed bit streams from uniform, by n-gram length (Figs 11, 16, 17)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from experiments.shared import compressors, encoding, m2_pipeline, wording
+from experiments.shared import compressors
+from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 from research.codecs.coder.bits import ids_to_bits
 from research.evaluation import statistics
 from research.reporting import plots
@@ -20,11 +19,11 @@ MEANING = {
     "bits": "how many were counted",
     "n": "KL from uniform for this n, bits per n-gram; the rows hold every n from 1 to 16",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # figures only, no numbers
+PAPER_ROWS: list[Row] = []  # figures only, no numbers
 RANDOM = "random"
 
 
-def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list) -> bool:
+def picture(path: Path, title: str, rows: list[Row], paper_rows: list) -> bool:
     """Divergence by length, n-grams and tokens; the estimate that is corrected for its bias."""
     corrected = [row for row in rows if row["estimate"] == "Miller-Madow"]
     with plots.canvas(path, (11, 5)) as figure:
@@ -46,16 +45,16 @@ def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list
     return True
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Four rows for each stream: n-grams and tokens, plug-in and Miller-Madow. Windows have four
     more: where in them the bits are not uniform."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     examples = _examples(corpus, config.text_bytes, config.example_bytes)
     streams, windows = {}, {}
     for codec_config in config.codecs:
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         name = compressors.method(codec_config)
-        with encoding.shared(codec, config.text_bytes) as quick:
+        with compressors.parallel(codec, config.text_bytes) as quick:
             parts = streams_of(quick, examples, codec_config.bits_per_token)
         streams[name] = np.concatenate(parts)
         if codec_config.kind == "equal_info":
@@ -66,14 +65,14 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     rows = []
     for name, bits in streams.items():
         for unit, overlapping in (("n-gram", True), ("token", False)):
-            found = {
+            divergences = {
                 n: statistics.ngram_divergence(bits, n, overlapping=overlapping)
                 for n in range(1, config.longest + 1)
             }
-            rows += _rows(name, unit, len(bits), found)
+            rows += _rows(name, unit, len(bits), divergences)
     for name, bits_NxW in windows.items():
         rows += _rows_of_windows(name, bits_NxW, config.longest)
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
 def _examples(corpus, text_bytes: int, example_bytes: int) -> list[bytes]:
@@ -94,7 +93,7 @@ def whole_windows(parts: list[np.ndarray], window_bits: int) -> np.ndarray:
     return np.concatenate(cut).reshape(-1, window_bits)
 
 
-def _rows_of_windows(name: str, bits_NxW: np.ndarray, longest: int) -> list[dict[str, Any]]:
+def _rows_of_windows(name: str, bits_NxW: np.ndarray, longest: int) -> list[Row]:
     """How far the beginnings and the ends of windows are from uniform."""
     lengths = range(1, min(longest, bits_NxW.shape[1]) + 1)
     ends = {
@@ -103,26 +102,26 @@ def _rows_of_windows(name: str, bits_NxW: np.ndarray, longest: int) -> list[dict
     }
     rows = []
     for unit, of_lengths in ends.items():
-        found = {
+        divergences = {
             n: statistics.ngram_divergence(bits.reshape(-1), n, overlapping=False)
             for n, bits in of_lengths.items()
         }
-        rows += _rows(name, unit, bits_NxW.size, found)
+        rows += _rows(name, unit, bits_NxW.size, divergences)
     return rows
 
 
-def _rows(name: str, unit: str, num_bits: int, found: dict) -> list[dict[str, Any]]:
+def _rows(name: str, unit: str, num_bits: int, divergences: dict) -> list[Row]:
     """Both estimates of the divergences by length."""
     common = {"method": name, "unit": unit, "bits": num_bits}
-    plain = {f"n={n}": divergence.plug_in for n, divergence in found.items()}
-    corrected = {f"n={n}": divergence.miller_madow for n, divergence in found.items()}
+    plain = {f"n={n}": divergence.plug_in for n, divergence in divergences.items()}
+    corrected = {f"n={n}": divergence.miller_madow for n, divergence in divergences.items()}
     return [
         common | {"estimate": "plug-in"} | plain,
         common | {"estimate": "Miller-Madow"} | corrected,
     ]
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """How far each stream is from uniform, at one length."""
     corrected = {
         row["method"]: row for row in rows
@@ -130,6 +129,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     }
     length = next(f"n={n}" for n in (8, 4, 1) if f"n={n}" in corrected[RANDOM])
     shown = ", ".join(f"{method} {row[length]:.1e}" for method, row in corrected.items())
-    return wording.compact(
-        f"bits of an n-gram lost to uniform, {length}: {shown}", wording.text(rows)
-    )
+    return remarks_on(rows, f"bits of an n-gram lost to uniform, {length}: {shown}")

@@ -1,12 +1,11 @@
 """Which closing rules can be decoded: ratio, and windows read back right (ours; Table 17)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from experiments.compressed_text import windows
 from experiments.compressed_text.windows import Intervals
-from experiments.shared import compressors, m2_pipeline, wording
+from experiments.shared import compressors
+from experiments.shared.tables import Clock, Log, Row, remarks_on, statement, with_corpus
 
 TITLE = "How a window closes, and what can be read back (ours; Table 17)"
 COLUMNS = (
@@ -30,21 +29,21 @@ MEANING = {
     "stopped_at_cap": "share where the described decoder had not stopped after 64 bytes",
     "right_first_match": "share whose bytes the first prefix with the code gives back",
 }
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {"closing": "point", "window_bits": 16, "ratio": 5.31, "ratio_to_greedy": 1.0},
     {"closing": "point+delay", "window_bits": 16, "ratio": 4.40, "ratio_to_greedy": 0.829},
 ]
 RULES = ("point", "dyadic", "point+delay")
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each closing rule."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     model = compressors.build_m1(config.m1, corpus, workdir, log)
     intervals = Intervals(model, config.window_bits)
     rows = []
     for rule in RULES:
-        clock = m2_pipeline.Clock()
+        clock = Clock()
         cut = _windows(corpus, intervals, rule, config.num_windows)
         codes = [window.code for window in cut]
         described = windows.decode_as_described(codes, intervals, rule)
@@ -66,7 +65,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         )
     greedy = rows[0]["ratio"]
     rows = [row | {"ratio_to_greedy": row["ratio"] / greedy} for row in rows]
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
 def _windows(corpus, intervals, rule, count) -> list[windows.Window]:
@@ -74,17 +73,17 @@ def _windows(corpus, intervals, rule, count) -> list[windows.Window]:
 
     A text's last window may end for want of text instead of bits.
     """
-    found: list[windows.Window] = []
+    whole: list[windows.Window] = []
     for document in corpus.documents("valid"):
         cut = []
         for window in windows.windows(document, intervals, rule):
             cut.append(window)
-            if len(found) + len(cut) > count:
+            if len(whole) + len(cut) > count:
                 break
-        found += cut[:-1]
-        if len(found) >= count:
+        whole += cut[:-1]
+        if len(whole) >= count:
             break
-    return found[:count]
+    return whole[:count]
 
 
 def _share(flags) -> float:
@@ -92,18 +91,18 @@ def _share(flags) -> float:
     return sum(values) / len(values)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Which rules lose text."""
     of = {row["closing"]: row for row in rows}
     point, dyadic, delay = (of[rule] for rule in RULES)
-    return wording.compact(
+    return remarks_on(
+        rows,
         f"the paper's decoder reads {point['right_as_described']:.1%} of the greedy point windows"
         f" back (it runs to its cap on {point['stopped_at_cap']:.1%}) and"
         f" {dyadic['right_as_described']:.1%} of the dyadic ones",
-        wording.ours(
+        statement(
             "point+delay loses nothing when the first prefix with the code is taken",
             delay["right_first_match"] == 1.0,
             f"{delay['right_first_match']:.2%} of {delay['num_windows']:,} windows right",
         ),
-        wording.text(rows),
     )

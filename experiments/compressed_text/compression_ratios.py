@@ -1,13 +1,12 @@
 """Compression ratio, text seen, uniform and unigram bits/byte of each codec (Tables 1-3, 12)."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from experiments.shared import compressors, encoding, m2_pipeline, wording
+from experiments.shared import compressors
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.evaluation import per_byte
 from research.training.data import example_store, token_store
 
@@ -52,7 +51,7 @@ def _paper(method, ratios, trained, uniform, unigram, vocabularies=(256, 65_536)
     ]
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     *_paper("Bytes", (1.0,), (26.19,), 8.000, 4.602, (256,)),
     *_paper("SentencePiece", (4.28,), (111.73,), 3.497, 2.443, (32_000,)),
     *_paper("AC", (5.49, 10.98), (143.20, 284.96), 1.457, 1.457),
@@ -66,19 +65,19 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec: counted on the validation text, unigram from the train text."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     rows = []
     for codec_config in config.codecs:
         row = _row(codec_config, config, corpus, workdir, log)
         log(f"{row['method']}, V = {row['vocabulary']}: {row['ratio']:.3f} bytes a token")
         rows.append(row)
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
-def _row(codec_config, config, corpus, workdir, log) -> dict[str, Any]:
-    clock = m2_pipeline.Clock()
+def _row(codec_config, config, corpus, workdir, log) -> Row:
+    clock = Clock()
     codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
     train_ids, _ = _examples(codec, corpus, "train", config.train_bytes, config.example_bytes)
     valid_ids, num_bytes = _examples(
@@ -106,7 +105,7 @@ def _examples(codec, corpus, split, max_bytes, example_bytes) -> tuple[np.ndarra
     half = compressors.MODELS if split == "train" else None
     documents = token_store.first_bytes(corpus.documents(split, half=half), max_bytes)
     texts = list(example_store.cut(documents, example_bytes, example_bytes))
-    with encoding.shared(codec, max_bytes) as quick:
+    with compressors.parallel(codec, max_bytes) as quick:
         return np.concatenate(quick.encode(texts)), sum(map(len, texts))
 
 
@@ -140,12 +139,12 @@ def _contexts(codec, codec_config, order: int, text: bytes) -> list[bytes]:
     return [text[max(start, end - order) : end] for end, start in enumerate(starts.tolist())]
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What M1's integer frequencies cost, and the text."""
     costs = [row["floor_bpb"] for row in rows if row["floor_bpb"] is not None]
-    return wording.compact(
+    return remarks_on(
+        rows,
         f"integer frequencies cost M1 {min(costs):+.3f} to {max(costs):+.3f} bits/byte"
         if costs
         else None,
-        wording.text(rows),
     )

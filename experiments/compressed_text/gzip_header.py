@@ -1,18 +1,16 @@
 """GZip's header and footer: ratio and bits/byte with and without (Table 10)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from experiments.compressed_text import pictures
-from experiments.compressed_text.verdict_parts import learned_of
-from experiments.shared import m2_pipeline, wording
+from experiments.compressed_text import m2_pipeline
+from experiments.compressed_text.rows import draw_learned, learned_of
+from experiments.shared.tables import Log, Row, pick, remarks_on
 
 TITLE = "GZip with and without header and footer (Table 10)"
 COLUMNS = m2_pipeline.M2_COLUMNS
 MEANING = m2_pipeline.M2_MEANING
-picture = pictures.draw_learned
-PAPER_ROWS: list[dict[str, Any]] = [
+picture = draw_learned
+PAPER_ROWS: list[Row] = [
     {"method": m, "vocabulary": v, "size": "25m", "ratio": ratio, "bits_per_byte": bits}
     for m, v, ratio, bits in (
         ("GZip", 256, 2.23, 2.33),
@@ -26,22 +24,22 @@ PAPER_ROWS: list[dict[str, Any]] = [
 weights_of = m2_pipeline.weights_of
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec of the config."""
     return m2_pipeline.train_rows(config, workdir, log, table="gzip_header")
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What leaving the header out changes, and how much was learned at all."""
     lines = []
     for vocabulary in sorted({row["vocabulary"] for row in rows}):
         of = [row for row in rows if row["vocabulary"] == vocabulary]
-        kept = wording.pick(of, method="GZip")
-        bare = wording.pick(of, method="GZip no header")
+        kept = pick(of, method="GZip")
+        bare = pick(of, method="GZip no header")
         if kept and bare:
             gap = bare["bits_per_byte"] - kept["bits_per_byte"]
             lines.append(
                 f"V = {vocabulary:,}: {gap:+.3f} bits/byte without the header; learned of a"
                 f" token's bits: {learned_of([kept, bare])}"
             )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

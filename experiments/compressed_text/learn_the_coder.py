@@ -5,12 +5,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from configs.shared import M2Config
-from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
+from experiments.compressed_text import m2
+from experiments.shared import compressors
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from research.reporting import results
 from research.training.data import batches
 from research.training.data.batches import Batch
@@ -28,7 +29,7 @@ MEANING = {
     "cut": "share of validation texts whose sequence did not fit",
 }
 ALONE = "byte LM only"
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {"method": method, "task": task, "vocabulary": 256, "size": "113m", "accuracy": accuracy,
      "nats": nats, "uniform_nats": math.log(256)}
     for method, task, accuracy, nats in (
@@ -60,9 +61,9 @@ class Pairs:
         }
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """The byte model alone, then each codec at each task."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     texts = {
         split: draw(
             compressors.documents(corpus, split, config.train_bytes, half), count, config, salt
@@ -75,7 +76,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     vocabulary = 1 << config.codecs[0].bits_per_token
     nothing = {split: [np.zeros(0, np.int32)] * len(of) for split, of in texts.items()}
 
-    def row(name: str, task: str, coded) -> dict[str, Any]:
+    def row(name: str, task: str, coded) -> Row:
         measure = functools.partial(
             _row, name, task, texts, coded, vocabulary, config, workdir, log
         )
@@ -86,11 +87,11 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         if codec.vocab_size != vocabulary:
             raise ValueError("the codecs of this table need equal bits_per_token")
-        with encoding.shared(codec, config.num_texts * config.text_bytes) as quick:
+        with compressors.parallel(codec, config.num_texts * config.text_bytes) as quick:
             coded = {split: quick.encode(of) for split, of in texts.items()}
         name = compressors.method(codec_config)
         rows += [row(name, task, coded) for task in config.tasks]
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
 def draw(documents: list[bytes], count: int, config, salt: int) -> list[bytes]:
@@ -126,21 +127,21 @@ def pairs(prompts: list[np.ndarray], targets: list[np.ndarray], sep: int, length
     return Pairs(inputs, outputs, weights, cut / len(prompts))
 
 
-def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> dict[str, Any]:
-    clock = m2_pipeline.Clock()
-    made = {
+def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> Row:
+    clock = Clock()
+    sequences = {
         split: _pairs(task, of, coded[split], vocabulary, config.m2.length)
         for split, of in texts.items()
     }
     vocab_size = NUM_BYTES + vocabulary + 3
     lm = m2.lm(config.m2, vocab_size)
     result = lm.train(
-        _training_batches(lm, made["train"], config.m2, vocab_size, config.seed),
+        _training_batches(lm, sequences["train"], config.m2, vocab_size, config.seed),
         m2.train_config(config.m2, seed=config.seed),
         workdir / "m2" / results.key(name, task, config),
         log=lambda line: log(f"{name}, {task}: {line}"),
     )
-    stream = _evaluation_batches(lm, made["valid"], config.m2, vocab_size)
+    stream = _evaluation_batches(lm, sequences["valid"], config.m2, vocab_size)
     sums = lm.evaluate(result.params, stream, 1)
     row = {
         "method": name,
@@ -150,7 +151,7 @@ def _row(name, task, texts, coded, vocabulary, config, workdir, log) -> dict[str
         "accuracy": sums.others["correct"] / sums.tokens,
         "nats": sums.nats / sums.tokens,
         "uniform_nats": math.log(NUM_BYTES if task == "decompress" else vocabulary),
-        "cut": made["valid"].cut,
+        "cut": sequences["valid"].cut,
         "seconds": clock.seconds(),
     }
     log(f"{name}, {task}: {row['accuracy']:.2%} right, {row['nats']:.3f} nats a target")
@@ -167,32 +168,32 @@ def _pairs(task, texts, coded, vocabulary, length) -> Pairs:
 
 
 def _training_batches(
-    lm: LM, made: Pairs, config: M2Config, vocab_size: int, seed: int
+    lm: LM, sequences: Pairs, config: M2Config, vocab_size: int, seed: int
 ) -> Callable[[int], Batch]:
     shard = lm.shard
 
     def batch_fn(step: int) -> Batch:
         generator = np.random.default_rng([seed, step])
-        rows = generator.integers(0, len(made.inputs_NxL), config.batch_size)
-        return batches.with_vocab_size(made.batch(shard.part(rows)), vocab_size)
+        rows = generator.integers(0, len(sequences.inputs_NxL), config.batch_size)
+        return batches.with_vocab_size(sequences.batch(shard.part(rows)), vocab_size)
 
     return batch_fn
 
 
 def _evaluation_batches(
-    lm: LM, made: Pairs, config: M2Config, vocab_size: int
+    lm: LM, sequences: Pairs, config: M2Config, vocab_size: int
 ) -> Iterator[Batch]:
-    count, size = len(made.inputs_NxL), config.evaluation_batch_size
+    count, size = len(sequences.inputs_NxL), config.evaluation_batch_size
     if count % size:
         raise ValueError("valid_texts must be a multiple of the evaluation batch")
     rows = lm.shard.rows(size)
     for start in range(0, count, size):
-        yield batches.with_vocab_size(made.batch(start + rows), vocab_size)
+        yield batches.with_vocab_size(sequences.batch(start + rows), vocab_size)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What the ids of each codec add to predicting the text, and what is learned of coding."""
-    alone = wording.pick(rows, method=ALONE)
+    alone = pick(rows, method=ALONE)
     lines = []
     for row in rows:
         if alone and row["task"] == "decompress" and row["method"] != ALONE:
@@ -204,4 +205,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                 f"coding {row['method']}: {row['accuracy']:.1%} right,"
                 f" {round(100 * saved)} % of the nats learned"
             )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

@@ -1,14 +1,15 @@
 """Which M1 fills windows best: counts or a Transformer, trained everywhere or at windows (ours)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from configs.shared import M1Config
-from experiments.shared import compressors, m2_pipeline, wording
+from experiments.shared import compressors
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.codecs.byte_models import ByteModel
 from research.codecs.codebook import CodebookCodec
 from research.codecs.codebook.build import compile_codebook
@@ -40,7 +41,7 @@ MEANING = {
 }
 
 TEXT_ORDER = 5
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "method": "Transformer",
         "learned": "everywhere",
@@ -50,16 +51,14 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Four rows: two models, two places to learn."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
-    train = compressors.documents(
-        corpus, "train", config.train_bytes, compressors.COMPRESSORS
-    )
+    corpus = compressors.load_corpus(config.corpus)
+    train = compressors.documents(corpus, "train", config.train_bytes, compressors.COMPRESSORS)
     valid = compressors.documents(corpus, "valid", config.valid_bytes)
     num_bytes = sum(map(len, train))
 
-    clock = m2_pipeline.Clock()
+    clock = Clock()
     counted = {}
     for regime, rounds in (("everywhere", 0), ("where windows begin", config.rounds)):
         log(f"counting {regime}")
@@ -91,7 +90,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     }  # fmt: skip
     for regime, name in regimes.items():
         log(f"training a Transformer {regime}")
-        clock = m2_pipeline.Clock()
+        clock = Clock()
         model, sums = _transformer(config, name, folder, log)
         rows.append(
             {
@@ -108,7 +107,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         )
     for row in rows:
         log(f"{row['method']} {row['learned']}: {row['bytes_per_window']:.3f} bytes a window")
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
 def bytes_per_window(codec: CodebookCodec, texts: Sequence[bytes]) -> float:
@@ -133,7 +132,7 @@ def window_bits_per_byte(model: ByteModel, windows: Counter[bytes]) -> float:
     return float(bits / sum(len(string) * count for string, count in windows.items()))
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Where to learn, and what to ship."""
     of = {(row["method"], row["learned"]): row for row in rows}
     lines = []
@@ -149,7 +148,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         f"most bytes a window: {best['method']} that learned {best['learned']}; the models did "
         "not see the same amount of text (train_bytes)"
     )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)
 
 
 def _count(config, train: Sequence[bytes], rounds: int) -> tuple[CodebookCodec, ByteModel]:

@@ -1,18 +1,16 @@
 """How often M1's context is reset (Table 9, Fig 12)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from experiments.compressed_text import pictures
-from experiments.compressed_text.verdict_parts import learned_of
-from experiments.shared import m2_pipeline, wording
+from experiments.compressed_text import m2_pipeline
+from experiments.compressed_text.rows import draw_learned, learned_by_width
+from experiments.shared.tables import Log, Row
 
 TITLE = "Resetting M1's context (Table 9, Fig 12)"
 COLUMNS = m2_pipeline.M2_COLUMNS
 MEANING = m2_pipeline.M2_MEANING
-picture = pictures.draw_learned
-PAPER_ROWS: list[dict[str, Any]] = [
+picture, remarks = draw_learned, learned_by_width
+PAPER_ROWS: list[Row] = [
     {
         "method": method,
         "vocabulary": vocabulary,
@@ -34,15 +32,6 @@ PAPER_ROWS: list[dict[str, Any]] = [
 weights_of = m2_pipeline.weights_of
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec of the config."""
     return m2_pipeline.train_rows(config, workdir, log, table="m1_reset")
-
-
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """How much of its ids each M2 has learned."""
-    lines = []
-    for vocabulary in sorted({row["vocabulary"] for row in rows}):
-        of = [row for row in rows if row["vocabulary"] == vocabulary]
-        lines.append(f"V = {vocabulary:,}, learned of a token's bits: {learned_of(of)}")
-    return wording.compact(*lines, wording.text(rows))

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs.shared import M2Config
-from experiments.shared import compressors, m2, m2_pipeline, wording
+from experiments.compressed_text import m2, m2_pipeline
+from experiments.shared import compressors
+from experiments.shared.tables import Log, Row, remarks_on, statement, with_corpus
 from research.models import language_model
 from research.reporting import plots, results
 from research.training import evaluation
@@ -25,10 +27,10 @@ MEANING = {
     "position": "share of the tokens at this place in validation windows that M2 predicts",
     "guess": "share of the commonest id at the best position, what a model knows that only counts",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # a figure; its bounds are in the config's docstring
+PAPER_ROWS: list[Row] = []  # a figure; its bounds are in the config's docstring
 
 
-def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list) -> bool:
+def picture(path: Path, title: str, rows: list[Row], paper_rows: list) -> bool:
     """A line for each look, and what the commonest id would give."""
     with plots.canvas(path, (8, 4.5)) as figure:
         plot = figure.subplots()
@@ -53,9 +55,9 @@ def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list
     return True
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each look: steps done, and the accuracy at each position."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     codec = compressors.build_codec(config.codec, config.m1, corpus, workdir, log)
     train = m2_pipeline.store(codec, corpus, "train", config, workdir)
     valid = m2_pipeline.store(codec, corpus, "valid", config, workdir)
@@ -85,7 +87,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         for line in result.history
         if "position 1" in line
     ]
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
 def window_positions(num_tokens: int, length: int, per_window: int) -> np.ndarray:
@@ -93,9 +95,7 @@ def window_positions(num_tokens: int, length: int, per_window: int) -> np.ndarra
     return (np.arange(num_tokens) % length % per_window).astype(np.int32)
 
 
-def _batches(
-    lm: LM, config: M2Config, store: TokenStore, positions: np.ndarray
-) -> Iterator[Batch]:
+def _batches(lm: LM, config: M2Config, store: TokenStore, positions: np.ndarray) -> Iterator[Batch]:
     size, length = config.evaluation_batch_size, config.length
     stream = lm.evaluation_batches(store, batch_size=size, length=length)
     for number, batch in enumerate(stream):
@@ -105,9 +105,7 @@ def _batches(
         yield batch | {"window_positions_BxL": lm.shard.part(part.reshape(-1, length))}
 
 
-def _evaluator(
-    lm: LM, per_window: int
-) -> Callable[[Any, Iterable[Batch]], dict[str, float]]:
+def _evaluator(lm: LM, per_window: int) -> Callable[[Any, Iterable[Batch]], dict[str, float]]:
     """(params, batches) -> {"position k": accuracy}."""
     loss = functools.partial(_position_sums, config=lm.model, per_window=per_window)
     shapes = jax.eval_shape(lm.init, jax.random.key(0))
@@ -143,16 +141,16 @@ def _best_guess(ids: np.ndarray, positions: np.ndarray) -> float:
     return float(max(shares))
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Does M2 tell more than the commonest id, and where?"""
     last = rows[-1]
     shares = [last[name] for name in last if name.startswith("position")]
     shown = ", ".join(f"{100 * share:.1f}" for share in shares)
-    return wording.compact(
-        wording.ours(
+    return remarks_on(
+        rows,
+        statement(
             "M2 tells more than the commonest id at some position",
             max(shares) > last["guess"],
             f"positions 1 to {len(shares)}: {shown} %, commonest id {100 * last['guess']:.1f} %",
         ),
-        wording.text(rows),
     )

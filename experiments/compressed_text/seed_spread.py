@@ -1,12 +1,13 @@
 """Bits/byte of the same training under several seeds (Table 11)."""
 
 import dataclasses
+import functools
 import statistics
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from experiments.shared import compressors, m2_pipeline, wording
+from experiments.compressed_text import m2_pipeline
+from experiments.shared import compressors
+from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 from research.reporting import results
 
 TITLE = "Spread over seeds (Table 11)"
@@ -23,7 +24,7 @@ MEANING = {
     "train_bytes": "of one training",
     "seconds": "of one training",
 }
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "method": method,
         "vocabulary": vocabulary,
@@ -46,30 +47,23 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec, of all its seeds."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     codecs = m2_pipeline.build_codecs(config, corpus, workdir, log)
     rows = []
     for codec_config, codec in zip(config.codecs, codecs.values(), strict=True):
-        found = []
+        by_seed = []
         for seed in config.seeds:
             log(f"{compressors.method(codec_config)}, seed {seed}")
-
-            def measure(codec=codec, codec_config=codec_config, seed=seed) -> dict[str, Any]:
-                return m2_pipeline.train_and_evaluate(
-                    codec,
-                    dataclasses.replace(config, seed=seed),
-                    workdir,
-                    log,
-                    codec_config=codec_config,
-                    corpus=corpus,
-                )
-
+            seeded = dataclasses.replace(config, seed=seed)
+            measure = functools.partial(
+                m2_pipeline.train_and_evaluate, codec_config, codec, corpus, seeded, workdir, log
+            )
             which = [compressors.folder(codec_config), seed]
-            found.append(results.once(workdir, config, which, measure))
-        bits = [row["bits_per_byte"] for row in found]
-        first = {name: found[0][name] for name in COLUMNS if name in found[0]}
+            by_seed.append(results.once(workdir, config, which, measure))
+        bits = [row["bits_per_byte"] for row in by_seed]
+        first = {name: by_seed[0][name] for name in COLUMNS if name in by_seed[0]}
         rows.append(
             first
             | {
@@ -80,14 +74,14 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 "most": max(bits),
             }
         )
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What another difference has to exceed."""
     widest = max(rows, key=lambda row: row["spread"])
-    return wording.compact(
+    return remarks_on(
+        rows,
         f"a difference in bits/byte counts above {2 * widest['spread']:.4f}, twice the widest"
         f" spread ({widest['method']}); the paper's widest is .0061 (GZip)",
-        wording.text(rows),
     )

@@ -1,13 +1,12 @@
 """What tokens of equal-info windows stand for (Tables 7, 8 and 14)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from experiments.compressed_text import windows
 from experiments.compressed_text.windows import Intervals, Window
-from experiments.shared import compressors, m2_pipeline, wording
+from experiments.shared import compressors
+from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 
 TITLE = "What a compressed token means (Tables 7, 8, 14)"
 COLUMNS = ("part", "item", "text", "code", "share")
@@ -18,8 +17,7 @@ MEANING = {
         " text; code: codes seen twice or more"
     ),
     "item": (
-        'the number of a window, a token, a position ("any": without a token) or a closing'
-        " rule"
+        'the number of a window, a token, a position ("any": without a token) or a closing rule'
     ),
     "text": "of the window, or of the commonest ones",
     "code": "of the window, in bits",
@@ -34,7 +32,7 @@ _PAPER_WINDOWS = (
     "forest_|eleph|ants,_|and_the_|Asi|an_e|lep|hant|s."
 )
 _PAPER_CODES = ("0011101011101000", "1100100011001001", "1111000011110011", "1001000111111000")
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "part": "window",
         "item": str(number + 1),
@@ -49,16 +47,15 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Rows of the four parts that COLUMNS describes."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     model = compressors.build_m1(config.m1, corpus, workdir, log)
     intervals = Intervals(model, config.window_bits)
     sentence = list(windows.windows(config.sentence.encode(), intervals, "point"))
     log(f"the sentence is {len(sentence)} windows: {shown(sentence)}")
     cut = {
-        rule: _cut(corpus, intervals, rule, config.num_windows)
-        for rule in ("point", "point+delay")
+        rule: _cut(corpus, intervals, rule, config.num_windows) for rule in ("point", "point+delay")
     }
     rows = [
         {
@@ -70,10 +67,8 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         for number, window in enumerate(sentence)
     ]
     rows += _positions(cut["point"], config)
-    rows += [
-        {"part": "code", "item": rule, "share": _fixed_share(found)} for rule, found in cut.items()
-    ]
-    return m2_pipeline.with_corpus(rows, corpus)
+    rows += [{"part": "code", "item": rule, "share": _fixed_share(of)} for rule, of in cut.items()]
+    return with_corpus(rows, corpus)
 
 
 def shown(cut: list[Window]) -> str:
@@ -88,16 +83,16 @@ def printable(text: bytes) -> str:
 
 
 def _cut(corpus, intervals, rule, count) -> list[Window]:
-    found: list[Window] = []
+    cut: list[Window] = []
     for document in corpus.documents("valid"):
         for window in windows.windows(document, intervals, rule):
-            found.append(window)
-            if len(found) == count:
-                return found
-    return found
+            cut.append(window)
+            if len(cut) == count:
+                return cut
+    return cut
 
 
-def _positions(cut: list[Window], config) -> list[dict[str, Any]]:
+def _positions(cut: list[Window], config) -> list[Row]:
     """What tokens tell of their window's first two bytes, by their position in it."""
     size = config.bits_per_token
     per_window = config.window_bits // size
@@ -112,21 +107,25 @@ def _positions(cut: list[Window], config) -> list[dict[str, Any]]:
         for position in range(per_window):
             of = texts[position].get(token, [])
             common = [printable(text) for text, _ in Counter(of).most_common(6)]
-            rows.append({
-                "part": "token",
-                "item": f"{token} at position {position + 1}",
-                "text": " ".join(common),
-                "share": _agreement(of) if of else None,
-            })
+            rows.append(
+                {
+                    "part": "token",
+                    "item": f"{token} at position {position + 1}",
+                    "text": " ".join(common),
+                    "share": _agreement(of) if of else None,
+                }
+            )
     every = [window.text for window in cut]
     rows.append({"part": "position", "item": "any", "share": _agreement(every)})
     for position in range(per_window):
         agreeing = sum(_agreement(of) * len(of) for of in texts[position].values())
-        rows.append({
-            "part": "position",
-            "item": f"position {position + 1}",
-            "share": agreeing / len(cut),
-        })
+        rows.append(
+            {
+                "part": "position",
+                "item": f"position {position + 1}",
+                "share": agreeing / len(cut),
+            }
+        )
     return rows
 
 
@@ -143,7 +142,7 @@ def _fixed_share(cut: list[Window]) -> float | None:
     return sum(len(of) == 1 for of in repeated) / len(repeated) if repeated else None
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What a token tells by its position, and whether a code has one text."""
     share = {row["item"]: row["share"] for row in rows if row["part"] == "position"}
     lines = [
@@ -158,4 +157,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             f" the greedy rule, {fixed['point+delay']:.1%} under point+delay (the paper says that"
             " each code has one text)"
         )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

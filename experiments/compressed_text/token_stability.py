@@ -2,13 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from experiments.shared import compressors, m2_pipeline, wording
+from experiments.shared import compressors
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.evaluation.statistics import pairwise_levenshtein
 from research.reporting import plots
 
@@ -30,10 +29,10 @@ MEANING = {
     "most": "of the distances",
     "share_changed": "mean distance over mean length",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # a figure without numbers
+PAPER_ROWS: list[Row] = []  # a figure without numbers
 
 
-def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list) -> bool:
+def picture(path: Path, title: str, rows: list[Row], paper_rows: list) -> bool:
     """The share of tokens that change, with the pairs of words that change least and most."""
     with plots.canvas(path, (8, 4)) as figure:
         plot = figure.subplots()
@@ -48,13 +47,13 @@ def picture(path: Path, title: str, rows: list[dict[str, Any]], paper_rows: list
     return True
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec."""
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     texts = [word + b" " + config.sentence.encode() for word in drawn_words(corpus, config)]
     rows = []
     for codec_config in config.codecs:
-        clock = m2_pipeline.Clock()
+        clock = Clock()
         codec = compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         sequences = codec.encode(texts)
         distances = pairwise_levenshtein(sequences)
@@ -70,7 +69,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
             "seconds": clock.seconds(),
         })
         log(f"{rows[-1]['method']}: {rows[-1]['mean_distance']:.2f} of {length:.1f} tokens change")
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
 def drawn_words(corpus, config) -> list[bytes]:
@@ -88,7 +87,7 @@ def common_words(corpus, count: int) -> list[bytes]:
     return sorted(words, key=lambda word: (-words[word], word))[:count]
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """How many of a sentence's tokens another first word changes."""
     shown = ", ".join(f"{row['method']} {row['share_changed']:.3f}" for row in rows)
-    return wording.compact(f"share of tokens that change: {shown}", wording.text(rows))
+    return remarks_on(rows, f"share of tokens that change: {shown}")

@@ -84,7 +84,7 @@ class Text:
         return Text(pieces[:: max(1, round(self.size / size))], self.held_out)
 
     def row(self, codec: CodebookCodec, started: float, /, **columns: object) -> Row:
-        """Bytes per token on the held-out text beside `columns`, and the time since `started`."""
+        """Bytes per token on the held-out text, `columns`, and the time since `started`."""
         seconds = round(time.monotonic() - started, 1)
         held_out = {
             name: round(sum(map(len, texts)) / sum(map(len, codec.encode(texts))), 4)
@@ -145,7 +145,7 @@ def facts(codec: str, model: str, rounds: int, beta: int | None) -> Row:
     return {"codec": codec, "model": model, "counted": counted, "beta": beta}
 
 
-def _windows(text: Text, config: Config, made: list[CodebookCodec] | None = None) -> list[Row]:
+def _windows(text: Text, config: Config, collected: list[CodebookCodec] | None = None) -> list[Row]:
     rows, started = [], time.monotonic()
 
     def after_round(number: int, codec: CodebookCodec) -> None:
@@ -161,13 +161,13 @@ def _windows(text: Text, config: Config, made: list[CodebookCodec] | None = None
         name="english-b16",
         progress=after_round,
     )
-    if made is not None:
-        made.append(codec)
+    if collected is not None:
+        collected.append(codec)
     return rows
 
 
 def _dictionary(
-    text: Text, config: Config, by: str, made: list[CodebookCodec] | None = None
+    text: Text, config: Config, by: str, collected: list[CodebookCodec] | None = None
 ) -> list[Row]:
     rows, started = [], time.monotonic()
 
@@ -184,13 +184,13 @@ def _dictionary(
         name="english-dictionary",
         progress=after_round,
     )
-    if made is not None:
-        made.append(codec)
+    if collected is not None:
+        collected.append(codec)
     return rows
 
 
-def tunstall(model: NGramModel, size: int = 65536) -> CodebookCodec:
-    """The most probable leaf becomes an inner node with 256 leaves until `size` would be passed.
+def tunstall(model: NGramModel) -> CodebookCodec:
+    """The most probable leaf becomes an inner node with 256 leaves until 65,536 would be passed.
 
     The single bytes that are no leaves are added, so that the end of a text can be written.
     """
@@ -202,7 +202,7 @@ def tunstall(model: NGramModel, size: int = 65536) -> CodebookCodec:
             probability_A = model.probabilities([string])[0] * expanded[string]
             leaves.pop(string, None)
             leaves |= {string + bytes((b,)): p for b, p in enumerate(probability_A.tolist())}
-        if len(leaves) + 255 > size - 256:
+        if len(leaves) + 255 > 65_536 - 256:
             return CodebookCodec(sorted({*leaves, *(bytes((b,)) for b in range(256))}))
         inner = [max(leaves, key=leaves.__getitem__)]
         expanded[inner[0]] = leaves[inner[0]]
@@ -231,17 +231,17 @@ def main() -> None:
     if options.candidates:
         for row in candidates(text.sample(config.sample_bytes), config):
             keep(row)
-    made: list[CodebookCodec] = []
+    codecs: list[CodebookCodec] = []
     for beta in (30 - config.beta, config.beta):  # 14 and 16, the one that is shipped last
-        for row in _windows(text, dataclasses.replace(config, beta=beta), made):
+        for row in _windows(text, dataclasses.replace(config, beta=beta), codecs):
             keep(row)
-    for row in _dictionary(text, config, "lookahead", made):
+    for row in _dictionary(text, config, "lookahead", codecs):
         keep(row)
     trained_on = {
         name: {"corpus_digest": part["digest"], **part["train"]}
         for name, part in corpus_facts.items()
     }
-    for codec in made[1:]:
+    for codec in codecs[1:]:
         notes = codec.notes | {"trained_on": trained_on}
         CodebookCodec(codec.token_bytes(), name=codec.name, notes=notes).save(
             options.shipped / codec.name

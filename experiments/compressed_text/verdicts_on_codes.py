@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from experiments.compressed_text.verdict_parts import (
+from experiments.compressed_text.rows import (
     ACCURACY,
     SAME_RATIO,
     Row,
@@ -12,7 +12,7 @@ from experiments.compressed_text.verdict_parts import (
     widths,
     windows,
 )
-from experiments.shared.wording import pick, present
+from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -28,12 +28,18 @@ from research.reporting.claims import (
 SEQUENCE = 512  # windows that M2 reads of an example, one token each
 
 
-def ratios(found: Evidence) -> Ruling | None:
+def _present(*rows: Row | None) -> list[Row] | None:
+    """The rows, or None where one is missing."""
+    known = [row for row in rows if row is not None]
+    return known if len(known) == len(rows) else None
+
+
+def ratios(evidence: Evidence) -> Ruling | None:
     """StaticAC < short to long windows < AC, in every width of tokens."""
     verdicts, parts = [], []
-    for vocabulary in widths(row for row in found.rows if row["method"] == "AC"):
-        of = [row for row in found.rows if row["vocabulary"] == vocabulary]
-        order = present(pick(of, method="StaticAC"), *by_window(of), pick(of, method="AC"))
+    for vocabulary in widths(row for row in evidence.rows if row["method"] == "AC"):
+        of = [row for row in evidence.rows if row["vocabulary"] == vocabulary]
+        order = _present(pick(of, method="StaticAC"), *by_window(of), pick(of, method="AC"))
         if order is None or len(order) < 4:
             return None
         logs = [math.log(row["ratio"]) for row in order]
@@ -46,12 +52,12 @@ def ratios(found: Evidence) -> Ruling | None:
     return Ruling(worst(verdicts), "; ".join(parts)) if verdicts else None
 
 
-def gzip_between(found: Evidence) -> Ruling | None:
+def gzip_between(evidence: Evidence) -> Ruling | None:
     """StaticAC < GZip < AC."""
     verdicts, parts = [], []
-    for vocabulary in widths(row for row in found.rows if row["method"] == "AC"):
-        of = [row for row in found.rows if row["vocabulary"] == vocabulary]
-        order = present(*(pick(of, method=name) for name in ("StaticAC", "GZip", "AC")))
+    for vocabulary in widths(row for row in evidence.rows if row["method"] == "AC"):
+        of = [row for row in evidence.rows if row["vocabulary"] == vocabulary]
+        order = _present(*(pick(of, method=name) for name in ("StaticAC", "GZip", "AC")))
         if order is None:
             return None
         step = smallest_step([math.log(row["ratio"]) for row in order])
@@ -68,17 +74,17 @@ def _narrow(rows: Sequence[Row]) -> tuple[Row, Row, Row] | None:
     """AC, the shortest windows, and bytes, in the narrowest tokens: their counts are surest."""
     coded = widths(row for row in rows if row["method"] == "AC")
     of = [row for row in rows if coded and row["vocabulary"] == coded[0]]
-    found = present(
+    three = _present(
         pick(of, method="AC"), next(iter(by_window(of)), None), pick(rows, method="Bytes")
     )
-    if found is None or any(row.get("unigram_bpb") is None for row in found):
+    if three is None or any(row.get("unigram_bpb") is None for row in three):
         return None
-    return found[0], found[1], found[2]
+    return three[0], three[1], three[2]
 
 
-def no_unigram_structure(found: Evidence) -> Ruling | None:
+def no_unigram_structure(evidence: Evidence) -> Ruling | None:
     """Frequencies of AC's ids save nothing, where those of bytes save much."""
-    rows = _narrow(found.rows)
+    rows = _narrow(evidence.rows)
     if rows is None:
         return None
     ac, _, control = map(_unigram_gain, rows)
@@ -88,9 +94,9 @@ def no_unigram_structure(found: Evidence) -> Ruling | None:
     return Ruling(SHOWN if ac <= 0.01 else OPPOSITE, text)
 
 
-def little_unigram_structure(found: Evidence) -> Ruling | None:
+def little_unigram_structure(evidence: Evidence) -> Ruling | None:
     """Frequencies of the shortest windows' ids save a little; what AC's save is the noise."""
-    rows = _narrow(found.rows)
+    rows = _narrow(evidence.rows)
     if rows is None:
         return None
     ac, short, _ = map(_unigram_gain, rows)
@@ -98,9 +104,9 @@ def little_unigram_structure(found: Evidence) -> Ruling | None:
     return Ruling(verdict, f"{rows[1]['method']} {short:.4f} bits/byte, AC {ac:.4f}")
 
 
-def delay_costs(found: Evidence) -> Ruling | None:
+def delay_costs(evidence: Evidence) -> Ruling | None:
     """Delay takes a sixth of the ratio."""
-    row = pick(found.rows, closing="point+delay")
+    row = pick(evidence.rows, closing="point+delay")
     if row is None:
         return None
     cost, paper = 1 - row["ratio_to_greedy"], 1 - 4.40 / 5.31
@@ -110,10 +116,10 @@ def delay_costs(found: Evidence) -> Ruling | None:
     return Ruling(verdict, f"{100 * cost:.0f} %")
 
 
-def windows_decodable(found: Evidence) -> Ruling | None:
+def windows_decodable(evidence: Evidence) -> Ruling | None:
     """The paper's decoder on its greedy windows, under the better of two readings of "fits": are
     at most twice as many sequences lost as the paper says?"""
-    rows = {row["closing"]: row for row in found.rows}
+    rows = {row["closing"]: row for row in evidence.rows}
     if not {"point", "dyadic", "point+delay"} <= rows.keys():
         return None
     greedy = {name: rows[name]["right_as_described"] for name in ("point", "dyadic")}
@@ -130,9 +136,9 @@ def windows_decodable(found: Evidence) -> Ruling | None:
     return Ruling(OPPOSITE if whole < 0.5 else NOT_SHOWN, text)
 
 
-def one_text_a_code(found: Evidence) -> Ruling | None:
+def one_text_a_code(evidence: Evidence) -> Ruling | None:
     """Codes seen twice or more that always stood for one text, under the paper's rule."""
-    share = {row["item"]: row["share"] for row in found.rows if row["part"] == "code"}
+    share = {row["item"]: row["share"] for row in evidence.rows if row["part"] == "code"}
     if None in (share.get("point"), share.get("point+delay")):
         return None
     greedy, delay = (100 * share[rule] for rule in ("point", "point+delay"))
@@ -160,12 +166,11 @@ def _divergences(rows: Sequence[Row]) -> tuple[dict[str, Row], str, float] | Non
     return of, f"n={length}", error
 
 
-def looks_random(found: Evidence) -> Ruling | None:
+def looks_random(evidence: Evidence) -> Ruling | None:
     """AC's bits are as near to uniform as random ones, and GZip's are told from these."""
-    made = _divergences(found.rows)
-    if made is None:
+    if (divergences := _divergences(evidence.rows)) is None:
         return None
-    of, column, error = made
+    of, column, error = divergences
     ac, gzip, random = (of[name][column] for name in ("AC", "GZip", "random"))
     text = f"KL at {column}: AC {ac:.1e}, random {random:.1e}, GZip {gzip:.1e} bits"
     if gzip - random <= error:
@@ -173,12 +178,11 @@ def looks_random(found: Evidence) -> Ruling | None:
     return Ruling(SHOWN if abs(ac - random) <= error else OPPOSITE, text)
 
 
-def uniformity(found: Evidence) -> Ruling | None:
+def uniformity(evidence: Evidence) -> Ruling | None:
     """StaticAC, windows and GZip are ever further from uniform."""
-    made = _divergences(found.rows)
-    if made is None:
+    if (divergences := _divergences(evidence.rows)) is None:
         return None
-    of, column, error = made
+    of, column, error = divergences
     row = next(iter(by_window(list(of.values()))), None)
     if row is None:
         return None
@@ -188,23 +192,22 @@ def uniformity(found: Evidence) -> Ruling | None:
     return Ruling(verdict, f"KL at {column}: {text} bits")
 
 
-def stability(found: Evidence) -> Ruling | None:
+def stability(evidence: Evidence) -> Ruling | None:
     """SentencePiece's tokens change least under another first word, AC's most."""
-    order = present(
-        pick(found.rows, method="SentencePiece"), windows(found.rows), pick(found.rows, method="AC")
-    )
+    rows = evidence.rows
+    order = _present(pick(rows, method="SentencePiece"), windows(rows), pick(rows, method="AC"))
     if order is None:
         return None
     verdict = graded(smallest_step([row["share_changed"] for row in order]), ACCURACY)
     return Ruling(verdict, f"share changed: {figures(order, 'share_changed')}")
 
 
-def token_meaning(found: Evidence) -> Ruling | None:
+def token_meaning(evidence: Evidence) -> Ruling | None:
     """Two statements: the first token of a window tells how it begins, the second nothing.
 
     Each is decided by itself and said; together they are shown, the first alone is a direction.
     """
-    share = {row["item"]: row["share"] for row in found.rows if row["part"] == "position"}
+    share = {row["item"]: row["share"] for row in evidence.rows if row["part"] == "position"}
     if not {"any", "position 1", "position 2"} <= share.keys():
         return None
     base, first, second = share["any"], share["position 1"], share["position 2"]

@@ -1,21 +1,19 @@
 """Bits/byte by the size of the window (Table 16, Figs 5 and 6)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from experiments.compressed_text import pictures
-from experiments.compressed_text.verdict_parts import learned_of
-from experiments.shared import m2_pipeline, wording
+from experiments.compressed_text import m2_pipeline
+from experiments.compressed_text.rows import draw_learned, learned_by_width
+from experiments.shared.tables import Log, Row
 
 TITLE = "Window size (Table 16, Figs 5 and 6)"
 COLUMNS = m2_pipeline.M2_COLUMNS
 MEANING = m2_pipeline.M2_MEANING
-picture = pictures.draw_learned
+picture, remarks = draw_learned, learned_by_width
 SIZES = ("25m", "113m", "403m", "2b")
 
 
-def _paper(window: int, ratios, columns) -> list[dict[str, Any]]:
+def _paper(window: int, ratios, columns) -> list[Row]:
     return [
         {"method": f"EqualInfo W={window}", "vocabulary": v, "size": size, "ratio": ratio,
          "bits_per_byte": bits}
@@ -25,7 +23,7 @@ def _paper(window: int, ratios, columns) -> list[dict[str, Any]]:
     ]
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     *_paper(16, (2.66, 5.31), ((1.47, 1.23, 1.09, 0.99), (1.25, 1.12, 1.02, 0.94))),
     *_paper(24, (3.15, 6.30), ((None, None, 1.394, None), (None, None, 1.249, None))),
     *_paper(32, (3.49, 6.97), ((2.05, 1.94, 1.83, 1.65), (1.95, 1.85, 1.74, 1.63))),
@@ -37,15 +35,6 @@ PAPER_ROWS: list[dict[str, Any]] = [
 weights_of = m2_pipeline.weights_of
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each codec of the config."""
     return m2_pipeline.train_rows(config, workdir, log, table="window_size")
-
-
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """How much of its ids each M2 has learned."""
-    lines = []
-    for vocabulary in sorted({row["vocabulary"] for row in rows}):
-        of = [row for row in rows if row["vocabulary"] == vocabulary]
-        lines.append(f"V = {vocabulary:,}, learned of a token's bits: {learned_of(of)}")
-    return wording.compact(*lines, wording.text(rows))

@@ -89,12 +89,12 @@ def windows(text: bytes, intervals: Intervals, closing: str) -> Iterator[Window]
         interval, best, stop, first_stop = intervals.start, None, start, start
         for end in range(start + 1, len(text) + 1):
             interval = intervals.child(interval, text[start : end - 1], text[end - 1])
-            found = code(interval, closing)
-            if found is None:
+            here = code(interval, closing)
+            if here is None:
                 break
-            if found != best:
+            if here != best:
                 first_stop = end
-            best, stop = found, end
+            best, stop = here, end
         if best is None:
             raise ValueError("the first byte has no code: beta must not exceed the window's bits")
         end = first_stop if closing == "point+delay" else stop

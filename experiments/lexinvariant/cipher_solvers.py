@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.lexinvariant import cipher_probe
-from experiments.shared import language_models, wording
-from experiments.shared.m2_pipeline import with_corpus
+from experiments.shared import language_models
+from experiments.shared.tables import Log, Row, pick, remarks_on, with_corpus
 from research.evaluation import intervals
 from research.lexinvariance.ciphers import ciphers, key_decoding, letters
 from research.lexinvariance.ciphers.ciphers import Cipher
 from research.lexinvariance.ciphers.solvers import climb, reference
-from research.reporting.tables import Row
 
 TITLE = "Solving ciphers: symbol error rate by length"
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -39,12 +38,12 @@ MEANING = {
 BRIEF = ("solver", "knows", "condition", *(f"error {length}" for length in LENGTHS))
 
 
-def _anchor(solver: str, **errors: float) -> dict[str, Any]:
+def _anchor(solver: str, **errors: float) -> Row:
     figures = {f"error {name[1:]}": value for name, value in errors.items()}
     return {"solver": solver, "condition": "clear", **figures}
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     # Not this paper's, which has no such table. Other texts (English Wikipedia), far larger models
     # and corpora; the first two as Kambhatla et al. (2018) plot and tabulate them.
     _anchor("6-gram beam of 100k (Nuhn 2013)", n16=0.61, n32=0.04, n128=0.0005),
@@ -70,10 +69,10 @@ class Answer(NamedTuple):
 Solver = Callable[[Cipher, int], np.ndarray]  # (cipher, number of the text) -> key_S
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each solver, condition and length."""
     corpus = language_models.load_corpus(config.text)
-    reader = cipher_probe.trained(config, workdir, log)
+    probed = cipher_probe.trained(config, workdir, log)
     train = _text(corpus, "train", config.text.train_bytes)
     held_out = _text(corpus, "valid", config.text.valid_bytes)
     log(f"counting letter {max(config.orders)}-grams")
@@ -85,14 +84,14 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     for condition in config.conditions:
         model = models[ciphers.alphabet(condition)]
         for length in config.lengths:
-            made = _ciphers(config, held_out, condition, length)
-            logs = reader.posteriors(made)
+            texts = _ciphers(config, held_out, condition, length)
+            logs = probed.posteriors(texts)
             for solver, knows, solve, count in _solvers(config, model, logs, length):
-                answers = [_timed(solve, cipher, n) for n, cipher in enumerate(made[:count])]
+                answers = [_timed(solve, cipher, n) for n, cipher in enumerate(texts[:count])]
                 if answers:
                     facts = {"solver": solver, "knows": knows, "condition": condition}
                     row = rows.setdefault((solver, condition), facts)
-                    row |= _scores(made, answers, length, config.seed)
+                    row |= _scores(texts, answers, length, config.seed)
             here = [row for row in rows.values() if row["condition"] == condition]
             best = _best(here, length)
             log(f"{condition}, {length}: best {best['solver']}, {_error(best, length):.4f}")
@@ -139,8 +138,8 @@ def _solvers(config, model, logs, length) -> Iterator[tuple[str, str, Solver, in
         yield f"{order}-gram climbing", "n-grams", climbed, every
 
     def safest(c, n):
-        found = climb.solve(c.symbols_L, model, seed=seed + n)
-        sure = climb.confidence(c.symbols_L, model, found, seed=seed + n)
+        solution = climb.solve(c.symbols_L, model, seed=seed + n)
+        sure = climb.confidence(c.symbols_L, model, solution, seed=seed + n)
         return climb.safest(sure, _counts(c))
 
     yield f"{max(config.orders)}-gram climbing, safest key", "n-grams", safest, every
@@ -163,14 +162,14 @@ def _solvers(config, model, logs, length) -> Iterator[tuple[str, str, Solver, in
 
     yield f"probe, then {max(config.orders)}-gram climbing", "both", both, every
     if length >= 64 and importlib.util.find_spec(PEER) is not None:
-        yield PEER, "its own quadgrams", _subbreaker(), min(config.subbreaker_texts, every)
+        yield PEER, "its own quadgrams", subbreaker(), min(config.subbreaker_texts, every)
 
 
 def _counts(cipher: Cipher) -> np.ndarray:
     return np.bincount(cipher.symbols_L[cipher.symbols_L >= 0], minlength=len(cipher.key_S))
 
 
-def _subbreaker() -> Solver:
+def subbreaker() -> Solver:
     """PyPI's quadgram hill climber with its own English; it knows 26 letters and no spaces."""
     import importlib.resources
 
@@ -186,10 +185,10 @@ def _subbreaker() -> Solver:
         of = {int(symbol): ciphers.LETTERS[i] for i, symbol in enumerate(names)}
         text = "".join(of[int(s)] for s in cipher.symbols_L if int(s) in of)
         random.seed(number)  # it draws from the module's generator
-        found = breaker.break_cipher(text, max_rounds=_ROUNDS)
+        solution = breaker.break_cipher(text, max_rounds=_ROUNDS)
         key_S = cipher.key_S.copy()
         for symbol, name in of.items():
-            key_S[symbol] = ciphers.LETTERS.index(found.alphabet[found.key.index(name)])
+            key_S[symbol] = ciphers.LETTERS.index(solution.alphabet[solution.key.index(name)])
         return key_S
 
     return solve
@@ -201,13 +200,11 @@ def _timed(solve: Solver, cipher: Cipher, number: int) -> Answer:
     return Answer(np.asarray(key_S), time.perf_counter() - started)
 
 
-def _scores(
-    made: list[Cipher], answers: list[Answer], length: int, seed: int
-) -> dict[str, Any]:
+def _scores(texts: list[Cipher], answers: list[Answer], length: int, seed: int) -> Row:
     errors, precisions = [], []
-    for cipher, answer in zip(made, answers, strict=False):
-        found_L = ciphers.decipher(cipher.symbols_L, answer.key_S)
-        errors.append(ciphers.symbol_error_rate(cipher, found_L))
+    for cipher, answer in zip(texts, answers, strict=False):
+        read_L = ciphers.decipher(cipher.symbols_L, answer.key_S)
+        errors.append(ciphers.symbol_error_rate(cipher, read_L))
         precisions.append(ciphers.key_precision(cipher, answer.key_S))
     means_R = intervals.resampled_means(np.asarray(errors)[:, None], seed=seed)[:, 0]
     low, high = np.quantile(means_R, (0.025, 0.975))
@@ -222,7 +219,7 @@ def _scores(
     }
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Which kind of solver wins where, and what the peer costs."""
     lines: list[str | None] = []
     lengths = [n for n in LENGTHS if any(f"error {n}" in row for row in rows)]
@@ -235,7 +232,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                 best = _best([row for row in ours if row["knows"] == knows], length)
                 parts.append(f"{knows} {_error(best, length):.4f} ({best['solver']})")
             lines.append(f"spaces {condition}, {length} symbols, best of each: " + ", ".join(parts))
-        peer = wording.pick(here, solver=PEER)
+        peer = pick(here, solver=PEER)
         for length in lengths:
             if peer and f"error {length}" in peer:
                 best = _best([row for row in ours if "climbing" in row["solver"]], length)
@@ -247,4 +244,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                 )
     if not any(row["solver"] == PEER for row in rows):
         lines.append(f"{PEER} was not installed: its rows are left out (pip install {PEER})")
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

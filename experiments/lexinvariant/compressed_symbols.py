@@ -1,13 +1,21 @@
 """Do compressed ids carry stable meaning? Learned against lexinvariant, by kind of ids (ours)."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.shared import compressors, language_models, m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import compressors, language_models
+from experiments.shared.tables import (
+    DIFFERENCE,
+    Clock,
+    Log,
+    Row,
+    pick,
+    remarks_on,
+    statement,
+    with_corpus,
+)
 from research.evaluation import per_byte
 from research.lexinvariance import baselines, ngrams
 from research.training.data import batches
@@ -35,7 +43,7 @@ MEANING = {
     "unigram": "bits/byte of the frequencies in the training text",
     "in_context": "bits/byte of an n-gram with back-off that knows the sequence alone",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
+PAPER_ROWS: list[Row] = []  # no paper has this table
 LEARNED, EXACT = "learned", "canonical"
 NAMES = {
     "windows": "equal-info windows",
@@ -44,25 +52,25 @@ NAMES = {
 }
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each model."""
     corpus = language_models.load_corpus(config.text)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     learned: dict[str, float] = {}
-    known: dict[str, dict[str, Any]] = {}
+    floors: dict[str, dict[str, Any]] = {}
     for model in config.models:
         clock = Clock()
         codec = None
         if model.ids == "windows":
             codec = compressors.build_codec(config.windows, config.m1, corpus, workdir, log)
-        found = language_models.trained(
+        trained = language_models.trained(
             model, config.text, seed=config.seed, workdir=workdir, log=log, codec=codec
         )
-        bits = language_models.evaluate(model, found).bits_per_byte
+        bits = language_models.evaluate(model, trained).bits_per_byte
         if model.vocabulary == LEARNED:
             learned[model.ids] = bits
-        if model.ids not in known:
-            known[model.ids] = _without_training(config, model, found)
+        if model.ids not in floors:
+            floors[model.ids] = _without_training(config, model, trained)
         name = NAMES.get(model.ids, model.ids)
         below = learned.get(model.ids)
         rows.append(
@@ -73,19 +81,17 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 "gap": None if below is None or model.vocabulary == LEARNED else bits - below,
                 "seconds": clock.seconds(),
             }
-            | known[model.ids]
+            | floors[model.ids]
         )
         log(f"{name}, {model.vocabulary}: {bits:.4f} bits/byte")
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
-def _without_training(config, model, found) -> dict[str, Any]:
+def _without_training(config, model, trained) -> Row:
     """What a kind of ids is known for, before any model: sizes, and floors in bits/byte."""
-    valid, ordinary = found.valid, found.codec.vocab_size
+    valid, ordinary = trained.valid, trained.codec.vocab_size
     ids_N = _text_ids(valid)
-    parts = list(
-        batches.evaluation_batches(valid, batch_size=16, length=model.length)
-    )
+    parts = list(batches.evaluation_batches(valid, batch_size=16, length=model.length))
     targets_NxL = np.concatenate([part["targets_BxL"] for part in parts])
     counted_NxL = np.concatenate([part["weights_BxL"] for part in parts]) > 0
     # EOS is told apart from the text's ids by every vocabulary here, and costs no key; that it is
@@ -99,7 +105,7 @@ def _without_training(config, model, found) -> dict[str, Any]:
         "new_ids_alone": per_byte.bits_per_byte(key, valid.num_bytes),
         "uniform": per_byte.uniform_bits_per_byte(ordinary, valid.bytes_per_token),
         "unigram": per_byte.unigram_bits_per_byte(
-            _text_ids(found.train), ids_N, ordinary, valid.num_bytes
+            _text_ids(trained.train), ids_N, ordinary, valid.num_bytes
         ),
         "in_context": per_byte.bits_per_byte(by_order[-1][counted_NxL].sum(), valid.num_bytes),
     }
@@ -110,23 +116,23 @@ def _text_ids(tokens: TokenStore) -> np.ndarray:
     return np.delete(tokens.ids, tokens.offsets[1:] - 1)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What not knowing the ids costs, and how much of it is the price of new ids."""
     lines: list[str | None] = []
     gaps = []
     for ids in dict.fromkeys(row["ids"] for row in rows):
-        learned = wording.pick(rows, ids=ids, model=LEARNED)
+        learned = pick(rows, ids=ids, model=LEARNED)
         others = [row for row in rows if row["ids"] == ids and row["gap"] is not None]
         if learned is None or not others:
             continue
         best = min(others, key=lambda row: row["bits_per_byte"])
         gaps.append((ids, best["gap"]))
         lines.append(
-            wording.ours(
+            statement(
                 f"{ids} keep their meaning from one sequence to the next: a learned vocabulary"
                 " beats the unigram and every lexinvariant model",
-                learned["bits_per_byte"] < learned["unigram"] - wording.DIFFERENCE
-                and best["gap"] > wording.DIFFERENCE,
+                learned["bits_per_byte"] < learned["unigram"] - DIFFERENCE
+                and best["gap"] > DIFFERENCE,
                 f"learned {learned['bits_per_byte']:.3f}, unigram {learned['unigram']:.3f}, best"
                 f" lexinvariant {best['bits_per_byte']:.3f} ({best['model']}), new ids alone"
                 f" {learned['new_ids_alone']:.3f}",
@@ -146,4 +152,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     if stuck:
         names = ", ".join(f"{row['model']} on {row['ids']}" for row in stuck)
         lines.append(f"{names}: nothing is learned yet (within 1 % of uniform, or above)")
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from experiments.lexinvariant import cipher_probe
-from experiments.shared import language_models, weights, wording
-from experiments.shared.m2_pipeline import Clock, with_corpus
+from experiments.shared import language_models, weights
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, slug, with_corpus
 from research.lexinvariance import probe
 from research.lexinvariance.ciphers import key_decoding
 from research.lexinvariance.probe import Frozen
@@ -36,13 +36,12 @@ MEANING = {
     "start": "mean precision over texts in the window that begins here",
     "spread_last": "standard deviation of the precision over texts in the last window",
     "per_position": (
-        "share of all positions whose likeliest plain symbol is right, space and punctuation"
-        " too"
+        "share of all positions whose likeliest plain symbol is right, space and punctuation too"
     ),
     "sequences": "texts that were read",
 }
 _FIG_4C = (0.630, 0.754, 0.845, 0.897, 0.933, 0.966, 0.982, 0.991, 0.996)
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "reading": "majority vote",
         "model": "gaussian",
@@ -73,9 +72,7 @@ class Read(NamedTuple):
     """Log P(plain symbol | cipher text so far)."""
 
 
-def summary(
-    rows: list[dict[str, Any]], paper_rows: list[dict[str, Any]]
-) -> tuple[list[str], list[dict[str, Any]]]:
+def summary(rows: list[Row], paper_rows: list[Row]) -> tuple[list[str], list[Row]]:
     """(columns, lines): the precision in the last window, a model a column."""
     last = [f"start {start}" for start in STARTS if rows[0].get(f"start {start}") is not None][-1]
     lines: dict[str, dict[str, Any]] = {}
@@ -91,25 +88,25 @@ def summary(
 
 def weights_of(config) -> list[str]:
     """Folders of the models that the table opens."""
-    names = [weights.slug(model.label) for model in config.models]
+    names = language_models.weights_of(config)
     return [*names, *(f"probe-{name}" for name in names)]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Four rows for each model, one for each reading; key matrices as pictures."""
     rows = []
     for model in config.models:
-        found = language_models.trained_or_left_out(model, config.text, config, workdir, log)
-        if found is None:
+        trained = language_models.trained_or_left_out(model, config.text, config, workdir, log)
+        if trained is None:
             continue
         clock = Clock()
         try:
-            lm, params = probed(config, model, found, workdir=workdir, log=log)
+            lm, params = probed(config, model, trained, workdir=workdir, log=log)
         except weights.MissingWeights as error:
             log(f"left out: {error}")
             continue
-        read = list(_read(config, found, lm, params))
-        letters = _letters(found.codec)
+        read = list(_read(config, trained, lm, params))
+        letters = _letters(trained.codec)
         pictures = workdir / "pictures" / "deciphering"
         _draw(config, model.label, read, letters, pictures)
         log(f"{model.label}: key matrices, and a symbol's candidates, in {pictures}")
@@ -131,31 +128,29 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return with_corpus(rows, language_models.load_corpus(config.text))
 
 
-def probed(
-    config, model, found, *, workdir: Path, log: Callable[[str], None]
-) -> cipher_probe.Reader:
+def probed(config, model, trained, *, workdir: Path, log: Log) -> cipher_probe.ProbedModel:
     """A model of the config with its probe, trained now or opened."""
     # A probe reads this model and no other, however like it was made.
-    read = task_vectors.fingerprint_of(found.params)
+    read = task_vectors.fingerprint_of(trained.params)
     run = workdir / "runs" / f"probe-{results.key(model, config.probe, config.seed, read)}"
 
     def say(line: str) -> None:
         log(f"{model.label}: {line}")
 
     def train():
-        reader = cipher_probe.probed(
-            found, config.probe, length=model.length, seed=config.seed, log=say, workdir=run
+        with_probe = cipher_probe.probed(
+            trained, config.probe, length=model.length, seed=config.seed, log=say, workdir=run
         )
         ids = config.probe.steps * config.probe.batch_size * model.length
-        return reader.params, {"ids": ids, "seed": config.seed}
+        return with_probe.params, {"ids": ids, "seed": config.seed}
 
-    lm = Frozen(jax.tree.map(jax.numpy.asarray, found.params), found.config)
+    lm = Frozen(jax.tree.map(jax.numpy.asarray, trained.params), trained.config)
 
     def evaluate(params):
         few = dataclasses.replace(config, num_sequences=_BATCH)
-        return {"per_position": _per_position(list(_read(few, found, lm, params)))}
+        return {"per_position": _per_position(list(_read(few, trained, lm, params)))}
 
-    name = f"probe-{weights.slug(model.label)}"
+    name = f"probe-{slug(model.label)}"
     place = weights.Place("lexinvariant", name, "deciphering", config.weights, workdir)
     settings = {
         "model": language_models.settings_of(model),
@@ -166,20 +161,20 @@ def probed(
     }
     init = functools.partial(
         probe.init,
-        d_model=found.config.trunk.d_model,
+        d_model=trained.config.trunk.d_model,
         mlp_dim=config.probe.mlp_dim,
-        alphabet=found.config.vocab_size - 2,
+        alphabet=trained.config.vocab_size - 2,
     )
     form = weights.arrays(init)
     params, _ = weights.obtain(place, settings, form, train, evaluate, say)
     loop.remove(run)
-    return cipher_probe.Reader(lm, params)
+    return cipher_probe.ProbedModel(lm, params)
 
 
 def _draw(config, name: str, read: list[Read], letters: np.ndarray, directory: Path) -> None:
     """Figure 5, and Figure 6 for a letter of the first text that is rare but recurs."""
     matrices = key_matrices(read, letters, config.picture_starts, config.picture_window)
-    file = weights.slug(name)
+    file = slug(name)
     title = f"Reading the key: {name}"
     key_decoding.save_matrices(directory / f"{file}-keys.png", title, letters, matrices)
     places_N, candidates, truth = candidates_of(read[0], letters)
@@ -208,13 +203,13 @@ def _letters(codec) -> np.ndarray:
     return np.array([int(codec.encode([bytes([letter])])[0][0]) for letter in range(97, 123)])
 
 
-def _read(config, found, lm: Frozen, params) -> Iterator[Read]:
+def _read(config, trained, lm: Frozen, params) -> Iterator[Read]:
     """The enciphered texts, a batch at a time."""
     length = config.models[0].length - 1  # BOS stands before them
-    ordinary = found.config.vocab_size - 2
-    ids = found.valid.ids[found.valid.ids < ordinary].astype(np.int32)
+    ordinary = trained.config.vocab_size - 2
+    ids = trained.valid.ids[trained.valid.ids < ordinary].astype(np.int32)
     texts = ids[: len(ids) // length * length].reshape(-1, length)
-    space = found.codec.token_bytes().index(b" ")
+    space = trained.codec.token_bytes().index(b" ")
     run = jax.jit(functools.partial(probe.posterior, params, lm))
     for start in range(0, config.num_sequences, _BATCH):
         plain_BxL = texts[np.arange(start, start + _BATCH) % len(texts)]
@@ -247,12 +242,12 @@ def precision(read: Read, reading: str, letters: np.ndarray, window: slice) -> f
 
 
 def _precisions(read, reading, letters, starts, width) -> dict[int, list[float]]:
-    found = {}
+    by_start = {}
     for start in starts:
         window = np.s_[start : start + width]
         values = (precision(each, reading, letters, window) for each in read)
-        found[start] = [value for value in values if value is not None]
-    return found
+        by_start[start] = [value for value in values if value is not None]
+    return by_start
 
 
 def _per_position(read: list[Read]) -> float:
@@ -269,7 +264,7 @@ def key_matrices(
     right is the diagonal. A letter that no text has in a window is a row of NaN.
     """
     place = {int(letter): row for row, letter in enumerate(letters)}
-    found = {}
+    matrices = {}
     for start in starts:
         sums, counts = np.zeros((26, 26)), np.zeros((26, 1))
         for each in read:
@@ -279,18 +274,18 @@ def key_matrices(
                     sums[row] += each.logs_LxA[at, letters]
                     counts[row] += 1
         if counts.any():
-            found[f"positions {start} to {start + width}"] = np.where(
+            matrices[f"positions {start} to {start + width}"] = np.where(
                 counts > 0, sums / np.maximum(counts, 1), np.nan
             )
-    return found
+    return matrices
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """How much of the key the vote reads, and what assignment adds."""
     lines: list[str | None] = []
     for model in dict.fromkeys(row["model"] for row in rows):
-        vote = wording.pick(rows, model=model, reading="majority vote")
-        both = wording.pick(rows, model=model, reading="vote + assignment")
+        vote = pick(rows, model=model, reading="majority vote")
+        both = pick(rows, model=model, reading="vote + assignment")
         if not (vote and both):
             continue
         starts = [name for name in vote if name.startswith("start ")]
@@ -300,4 +295,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
             f" {vote[last]:.3f} at {last[6:]}; distinct plain symbols (assignment), which the paper"
             f" does not try, make it {both[last]:.3f}"
         )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

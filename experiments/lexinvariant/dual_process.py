@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from experiments.lexinvariant import masked_answers
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import Clock, Log, Row
 from research import vocabularies
 from research.errors import UsageError
 from research.lexinvariance.tasks import part_of_speech
@@ -48,7 +48,7 @@ MEANING = {
     "spread": "standard deviation over the seeds at the end",
     "seconds": "of the whole run, on its first row",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # its figures are curves that we do not have
+PAPER_ROWS: list[Row] = []  # its figures are curves that we do not have
 PLOT = {
     "x": "percent of the training",
     "y": "percent right",
@@ -63,7 +63,7 @@ GAUSSIAN = "gaussian"
 _UNSEEN_ROWS = 1  # with the run's seed: which rows are drawn
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """One row for each split, skew and method."""
     kinds = {
         (kind, seed): Model(config, kind, seed)
@@ -75,27 +75,27 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     for skew in config.skews:
         for method, schedule in _schedules(config).items():
             name = "uniform" if skew == 0 else f"{skew:g}"
-            found = []
+            by_seed = []
             for seed in config.seeds:
                 model = kinds[GAUSSIAN if method == GAUSSIAN else "learned", seed]
                 where = f"skew {name}, {method}"
                 where += f", seed {seed}" if len(config.seeds) > 1 else ""
                 measure = functools.partial(_measured, model, skew, schedule, where, runs, log)
-                found.append(results.once(workdir, config, where, measure))
+                by_seed.append(results.once(workdir, config, where, measure))
             for split in SPLITS:
-                percent_SxP = 100 * np.array([each["curves"][split] for each in found])
+                percent_SxP = 100 * np.array([each["curves"][split] for each in by_seed])
                 curve = percent_SxP.mean(axis=0).round(1).tolist()
-                row: dict[str, Any] = {"split": split, "skew": name, "method": method}
+                row: Row = {"split": split, "skew": name, "method": method}
                 row |= dict(zip(AT, curve, strict=True))
-                if len(found) > 1:
+                if len(by_seed) > 1:
                     row["spread"] = float(percent_SxP[:, -1].std(ddof=1).round(1))
                 rows.append(row | {"best": max(curve), "panel": f"{split}, skew {name}"})
-            rows[-len(SPLITS)]["seconds"] = sum(each["seconds"] for each in found)
+            rows[-len(SPLITS)]["seconds"] = sum(each["seconds"] for each in by_seed)
     loop.remove(runs)
     return sorted(rows, key=lambda row: SPLITS.index(row["split"]))
 
 
-def _measured(model, skew, schedule, where, runs, log) -> dict[str, Any]:
+def _measured(model, skew, schedule, where, runs, log) -> Row:
     """The curves of one training, and its seconds."""
     clock = Clock()
     curves = model.train(skew, schedule, runs / where, lambda line: log(f"{where}: {line}"))
@@ -109,15 +109,15 @@ def _schedules(config) -> dict[str, ForgettingConfig | None]:
     never = ForgettingConfig(keep=(first, first + 1))
     always = dataclasses.replace(never, every=config.every)
     names = {"vanilla": never, "active": always, GAUSSIAN: None}
-    found = {}
+    schedules = {}
     for method in config.methods:
         if method == "temporary":
             for until in config.until:
                 name = method if len(config.until) == 1 else f"{method} {until}"
-                found[name] = dataclasses.replace(always, until=until)
+                schedules[name] = dataclasses.replace(always, until=until)
         else:
-            found[method] = names[method]
-    return found
+            schedules[method] = names[method]
+    return schedules
 
 
 class Model:
@@ -159,7 +159,7 @@ class Model:
         skew: float,
         schedule: ForgettingConfig | None,
         workdir: Path,
-        log: Callable[[str], None],
+        log: Log,
     ) -> dict[str, list[float]]:
         """The share of each split's examples that is right, at each of the POINTS.
 
@@ -208,13 +208,13 @@ class Model:
         return batch
 
     def _accuracies(self, skew: float, params: Any) -> Mapping[str, float]:
-        found = {}
+        accuracies = {}
         for split in SPLITS:
-            given = self._with_fresh_rows(params) if split == "unseen" else params
+            evaluated = self._with_fresh_rows(params) if split == "unseen" else params
             batch = self._batch(skew, 0, split, self.config.examples)
-            sums = self.evaluate(given, [batch], 0)
-            found[split] = sums.others["right"] / sums.others["examples"]
-        return found
+            sums = self.evaluate(evaluated, [batch], 0)
+            accuracies[split] = sums.others["right"] / sums.others["examples"]
+        return accuracies
 
     def _with_fresh_rows(self, params: Any) -> Any:
         """The parameters with the unseen ids' rows as if drawn now.
@@ -251,7 +251,7 @@ def trunk_config(config) -> TrunkConfig:
     )
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """The paper's account, and what a gaussian vocabulary does; a line each, skew by skew."""
     cells = {(row["method"], row["skew"], row["split"]): row for row in rows}
     methods = list(dict.fromkeys(row["method"] for row in rows))
@@ -286,8 +286,8 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     if GAUSSIAN in methods:
         shown = []
         for skew in skews:
-            found = [ends(GAUSSIAN, skew, split) for split in SPLITS]
-            shown.append(f"{skew}: {min(found):.0f} to {max(found):.0f} %")
+            of_splits = [ends(GAUSSIAN, skew, split) for split in SPLITS]
+            shown.append(f"{skew}: {min(of_splits):.0f} to {max(of_splits):.0f} %")
         # No verdict: it is so by construction, and what differs is which examples were drawn.
         lines.append(
             "a gaussian vocabulary, to which the splits are alike but for their examples, ends at "

@@ -2,19 +2,16 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from experiments.shared import language_models, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, statement
 from research.lexinvariance import baum_welch, ngrams
 from research.lexinvariance.tasks import automata
 from research.lexinvariance.tasks.automata import Problems
-from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.reporting import results
 from research.training import loop
@@ -44,7 +41,7 @@ MEANING = {
     "tv": "total_variation where this many whole strings have been seen, up to the next number",
     "problems": "held-out automata",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # ICLL prints curves for this task, no figures
+PAPER_ROWS: list[Row] = []  # ICLL prints curves for this task, no figures
 PLOT = {
     "x": "examples_seen",
     "y": "total_variation",
@@ -56,7 +53,7 @@ UNIFORM, TRUTH = "uniform", "the automaton itself"
 _DRAWS = 1 << 32  # beyond the seeds that a config may have
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each trunk, each reference, and both ends of the scale."""
     settings = automata.Settings(alphabet=config.alphabet)
     indices_N = np.arange(config.valid_problems)
@@ -77,9 +74,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows
 
 
-def _trained_row(
-    config, train, held_out, vocabulary, heads, name, runs, log
-) -> dict[str, Any]:
+def _trained_row(config, train, held_out, vocabulary, heads, name, runs, log) -> Row:
     clock = Clock()
     model, params = _trained(config, train, vocabulary, heads, name, runs / name, log)
     q_NxLxA = _predictions(config, model, params, held_out)
@@ -91,38 +86,38 @@ def _orders(heads: tuple[int, ...]) -> str:
     return " ".join(map(str, heads))
 
 
-def _references(config, settings, held_out, log) -> list[dict[str, Any]]:
+def _references(config, settings, held_out, log) -> list[Row]:
     """What needs no training."""
     rows = []
     for order in config.ngram_orders:
         clock = Clock()
-        found = ngrams.distributions(
+        q_NxLxA = ngrams.distributions(
             held_out.ids_BxL, vocab_size=settings.alphabet + 1, order=order
         )
         name = f"back-off n-gram, order {order}"
-        rows.append(_row(name, held_out, found[:, :, : settings.alphabet], clock, log))
+        rows.append(_row(name, held_out, q_NxLxA[:, :, : settings.alphabet], clock, log))
     clock = Clock()
     fitting = baum_welch.Settings(config.hidden_states, config.iterations, config.starts)
     some = Problems(*(array[: config.baum_welch_problems] for array in held_out))
-    found = np.stack([
+    q_NxLxA = np.stack([
         baum_welch.in_context(ids_L, settings.separator, settings.alphabet, fitting, config.seed)
         for ids_L in some.ids_BxL
     ])
     name = f"Baum-Welch, {config.hidden_states} states"
-    rows.append(_row(name, some, found, clock, log))
+    rows.append(_row(name, some, q_NxLxA, clock, log))
     clock = Clock()
     rows.append(_row(UNIFORM, held_out, np.ones_like(held_out.true_BxLxA), clock, log))
     rows.append(_row(TRUTH, held_out, held_out.true_BxLxA, clock, log))
     return rows
 
 
-def _row(name, found: Problems, q_BxLxA, clock, log) -> dict[str, Any]:
+def _row(name, problems: Problems, q_BxLxA, clock, log) -> Row:
     """The measures of predictions, which are scaled to sum to one over the symbols."""
-    scored_BxL = found.scored_BxL
-    p_NxA, q_NxA = found.true_BxLxA[scored_BxL], q_BxLxA[scored_BxL]
+    scored_BxL = problems.scored_BxL
+    p_NxA, q_NxA = problems.true_BxLxA[scored_BxL], q_BxLxA[scored_BxL]
     q_NxA = q_NxA / q_NxA.sum(axis=1, keepdims=True)
     every_N = np.arange(len(p_NxA))
-    symbols_N, examples_N = found.ids_BxL[scored_BxL], found.examples_BxL[scored_BxL]
+    symbols_N, examples_N = problems.ids_BxL[scored_BxL], problems.examples_BxL[scored_BxL]
     distance_N = np.abs(p_NxA - q_NxA).sum(axis=1) / 2
     row = {
         "model": name,
@@ -146,10 +141,10 @@ def _training_set(config, settings) -> tuple[np.ndarray, np.ndarray]:
     parts = []
     for start in range(0, config.train_problems, 250):  # the distributions are large, and dropped
         indices_N = np.arange(start, min(start + 250, config.train_problems))
-        found = automata.problems(
+        problems = automata.problems(
             settings, config.seed, automata.TRAINING, indices_N, config.model.length
         )
-        parts.append((found.ids_BxL, found.inside_BxL))
+        parts.append((problems.ids_BxL, problems.inside_BxL))
     ids, inside = zip(*parts, strict=True)
     return np.concatenate(ids), np.concatenate(inside)
 
@@ -180,9 +175,8 @@ def _trained(config, train, vocabulary, heads, name, run, log) -> tuple[Language
 
 def _batch(model, ids_BxL, inside_BxL, seed: int, step: int) -> dict[str, np.ndarray]:
     """What the model reads and is to say; separators count in training."""
-    bos_Bx1 = np.full_like(ids_BxL[:, :1], model.bos_id)
     batch = {
-        "inputs_BxL": np.concatenate([bos_Bx1, ids_BxL[:, :-1]], axis=1),
+        "inputs_BxL": language_models.with_bos(model, ids_BxL),
         "targets_BxL": ids_BxL,
         "weights_BxL": inside_BxL.astype(np.float32),
     }
@@ -191,24 +185,19 @@ def _batch(model, ids_BxL, inside_BxL, seed: int, step: int) -> dict[str, np.nda
 
 def _predictions(config, model, params, held_out) -> np.ndarray:
     """Probabilities of the symbols at every position, one draw for each problem, [N, L, A]."""
-    predict = jax.jit(functools.partial(_probabilities, config=model, alphabet=config.alphabet))
+    predict = language_models.symbol_predictor(model, config.alphabet)
     size, count = config.model.batch_size, len(held_out.ids_BxL)
-    found = []
+    parts = []
     for step, start in enumerate(range(0, count, size)):
         # All batches have one shape: the last goes on with the first problems.
         rows_B = np.arange(start, start + size) % count
         ids_BxL, inside_BxL = held_out.ids_BxL[rows_B], held_out.inside_BxL[rows_B]
         batch = _batch(model, ids_BxL, inside_BxL, config.seed + _DRAWS, step)
-        found.append(np.asarray(predict(params, batch["inputs_BxL"], batch["keys_Bx2"])))
-    return np.concatenate(found)[:count].astype(np.float64)
+        parts.append(np.asarray(predict(params, batch["inputs_BxL"], batch["keys_Bx2"])))
+    return np.concatenate(parts)[:count].astype(np.float64)
 
 
-def _probabilities(params, inputs_BxL, keys_Bx2, *, config, alphabet):
-    logits_BxLxV = language_model.logits(params, config, inputs_BxL, keys_Bx2=keys_Bx2)
-    return jax.nn.softmax(logits_BxLxV[:, :, :alphabet], axis=-1)
-
-
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What n-gram heads and a vocabulary of fixed vectors change, and who is nearest?"""
     lines: list[str | None] = []
     trunks = [row for row in rows if row.get("vocabulary")]
@@ -234,13 +223,13 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         lines.append(f"total variation of the best: {', '.join(named)}; what has "
                      "not been shown yet nobody can know, so 0 is out of reach")
     lines += _late(counted, fitted) + _vocabularies(trunks)
-    uniform = wording.pick(rows, model=UNIFORM)
+    uniform = pick(rows, model=UNIFORM)
     if uniform and any(not row["ngram_heads"] for row in trunks):
         lines.append(
             f"uniform guesses are possible {uniform['accuracy']:.1f} % of the time, at a total "
             f"variation of {uniform['total_variation']:.3f}"
         )
-    return wording.compact(*lines)
+    return remarks_on(rows, *lines)
 
 
 def _late(counted, fitted) -> list[str | None]:
@@ -251,7 +240,7 @@ def _late(counted, fitted) -> list[str | None]:
     last = seen[-1]
     count, fit = min(row[last] for row in counted), fitted[0][last]
     return [
-        wording.ours(
+        statement(
             "knowing the kind of automaton pays once there are strings to fit it to",
             fit < count,
             f"from {last.split()[1]} strings on: Baum-Welch {fit:.3f}, best n-gram {count:.3f};"

@@ -1,15 +1,13 @@
-"""The ideal lexinvariant model of a known source beside trained ones (ours; Theorem 2.1)."""
+"""The ideal lexinvariant model of a known source, and trained ones (ours; Theorem 2.1)."""
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from experiments.shared import language_models, weights, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models, weights
+from experiments.shared.tables import Clock, Log, Row, remarks_on, slug, statement
 from research import vocabularies
 from research.lexinvariance import baselines
 from research.lexinvariance.tasks import mixtures
@@ -44,7 +42,7 @@ MEANING = {
     "nearest_key_bits": "those bits of its key",
     "bound": "the row is a bound and no model",
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # a theorem; the paper measures nothing of it
+PAPER_ROWS: list[Row] = []  # a theorem; the paper measures nothing of it
 PLOT = {
     "x": "length",
     "y": "mean_gap",
@@ -64,10 +62,10 @@ _DRAWS = 1 << 32  # beyond the seeds that a config may have
 
 def weights_of(config) -> list[str]:
     """Folders of the models that the table opens."""
-    return [f"chain-{weights.slug(model.label)}" for model in config.models]
+    return [f"chain-{slug(model.label)}" for model in config.models]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Rows of p', of each trained model, and of both bounds, by T."""
     chain = mixtures.random_chain(config.seed, config.alphabet, config.concentration)
     rng = np.random.default_rng([config.seed, _EVALUATION])
@@ -79,8 +77,8 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     rows = _rows(config, IDEAL, ids_NxL, p_NxLxA, ideal_NxLxA, clock, log)
     runs = workdir / "runs" / f"mixture-{results.key(config)}"
     for described in config.models:
-        found = [config, chain, described, ids_NxL, p_NxLxA]
-        measure = functools.partial(_measured, *found, workdir, runs, log)
+        facts = [config, chain, described, ids_NxL, p_NxLxA]
+        measure = functools.partial(_measured, *facts, workdir, runs, log)
         try:
             rows += results.once(workdir, config, described.label, measure)["rows"]
         except weights.MissingWeights as error:
@@ -96,9 +94,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows
 
 
-def _measured(
-    config, chain, described, ids_NxL, p_NxLxA, workdir, runs, log
-) -> dict[str, Any]:
+def _measured(config, chain, described, ids_NxL, p_NxLxA, workdir, runs, log) -> Row:
     """The rows of one trained model, for every number of draws."""
     clock = Clock()
     name = described.label
@@ -111,7 +107,7 @@ def _measured(
     return {"rows": rows}
 
 
-def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str, Any]]:
+def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[Row]:
     """A row for each T."""
     gaps_NxL = mixtures.gaps(p_NxLxA, q_NxLxA)
     nats_NxL = mixtures.nats(q_NxLxA, ids_NxL) - mixtures.nats(p_NxLxA, ids_NxL)
@@ -140,7 +136,7 @@ def _rows(config, name, ids_NxL, p_NxLxA, q_NxLxA, clock, log) -> list[dict[str,
 
 
 def trained(
-    config, chain, described, *, workdir: Path, run: Path, log: Callable[[str], None]
+    config, chain, described, *, workdir: Path, run: Path, log: Log
 ) -> tuple[LanguageModelConfig, Any]:
     """A model after its batches of fresh samples of the chain, or its committed weights.
 
@@ -149,7 +145,7 @@ def trained(
       run: work directory of this training alone.
     """
     model = language_models.model_config(described, config.alphabet + 2)
-    name = f"chain-{weights.slug(described.label)}"
+    name = f"chain-{slug(described.label)}"
     place = weights.Place("lexinvariant", name, "mixture", config.weights, workdir)
 
     def say(line: str) -> None:
@@ -180,21 +176,21 @@ def trained(
 def _batch(chain, model, lesson, seed: int, step: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, _TRAINING, step])
     targets_BxL = mixtures.sample(chain, rng, lesson.batch_size, lesson.length)
-    found = {
-        "inputs_BxL": _shifted(model, targets_BxL),
+    batch = {
+        "inputs_BxL": language_models.with_bos(model, targets_BxL),
         "targets_BxL": targets_BxL,
         "weights_BxL": np.ones(targets_BxL.shape, np.float32),
     }
-    found = batches.said_twice(found, lesson.twice, seed, step)
-    return batches.with_keys(found, seed, step)
+    batch = batches.said_twice(batch, lesson.twice, seed, step)
+    return batches.with_keys(batch, seed, step)
 
 
 def _conditionals(config, model, params, ids_NxL, count) -> np.ndarray:
     """The model's predictions of the d symbols, mean over `count` draws, float64 [N, L, A].
 
-    BOS and EOS do not occur; what is left is scaled to sum to one.
+    They are scaled to sum to one.
     """
-    predict = jax.jit(functools.partial(_probabilities, config=model, alphabet=config.alphabet))
+    predict = language_models.symbol_predictor(model, config.alphabet)
     count_of_rows, size = len(ids_NxL), config.batch_size
     # All batches have one shape: the last goes on with the first rows.
     rows_N = np.arange(-(-count_of_rows // size) * size) % count_of_rows
@@ -203,25 +199,13 @@ def _conditionals(config, model, params, ids_NxL, count) -> np.ndarray:
         keys_Nx2 = vocabularies.sequence_keys(config.seed + _DRAWS, len(rows_N), step=draw)
         for start in range(0, len(rows_N), size):
             here = slice(start, start + size)
-            inputs_BxL = _shifted(model, ids_NxL[rows_N[here]])
+            inputs_BxL = language_models.with_bos(model, ids_NxL[rows_N[here]])
             total_NxLxA[here] += np.asarray(predict(params, inputs_BxL, keys_Nx2[here]))
     total_NxLxA = total_NxLxA[:count_of_rows]
     return total_NxLxA / total_NxLxA.sum(axis=2, keepdims=True)
 
 
-def _probabilities(params, inputs_BxL, keys_Bx2, *, config, alphabet):
-    """float32 [B, L, A], summing to one over the A."""
-    logits_BxLxV = language_model.logits(params, config, inputs_BxL, keys_Bx2=keys_Bx2)
-    return jax.nn.softmax(logits_BxLxV[:, :, :alphabet], axis=-1)
-
-
-def _shifted(model: LanguageModelConfig, ids_BxL: np.ndarray) -> np.ndarray:
-    """What the model reads to predict ids_BxL: BOS and all but the last."""
-    bos_Bx1 = np.full_like(ids_BxL[:, :1], model.bos_id)
-    return np.concatenate([bos_Bx1, ids_BxL[:, :-1]], axis=1)
-
-
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Do the bounds hold (it is an error of the code if not), and how near do models come?"""
     gaps = {(row["model"], row["length"]): row["mean_gap"] for row in rows}
     lengths = sorted({row["length"] for row in rows})
@@ -229,7 +213,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     ideal = [row for row in rows if row["model"] == IDEAL]
     nearest = max(ideal, key=lambda row: row["nearest_bits"] - row["nearest_key_bits"])
     # Rounding adds up over the permutations; the bound is met to the last digits.
-    kept = nearest["nearest_bits"] <= nearest["nearest_key_bits"] + 1e-9
+    on_every_sequence = nearest["nearest_bits"] <= nearest["nearest_key_bits"] + 1e-9
     below = all(gaps[IDEAL, length] <= gaps[OUR_BOUND, length] for length in lengths)
     shown = ", ".join(f"{gaps[IDEAL, length]:.3f}" for length in lengths)
     trained = ", ".join(
@@ -237,13 +221,14 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         for row in rows
         if row["length"] == last and not row["bound"] and row["model"] != IDEAL
     )
-    return wording.compact(
-        wording.ours(
+    return remarks_on(
+        rows,
+        statement(
             "on every sequence and at every T, p' loses at most log2(d!/(d - k)!) bits over p",
-            kept,
+            on_every_sequence,
             f"nearest: {nearest['nearest_bits']:.3f} of {nearest['nearest_key_bits']:.3f} bits",
         ),
-        wording.ours(
+        statement(
             "at every T, the mean L1 gap of p' is at most sqrt(2 ln d! / T)",
             below,
             f"T = {last}: {gaps[IDEAL, last]:.4f}, bound {gaps[OUR_BOUND, last]:.3f}",
@@ -258,5 +243,5 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
     )
 
 
-def _last(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _last(rows: list[Row]) -> Row:
     return max(rows, key=lambda row: row["length"])

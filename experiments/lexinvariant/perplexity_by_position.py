@@ -2,18 +2,26 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.lexinvariant import position_figures, position_picture
-from experiments.lexinvariant.position_figures import STARTS, kind
-from experiments.lexinvariant.position_windows import KEY, ORDER, Sequences, floors_of, row_of
-from experiments.shared import language_models, weights, wording
-from experiments.shared.m2_pipeline import Clock, with_corpus
+from experiments.lexinvariant import position_windows
+from experiments.lexinvariant.position_windows import (
+    KEY,
+    ORDER,
+    STANDARD,
+    STARTS,
+    Sequences,
+    floors_of,
+    kind,
+    row_of,
+)
+from experiments.shared import language_models, weights
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.lexinvariance import baselines, draws
 from research.models import language_model
 from research.training.data import token_store
@@ -52,18 +60,15 @@ MEANING = {
     "sequences": "how many were read",
     "floor": "no trained model",
 }
-PAPER_ROWS = position_figures.PAPER_ROWS
-STANDARD = "learned"
-summary, picture = position_picture.summary, position_picture.draw
+PAPER_ROWS = position_windows.PAPER_ROWS
+summary, picture = position_windows.summary, position_windows.picture
 _KEYS = (1 << 40) + (1 << 33)  # draws that no training and no other table has
 
 
-def weights_of(config) -> list[str]:
-    """Folders of the models that the table opens."""
-    return [weights.slug(model.label) for model in config.models]
+weights_of = language_models.weights_of
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """For each kind of text and ids, rows of its models and of its floors."""
     rows = []
     for text in config.texts:
@@ -77,34 +82,32 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         folder = workdir / "tokens"
         valid = token_store.build(corpus, "valid", codec, folder, max_bytes=text.valid_bytes)
         sequences = Sequences.of(valid, codec, config, first.length)
-        found = floors_of(config, sequences)
-        own = _rows(found, sequences, None, text, first.ids, clock, log, floor=True)
+        nats = floors_of(config, sequences)
+        own = _rows(nats, sequences, None, text, first.ids, clock, log, floor=True)
         rows += with_corpus(own, corpus)
     return rows
 
 
-def _of_text(config, text, ids, workdir, log) -> list[dict[str, Any]]:
+def _of_text(config, text, ids, workdir, log) -> list[Row]:
     rows, standard_NxL, sequences = [], None, None
     for model in (model for model in _chosen(config) if model.ids == ids):
-        trained = language_models.trained_or_left_out(
-            model, text, config, workdir, log, owner=True
-        )
+        trained = language_models.trained_or_left_out(model, text, config, workdir, log, owner=True)
         if trained is None:
             continue
         clock = Clock()
         sequences = Sequences.of(trained.valid, trained.codec, config, model.length)
-        found = _model_nats(config, model, trained, sequences)
+        nats = _model_nats(config, model, trained, sequences)
         if model.label == STANDARD:
-            standard_NxL = found[STANDARD]
-        rows += _rows(found, sequences, standard_NxL, text, ids, clock, log)
+            standard_NxL = nats[STANDARD]
+        rows += _rows(nats, sequences, standard_NxL, text, ids, clock, log)
     if sequences is None:
         return []
     clock = Clock()
-    found = floors_of(config, sequences)
+    nats = floors_of(config, sequences)
     if standard_NxL is not None:
         key_NxL = baselines.key_nats(sequences.ids_NxL, vocab_size=sequences.vocab_size)
-        found[KEY] = standard_NxL + key_NxL
-    rows += _rows(found, sequences, standard_NxL, text, ids, clock, log, floor=True)
+        nats[KEY] = standard_NxL + key_NxL
+    rows += _rows(nats, sequences, standard_NxL, text, ids, clock, log, floor=True)
     return with_corpus(rows, language_models.load_corpus(text))
 
 
@@ -113,12 +116,12 @@ def _chosen(config) -> list:
     return weights.chosen(config.models, weights_of(config), config.only)
 
 
-def _rows(found, sequences, standard_NxL, text, ids, clock, log, *, floor=False) -> list:
-    """A row for each of `found`, name -> nats [N, L] or, of compressors, [N, windows]."""
+def _rows(nats, sequences, standard_NxL, text, ids, clock, log, *, floor=False) -> list:
+    """A row for each of `nats`, name -> values [N, L] or, of compressors, [N, windows]."""
     rows = []
-    for name, nats in found.items():
+    for name, values in nats.items():
         row = {"model": name, "kind": kind(text.name, ids), "text": text.name}
-        row |= row_of(sequences, nats, standard_NxL)
+        row |= row_of(sequences, values, standard_NxL)
         rows.append(row | {"floor": floor, "seconds": clock.seconds()})
         shown = [f"{value:.2f}" for key, value in row.items() if key.startswith("start ")]
         log(f"{row['kind']}, {name}: perplexity {shown[0]} in the first window, {shown[-1]} last")
@@ -131,15 +134,15 @@ def _model_nats(config, model, trained, sequences) -> dict[str, np.ndarray]:
     name = model.label
     if not trained.config.vocabulary.draws:
         return {name: next(stream)}
-    found = {}
+    nats = {}
     averages = draws.averaged(stream, config.draws)
     for count, average in averages.items():
         label = name if count == 1 else f"{name}, {count} draws"
-        found[label] = average.conditionals_BxL
+        nats[label] = average.conditionals_BxL
     most = max(config.draws)
     if most > 1:
-        found[f"{name}, {most} draws jointly"] = averages[most].joint_BxL
-    return found
+        nats[f"{name}, {most} draws jointly"] = averages[most].joint_BxL
+    return nats
 
 
 def _draws(config, trained, sequences) -> Iterator[np.ndarray]:
@@ -151,8 +154,7 @@ def _draws(config, trained, sequences) -> Iterator[np.ndarray]:
     # All batches have one shape: the last goes on with the first rows.
     rows_N = np.arange(-(-count // size) * size) % count
     targets_NxL = sequences.ids_NxL[rows_N]
-    bos_Nx1 = np.full_like(targets_NxL[:, :1], trained.config.bos_id)
-    inputs_NxL = np.concatenate([bos_Nx1, targets_NxL[:, :-1]], axis=1)
+    inputs_NxL = language_models.with_bos(trained.config, targets_NxL)
     draw = 0
     while True:
         keys_Nx2 = sequence_keys(_KEYS + config.seed, len(rows_N), step=draw)
@@ -173,14 +175,14 @@ def _nats(params, batch, *, config):
     return language_model.token_losses(params, config, batch).nats_BxL
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Does the gap close, do models beat what an n-gram learns in context, what do draws give?"""
     lines: list[str | None] = []
     for panel in dict.fromkeys(row["kind"] for row in rows):
         here = {row["model"]: row for row in rows if row["kind"] == panel}
         lines += _of_kind(panel, here)
-    texts = {row["text"]: row for row in rows}
-    return wording.compact(*lines, *(wording.text([row]) for row in texts.values()))
+    texts = {row["text"]: remarks_on([row]) for row in rows}
+    return remarks_on([], *lines, *sum(texts.values(), []))
 
 
 def _of_kind(panel: str, rows: dict[str, dict[str, Any]]) -> list[str | None]:

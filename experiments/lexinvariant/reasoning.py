@@ -1,16 +1,16 @@
 """LookUp and Permutation, symbols drawn uniformly and by frequency (Tables 1 and 2)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.lexinvariant import symbol_tasks
-from experiments.lexinvariant.symbol_tasks import MEAN_OF_RATIOS, RATIO_OF_MEANS, SAMPLINGS
-from experiments.shared import language_models, m2_pipeline, weights, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.lexinvariant import task_scores
+from experiments.lexinvariant.task_scores import MEAN_OF_RATIOS, RATIO_OF_MEANS, SAMPLINGS
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.evaluation import intervals
 from research.lexinvariance.tasks import tasks
 
@@ -59,7 +59,7 @@ def _group(task: str, symbols: str) -> str:
     return f"{task}, {symbols}"
 
 
-def _paper(symbols: str, cells: Sequence[tuple]) -> list[dict[str, Any]]:
+def _paper(symbols: str, cells: Sequence[tuple]) -> list[Row]:
     """A table's cells as rows: (text, ids, LookUp standard and paper's, Permutation likewise)."""
     rows = []
     for index, task in enumerate(tasks.TASKS):
@@ -82,14 +82,14 @@ def _paper(symbols: str, cells: Sequence[tuple]) -> list[dict[str, Any]]:
                     "ratio": ours / standard,
                 }
             )
-    found = [row for row in rows if row["model"] == "gaussian"]
-    theirs = np.array([[row["accuracy"], row["accuracy"] / row["ratio"]] for row in found])
-    for name, value in symbol_tasks.ratios(theirs[:, 0], theirs[:, 1]).items():
+    gaussian = [row for row in rows if row["model"] == "gaussian"]
+    theirs = np.array([[row["accuracy"], row["accuracy"] / row["ratio"]] for row in gaussian])
+    for name, value in task_scores.ratios(theirs[:, 0], theirs[:, 1]).items():
         rows.append(_summary(name, symbols, "gaussian") | {"ratio": float(value)})
     return rows
 
 
-def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
+def _summary(name: str, symbols: str, model: str) -> Row:
     """What names a row over all cells."""
     return {
         "group": _group("both", symbols),
@@ -99,7 +99,7 @@ def _summary(name: str, symbols: str, model: str) -> dict[str, Any]:
     }
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     *_paper(
         "uniform",
         (
@@ -126,8 +126,8 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 
 def summary(
-    rows: list[dict[str, Any]], paper_rows: list[dict[str, Any]]
-) -> tuple[list[str], list[dict[str, Any]]]:
+    rows: list[Row], paper_rows: list[Row]
+) -> tuple[list[str], list[Row]]:
     """(columns, lines): % right by task and sampling, a model a column, and a copy at random."""
     cells = [row for row in rows if row.get("accuracy") is not None and row["model"] != CHANCE]
     first = cells[0]["text"], cells[0]["ids"]
@@ -145,15 +145,13 @@ def summary(
     return list(columns), list(lines.values())
 
 
-def weights_of(config) -> list[str]:
-    """Folders of the models that the table opens."""
-    return [weights.slug(model.label) for model in config.models]
+weights_of = language_models.weights_of
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """Rows of each model and of chance, by task and sampling, then the ratios over all cells."""
     cells: dict[tuple, dict[str, np.ndarray]] = {}
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for text in config.texts:
         for ids in dict.fromkeys(model.ids for model in config.models):
             rows += _of_text(config, text, ids, cells, workdir, log)
@@ -161,7 +159,7 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
     return rows + _over_cells(config, cells, log)
 
 
-def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
+def _of_text(config, text, ids, cells, workdir, log) -> list[Row]:
     """The rows of one kind of text and ids; per-prompt scores are left in `cells`."""
     rows, standard = [], {}
     for model in (model for model in config.models if model.ids == ids):
@@ -170,24 +168,24 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
             continue
         name = STANDARD if model.vocabulary == "learned" else model.label
         marks = tasks.separators(trained.codec)
-        sets = symbol_tasks.symbol_sets(trained.codec, trained.train.ids)
+        sets = task_scores.symbol_sets(trained.codec, trained.train.ids)
         first = not rows
         for task in tasks.TASKS:
             for symbols in SAMPLINGS:
                 clock = Clock()
                 where = {"task": task, "symbols": symbols, "text": text.name, "ids": ids}
                 where = {"group": _group(task, symbols), **where}
-                found = {
+                by_count = {
                     n: _scores(config, trained, task, sets[symbols], marks, n)
                     for n in (MAIN_COUNT, *OTHER_COUNTS)
                 }
                 key = (task, symbols, text.name, ids)
-                cells.setdefault(key, {})[name] = found[MAIN_COUNT]
+                cells.setdefault(key, {})[name] = by_count[MAIN_COUNT]
                 if name == STANDARD:
-                    standard[task, symbols] = found[MAIN_COUNT]
-                row = where | {"model": name} | _accuracies(found)
-                row |= symbol_tasks.compared(
-                    found[MAIN_COUNT],
+                    standard[task, symbols] = by_count[MAIN_COUNT]
+                row = where | {"model": name} | _accuracies(by_count)
+                row |= task_scores.compared(
+                    by_count[MAIN_COUNT],
                     standard.get((task, symbols)) if name != STANDARD else None,
                     resamples=config.resamples,
                     seed=config.seed,
@@ -198,13 +196,13 @@ def _of_text(config, text, ids, cells, workdir, log) -> list[dict[str, Any]]:
                     rows += _chances(where, task, sets[symbols], trained.codec.vocab_size + 2)
     # Models in the config's order, chance last.
     rows.sort(key=lambda row: row["model"] in (CHANCE, COPYING))
-    return m2_pipeline.with_corpus(rows, language_models.load_corpus(text))
+    return with_corpus(rows, language_models.load_corpus(text))
 
 
 def _scores(config, trained, task, symbols, marks, n) -> np.ndarray:
     count = config.examples if n == MAIN_COUNT else config.other_examples
     prompts = tasks.prompts(task, config.seed, symbols, marks, count=count, n=n)
-    return symbol_tasks.scores(
+    return task_scores.scores(
         trained.params,
         trained.config,
         prompts,
@@ -216,12 +214,12 @@ def _scores(config, trained, task, symbols, marks, n) -> np.ndarray:
     )
 
 
-def _accuracies(found: dict[int, np.ndarray]) -> dict[str, float]:
-    values = {n: 100 * float(scores.mean()) for n, scores in found.items()}
+def _accuracies(by_count: dict[int, np.ndarray]) -> dict[str, float]:
+    values = {n: 100 * float(scores.mean()) for n, scores in by_count.items()}
     return {"accuracy": values.pop(MAIN_COUNT)} | {f"n={n}": v for n, v in values.items()}
 
 
-def _chances(where, task, symbols, vocab_size) -> list[dict[str, Any]]:
+def _chances(where, task, symbols, vocab_size) -> list[Row]:
     """The rows of two guesses: over all ids, and among what may be copied."""
     any_id = 100 * tasks.chance(vocab_size)
     copied = {n: 100 * tasks.copying_chance(task, symbols, n) for n in (MAIN_COUNT, *OTHER_COUNTS)}
@@ -233,40 +231,40 @@ def _chances(where, task, symbols, vocab_size) -> list[dict[str, Any]]:
     ]
 
 
-def _over_cells(config, cells, log) -> list[dict[str, Any]]:
+def _over_cells(config, cells, log) -> list[Row]:
     """Ratio of means and mean of ratios, by sampling and model, over texts, ids and tasks."""
     rows = []
-    names = dict.fromkeys(name for found in cells.values() for name in found)
+    names = dict.fromkeys(name for cell_scores in cells.values() for name in cell_scores)
     for symbols in SAMPLINGS:
         for name in names:
             members = [
-                found for key, found in cells.items()
-                if key[1] == symbols and {name, STANDARD} <= set(found)
+                cell_scores for key, cell_scores in cells.items()
+                if key[1] == symbols and {name, STANDARD} <= set(cell_scores)
             ]
             if name == STANDARD or not members:
                 continue
             resampled = np.stack([
                 intervals.resampled_means(
-                    np.stack([found[name], found[STANDARD]], axis=1),
+                    np.stack([cell_scores[name], cell_scores[STANDARD]], axis=1),
                     resamples=config.resamples,
                     seed=config.seed + cell,
                 )
-                for cell, found in enumerate(members)
+                for cell, cell_scores in enumerate(members)
             ])
             means = np.array([[f[name].mean(), f[STANDARD].mean()] for f in members])
-            exact = symbol_tasks.ratios(means[:, 0], means[:, 1])
-            spread = symbol_tasks.ratios(resampled[..., 0], resampled[..., 1])
+            exact = task_scores.ratios(means[:, 0], means[:, 1])
+            spread = task_scores.ratios(resampled[..., 0], resampled[..., 1])
             for kind, value in exact.items():
                 if math.isfinite(value):
-                    text = symbol_tasks.interval(spread[kind])
+                    text = task_scores.interval(spread[kind])
                     figures = {"ratio": float(value), "ratio_interval": text}
                     rows.append(_summary(kind, symbols, name) | figures)
                     log(f"{symbols}, {name}: {kind} {value:.2f}, {text}")
     return rows
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """Each model beside standard, for each task and sampling; what becomes of "4X"."""
+def remarks(rows: list[Row]) -> list[str]:
+    """Each model against the standard one, for each task and sampling; what becomes of "4X"."""
     lines: list[str | None] = []
     compared = [row for row in rows if row.get("gain") is not None]
     for name in dict.fromkeys(row["model"] for row in compared):
@@ -280,7 +278,7 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
                     lines.append(_above(name, symbols, task, cells, rows))
     for kind in (RATIO_OF_MEANS, MEAN_OF_RATIOS):
         lines.append(_times(rows, kind))
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)
 
 
 def _above(name, symbols, task, cells, rows) -> str:
@@ -304,18 +302,18 @@ def _above(name, symbols, task, cells, rows) -> str:
             f"of {len(cells)} cells {surely[0]} surely above, {surely[1]} surely below; mean"
             f" {ours:.1f} % against {ours - gain:.1f} %"
         )
-    wanted = max(
+    copying = max(
         row["accuracy"] for row in rows
         if (row["model"], row["symbols"], row.get("task")) == (COPYING, symbols, task)
     )
-    below = sum(row["accuracy"] <= wanted for row in cells)
+    below = sum(row["accuracy"] <= copying for row in cells)
     if below:
         number = f"{below} of {len(cells)} " if len(cells) > 1 else ""
-        shown += f"; {number}below a copy of any candidate, {wanted:.1f} %"
+        shown += f"; {number}below a copy of any candidate, {copying:.1f} %"
     return f"{name} beside standard in {task}, symbols {symbols}: {shown} ({paper} above)"
 
 
-def _times(rows, kind) -> str | None:
+def _times(rows, kind) -> str:
     """One line on a kind of ratio under both samplings."""
     parts = []
     for symbols in SAMPLINGS:
@@ -330,4 +328,4 @@ def _times(rows, kind) -> str | None:
             shown = "undefined, for the standard model has nothing right there"
         parts.append(f"symbols {symbols} {shown} (the paper's cells {paper['ratio']:.2f})")
     title = f'the paper\'s "4X on average", as {kind} over all cells'
-    return f"{title}: {'; '.join(parts)}" if parts else None
+    return f"{title}: {'; '.join(parts)}"

@@ -1,16 +1,14 @@
 """Learned embeddings trained on partly permuted sequences (section 3.6, App. G, Figure 8)."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from experiments.lexinvariant import bbh_answers, symbol_tasks
-from experiments.lexinvariant.bbh_answers import PER_BYTE, SUMMED
-from experiments.shared import language_models, m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.lexinvariant import task_scores
+from experiments.lexinvariant.task_scores import PER_BYTE, SUMMED
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from research.lexinvariance.tasks import tasks
 from research.vocabularies.permuted import PartialEmbedding
 
@@ -62,7 +60,7 @@ def _sign_test(up: int, down: int) -> float | None:
     return float(binomtest(up, up + down).pvalue) if up + down else None
 
 
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "group": CHOICES,
         "measure": "BIG-bench",
@@ -75,12 +73,12 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(config, *, workdir: Path, log: Log) -> list[Row]:
     """A row of each model as a language model, then its rows on BIG-Bench Hard by shots."""
-    of_models: list[dict[str, Any]] = []
-    of_choices: list[dict[str, Any]] = []
-    directory = bbh_answers.folder(config.bbh)
-    asked, first = None, None
+    of_models: list[Row] = []
+    of_choices: list[Row] = []
+    directory = task_scores.bbh_folder(config.bbh)
+    questions, first = None, None
     for variant in config.variants:
         trained = language_models.trained(
             dataclasses.replace(
@@ -107,8 +105,8 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
         )
         if directory is None:
             continue
-        if asked is None:
-            asked = bbh_answers.questions(
+        if questions is None:
+            questions = task_scores.bbh_questions(
                 directory,
                 trained.codec,
                 shots=config.shots,
@@ -116,28 +114,28 @@ def run(config, *, workdir: Path, log: Callable[[str], None]) -> list[dict[str, 
                 context=config.context,
                 seed=config.seed,
             )
-            of_choices += _guesses(asked)
+            of_choices += _guesses(questions)
         clock = Clock()
-        found = bbh_answers.accuracies(
-            trained.params, clean, asked, batch_size=config.bbh_batch_size
+        accuracies = task_scores.bbh_accuracies(
+            trained.params, clean, questions, batch_size=config.bbh_batch_size
         )
-        first = found if first is None else first
-        rows = [where | _by_shots(shots, asked, found, first) for shots in config.shots]
+        first = accuracies if first is None else first
+        rows = [where | _by_shots(shots, questions, accuracies, first) for shots in config.shots]
         of_choices += [row | {"seconds": clock.seconds()} for row in rows]
         shown = ", ".join(f"{row['accuracy']:.1f}" for row in rows)
         log(f"p = {variant.p}, {per}: BIG-Bench Hard {shown} %")
     corpus = language_models.load_corpus(config.text)
-    return m2_pipeline.with_corpus(of_models + of_choices, corpus)
+    return with_corpus(of_models + of_choices, corpus)
 
 
-def _as_model(config, trained, clean) -> dict[str, Any]:
+def _as_model(config, trained, clean) -> Row:
     """Bits per byte and both tasks on clean text."""
     sums = language_models.evaluate(config.model, trained._replace(config=clean))
-    row: dict[str, Any] = {"bits_per_byte": sums.bits_per_byte}
+    row: Row = {"bits_per_byte": sums.bits_per_byte}
     marks = tasks.separators(trained.codec)
-    symbols = symbol_tasks.symbol_sets(trained.codec, trained.train.ids)["uniform"]
+    symbols = task_scores.symbol_sets(trained.codec, trained.train.ids)["uniform"]
     for task in tasks.TASKS:
-        scores_N = symbol_tasks.scores(
+        scores_N = task_scores.scores(
             trained.params,
             clean,
             tasks.prompts(task, config.seed, symbols, marks, count=config.examples, n=COUNT),
@@ -146,39 +144,39 @@ def _as_model(config, trained, clean) -> dict[str, Any]:
             batch_size=config.batch_size,
             seed=config.seed,
         )
-        found = symbol_tasks.compared(scores_N, None, resamples=2_000, seed=config.seed)
+        intervals = task_scores.compared(scores_N, None, resamples=2_000, seed=config.seed)
         row[task.lower()] = 100 * float(scores_N.mean())
-        row[f"{task.lower()}_interval"] = found["interval"]
+        row[f"{task.lower()}_interval"] = intervals["interval"]
     return row
 
 
-def _guesses(asked) -> list[dict[str, Any]]:
+def _guesses(questions) -> list[Row]:
     """Rows of what needs no model."""
     return [
         {"group": CHOICES, "measure": CHOICES, "per": name, "accuracy": 100 * value}
-        for name, value in ((MAJORITY, asked.majority()), (CHANCE, asked.chance()))
+        for name, value in ((MAJORITY, questions.majority()), (CHANCE, questions.chance()))
     ]
 
 
-def _by_shots(shots, asked, found, first) -> dict[str, Any]:
+def _by_shots(shots, questions, accuracies, first) -> Row:
     """One row of BIG-Bench Hard; up and down are against `first`, which is p = 0."""
-    questions = [question for task in asked.asked[shots] for question in task]
-    row: dict[str, Any] = {
+    prompts = [question for task in questions.by_shots[shots] for question in task]
+    row: Row = {
         "group": CHOICES,
         "measure": CHOICES,
         "shots": shots,
-        "questions": len(questions),
-        "shots_that_fit": float(np.mean([shots - question.dropped for question in questions])),
+        "questions": len(prompts),
+        "shots_that_fit": float(np.mean([shots - prompt.dropped for prompt in prompts])),
         "task_accuracies": {
             task.name: float(value)
-            for task, value in zip(asked.tasks, found[shots, SUMMED], strict=True)
+            for task, value in zip(questions.tasks, accuracies[shots, SUMMED], strict=True)
         },
     }
     for kind, suffix in ((SUMMED, ""), (PER_BYTE, "_by_bytes")):
-        row["accuracy" + suffix] = 100 * float(found[shots, kind].mean())
-        if found is first:
+        row["accuracy" + suffix] = 100 * float(accuracies[shots, kind].mean())
+        if accuracies is first:
             continue
-        signs = np.sign(found[shots, kind] - first[shots, kind])
+        signs = np.sign(accuracies[shots, kind] - first[shots, kind])
         up, same, down = (int((signs == sign).sum()) for sign in (1, 0, -1))
         row["up/same/down" + suffix] = f"{up}/{same}/{down}"
         row["sign_p" + suffix] = _sign_test(up, down)
@@ -187,15 +185,15 @@ def _by_shots(shots, asked, found, first) -> dict[str, Any]:
     return row
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What regularization costs and gains here, and what such a model cannot show."""
     models = [row for row in rows if row["measure"] == MODEL]
-    asked = [row for row in rows if row["measure"] == CHOICES and row.get("shots") is not None]
+    choices = [row for row in rows if row["measure"] == CHOICES and row.get("shots") is not None]
     figures = ", ".join(f"{_name(row)} {row['bits_per_byte']:.3f}" for row in models)
     lines: list[str | None] = [f"bits/byte on clean text: {figures}"]
     lines += [_best_of(task, models[0], models[1:]) for task in tasks.TASKS]
-    lines += _of_choices(asked, rows) if asked else [NO_TASKS]
-    return wording.compact(*lines, wording.text(rows))
+    lines += _of_choices(choices, rows) if choices else [NO_TASKS]
+    return remarks_on(rows, *lines)
 
 
 NO_TASKS = (
@@ -228,10 +226,10 @@ def _best_of(task, base, others) -> str | None:
     )
 
 
-def _of_choices(asked, rows) -> list[str | None]:
-    last = max(row["shots"] for row in asked)
+def _of_choices(choices, rows) -> list[str | None]:
+    last = max(row["shots"] for row in choices)
     lines: list[str | None] = []
-    for row in asked:
+    for row in choices:
         if row["shots"] == last and row["p"] == 0.2:
             p_value = 1.0 if row["sign_p"] is None else row["sign_p"]
             lines.append(
@@ -244,11 +242,11 @@ def _of_choices(asked, rows) -> list[str | None]:
                 " shots: so many move by chance"
             )
     guesses = {row["per"]: row["accuracy"] for row in rows if row["measure"] == CHOICES}
-    best = max(row["accuracy"] for row in asked)
-    error = 50 / asked[0]["questions"] ** 0.5
+    best = max(row["accuracy"] for row in choices)
+    error = 50 / choices[0]["questions"] ** 0.5
     above = best > guesses[MAJORITY] + 2 * error
     lines.append(
-        f"the best of {len(asked)} mean accuracies is {best:.1f} % (standard error up to"
+        f"the best of {len(choices)} mean accuracies is {best:.1f} % (standard error up to"
         f" {error:.1f}); each task's commonest answer gives {guesses[MAJORITY]:.1f} %, a guess"
         f" {guesses[CHANCE]:.1f} %: "
         + (

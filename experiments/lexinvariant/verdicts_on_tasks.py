@@ -7,7 +7,9 @@ import math
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from experiments.shared.wording import pick
+from experiments.lexinvariant.position_windows import PAPERS
+from experiments.lexinvariant.verdict_parts import or_with_heads
+from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -21,12 +23,10 @@ from research.reporting.claims import (
 )
 from research.reporting.tables import Row
 
-PAPERS = "gaussian"
-
 
 def _cells(rows: Sequence[Row], task: str | None, symbols: str) -> list[tuple[Row, Row, float]]:
     """(the paper's model, the standard one, a copy of any candidate) of each cell."""
-    found = []
+    cells = []
     for row in rows:
         if row["model"] != PAPERS or row["symbols"] != symbols or "accuracy" not in row:
             continue
@@ -34,8 +34,8 @@ def _cells(rows: Sequence[Row], task: str | None, symbols: str) -> list[tuple[Ro
         standard = pick(rows, **where, model="standard")
         copied = pick(rows, **where, model="copying")
         if (task is None or row["task"] == task) and standard and copied:
-            found.append((row, standard, copied["accuracy"]))
-    return found
+            cells.append((row, standard, copied["accuracy"]))
+    return cells
 
 
 def _cell(row: Row, standard: Row, copied: float) -> str:
@@ -51,8 +51,9 @@ def _cell(row: Row, standard: Row, copied: float) -> str:
 def task_gain(task: str, size: float):
     """The paper's model before the standard one, symbols drawn uniformly."""
 
-    def decide(found: Evidence) -> Ruling | None:
-        cells = _cells(found.rows, task, "uniform")
+    @or_with_heads
+    def decide(evidence: Evidence) -> Ruling | None:
+        cells = _cells(evidence.rows, task, "uniform")
         if not cells:
             return None
         ours, theirs, copied = (
@@ -71,12 +72,13 @@ def task_gain(task: str, size: float):
     return decide
 
 
-def four_times(found: Evidence) -> Ruling | None:
+@or_with_heads
+def four_times(evidence: Evidence) -> Ruling | None:
     """Four times the standard model's accuracy, on average over cells."""
-    cells = _cells(found.rows, None, "uniform")
+    cells = _cells(evidence.rows, None, "uniform")
     if not cells:
         return None
-    row = pick(found.rows, task="both, ratio of means", symbols="uniform", model=PAPERS)
+    row = pick(evidence.rows, task="both, ratio of means", symbols="uniform", model=PAPERS)
     ratio = row["ratio"] if row else None
     text = f"{ratio:.2f} times" if ratio else "undefined: the standard model has nothing right"
     means = [sum(cell[0]["accuracy"] for cell in cells), sum(cell[2] for cell in cells)]
@@ -86,13 +88,14 @@ def four_times(found: Evidence) -> Ruling | None:
     return Ruling(graded(math.log(ratio), math.log(1.1), 2 * math.log(2)), text)
 
 
-def by_frequency(found: Evidence) -> Ruling | None:
+@or_with_heads
+def by_frequency(evidence: Evidence) -> Ruling | None:
     """Symbols drawn by frequency: still ahead in 11 of 12 cells."""
-    cells = _cells(found.rows, None, "by frequency")
+    cells = _cells(evidence.rows, None, "by frequency")
     if not cells:
         return None
-    found_ = [_cell(*cell) for cell in cells]
-    ahead, behind = found_.count(SHOWN), found_.count(OPPOSITE)
+    verdicts = [_cell(*cell) for cell in cells]
+    ahead, behind = verdicts.count(SHOWN), verdicts.count(OPPOSITE)
     pairs = ", ".join(f"{row['accuracy']:.1f} / {std['accuracy']:.1f}" for row, std, _ in cells)
     text = f"{ahead} of {len(cells)} cells ({pairs} %)"
     if behind > len(cells) / 2:
@@ -107,16 +110,16 @@ def by_frequency(found: Evidence) -> Ruling | None:
 def regularization(shots: int, sign: int, size: float):
     """p = .2 moves more tasks one way than the other; models at chance show nothing."""
 
-    def decide(found: Evidence) -> Ruling | None:
+    def decide(evidence: Evidence) -> Ruling | None:
         row = next(
             (
-                row for row in found.rows
+                row for row in evidence.rows
                 if row.get("measure") == "BBH" and row.get("p") == 0.2
                 and row.get("shots") == shots and row.get("up/same/down")
             ),
             None,
         )  # fmt: skip
-        majority = pick(found.rows, measure="BBH", per="majority")
+        majority = pick(evidence.rows, measure="BBH", per="majority")
         if row is None or majority is None:
             return None
         up, same, down = map(int, row["up/same/down"].split("/"))
@@ -140,12 +143,12 @@ ANSWERS = 10.0  # points: beyond two standard errors of a difference over 256 ex
 
 def _ends(rows: Sequence[Row], method: str, split: str, column: str = "at 100") -> dict[str, float]:
     """A method's figures by skew: the mean where the method has several rows of one."""
-    found: dict[str, list[float]] = {}
+    by_skew: dict[str, list[float]] = {}
     for row in rows:
         if row["split"] == split and row["method"].startswith(method):
             if row.get(column) is not None:
-                found.setdefault(row["skew"], []).append(row[column])
-    return {skew: _mean(values) for skew, values in found.items()}
+                by_skew.setdefault(row["skew"], []).append(row[column])
+    return {skew: _mean(values) for skew, values in by_skew.items()}
 
 
 def _mean(values: Collection[float]) -> float:
@@ -189,12 +192,11 @@ def _unseen(rows: Sequence[Row], method: str) -> tuple[dict, dict, str, str] | N
     return ours, theirs, f"{ours_:.0f} % of unseen ids right, vanilla {theirs_:.0f} %", most
 
 
-def forgetting_keeps(found: Evidence) -> Ruling | None:
+def forgetting_keeps(evidence: Evidence) -> Ruling | None:
     """Active forgetting answers for ids never seen, where vanilla training does not."""
-    made = _unseen(found.rows, "active")
-    if made is None:
+    if (answers := _unseen(evidence.rows, "active")) is None:
         return None
-    ours, theirs, text, most = made
+    ours, theirs, text, most = answers
     compared = _BySkew.of(ours, theirs)
     text += " (copying 50 %)"
     if _mean(ours.values()) <= FLOOR + compared.margin:
@@ -202,27 +204,27 @@ def forgetting_keeps(found: Evidence) -> Ruling | None:
     return compared.ruling(text, most)
 
 
-def temporary_keeps_both(found: Evidence) -> Ruling | None:
+def temporary_keeps_both(evidence: Evidence) -> Ruling | None:
     """Temporary forgetting answers for unseen ids, and knows the seen ones as vanilla does."""
-    made = _unseen(found.rows, "temporary")
+    answers = _unseen(evidence.rows, "temporary")
     before, after = (
-        _ends(found.rows, name, "in_distribution") for name in ("vanilla", "temporary")
+        _ends(evidence.rows, name, "in_distribution") for name in ("vanilla", "temporary")
     )
-    if made is None or not before or not after:
+    if answers is None or not before or not after:
         return None
-    ours, theirs, text, most = made
-    known, kept = _mean(before.values()), _mean(after.values())
-    text += f" (copying 50 %), in distribution {kept:.0f} % (vanilla {known:.0f} %)"
+    ours, theirs, text, most = answers
+    known, still = _mean(before.values()), _mean(after.values())
+    text += f" (copying 50 %), in distribution {still:.0f} % (vanilla {known:.0f} %)"
     compared = _BySkew.of(ours, theirs)
-    if _mean(ours.values()) <= FLOOR + compared.margin or known - kept > compared.margin:
+    if _mean(ours.values()) <= FLOOR + compared.margin or known - still > compared.margin:
         return Ruling(NOT_SHOWN, text)
     return compared.ruling(text, most)
 
 
-def vanilla_loses(found: Evidence) -> Ruling | None:
+def vanilla_loses(evidence: Evidence) -> Ruling | None:
     """Vanilla training answers for unseen ids at first, and no longer in the end."""
-    best = _ends(found.rows, "vanilla", "unseen", "best")
-    end = _ends(found.rows, "vanilla", "unseen")
+    best = _ends(evidence.rows, "vanilla", "unseen", "best")
+    end = _ends(evidence.rows, "vanilla", "unseen")
     if not best or best.keys() != end.keys():
         return None
     text = f"best {_mean(best.values()):.0f} %, in the end {_mean(end.values()):.0f} %"
@@ -237,10 +239,7 @@ DISTANCE = 0.02  # total variation: beyond two standard errors over some hundred
 
 def _trunks(rows: Sequence[Row], vocabulary: str | None = None) -> tuple[list[Row], list[Row]]:
     """(trunks without n-gram heads, trunks with them), of one vocabulary or of all."""
-    of = [
-        row for row in rows
-        if row.get("vocabulary") and vocabulary in (None, row["vocabulary"])
-    ]
+    of = [row for row in rows if row.get("vocabulary") and vocabulary in (None, row["vocabulary"])]
     plain = [row for row in of if not row.get("ngram_heads")]
     return plain, [row for row in of if row.get("ngram_heads")]
 
@@ -251,19 +250,19 @@ def _nearest(rows: Sequence[Row]) -> Row:
 
 def _counted(rows: Sequence[Row]) -> Row | None:
     """The best n-gram counted in context: what the heads read gives it without any trunk."""
-    found = [row for row in rows if row["model"].startswith("back-off")]
-    return _nearest(found) if found else None
+    ngrams = [row for row in rows if row["model"].startswith("back-off")]
+    return _nearest(ngrams) if ngrams else None
 
 
-def heads_help(found: Evidence) -> Ruling | None:
+def heads_help(evidence: Evidence) -> Ruling | None:
     """n-gram heads bring every trunk nearer to the automaton, and nearer than counts alone are.
 
     The size is of perplexity: 6.7 % less.
     """
-    counts = _counted(found.rows)
+    counts = _counted(evidence.rows)
     effects, saved, parts, best = [], [], [], []
-    for vocabulary in dict.fromkeys(row.get("vocabulary") for row in found.rows):
-        plain, heads = _trunks(found.rows, vocabulary) if vocabulary else ([], [])
+    for vocabulary in dict.fromkeys(row.get("vocabulary") for row in evidence.rows):
+        plain, heads = _trunks(evidence.rows, vocabulary) if vocabulary else ([], [])
         if plain and heads:
             before, after = _nearest(plain), _nearest(heads)
             best.append(after["total_variation"])
@@ -281,12 +280,12 @@ def heads_help(found: Evidence) -> Ruling | None:
     return Ruling(verdict, text)
 
 
-def trunks_before_counts(found: Evidence) -> Ruling | None:
+def trunks_before_counts(evidence: Evidence) -> Ruling | None:
     """A trained trunk, without heads that count, is nearer to the automaton than n-grams counted
     in context."""
-    plain, _ = _trunks(found.rows)
-    counts = _counted(found.rows)
-    uniform = pick(found.rows, model="uniform")
+    plain, _ = _trunks(evidence.rows)
+    counts = _counted(evidence.rows)
+    uniform = pick(evidence.rows, model="uniform")
     if not plain or counts is None or uniform is None:
         return None
     ours, theirs = _nearest(plain)["total_variation"], counts["total_variation"]

@@ -1,17 +1,23 @@
 """What perplexities and keys say of the second paper's claims.
 
-The paper's model is `gaussian`; other lexinvariant vocabularies are ours and decide nothing. It
-counts where it passes what needs no training: n-grams counted in the same context, gzip, and for
-keys the ranks of frequencies.
+The paper's model counts where it passes what needs no training: n-grams counted in the same
+context, gzip, and for keys the ranks of frequencies.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.lexinvariant.position_figures import PAPER_ROWS
-from experiments.shared.wording import pick
+from experiments.lexinvariant.position_windows import (
+    PAPER_ROWS,
+    PAPERS,
+    STANDARD,
+    curve,
+    is_floor,
+    papers_rows,
+)
+from experiments.lexinvariant.verdict_parts import or_with_heads
+from experiments.shared.tables import pick
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -23,43 +29,21 @@ from research.reporting.claims import (
 )
 from research.reporting.tables import Row
 
-PAPERS = "gaussian"
-STANDARD = "learned"
 FREQUENCY_RANKS = 0.25  # precision of a key by frequencies alone: .24 at 512 (`cipher_solvers`)
 
 
-def curve(row: Row) -> dict[int, float]:
-    """Start of the window -> figure, of a row with columns "start N"."""
-    found = {
-        int(match[1]): value
-        for name, value in row.items()
-        if value is not None and (match := re.fullmatch(r"start (\d+)", name))
-    }
-    return dict(sorted(found.items()))
-
-
-PAPER = {
-    row["model"]: curve(row) for row in PAPER_ROWS
-    if (row["text"], row["kind"]) == ("the Pile", "general English, characters")
-}  # fmt: skip
-
-
-def is_floor(model: str) -> bool:
-    """Is a row of n-grams that know the sequence alone, or of a compressor?"""
-    return model.startswith("n-gram, order") or model in ("gzip", "xz")
+PAPER = {row["model"]: curve(row) for row in papers_rows(PAPER_ROWS)}
 
 
 def _kinds(rows: Sequence[Row]) -> dict[str, tuple[Row, Row | None, float]]:
     """Kind of text and ids -> the paper's model, the standard one, the best floor at the end."""
-    found = {}
+    kinds = {}
     for kind in dict.fromkeys(row["kind"] for row in rows):
         here = {row["model"]: row for row in rows if row["kind"] == kind}
-        floors = [
-            list(curve(row).values())[-1] for name, row in here.items() if is_floor(name)
-        ]
+        floors = [list(curve(row).values())[-1] for name, row in here.items() if is_floor(name)]
         if PAPERS in here and floors:
-            found[kind] = here[PAPERS], here.get(STANDARD), min(floors)
-    return found
+            kinds[kind] = here[PAPERS], here.get(STANDARD), min(floors)
+    return kinds
 
 
 def _prose(rows: Sequence[Row]) -> tuple[Row, Row | None, float] | None:
@@ -74,9 +58,9 @@ def _at(values: dict[int, float], start: int) -> float:
     return values[min(values, key=lambda known: abs(known - start))]
 
 
-def _below_floor(row: Row, floor: float, found: Evidence) -> bool:
+def _below_floor(row: Row, floor: float, evidence: Evidence) -> bool:
     last = list(curve(row).values())[-1]
-    return math.log2(floor / last) > found.margin
+    return math.log2(floor / last) > evidence.margin
 
 
 def _fall(row: Row) -> float:
@@ -85,20 +69,20 @@ def _fall(row: Row) -> float:
     return math.log2(values[0] / values[-1])
 
 
-def falls(found: Evidence) -> Ruling | None:
+@or_with_heads
+def falls(evidence: Evidence) -> Ruling | None:
     """Perplexity falls with context, below what counts in the context give."""
-    made = _prose(found.rows)
-    if made is None:
+    if (prose := _prose(evidence.rows)) is None:
         return None
-    row, _, floor = made
+    row, _, floor = prose
     places = list(curve(row))
     text = _curve_text(row) + f"; the best floor there {floor:.1f}"
     verdict = graded(
         _fall(row),
-        found.margin,
+        evidence.margin,
         math.log2(_at(PAPER[PAPERS], places[0]) / _at(PAPER[PAPERS], places[-1])),
     )
-    if verdict != OPPOSITE and not _below_floor(row, floor, found):
+    if verdict != OPPOSITE and not _below_floor(row, floor, evidence):
         verdict = NOT_SHOWN
     return Ruling(verdict, text)
 
@@ -129,23 +113,23 @@ class _Gap(NamedTuple):
     """Is the model below what counts in the context give?"""
 
 
-def _gap(found: Evidence) -> _Gap | None:
-    made = _prose(found.rows)
-    if made is None:
+def _gap(evidence: Evidence) -> _Gap | None:
+    if (prose := _prose(evidence.rows)) is None:
         return None
-    row, standard, floor = made
+    row, standard, floor = prose
     if standard is None:
         return None
     above = _excess(row, standard)
     first, last = list(above)[0], list(above)[-1]
     perplexities = f"{curve(row)[last]:.1f} / {curve(standard)[last]:.1f}"
-    passes = _below_floor(row, floor, found)
+    passes = _below_floor(row, floor, evidence)
     return _Gap(first, last, (above[first], above[last]), perplexities, passes)
 
 
-def gap_closes(found: Evidence) -> Ruling | None:
+@or_with_heads
+def gap_closes(evidence: Evidence) -> Ruling | None:
     """The gap to the standard model shrinks with context, by half of the paper's factor."""
-    gap = _gap(found)
+    gap = _gap(evidence)
     if gap is None:
         return None
     text = f"{gap.above[0]:.1f} -> {gap.above[1]:.1f} times at {gap.last}"
@@ -158,12 +142,13 @@ def gap_closes(found: Evidence) -> Ruling | None:
     shrinks = max(gap.above[0], 1e-9) / max(gap.above[1], 1e-9)
     if shrinks >= paper[0] / paper[1] / 2:
         return Ruling(SHOWN, text)
-    return Ruling(graded(math.log2(shrinks), found.margin, math.inf), text)
+    return Ruling(graded(math.log2(shrinks), evidence.margin, math.inf), text)
 
 
-def nearly_standard(found: Evidence) -> Ruling | None:
+@or_with_heads
+def nearly_standard(evidence: Evidence) -> Ruling | None:
     """Late in a long context the model is nearly as good as a standard one (3.38 / 2.00)."""
-    gap = _gap(found)
+    gap = _gap(evidence)
     if gap is None:
         return None
     text = f"{gap.perplexities} at {gap.last}"
@@ -174,25 +159,25 @@ def nearly_standard(found: Evidence) -> Ruling | None:
     return Ruling(DIRECTION if gap.above[1] < gap.above[0] / 2 else NOT_SHOWN, text)
 
 
-def code_fastest(found: Evidence) -> Ruling | None:
+def code_fastest(evidence: Evidence) -> Ruling | None:
     """On code the perplexity falls faster than on prose."""
     kinds = {
-        kind: made for kind, made in _kinds(found.rows).items() if not kind.endswith("unigram")
+        kind: parts for kind, parts in _kinds(evidence.rows).items() if not kind.endswith("unigram")
     }
-    code = [made for kind, made in kinds.items() if kind.startswith("code")]
-    prose = [made for kind, made in kinds.items() if not kind.startswith("code")]
+    code = [parts for kind, parts in kinds.items() if kind.startswith("code")]
+    prose = [parts for kind, parts in kinds.items() if not kind.startswith("code")]
     if not code or not prose:
         return None
     text = f"code {_curve_text(code[0][0])}, prose {_curve_text(prose[0][0])}"
-    if not all(_below_floor(row, floor, found) for row, _, floor in (*code, *prose)):
+    if not all(_below_floor(row, floor, evidence) for row, _, floor in (*code, *prose)):
         return Ruling(NOT_SHOWN, f"{text}; above counts in the context")
     effect = _fall(code[0][0]) - max(_fall(row) for row, _, _ in prose)
-    return Ruling(graded(effect, found.margin), text)
+    return Ruling(graded(effect, evidence.margin), text)
 
 
-def large_vocabularies(found: Evidence) -> Ruling | None:
+def large_vocabularies(evidence: Evidence) -> Ruling | None:
     """With 32k tokens it falls too, and stays far from standard."""
-    kinds = [made for kind, made in _kinds(found.rows).items() if kind.endswith("unigram")]
+    kinds = [parts for kind, parts in _kinds(evidence.rows).items() if kind.endswith("unigram")]
     if not kinds:
         return None
     row, standard, floor = kinds[0]
@@ -200,9 +185,9 @@ def large_vocabularies(found: Evidence) -> Ruling | None:
         return None
     above = list(_excess(row, standard).values())[-1]
     text = f"{_curve_text(row)}, {above:.0f} times above standard"
-    if not _below_floor(row, floor, found) or above < 10:
+    if not _below_floor(row, floor, evidence) or above < 10:
         return Ruling(NOT_SHOWN, text)
-    return Ruling(graded(_fall(row), found.margin, math.log2(9840 / 2288)), text)
+    return Ruling(graded(_fall(row), evidence.margin, math.log2(9840 / 2288)), text)
 
 
 # Keys.
@@ -221,12 +206,12 @@ def _key_text(values: dict[int, float]) -> str:
     return f"{values[first]:.2f} -> {values[last]:.3f} at {last} (frequency ranks up to .24)"
 
 
-def key_improves(found: Evidence) -> Ruling | None:
+@or_with_heads
+def key_improves(evidence: Evidence) -> Ruling | None:
     """More context, a better key: half of the share of errors that the paper removes."""
-    made = _reading(found.rows, "majority vote")
-    if made is None:
+    if (reading := _reading(evidence.rows, "majority vote")) is None:
         return None
-    _, values, error = made
+    _, values, error = reading
     first, *_, last = values.values()
     if last <= FREQUENCY_RANKS:
         return Ruling(NOT_SHOWN, _key_text(values))
@@ -235,22 +220,22 @@ def key_improves(found: Evidence) -> Ruling | None:
     return Ruling(graded(removed, margin, 1 - (1 - 0.966) / (1 - 0.630)), _key_text(values))
 
 
-def key_read(found: Evidence) -> Ruling | None:
+@or_with_heads
+def key_read(evidence: Evidence) -> Ruling | None:
     """The key is read: at most twice the paper's errors; .9 is the direction."""
-    made = _reading(found.rows, "majority vote")
-    if made is None:
+    if (reading := _reading(evidence.rows, "majority vote")) is None:
         return None
-    last = list(made[1].values())[-1]
+    last = list(reading[1].values())[-1]
     verdict = SHOWN if last >= 1 - 2 * (1 - 0.996) else DIRECTION if last >= 0.9 else NOT_SHOWN
-    return Ruling(verdict, _key_text(made[1]))
+    return Ruling(verdict, _key_text(reading[1]))
 
 
-def matrices_sharpen(found: Evidence) -> Ruling | None:
+@or_with_heads
+def matrices_sharpen(evidence: Evidence) -> Ruling | None:
     """What one position says of the key sharpens; a picture, so that its rows only suggest it."""
-    made = _reading(found.rows, "last position")
-    if made is None:
+    if (reading := _reading(evidence.rows, "last position")) is None:
         return None
-    _, values, error = made
+    _, values, error = reading
     first, *_, last = values.values()
     text = f"one position: {_key_text(values)}"
     if last <= FREQUENCY_RANKS:
@@ -258,12 +243,12 @@ def matrices_sharpen(found: Evidence) -> Ruling | None:
     return Ruling(graded(last - first, max(error, 0.01)), text)
 
 
-def symbol_resolves(found: Evidence) -> Ruling | None:
+@or_with_heads
+def symbol_resolves(evidence: Evidence) -> Ruling | None:
     """An ambiguous symbol resolves: most symbols are read at their position."""
-    made = _reading(found.rows, "last position")
-    if made is None:
+    if (reading := _reading(evidence.rows, "last position")) is None:
         return None
-    row, values, error = made
+    row, values, error = reading
     text = f"{100 * row['per_position']:.0f} % of positions read"
     first, *_, last = values.values()
     if row["per_position"] < 0.5:
@@ -276,34 +261,34 @@ def symbol_resolves(found: Evidence) -> Ruling | None:
 IDEAL, BOUND = "p' (exact mixture)", "bound sqrt(2 ln d! / T)"
 
 
-def theorem(found: Evidence) -> Ruling | None:
+def theorem(evidence: Evidence) -> Ruling | None:
     """p' comes to p within what the theorem's proof allows."""
     ideal = sorted(
-        (row for row in found.rows if row["model"] == IDEAL), key=lambda row: row["length"]
+        (row for row in evidence.rows if row["model"] == IDEAL), key=lambda row: row["length"]
     )
     if len(ideal) < 2:
         return None
-    bounds = {row["length"]: row["mean_gap"] for row in found.rows if row["model"] == BOUND}
-    kept = all(
+    bounds = {row["length"]: row["mean_gap"] for row in evidence.rows if row["model"] == BOUND}
+    within = all(
         row["mean_gap"] <= bounds.get(row["length"], math.inf)
         and row["nearest_bits"] <= row["nearest_key_bits"] + 1e-9
         for row in ideal
     )
     first, last = ideal[0]["mean_gap"], ideal[-1]["mean_gap"]
     text = f"mean L1 gap {first:.2f} -> {last:.2f} at T = {ideal[-1]['length']}"
-    if not kept:
+    if not within:
         return Ruling(OPPOSITE, f"{text}; a bound is broken")
     return Ruling(SHOWN if last <= first / 2 else NOT_SHOWN, text)
 
 
-def trained_near_ideal(found: Evidence) -> Ruling | None:
+def trained_near_ideal(evidence: Evidence) -> Ruling | None:
     """A trained model comes near p': at most twice its bits above the source."""
-    lengths = [row["length"] for row in found.rows if row["model"] == PAPERS]
+    lengths = [row["length"] for row in evidence.rows if row["model"] == PAPERS]
     if not lengths:
         return None
     first, last = min(lengths), max(lengths)
-    start, end = (pick(found.rows, model=PAPERS, length=length) for length in (first, last))
-    ideal = pick(found.rows, model=IDEAL, length=last)
+    start, end = (pick(evidence.rows, model=PAPERS, length=length) for length in (first, last))
+    ideal = pick(evidence.rows, model=IDEAL, length=last)
     if not (start and end and ideal):
         return None
     text = (

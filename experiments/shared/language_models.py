@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
-from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig
+from configs.shared import CodecConfig, M1Config, ModelConfig, TextConfig, Weights
 from experiments.shared import compressors, weights
+from experiments.shared.tables import Log, slug
 from research import codecs, corpora, vocabularies
 from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.models import sizes
+from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
 from research.reporting import results
 from research.training import checkpoints, loop, parallelism
@@ -26,7 +28,6 @@ from research.training.data.token_store import TokenStore
 from research.training.evaluation import EvalTotals
 from research.training.lm import LM
 
-Log = Callable[[str], None]
 EVALUATION_ROWS = 16  # sequences of an evaluation step
 _BATCHES_OF_FIGURES = 4  # what the records of weights are compared by
 
@@ -73,7 +74,7 @@ def trained(
     workdir: Path,
     log: Log,
     codec: Codec | None = None,
-    source: weights.Source = "",
+    source: Weights = "",
 ) -> TrainedModel:
     """Trains a model on a text, or opens it if an earlier table has.
 
@@ -92,20 +93,35 @@ def trained(
     train_store = build("train", max_bytes=text.train_bytes)
     valid = build("valid", max_bytes=text.valid_bytes)
     config = model_config(model, train_store.vocab_size)
-    directory = workdir / "models" / _folder(model, text, seed, corpus, codec)
-    run = workdir / "runs" / directory.name
-    what = f"{text.name}, {model.label}, {codec.name}"
+    which = results.key(model, text, seed, corpus.digest, codec.fingerprint())
+    name = f"{slug(f'{text.name} {model.label} {codec.name}')}-{which}"
+    directory, run = workdir / "models" / name, workdir / "runs" / name
 
     def say(line: str) -> None:
-        log(f"{what}: {line}")
+        log(f"{text.name}, {model.label}, {codec.name}: {line}")
+
+    def opened(params: Any, seconds: float) -> TrainedModel:
+        return TrainedModel(params, config, codec, train_store, valid, seconds)
 
     def batches_of(lesson: ModelConfig, seed: int) -> Callable[[int], Batch]:
-        one = lm(lesson, model_config(lesson, train_store.vocab_size))
-        return training_batches(one, lesson, train_store, seed)
+        trainer = lm(lesson, model_config(lesson, train_store.vocab_size))
+        return training_batches(trainer, lesson, train_store, seed)
+
+    def train_all() -> tuple[Any, dict[str, Any]]:
+        params, seconds = train(
+            model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
+        )
+        return params, {"ids": model.ids_seen, "seconds": seconds, "seed": seed}
+
+    def figures(params: Any) -> dict[str, float]:
+        sums = evaluate(model, opened(params, 0.0), _BATCHES_OF_FIGURES)
+        correct = sums.others["correct"] / sums.tokens
+        return {"nats": sums.nats / sums.tokens, "accuracy": correct}
 
     if source:
-        name, table = weights.slug(model.label), "perplexity_by_position"
-        place = weights.Place("lexinvariant", name, table, source, workdir, only=True)
+        place = weights.Place(
+            "lexinvariant", slug(model.label), "perplexity_by_position", source, workdir, only=True
+        )
         settings = {
             "model": settings_of(model),
             "text": dataclasses.asdict(text),
@@ -113,35 +129,19 @@ def trained(
             "codec": codec.fingerprint(),
             "seed": seed,
         }
-
-        def train_it() -> tuple[Any, dict[str, Any]]:
-            params, seconds = train(
-                model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
-            )
-            return params, {"ids": model.ids_seen, "seconds": seconds, "seed": seed}
-
-        def figures(params: Any) -> dict[str, float]:
-            trained_model = TrainedModel(params, config, codec, train_store, valid, 0.0)
-            sums = evaluate(model, trained_model, _BATCHES_OF_FIGURES)
-            return {
-                "nats": sums.nats / sums.tokens,
-                "accuracy": sums.others["correct"] / sums.tokens,
-            }
-
         form = weights.language_model(config, codec)
-        params, record = weights.obtain(place, settings, form, train_it, figures, say)
-        return TrainedModel(params, config, codec, train_store, valid, record["seconds"])
+        params, record = weights.obtain(place, settings, form, train_all, figures, say)
+        return opened(params, record["seconds"])
     if (directory / "model.json").is_file():
-        params, kept, _, meta = lm_folder.load(directory)
-        if kept == config:
-            return TrainedModel(params, config, codec, train_store, valid, meta["seconds"])
-    params, seconds = train(
-        model, train_store.vocab_size, batches_of, seed=seed, workdir=run, log=say
-    )
-    facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name}
-    lm_folder.save(directory, params, config, codec, {**facts, "seconds": seconds})
+        params, saved_config, _, meta = lm_folder.load(directory)
+        if saved_config == config:
+            return opened(params, meta["seconds"])
+    params, facts = train_all()
+    facts = {"length": model.length, "steps": model.steps, "corpus": corpus.name,
+             "seconds": facts["seconds"]}  # fmt: skip
+    lm_folder.save(directory, params, config, codec, facts)
     loop.remove(run)
-    return TrainedModel(params, config, codec, train_store, valid, seconds)
+    return opened(params, facts["seconds"])
 
 
 def trained_or_left_out(
@@ -156,7 +156,7 @@ def trained_or_left_out(
     """
     source = config.weights
     if source and not owner:
-        here = workdir / "weights" / weights.slug(model.label) / weights.RECORD
+        here = workdir / "weights" / slug(model.label) / weights.RECORD
         source = "retrain" if here.is_file() else "committed"
     try:
         return trained(model, text, seed=config.seed, workdir=workdir, log=log, source=source)
@@ -264,10 +264,10 @@ def train_config(model: ModelConfig, seed: int = 0) -> TrainConfig:
 
 
 def training_batches(
-    one: LM, model: ModelConfig, store: TokenStore, seed: int
+    trainer: LM, model: ModelConfig, store: TokenStore, seed: int
 ) -> Callable[[int], Batch]:
     """step -> this process's part of a batch, of the size that the settings say."""
-    return one.training_batches(
+    return trainer.training_batches(
         store, seed=seed, batch_size=model.batch_size, length=model.length, twice=model.twice
     )
 
@@ -281,11 +281,31 @@ def evaluate(
       count: of batches that are looked at; None: all, and only then are the bytes theirs.
     """
     params, config, _, _, valid, _ = trained_model
-    one = lm(model, config)
-    stream = one.evaluation_batches(valid, batch_size=EVALUATION_ROWS, length=model.length)
-    return one.evaluate(params, itertools.islice(stream, count), valid.num_bytes)
+    evaluator = lm(model, config)
+    stream = evaluator.evaluation_batches(valid, batch_size=EVALUATION_ROWS, length=model.length)
+    return evaluator.evaluate(params, itertools.islice(stream, count), valid.num_bytes)
 
 
-def _folder(model: ModelConfig, text: TextConfig, seed: int, corpus: Corpus, codec: Codec) -> str:
-    which = results.key(model, text, seed, corpus.digest, codec.fingerprint())
-    return f"{weights.slug(f'{text.name} {model.label} {codec.name}')}-{which}"
+def weights_of(config) -> list[str]:
+    """Folders of the models that a table with a field `models` opens."""
+    return [slug(model.label) for model in config.models]
+
+
+def with_bos(config: LanguageModelConfig, ids_BxL: np.ndarray) -> np.ndarray:
+    """What the model reads to predict ids_BxL: BOS and all but the last."""
+    bos_Bx1 = np.full_like(ids_BxL[:, :1], config.bos_id)
+    return np.concatenate([bos_Bx1, ids_BxL[:, :-1]], axis=1)
+
+
+def symbol_predictor(config: LanguageModelConfig, alphabet: int) -> Callable[..., jax.Array]:
+    """(params, inputs_BxL, keys_Bx2) -> probabilities of the first A ids, float32 [B, L, A].
+
+    They sum to one over these ids: BOS, EOS and what else there is do not occur.
+    """
+
+    @jax.jit
+    def predict(params: Any, inputs_BxL: jax.Array, keys_Bx2: jax.Array) -> jax.Array:
+        logits_BxLxV = language_model.logits(params, config, inputs_BxL, keys_Bx2=keys_Bx2)
+        return jax.nn.softmax(logits_BxLxV[:, :, :alphabet], axis=-1)
+
+    return predict

@@ -15,16 +15,16 @@ scale `hours` say where their models come from by the field `weights`:
 import dataclasses
 import datetime
 import json
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from configs.shared import Weights
 from research import files
 from research.artifact import Spec, flatten, unflatten, write_arrays
 from research.codecs import lm_folder
@@ -34,7 +34,6 @@ from research.models.language_model import LanguageModelConfig
 from research.reporting import environment, results
 from research.training import checkpoints
 
-Source = Literal["", "committed", "retrain"]
 RECORD = results.WEIGHTS_RECORD
 _ARRAYS, _ARRAYS_FILE = Spec("arrays", "arrays.json"), "arrays.safetensors"
 _SMALL_BYTES = 1_500_000  # codecs up to this size are kept with their model
@@ -54,7 +53,7 @@ class Place:
     """The model's folder."""
     table: str
     """Whose command trains it."""
-    source: Source
+    source: Weights
     """See the module's docstring."""
     workdir: Path
     """The table's work directory."""
@@ -192,11 +191,6 @@ def chosen(items: Sequence[Any], names: Sequence[str], only: Sequence[str]) -> l
     if unknown := sorted(set(only) - set(names)):
         raise UsageError(f"no row {unknown[0]!r}: the table has {', '.join(names)}")
     return [item for item, name in zip(items, names, strict=True) if not only or name in only]
-
-
-def slug(name: str) -> str:
-    """A row's name as a folder's: 'gaussian + n-gram heads' -> 'gaussian-n-gram-heads'."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _is_small(save: Callable[[Path], None]) -> bool:

@@ -1,13 +1,10 @@
 """What the hypernetwork owes to its parts: residual, auxiliary loss, samplers, slots, alignment."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from configs.tokenizer_transfer.ablations import Config
-from experiments.shared import m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
 
 TITLE = "Ablations of the hypernetwork: bits/byte with one part changed"
@@ -33,7 +30,7 @@ MEANING = {
     ),
 }
 FVT = "fvt (no training)"
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {"variant": "zett's form, identity first", "accuracy": round((42.4 + 42.2 + 41.9) / 3, 2)},
     {"variant": "residual, auxiliary loss", "accuracy": round((42.7 + 42.2 + 42.0) / 3, 2)},
     {"variant": "residual", "accuracy": round((42.1 + 41.7 + 41.7) / 3, 2)},
@@ -45,15 +42,13 @@ def weights_of(config: Config) -> tuple[str, ...]:
     return ("base",)
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each variant of the hypernetwork."""
     seeds = config.setting.seeds
     base = base_models.trained(config.setting, seeds[0], workdir, log)
     targets = [
-        transfer_methods.target(config.setting, base, wanted, workdir, log)
-        for wanted in config.setting.targets
+        transfer_methods.target(config.setting, base, tokenizer, workdir, log)
+        for tokenizer in config.setting.targets
     ]
     rows = [_row(FVT, [_bits("fvt", base, targets, None, seeds[0])], targets)]
     for name, changes in config.variants:
@@ -62,9 +57,9 @@ def run(
         changed = dataclasses.replace(config.setting, hypernetwork=settings)
         bits, falling = [], []
         for seed in seeds:
-            found = hypernetworks.trained(changed, base, seed, workdir, log, keep=False)
-            bits.append(_bits(transfer_methods.HYPERNETWORK, base, targets, found, seed))
-            falling.append(found.falling)
+            hypernet = hypernetworks.trained(changed, base, seed, workdir, log, keep=False)
+            bits.append(_bits(transfer_methods.HYPERNETWORK, base, targets, hypernet, seed))
+            falling.append(hypernet.falling)
         row = _row(name, bits, targets) | {"seconds": clock.seconds()}
         if None not in falling:
             row["falling"] = sum(falling) / len(falling)
@@ -72,20 +67,20 @@ def run(
         log(f"{name}: {rows[-1]['bits_per_byte']:.4f} bits/byte")
     first = rows[1]["bits_per_byte"]
     rows = [rows[0], *(row | {"worse": row["bits_per_byte"] - first} for row in rows[1:])]
-    return m2_pipeline.with_corpus(rows, base.corpus)
+    return with_corpus(rows, base.corpus)
 
 
-def _bits(method, base, targets, found, seed) -> list[float]:
+def _bits(method, base, targets, hypernet, seed) -> list[float]:
     """Bits/byte of each target."""
     return [
         transfer_methods.evaluate(
-            base, transfer_methods.table(method, base, to, found, seed), to
+            base, transfer_methods.table(method, base, to, hypernet, seed), to
         ).bits_per_byte
         for to in targets
     ]
 
 
-def _row(name: str, bits: list[list[float]], targets) -> dict[str, Any]:
+def _row(name: str, bits: list[list[float]], targets) -> Row:
     means = [sum(one) / len(one) for one in zip(*bits, strict=True)]
     worst = max(range(len(means)), key=means.__getitem__)
     row = {"variant": name, "bits_per_byte": sum(means) / len(means)}
@@ -96,7 +91,7 @@ def _row(name: str, bits: list[list[float]], targets) -> dict[str, Any]:
     return row | {to.label: value for to, value in zip(targets, means, strict=True)}
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What each change does."""
     bits = {row["variant"]: row["bits_per_byte"] for row in rows}
     first = rows[1]["variant"] if len(rows) > 1 else FVT
@@ -105,4 +100,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         for name, value in bits.items()
         if name not in (first, FVT)
     ]
-    return wording.compact(*changes, wording.text(rows))
+    return remarks_on(rows, *changes)

@@ -1,16 +1,15 @@
-"""What the hypernetwork costs beside the model: FLOPs of a token, of a step, and with packing."""
+"""FLOPs of the hypernetwork and of its model: of a token, of a step, and with packing."""
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from configs.tokenizer_transfer.amortization import Config
-from experiments.shared import language_models, m2_pipeline, wording
+from experiments.shared import language_models
+from experiments.shared.tables import Log, Row, remarks_on, with_corpus
 from experiments.tokenizer_transfer import target_tokenizers
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.models import language_model, sizes
@@ -38,14 +37,12 @@ MEANING = {
     "network_tflops": "of the same step, the hypernetwork's",
     "ratio": "network_tflops over step_tflops",
 }
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {"model": "mistral-7b", "mflops_per_token": 15_400.0, "mflops_per_row": 132.1, "share": 0.9}
 ]
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each model and layout; nothing is computed but shapes."""
     corpus = language_models.load_corpus(config.text)
     source = CodecTokenizer(target_tokenizers.build(config.tokenizer, corpus, workdir, log))
@@ -77,7 +74,7 @@ def run(
                 }
             )
             log(f"{name}, {label}: a step of the network is {3 * forward / step:.2f} of the model")
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
 def _layouts(config, counts_T) -> list[tuple[str, Layout]]:
@@ -99,7 +96,7 @@ def _model_flops(model: LanguageModelConfig, batch: int, length: int) -> int:
     return matmul_flops(traced)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """The paper's 0.9 %, and what training costs."""
     lines = []
     for row in rows:
@@ -115,4 +112,4 @@ def remarks(rows: list[dict[str, Any]]) -> list[str]:
         " multiplication for each of its hypernetwork's 673 M weights, so rows must be counted in"
         " another way; ours are all matrix products of one row, which serve every later use of it"
     )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

@@ -2,20 +2,23 @@
 costs in bits with any table."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from configs.shared import ModelConfig, TextConfig
-from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
+from configs.tokenizer_transfer.presets import TokenizerConfig, TransferConfig
 from experiments.shared import language_models, weights
+from experiments.shared.tables import Log
 from experiments.tokenizer_transfer import target_tokenizers
 from research.codecs import lm_folder
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
+from research.evaluation import continuations
+from research.evaluation.continuations import Item
 from research.models.language_model import LanguageModelConfig
 from research.training import parallelism
 from research.training.data import token_store
@@ -26,7 +29,6 @@ from research.transfer import source_model
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
 
-Log = Callable[[str], None]
 BEGINNING_BYTES = 40_000
 # Rows of padded tables: a table takes the next number, so that few shapes are compiled.
 ROWS = (512, 4224, 8448, 16_896, 33_792, 50_816, 66_048)
@@ -48,11 +50,9 @@ class Base(NamedTuple):
     """What it read."""
     model: ModelConfig
     """How it was trained."""
-    seconds: float
-    """How long that took."""
 
 
-def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
+def trained(config: TransferConfig, seed: int, workdir: Path, log: Log) -> Base:
     """The base model of a table, trained by the first table that needs it, or a checkpoint.
 
     Raises:
@@ -62,7 +62,7 @@ def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
     if config.checkpoint:
         return _checkpoint(config, corpus)
     name = "base" if seed == config.seeds[0] else f"base-{seed}"
-    model = kept(config, config.model, config.tokenizer, name, seed, workdir, log)
+    model = stored(config, config.model, config.tokenizer, name, seed, workdir, log)
     return Base(
         params=model.params,
         config=model.config,
@@ -72,30 +72,27 @@ def trained(config: Setting, seed: int, workdir: Path, log: Log) -> Base:
         corpus=corpus,
         text=config.text,
         model=config.model,
-        seconds=model.seconds,
     )
 
 
-class Kept(NamedTuple):
+class StoredModel(NamedTuple):
     """A language model of a table."""
 
     params: Any
     config: LanguageModelConfig
     codec: Codec
     """Text to ids."""
-    seconds: float
-    """Of training."""
 
 
-def kept(
-    config: Setting,
+def stored(
+    config: TransferConfig,
     model: ModelConfig,
     tokenizer: TokenizerConfig,
     name: str,
     seed: int,
     workdir: Path,
     log: Log,
-) -> Kept:
+) -> StoredModel:
     """A model on the setting's text: from the weights of that name, or trained; see
     `experiments.shared.weights`.
 
@@ -111,17 +108,16 @@ def kept(
         )
         ids = model.steps * model.batch_size * model.length
         facts = {"seconds": trained_model.seconds, "ids": ids}
-        return Kept(trained_model.params, trained_model.config, codec, trained_model.seconds), facts
+        return StoredModel(trained_model.params, trained_model.config, codec), facts
 
-    def save(directory: Path, one: Kept) -> None:
-        lm_folder.save(directory, one.params, one.config, one.codec, dtype="bfloat16")
+    def save(directory: Path, lm: StoredModel) -> None:
+        lm_folder.save(directory, *lm, dtype="bfloat16")
 
-    def load(directory: Path) -> Kept:
-        params, lm, codec, _ = lm_folder.load(directory)
-        return Kept(params, lm, codec, 0.0)
+    def load(directory: Path) -> StoredModel:
+        return StoredModel(*lm_folder.load(directory)[:3])
 
-    def figures(one: Kept) -> dict[str, float]:
-        return beginning(config, model, one, workdir) if config.weights else {}
+    def figures(lm: StoredModel) -> dict[str, float]:
+        return beginning(config, model, lm, workdir) if config.weights else {}
 
     settings = {
         "model": language_models.settings_of(model),
@@ -132,23 +128,24 @@ def kept(
     }
     place = weights.Place("tokenizer_transfer", name, "zero_shot", config.weights, workdir)
     form = weights.Format(save, load)
-    one, record = weights.obtain(place, settings, form, train, figures, log)
-    return one._replace(seconds=record["seconds"])
+    return weights.obtain(place, settings, form, train, figures, log)[0]
 
 
-def beginning(config: Setting, model: ModelConfig, one: Kept, workdir: Path) -> dict[str, float]:
+def beginning(
+    config: TransferConfig, model: ModelConfig, lm: StoredModel, workdir: Path
+) -> dict[str, float]:
     """Bits/byte of so little validation text that a test can compare it with a record."""
     corpus = language_models.load_corpus(config.text)
     store = token_store.build(
-        corpus, "valid", one.codec, workdir / "tokens", max_bytes=BEGINNING_BYTES
+        corpus, "valid", lm.codec, workdir / "tokens", max_bytes=BEGINNING_BYTES
     )
-    sums = language_models.lm(model, one.config).evaluate_store(
-        one.params, store, batch_size=language_models.EVALUATION_ROWS, length=model.length
+    sums = language_models.lm(model, lm.config).evaluate_store(
+        lm.params, store, batch_size=language_models.EVALUATION_ROWS, length=model.length
     )
     return {"bits_per_byte of the beginning": sums.bits_per_byte}
 
 
-def _checkpoint(config: Setting, corpus: Corpus) -> Base:
+def _checkpoint(config: TransferConfig, corpus: Corpus) -> Base:
     """A Hugging Face folder. Its tokenizer's BOS and EOS rows are had twice: where it has them, and
     as the last two ids, where every text here begins and ends."""
     model = source_model.load(config.checkpoint)
@@ -158,22 +155,20 @@ def _checkpoint(config: Setting, corpus: Corpus) -> Base:
         for like in (("bos", "cls", "eos"), ("eos", "sep", "bos"))
     ]
     rows_V = np.concatenate([np.arange(size), ends])
-    parts: Any = (None if part is None else np.asarray(part)[rows_V] for part in model.table)
-    table = EmbeddingTable(*parts)
+    table = jax.tree.map(lambda part: np.asarray(part)[rows_V], model.table)
     whole = dataclasses.replace(
         model.config, vocab_size=size + 2, padded_vocab_size=None, bos=None, eos=None
     )
     return Base(
         params=with_table(model.params, table, whole.rows),
         config=whole,
-        # Only texts go through it: what a codec has beyond a tokenizer is not asked for.
+        # Only texts go through it: what a codec has beyond a tokenizer is not needed.
         codec=codec,  # pyright: ignore[reportArgumentType]
         tokenizer=CodecTokenizer(codec),  # pyright: ignore[reportArgumentType]
         table=table,
         corpus=corpus,
         text=config.text,
         model=config.model,
-        seconds=0.0,
     )
 
 
@@ -184,8 +179,7 @@ def config_for(base: Base, vocab_size: int, rows: int | None = None) -> Language
 
 def real_rows(table: EmbeddingTable, vocab_size: int) -> EmbeddingTable:
     """The rows of real ids as numpy arrays: what heuristics and checkpoints take."""
-    parts: Any = (None if part is None else np.asarray(part)[:vocab_size] for part in table)
-    return EmbeddingTable(*parts)
+    return jax.tree.map(lambda part: np.asarray(part)[:vocab_size], table)
 
 
 def with_table(params: Any, table: EmbeddingTable, rows: int) -> Any:
@@ -195,10 +189,7 @@ def with_table(params: Any, table: EmbeddingTable, rows: int) -> Any:
         widths = [(0, rows - len(part))] + [(0, 0)] * (part.ndim - 1)
         return np.pad(np.asarray(part, np.float32), widths)
 
-    names = ("input_VxD", "output_VxD", "bias_V")
-    vocabulary = {
-        name: padded(part) for name, part in zip(names, table, strict=True) if part is not None
-    }
+    vocabulary = {name: padded(part) for name, part in table._asdict().items() if part is not None}
     return {**params, "vocabulary": vocabulary}
 
 
@@ -223,6 +214,15 @@ def evaluate(base: Base, params: Any, table: EmbeddingTable, store: TokenStore) 
     return lm.evaluate_store(
         moved, store, batch_size=language_models.EVALUATION_ROWS, length=model.length
     )
+
+
+def right_answers(
+    base: Base, params: Any, table: EmbeddingTable, codec: Codec, items: list[Item]
+) -> np.ndarray:
+    """Which questions the model gets right with a table for the ids of `codec`, bool [items]."""
+    rows = next(count for count in ROWS if count >= codec.vocab_size + 2)
+    config = config_for(base, codec.vocab_size + 2, rows)
+    return continuations.right(with_table(params, table, config.rows), config, codec, items)
 
 
 def own_bits(base: Base, workdir: Path) -> EvalTotals:

@@ -1,14 +1,20 @@
 """An ordinary BPE model moved to an equal-info codebook, and back, without training (ours)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from configs.tokenizer_transfer.compressed_tokens import Config
-from experiments.shared import m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import (
+    DIFFERENCE,
+    Clock,
+    Log,
+    Row,
+    pick,
+    remarks_on,
+    statement,
+    with_corpus,
+)
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
-from experiments.tokenizer_transfer.quality import ORIGINAL
+from experiments.tokenizer_transfer.accuracy import ORIGINAL
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.transfer import methods
 from research.vocabularies.protocol import EmbeddingTable
@@ -25,16 +31,14 @@ MEANING = {
         " ones still hold"
     ),
 }
-PAPER_ROWS: list[dict[str, Any]] = []  # no paper has this table
+PAPER_ROWS: list[Row] = []  # no paper has this table
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """There and back by each method, for each target."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
-    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    hypernet = hypernetworks.trained(config.setting, base, seed, workdir, log)
     own_store = base_models.valid_store(base, base.codec, workdir)
     own = base_models.evaluate(base, base.params, base.table, own_store)
     rows = [
@@ -45,11 +49,11 @@ def run(
             "tokens_per_byte": own.tokens / own.bytes,
         }
     ]
-    for wanted in config.targets:
-        to = transfer_methods.target(config.setting, base, wanted, workdir, log)
+    for tokenizer in config.targets:
+        to = transfer_methods.target(config.setting, base, tokenizer, workdir, log)
         for method in config.methods:
             clock = Clock()
-            there = transfer_methods.table(method, base, to, found, seed)
+            there = transfer_methods.table(method, base, to, hypernet, seed)
             sums = transfer_methods.evaluate(base, there, to)
             back = base_models.evaluate(base, base.params, _back(base, to, there), own_store)
             facts = {name: value for name, value in to.facts().items() if name in COLUMNS}
@@ -65,28 +69,28 @@ def run(
             )
             there_and_back = f"{sums.bits_per_byte:.3f} there, {back.bits_per_byte:.3f} back"
             log(f"{to.label}, {method}: {there_and_back}")
-    return m2_pipeline.with_corpus(rows, base.corpus)
+    return with_corpus(rows, base.corpus)
 
 
 def _back(base, to, there: EmbeddingTable) -> EmbeddingTable:
     return methods.make("fvt")(there, CodecTokenizer(to.codec), base.tokenizer)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
-    """How much a move to compressed ids costs beside one to ordinary tokens."""
+def remarks(rows: list[Row]) -> list[str]:
+    """How much a move to compressed ids costs compared with one to ordinary tokens."""
     lines: list[str | None] = []
     hyper = [row for row in rows if row["method"] == transfer_methods.HYPERNETWORK]
     if hyper:
         shown = ", ".join(f"{row['target']} {row['lost']:.3f}" for row in hyper)
         lines.append(f"bits/byte lost by the hypernetwork's table: {shown}")
     for row in hyper:
-        fvt = wording.pick(rows, target=row["target"], method="fvt")
+        fvt = pick(rows, target=row["target"], method="fvt")
         if fvt:
             lines.append(
-                wording.ours(
+                statement(
                     f"{row['target']}: the hypernetwork loses less than the mean of pieces",
-                    row["bits_per_byte"] < fvt["bits_per_byte"] - wording.DIFFERENCE,
+                    row["bits_per_byte"] < fvt["bits_per_byte"] - DIFFERENCE,
                     f"{row['bits_per_byte']:.3f} against {fvt['bits_per_byte']:.3f} bits/byte",
                 )
             )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

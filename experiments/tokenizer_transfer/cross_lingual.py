@@ -1,15 +1,13 @@
 """One model, each language with a tokenizer of its own: how much shorter, and how much worse."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from configs.tokenizer_transfer.cross_lingual import Config
-from experiments.shared import language_models, m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from experiments.tokenizer_transfer import base_models, hypernetworks, transfer_methods
-from experiments.tokenizer_transfer.quality import ORIGINAL
+from experiments.tokenizer_transfer.accuracy import ORIGINAL
 
 TITLE = "A tokenizer for each language: length and quality (the paper's XNLI and XCOPA tables)"
 COLUMNS = ("language", "method", "bits_per_byte", "lost", "tokens_per_byte", "shorter", "overlap",
@@ -20,7 +18,7 @@ MEANING = {
     "lost": "bits/byte above the model with its own tokenizer on the same text",
     "accuracy": "the paper's average (XLM-R on XNLI, 50k Unigram)",
 }
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {"group": "paper", "language": "15 of XNLI, mean", "method": ORIGINAL, "accuracy": 72.6},
     {
         "group": "paper",
@@ -32,14 +30,12 @@ PAPER_ROWS: list[dict[str, Any]] = [
 ]
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """For each language the model's own tokenizer, then one made from that language's text."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
-    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
-    rows: list[dict[str, Any]] = []
+    hypernet = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    rows: list[Row] = []
     for text in config.languages:
         corpus = language_models.load_corpus(text)
         there = base._replace(corpus=corpus, text=text)
@@ -53,11 +49,11 @@ def run(
                 "tokens_per_byte": own.tokens / own.bytes,
             }
         )
-        wanted = dataclasses.replace(config.target, label=f"{config.target.label}, {text.name}")
-        to = transfer_methods.target(config.setting, there, wanted, workdir, log)
+        tokenizer = dataclasses.replace(config.target, label=f"{config.target.label}, {text.name}")
+        to = transfer_methods.target(config.setting, there, tokenizer, workdir, log)
         for method in config.methods:
             clock = Clock()
-            table = transfer_methods.table(method, there, to, found, seed)
+            table = transfer_methods.table(method, there, to, hypernet, seed)
             sums = transfer_methods.evaluate(base, table, to)
             facts = {name: value for name, value in to.facts().items() if name in COLUMNS}
             rows.append(
@@ -72,19 +68,19 @@ def run(
                 }
             )
             log(f"{text.name}, {method}: {sums.bits_per_byte:.4f} bits/byte")
-    return m2_pipeline.with_corpus(rows, base.corpus)
+    return with_corpus(rows, base.corpus)
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """How much shorter each language becomes, and how much worse."""
     lines = []
     for row in rows:
         if row["method"] == transfer_methods.HYPERNETWORK:
-            focus = wording.pick(rows, language=row["language"], method="focus")
-            beside = f", FOCUS {focus['bits_per_byte']:.3f}" if focus else ""
+            focus = pick(rows, language=row["language"], method="focus")
+            focus_text = f", FOCUS {focus['bits_per_byte']:.3f}" if focus else ""
             lines.append(
                 f"{row['language']}: {row['shorter']:.1f} % shorter by its own tokenizer,"
                 f" {row['bits_per_byte'] - row['lost']:.3f} -> {row['bits_per_byte']:.3f} bits/byte"
-                f" by the hypernetwork{beside}"
+                f" by the hypernetwork{focus_text}"
             )
-    return wording.compact(*lines, wording.text(rows))
+    return remarks_on(rows, *lines)

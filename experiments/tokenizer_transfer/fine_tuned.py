@@ -1,14 +1,13 @@
 """A base model's hypernetwork on its fine-tuned variant, and the task vector of n-shot training."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from configs.tokenizer_transfer.fine_tuned import Config
-from experiments.shared import language_models, m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared import language_models
+from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
 from experiments.tokenizer_transfer import (
     accuracy,
     base_models,
@@ -16,8 +15,8 @@ from experiments.tokenizer_transfer import (
     hypernetworks,
     transfer_methods,
 )
+from experiments.tokenizer_transfer.accuracy import ORIGINAL
 from experiments.tokenizer_transfer.base_models import Base
-from experiments.tokenizer_transfer.quality import ORIGINAL
 from research.codecs.protocol import Codec
 from research.evaluation.continuations import Item
 from research.reporting import results
@@ -45,7 +44,7 @@ MEANING = {
 }
 BASE_ROWS = "original, rows of the base model"
 OWN_ROWS = "hypernetwork on the fine-tuned rows"
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "group": "paper",
         "model": "Mistral-7B-Instruct",
@@ -62,21 +61,21 @@ PAPER_ROWS: list[dict[str, Any]] = [
 
 
 class _Measure(NamedTuple):
-    """What a model is worth in one tokenizer's ids: bits/byte of `store`, and `asked`."""
+    """What a model is worth in one tokenizer's ids: bits/byte of `store`, questions."""
 
     base: Base
     codec: Codec
     store: TokenStore
-    asked: list[Item]
+    items: list[Item]
     own_N: np.ndarray
 
     def bits(self, params: Any, table: EmbeddingTable) -> float:
         """Bits/byte with a table for this tokenizer."""
         return base_models.evaluate(self.base, params, table, self.store).bits_per_byte
 
-    def row(self, method: str, params: Any, table: EmbeddingTable) -> dict[str, Any]:
+    def row(self, method: str, params: Any, table: EmbeddingTable) -> Row:
         """bits_per_byte, accuracy, kept."""
-        right_N = accuracy.right(self.base, params, table, self.codec, self.asked)
+        right_N = base_models.right_answers(self.base, params, table, self.codec, self.items)
         scores = accuracy.columns(right_N, None if method == ORIGINAL else self.own_N)
         return {"method": method, "bits_per_byte": self.bits(params, table)} | scores
 
@@ -86,13 +85,11 @@ def weights_of(config: Config) -> tuple[str, ...]:
     return ("base", "hypernetwork")
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """The base model goes on with another text, then both are moved."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
-    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    hypernet = hypernetworks.trained(config.setting, base, seed, workdir, log)
     corpus = language_models.load_corpus(config.text)
     model = finetune.model_of(base, config.steps, config.learning_rate)
     log(f"fine-tuning on {config.text.name}")
@@ -104,22 +101,22 @@ def run(
     tuned_base = base._replace(
         params=tuned.params, table=tuned.table, corpus=corpus, text=config.text
     )
-    wanted = config.setting.targets[config.target]
-    to = transfer_methods.target(config.setting, tuned_base, wanted, workdir, log)
-    asked = accuracy.asked(config.setting, corpus)
+    tokenizer = config.setting.targets[config.target]
+    to = transfer_methods.target(config.setting, tuned_base, tokenizer, workdir, log)
+    items = accuracy.questions(config.setting, corpus)
     own = base_models.valid_store(tuned_base, base.codec, workdir)
-    own_N = accuracy.right(base, tuned.params, tuned.table, base.codec, asked)
-    measure = _Measure(base, base.codec, own, asked, own_N)
+    own_N = base_models.right_answers(base, tuned.params, tuned.table, base.codec, items)
+    measure = _Measure(base, base.codec, own, items, own_N)
     rows = [
         measure.row(ORIGINAL, tuned.params, tuned.table)
         | {"before": measure.bits(base.params, base.table)},
         measure.row(BASE_ROWS, tuned.params, base.table),
     ]
-    measure = _Measure(base, to.codec, to.store, asked, own_N)
+    measure = _Measure(base, to.codec, to.store, items, own_N)
     for method in config.methods:
         clock = Clock()
-        of_tuned = transfer_methods.table(method, tuned_base, to, found, seed)
-        of_base = transfer_methods.table(method, base, to, found, seed)
+        of_tuned = transfer_methods.table(method, tuned_base, to, hypernet, seed)
+        of_base = transfer_methods.table(method, base, to, hypernet, seed)
         if method == transfer_methods.HYPERNETWORK:
             rows.append(measure.row(OWN_ROWS, tuned.params, of_tuned))
             of_tuned = of_base  # the paper: the base model's rows, predicted, in the tuned model
@@ -127,24 +124,22 @@ def run(
         row["before"] = measure.bits(base.params, of_base)
         rows.append(row | {"seconds": clock.seconds()})
         log(f"{method}: {row['bits_per_byte']:.4f} bits/byte")
-    rows += _n_shot(config, base, tuned, to, found, measure, seed, workdir, runs / "n_shot", log)
+    rows += _n_shot(config, base, tuned, to, hypernet, measure, seed, workdir, runs / "n_shot", log)
     loop.remove(runs)
     first = rows[0]["bits_per_byte"]
     name = {"model": f"{config.setting.model.size}, {config.text.name}"}
     rows = [name | row | {"lost": row["bits_per_byte"] - first} for row in rows]
-    return m2_pipeline.with_corpus(rows, corpus)
+    return with_corpus(rows, corpus)
 
 
-def _n_shot(
-    config, base, tuned, to, found, measure, seed, workdir, run, log
-) -> list[dict[str, Any]]:
+def _n_shot(config, base, tuned, to, hypernet, measure, seed, workdir, run, log) -> list[Row]:
     """The base model and its hypernetwork trained on with the new tokenizer: the rows predicted
     then in the tuned model, with lambda times what happened to the trunk."""
     log("n-shot: the base model and its hypernetwork go on in the target's tokens")
     model = finetune.model_of(base, config.n_shot_steps, config.learning_rate)
     settings = config.setting.hypernetwork
     done = finetune.train_together(
-        base, found, settings, to, model, seed=seed, workdir=workdir, run=run, log=log
+        base, hypernet, settings, to, model, seed=seed, workdir=workdir, run=run, log=log
     )
     rows = []
     for weight in config.weights:
@@ -157,12 +152,12 @@ def _n_shot(
     return rows
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """What each way of moving leaves of the fine-tuned model."""
     own = rows[0]["bits_per_byte"]
     best = min(rows[2:], key=lambda row: row["bits_per_byte"])
-    return wording.compact(
+    return remarks_on(
+        rows,
         f"the fine-tuned model has {own:.3f} bits/byte; the best that was moved,"
         f" {best['method']}, {best['bits_per_byte']:.3f}",
-        wording.text(rows),
     )

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax
 
 from configs.shared import ModelConfig
-from configs.tokenizer_transfer.setting import HypernetworkTraining
+from configs.tokenizer_transfer.presets import HypernetworkTraining
 from experiments.shared import language_models
+from experiments.shared.tables import Log
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from experiments.tokenizer_transfer.base_models import Base
 from experiments.tokenizer_transfer.transfer_methods import Target
@@ -28,8 +29,6 @@ from research.transfer.hypernet import task_vectors, training
 from research.transfer.source_model import SourceModel
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
-
-Log = Callable[[str], None]
 
 
 class Point(NamedTuple):
@@ -79,7 +78,7 @@ def train(
     Args:
       table: where the rows start.
       workdir: of this training alone; an interrupted one goes on from there.
-      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way.
+      evaluate: (params, table) -> bits/byte, called at step 0 and `points` times on the way.
     """
     config = base_models.config_for(base, store.vocab_size)
     start = base_models.with_table(base.params, table, config.rows)
@@ -87,7 +86,7 @@ def train(
     first: Point | None = None
     eval_fn: EvalFn | None = None
     if evaluate is not None and points:
-        train_config = dataclasses.replace(train_config, eval_every=model.steps // points)
+        train_config = dataclasses.replace(train_config, eval_every=max(1, model.steps // points))
         first = Point(0, evaluate(start, _table(start, config)))
 
         def measure(params: Any) -> dict[str, float]:
@@ -136,7 +135,7 @@ def names_of(points: tuple[Point, ...], tokens_per_step: int) -> Iterator[tuple[
 
 def train_together(
     base: Base,
-    found: hypernetworks.Trained,
+    hypernet: hypernetworks.Hypernetwork,
     settings: HypernetworkTraining,
     to: Target,
     model: ModelConfig,
@@ -151,12 +150,11 @@ def train_together(
     """Trains a hypernetwork and the trunk for `model.steps` steps on one target's ids.
 
     Args:
-      found: where the hypernetwork begins; the trunk begins at the base model's.
+      hypernet: where the hypernetwork begins; the trunk begins at the base model's.
       settings: of its earlier training: what it is trained for, and its text windows.
       model: steps, sequences, optimizer.
       run: work directory of this training alone; an interrupted one goes on from there.
-      evaluate: (params, table) -> bits/byte, asked at step 0 and `points` times on the way; None:
-        never.
+      evaluate: as in `train`; None: never.
     """
     store = token_store.build(
         base.corpus, "train", BytesCodec(), workdir / "tokens", max_bytes=base.text.train_bytes
@@ -168,7 +166,7 @@ def train_together(
     every = 0 if evaluate is None else max(1, model.steps // points)
 
     def table(params: Any) -> EmbeddingTable:
-        now = found._replace(params=params)
+        now = hypernet._replace(params=params)
         return hypernetworks.table(now, params, base, to.tokenizer, to.match)
 
     def measure(params: dict[str, Any]) -> dict[str, float]:
@@ -178,16 +176,16 @@ def train_together(
 
     first = None
     if evaluate is not None:
-        begun = {"trunk": base.params["trunk"], "hypernetwork": found.params}
+        begun = {"trunk": base.params["trunk"], "hypernetwork": hypernet.params}
         first = Point(0, measure(begun)["bits_per_byte"])
     done = training.train(
         SourceModel(base.params, base.config, base.tokenizer),
         sampling.FixedBatches(to.tokenizer, windows, length=model.length),
-        found.network,
+        hypernet.network,
         loss,
         dataclasses.replace(language_models.train_config(model, seed), eval_every=every),
         run,
-        initial=found.params,
+        initial=hypernet.params,
         eval_fn=None if evaluate is None else measure,
         log=log,
     )

@@ -2,14 +2,14 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from configs.tokenizer_transfer.setting import HypernetworkTraining, Setting
+from configs.tokenizer_transfer.presets import HypernetworkTraining, TransferConfig
 from experiments.shared import weights
+from experiments.shared.tables import Log, Row
 from experiments.tokenizer_transfer import base_models, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
 from research import files
@@ -33,12 +33,11 @@ from research.vocabularies import hypernetwork
 from research.vocabularies.hypernetwork import HypernetworkConfig
 from research.vocabularies.protocol import EmbeddingTable
 
-Log = Callable[[str], None]
 _NOTED = 100  # steps between two notes of what was seen
 
 
-class Trained(NamedTuple):
-    """A hypernetwork."""
+class Hypernetwork(NamedTuple):
+    """A trained hypernetwork."""
 
     params: Any
     """After training."""
@@ -48,15 +47,13 @@ class Trained(NamedTuple):
     """Before training."""
     seen: dict[str, float]
     """% of each target's entries, by its label, that a sampled tokenizer had."""
-    seconds: float
-    """Of training."""
     falling: float | None = None
     """Nats a token by which the loss still fell, see `_falling`."""
 
 
 def trained(
-    config: Setting, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
-) -> Trained:
+    config: TransferConfig, base: Base, seed: int, workdir: Path, log: Log, *, keep: bool = True
+) -> Hypernetwork:
     """The hypernetwork of a setting: from its weights, or trained (`experiments.shared.weights`).
 
     Args:
@@ -74,9 +71,9 @@ def trained(
     facts: dict[str, Any] = {}
 
     def train():
-        params, found = _train(config, base, network, seed, workdir, log)
-        facts.update(found)
-        return params, found
+        params, of_training = _train(config, base, source, network, seed, workdir, log)
+        facts.update(of_training)
+        return params, of_training
 
     def save(directory: Path, params: Any) -> None:
         hypernetwork_file.save(directory, params, network, source, facts, dtype="bfloat16")
@@ -99,51 +96,40 @@ def trained(
     fields = dataclasses.asdict(settings)
     for field in ("parallelism", "save_every"):  # they decide nothing
         del fields[field]
-    described = {
-        "hypernetwork": fields,
-        "table": source_model.digest(source.table),
-        "seed": seed,
-    }
-    params, record = weights.obtain(
-        place,
-        described,
-        weights.Format(save, load),
-        train,
-        figures,
-        log,
-    )
-    return Trained(
-        params, network, initial, record["seen"], record["seconds"], record.get("falling")
-    )
+    described = {"hypernetwork": fields, "table": source_model.digest(source.table), "seed": seed}
+    form = weights.Format(save, load)
+    params, record = weights.obtain(place, described, form, train, figures, log)
+    return Hypernetwork(params, network, initial, record["seen"], record.get("falling"))
 
 
 def beginning(
-    config: Setting, base: Base, params: Any, network: HypernetworkConfig, workdir: Path, log: Log
+    config: TransferConfig, base: Base, params: Any, network: HypernetworkConfig, workdir: Path,
+    log: Log,
 ) -> dict[str, float]:
     """Bits/byte of a little text in the first target's tokens, for a record and a test."""
     codec = target_tokenizers.build(config.targets[0], base.corpus, workdir, log)
     tokenizer = CodecTokenizer(codec)
-    found = Trained(params, network, None, {}, 0.0)
+    hypernet = Hypernetwork(params, network, None, {})
     match = matching.match(base.tokenizer, tokenizer)
-    made = table(found, params, base, tokenizer, match)
+    predicted = table(hypernet, params, base, tokenizer, match)
     text = dataclasses.replace(base.text, valid_bytes=base_models.BEGINNING_BYTES)
     store = base_models.valid_store(base._replace(text=text), codec, workdir)
-    sums = base_models.evaluate(base, base.params, made, store)
+    sums = base_models.evaluate(base, base.params, predicted, store)
     return {"bits_per_byte of the beginning": sums.bits_per_byte}
 
 
 def _train(
-    config: Setting, base: Base, network: HypernetworkConfig, seed: int, workdir: Path, log: Log
+    config: TransferConfig, base: Base, source: SourceModel, network: HypernetworkConfig, seed: int,
+    workdir: Path, log: Log,
 ) -> tuple[Any, dict[str, Any]]:
     """Parameters, and facts: seconds, steps, seed, seen. Opened if an earlier table trained it."""
     settings = config.hypernetwork
-    source = SourceModel(base.params, base.config, base.tokenizer)
     digest = source_model.digest(source.table)
     key = results.key(settings, *config.targets, digest, seed)
     directory = workdir / "hypernetworks" / key
     if directory.is_dir():
-        params, kept, facts = hypernetwork_file.load(directory)
-        if kept == network:
+        params, saved_network, facts = hypernetwork_file.load(directory)
+        if saved_network == network:
             del facts["source"]
             return params, facts
     runs = workdir / "runs" / f"hypernetwork-{key}"
@@ -188,7 +174,7 @@ def _train(
     return trained.params, facts
 
 
-def _falling(history: list[dict[str, Any]]) -> float | None:
+def _falling(history: list[Row]) -> float | None:
     """How far the mean loss of the last fifth of the steps is below that of the fifth before; None
     if too little of it was logged here."""
     lines = [(line["step"], line["loss"]) for line in history if "loss" in line]
@@ -204,7 +190,7 @@ def _falling(history: list[dict[str, Any]]) -> float | None:
 
 
 def table(
-    found: Trained,
+    hypernet: Hypernetwork,
     params: Any,
     base: Base,
     target: Tokenizer,
@@ -217,7 +203,7 @@ def table(
     Args:
       params: the trained ones or the initial ones.
     """
-    network = Network(params, found.network, copy_overlap=copy_overlap)
+    network = Network(params, hypernet.network, copy_overlap=copy_overlap)
     predict = methods.make(methods.HYPERNETWORK, Auxiliary(hypernetwork=network))
     return predict(base.table, base.tokenizer, target, match=match)
 
@@ -262,7 +248,7 @@ class _Watched:
     time to time in the file `notes`, for a training that goes on."""
 
     def __init__(
-        self, config: Setting, base: Base, seed: int, workdir: Path, log: Log, notes: Path
+        self, config: TransferConfig, base: Base, seed: int, workdir: Path, log: Log, notes: Path
     ):
         settings = config.hypernetwork
         store = token_store.build(

@@ -1,13 +1,12 @@
 """Bits/byte against tokens of continued training, by where the new table starts (n-shot)."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from configs.tokenizer_transfer.n_shot import Config
-from experiments.shared import m2_pipeline, wording
-from experiments.shared.m2_pipeline import Clock
+from experiments.shared.tables import Clock, Log, Row, pick, remarks_on, with_corpus
 from experiments.tokenizer_transfer import (
     accuracy,
     base_models,
@@ -15,11 +14,11 @@ from experiments.tokenizer_transfer import (
     hypernetworks,
     transfer_methods,
 )
-from experiments.tokenizer_transfer.finetune import Continued
-from experiments.tokenizer_transfer.quality import ORIGINAL
+from experiments.tokenizer_transfer.accuracy import ORIGINAL
 from research.reporting import results
 from research.training import loop
 from research.transfer import source_model
+from research.vocabularies.protocol import EmbeddingTable
 
 TITLE = "Continued training after the transfer (n-shot): bits/byte by thousands of tokens"
 # Names of the columns at cpu scale; other scales have other numbers.
@@ -48,7 +47,7 @@ PLOT = {
     "lines": True,
 }
 TOGETHER = "hypernetwork, itself trained on"
-PAPER_ROWS: list[dict[str, Any]] = [
+PAPER_ROWS: list[Row] = [
     {
         "group": "paper",
         "target": "Mistral-7B, GPT-2",
@@ -67,75 +66,63 @@ def weights_of(config: Config) -> tuple[str, ...]:
     return ("base", "hypernetwork")
 
 
-def run(
-    config: Config, *, workdir: Path, log: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def run(config: Config, *, workdir: Path, log: Log) -> list[Row]:
     """A row for each start: a curve."""
     seed = config.setting.seeds[0]
     base = base_models.trained(config.setting, seed, workdir, log)
-    found = hypernetworks.trained(config.setting, base, seed, workdir, log)
-    wanted = config.setting.targets[config.target]
-    to = transfer_methods.target(config.setting, base, wanted, workdir, log)
+    hypernet = hypernetworks.trained(config.setting, base, seed, workdir, log)
+    tokenizer = config.setting.targets[config.target]
+    to = transfer_methods.target(config.setting, base, tokenizer, workdir, log)
     model = finetune.model_of(base, config.steps, config.learning_rate)
-    asked = accuracy.asked(config.setting, base.corpus)
-    own_N = accuracy.right(base, base.params, base.table, base.codec, asked)
+    items = accuracy.questions(config.setting, base.corpus)
+    own_N = base_models.right_answers(base, base.params, base.table, base.codec, items)
+
+    def measure(start: str, run: Path) -> Row:
+        clock = Clock()
+        codec = base.codec if start == ORIGINAL else to.codec
+        valid = base_models.valid_store(base, codec, workdir) if start == ORIGINAL else to.store
+
+        def bits(params: Any, table: EmbeddingTable) -> float:
+            return base_models.evaluate(base, params, table, valid).bits_per_byte
+
+        shared: dict[str, Any] = {
+            "seed": seed,
+            "log": lambda line: log(f"{start}: {line}"),
+            "evaluate": bits,
+            "points": config.points,
+        }
+        if start == TOGETHER:
+            settings = config.setting.hypernetwork
+            done = finetune.train_together(
+                base, hypernet, settings, to, model, workdir=workdir, run=run, **shared
+            )
+        else:
+            table = base.table
+            if start != ORIGINAL:
+                table = transfer_methods.table(start, base, to, hypernet, seed)
+            store = finetune.train_store(base.corpus, codec, base.text.train_bytes, workdir)
+            done = finetune.train(base, table, store, model, workdir=run, **shared)
+        right_N = base_models.right_answers(base, done.params, done.table, codec, items)
+        return {
+            "target": to.label,
+            "start": start,
+            "bits_per_byte": done.points[-1].bits_per_byte,
+            **dict(finetune.names_of(done.points, model.batch_size * model.length)),
+            **accuracy.columns(right_N, own_N),
+            "seconds": clock.seconds(),
+        }
+
     rows = []
     for start in config.starts:
         run = workdir / "runs" / f"n_shot-{results.key(start, config)}"
-        measure = functools.partial(
-            _row, start, config, base, found, to, model, asked, own_N, seed, workdir, run, log
-        )
         facts = [start, source_model.digest(base.table)]
-        rows.append(results.once(workdir, config, facts, measure))
+        row_of = functools.partial(measure, start, run)
+        rows.append(results.once(workdir, config, facts, row_of))
         loop.remove(run)
-    return m2_pipeline.with_corpus(_with_saved(rows), base.corpus)
+    return with_corpus(_with_saved(rows), base.corpus)
 
 
-def _row(
-    start, config, base, found, to, model, asked, own_N, seed, workdir, run, log
-) -> dict[str, Any]:
-    """The row of one start."""
-    clock = Clock()
-    done = _trained(start, config, base, found, to, model, seed, workdir, run, log)
-    points = done.points
-    row = {"target": to.label, "start": start, "bits_per_byte": points[-1].bits_per_byte}
-    row |= dict(finetune.names_of(points, model.batch_size * model.length))
-    codec = base.codec if start == ORIGINAL else to.codec
-    right_N = accuracy.right(base, done.params, done.table, codec, asked)
-    row |= accuracy.columns(right_N, own_N)
-    return row | {"seconds": clock.seconds()}
-
-
-def _trained(start, config, base, found, to, model, seed, workdir, run, log) -> Continued:
-    """What one start comes to, and its curve."""
-    original = start == ORIGINAL
-    codec = base.codec if original else to.codec
-    valid = base_models.valid_store(base, codec, workdir) if original else to.store
-    watched = {
-        "seed": seed,
-        "log": functools.partial(_say, log, start),
-        "evaluate": functools.partial(_bits, base, valid),
-        "points": config.points,
-    }
-    if start == TOGETHER:
-        settings = config.setting.hypernetwork
-        return finetune.train_together(
-            base, found, settings, to, model, workdir=workdir, run=run, **watched
-        )
-    table = base.table if original else transfer_methods.table(start, base, to, found, seed)
-    store = finetune.train_store(base.corpus, codec, base.text.train_bytes, workdir)
-    return finetune.train(base, table, store, model, workdir=run, **watched)
-
-
-def _say(log, start, line):
-    log(f"{start}: {line}")
-
-
-def _bits(base, valid, params, table) -> float:
-    return base_models.evaluate(base, params, table, valid).bits_per_byte
-
-
-def curve(row: wording.Row) -> list[tuple[float, float]]:
+def curve(row: Mapping[str, Any]) -> list[tuple[float, float]]:
     """(thousand tokens, bits/byte) of a row, in order."""
     pairs = [(float(name[3:]), row[name]) for name in row if name.startswith("at ")]
     return sorted(pairs)
@@ -151,8 +138,8 @@ def tokens_to(points: list[tuple[float, float]], goal: float) -> float | None:
     return None
 
 
-def _with_saved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    random = wording.pick(rows, start="random")
+def _with_saved(rows: list[Row]) -> list[Row]:
+    random = pick(rows, start="random")
     if random is None:
         return rows
     goal, end = random["bits_per_byte"], curve(random)[-1][0]
@@ -163,7 +150,7 @@ def _with_saved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def remarks(rows: list[dict[str, Any]]) -> list[str]:
+def remarks(rows: list[Row]) -> list[str]:
     """Where each start ends."""
     shown = ", ".join(f"{row['start']} {row['bits_per_byte']:.3f}" for row in rows)
-    return wording.compact(f"bits/byte in the end: {shown}", wording.text(rows))
+    return remarks_on(rows, f"bits/byte in the end: {shown}")

@@ -1,12 +1,13 @@
 """A base model's table for a target tokenizer by every method, and what it is worth."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from configs.tokenizer_transfer.setting import Setting, TokenizerConfig
-from experiments.shared import m2_pipeline, weights
+from configs.tokenizer_transfer.presets import TokenizerConfig, TransferConfig
+from experiments.shared import compressors
+from experiments.shared.tables import Log, slug
 from experiments.tokenizer_transfer import base_models, hypernetworks, target_tokenizers
 from experiments.tokenizer_transfer.base_models import Base
 from research.codecs.codec_tokenizer import CodecTokenizer
@@ -23,7 +24,6 @@ from research.transfer.vectors import SVDConfig
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable
 
-Log = Callable[[str], None]
 STEP_0, HYPERNETWORK = "hypernetwork, step 0", "hypernetwork"
 WITH_OVERLAP = "hypernetwork + overlap"
 HYPERNETWORKS = (HYPERNETWORK, WITH_OVERLAP)
@@ -69,7 +69,7 @@ class Target:
         """Entries that stand for text."""
         return int((~self.tokenizer.special_V).sum())
 
-    def facts(self, found: "hypernetworks.Trained | None" = None) -> dict[str, Any]:
+    def facts(self, hypernet: "hypernetworks.Hypernetwork | None" = None) -> dict[str, Any]:
         """Columns that do not depend on the method."""
         facts: dict[str, Any] = {
             "target": self.label,
@@ -78,8 +78,8 @@ class Target:
             "overlap": 100 * len(self.match.overlap_target_N) / self.entries,
             "lost_share": self.lost_share,
         }
-        if found is not None and self.label in found.seen:
-            facts["seen"] = found.seen[self.label]
+        if hypernet is not None and self.label in hypernet.seen:
+            facts["seen"] = hypernet.seen[self.label]
         return facts
 
 
@@ -95,9 +95,9 @@ class _Texts:
 
 
 def target(
-    config: Setting,
+    config: TransferConfig,
     base: Base,
-    wanted: TokenizerConfig,
+    described: TokenizerConfig,
     workdir: Path,
     log: Log,
     *,
@@ -108,15 +108,15 @@ def target(
     Args:
       donor: from `donor_table`, for OMP.
     """
-    codec = target_tokenizers.build(wanted, base.corpus, workdir, log)
+    codec = target_tokenizers.build(described, base.corpus, workdir, log)
     tokenizer = CodecTokenizer(codec)
     return Target(
-        label=wanted.label or codec.name,
+        label=described.label or codec.name,
         codec=codec,
         tokenizer=tokenizer,
         match=matching.match(base.tokenizer, tokenizer),
         store=base_models.valid_store(base, codec, workdir),
-        lost_share=m2_pipeline.lost_share(codec, base.corpus, base.text.valid_bytes) or 0.0,
+        lost_share=compressors.lost_share(codec, base.corpus, base.text.valid_bytes) or 0.0,
         auxiliary=Auxiliary(
             aux_text=_Texts(base.corpus, config.aux_bytes), svd=SVDConfig(dim=config.aux_dim)
         ),
@@ -124,32 +124,33 @@ def target(
     )
 
 
-def donor_table(config: Setting, index: int, workdir: Path, log: Log) -> EmbeddingTable | None:
+def donor_table(
+    config: TransferConfig, index: int, workdir: Path, log: Log
+) -> EmbeddingTable | None:
     """The table of a model trained with the target of this index; None: the config has none."""
     donors = config.donors
     if donors is None or index not in donors.targets:
         return None
-    wanted = config.targets[index]
+    target_config = config.targets[index]
     model = dataclasses.replace(config.model, size=donors.size, steps=donors.steps)
-    name = f"donor-{weights.slug(wanted.label)}"
-    found = base_models.kept(config, model, wanted, name, config.seeds[0], workdir, log)
-    table = learned.table(found.params["vocabulary"])
-    return base_models.real_rows(table, found.config.vocab_size)
+    name = f"donor-{slug(target_config.label)}"
+    donor = base_models.stored(config, model, target_config, name, config.seeds[0], workdir, log)
+    return base_models.real_rows(learned.table(donor.params["vocabulary"]), donor.config.vocab_size)
 
 
 def table(
-    method: str, base: Base, to: Target, found: "hypernetworks.Trained | None", seed: int
+    method: str, base: Base, to: Target, hypernet: "hypernetworks.Hypernetwork | None", seed: int
 ) -> EmbeddingTable:
     """The base model's table for the target's ids.
 
     Args:
-      found: the trained hypernetwork, for the methods that need one.
+      hypernet: the trained hypernetwork, for the methods that need one.
     """
     if method in (STEP_0, *HYPERNETWORKS):
-        assert found is not None, f"{method} needs a hypernetwork"
-        params = found.initial if method == STEP_0 else found.params
+        assert hypernet is not None, f"{method} needs a hypernetwork"
+        params = hypernet.initial if method == STEP_0 else hypernet.params
         return hypernetworks.table(
-            found, params, base, to.tokenizer, to.match, copy_overlap=method == WITH_OVERLAP
+            hypernet, params, base, to.tokenizer, to.match, copy_overlap=method == WITH_OVERLAP
         )
     auxiliary = None
     if method == OMP:
@@ -161,10 +162,6 @@ def table(
     return make_table(base.table, base.tokenizer, to.tokenizer, match=to.match, seed=seed)
 
 
-def evaluate(base: Base, made: EmbeddingTable, to: Target, params: Any = None) -> EvalTotals:
-    """Exact sums over the validation text in the target's ids.
-
-    Args:
-      params: of the trunk, where it is not the base model's.
-    """
-    return base_models.evaluate(base, base.params if params is None else params, made, to.store)
+def evaluate(base: Base, of_target: EmbeddingTable, to: Target) -> EvalTotals:
+    """Exact sums over the validation text in the target's ids."""
+    return base_models.evaluate(base, base.params, of_target, to.store)

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from experiments.shared.wording import pick
-from experiments.tokenizer_transfer.quality import CHANCE, MOVED, ORIGINAL, Row, lost_of
+from experiments.shared.tables import pick
+from experiments.tokenizer_transfer.accuracy import CHANCE, MOVED, ORIGINAL, lost_of
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -15,21 +15,22 @@ from research.reporting.claims import (
     graded,
     worst,
 )
+from research.reporting.tables import Row
 from research.transfer.methods import HYPERNETWORK
 
 
 def _by_target(rows: Sequence[Row], *methods: str) -> dict[str, dict[str, Row]]:
     """Target -> method -> row, for the targets that have all of the methods."""
-    found: dict[str, dict[str, Row]] = {}
+    by_target: dict[str, dict[str, Row]] = {}
     for row in rows:
-        found.setdefault(row["target"], {})[row["method"]] = row
-    return {target: of for target, of in found.items() if set(methods) <= of.keys()}
+        by_target.setdefault(row["target"], {})[row["method"]] = row
+    return {target: of for target, of in by_target.items() if set(methods) <= of.keys()}
 
 
-def order(found: Evidence) -> Ruling | None:
+def order(evidence: Evidence) -> Ruling | None:
     """Hypernetwork before FOCUS before random rows, on every target, near ones too."""
-    targets = _by_target(found.rows, HYPERNETWORK, "focus", "random")
-    own = pick(found.rows, method=ORIGINAL)
+    targets = _by_target(evidence.rows, HYPERNETWORK, "focus", "random")
+    own = pick(evidence.rows, method=ORIGINAL)
     if not targets or own is None:
         return None
     verdicts, bits, saved = [], [], []
@@ -37,7 +38,7 @@ def order(found: Evidence) -> Ruling | None:
         hyper, focus, random = (
             of[name]["bits_per_byte"] for name in (HYPERNETWORK, "focus", "random")
         )
-        verdicts.append(graded(min(focus - hyper, random - focus), found.margin))
+        verdicts.append(graded(min(focus - hyper, random - focus), evidence.margin))
         bits.append((hyper, focus, random))
         lost = focus - own["bits_per_byte"]
         saved.append((focus - hyper) / lost if lost > 0 else 0.0)
@@ -53,22 +54,22 @@ def _most(verdicts: Sequence[str]) -> str:
     """Of one claim on several targets: all of them shown, or most of them, or none."""
     if all(verdict == SHOWN for verdict in verdicts):
         return SHOWN
-    for wanted, verdict in ((SHOWN, DIRECTION), (OPPOSITE, OPPOSITE)):
-        if verdicts.count(wanted) > len(verdicts) / 2:
+    for majority, verdict in ((SHOWN, DIRECTION), (OPPOSITE, OPPOSITE)):
+        if verdicts.count(majority) > len(verdicts) / 2:
             return verdict
     return NOT_SHOWN
 
 
-def any_kind(found: Evidence) -> Ruling | None:
+def any_kind(evidence: Evidence) -> Ruling | None:
     """One network is ahead of the mean of pieces on every kind of tokenizer."""
-    targets = _by_target(found.rows, HYPERNETWORK, "fvt")
-    own = pick(found.rows, method=ORIGINAL)
+    targets = _by_target(evidence.rows, HYPERNETWORK, "fvt")
+    own = pick(evidence.rows, method=ORIGINAL)
     if len({target.split()[0] for target in targets}) < 3 or own is None:
         return None
     verdicts, parts, saved = [], [], []
     for target, of in targets.items():
         hyper, pieces = of[HYPERNETWORK]["bits_per_byte"], of["fvt"]["bits_per_byte"]
-        verdicts.append(graded(pieces - hyper, found.margin))
+        verdicts.append(graded(pieces - hyper, evidence.margin))
         parts.append(f"{target} {hyper:.2f} / {pieces:.2f}")
         lost = pieces - own["bits_per_byte"]
         saved.append((pieces - hyper) / lost if lost > 0 else 0.0)
@@ -78,10 +79,10 @@ def any_kind(found: Evidence) -> Ruling | None:
     return Ruling(verdict, "hypernetwork / mean of pieces: " + ", ".join(parts))
 
 
-def quality_kept(found: Evidence) -> Ruling | None:
+def quality_kept(evidence: Evidence) -> Ruling | None:
     """Without any training on the target most of the quality is kept (76.9 -> 73.0)."""
-    own = pick(found.rows, method=ORIGINAL)
-    rows = [of[HYPERNETWORK] for of in _by_target(found.rows, HYPERNETWORK).values()]
+    own = pick(evidence.rows, method=ORIGINAL)
+    rows = [of[HYPERNETWORK] for of in _by_target(evidence.rows, HYPERNETWORK).values()]
     if own is None or not rows:
         return None
     measured = [lost for lost in (lost_of(row, own) for row in rows) if lost is not None]
@@ -92,9 +93,9 @@ def quality_kept(found: Evidence) -> Ruling | None:
     return Ruling(middle.verdict(2 * paper), f"{middle.text} (median target)")
 
 
-def heuristics_of_donors(found: Evidence) -> Ruling | None:
+def heuristics_of_donors(evidence: Evidence) -> Ruling | None:
     """OMP, which a model trained with the target's tokenizer guides, before FOCUS."""
-    targets = _by_target(found.rows, "omp", "focus")
+    targets = _by_target(evidence.rows, "omp", "focus")
     if not targets:
         return None
     parts, effects = [], []
@@ -102,21 +103,21 @@ def heuristics_of_donors(found: Evidence) -> Ruling | None:
         omp, focus = of["omp"]["bits_per_byte"], of["focus"]["bits_per_byte"]
         effects.append(focus - omp)
         parts.append(f"{target} {omp:.2f} / {focus:.2f}")
-    verdict = _most([graded(effect, found.margin) for effect in effects])
+    verdict = _most([graded(effect, evidence.margin) for effect in effects])
     return Ruling(verdict, "OMP / FOCUS: " + ", ".join(parts))
 
 
-def shorter_hardly_worse(found: Evidence) -> Ruling | None:
+def shorter_hardly_worse(evidence: Evidence) -> Ruling | None:
     """A language's own tokenizer: shorter text, hardly a loss (14 % and 1.4 of 72.6 points)."""
     verdicts, parts = [], []
-    for language in dict.fromkeys(row["language"] for row in found.rows):
-        own = pick(found.rows, language=language, method=ORIGINAL)
-        row = pick(found.rows, language=language, method=HYPERNETWORK)
+    for language in dict.fromkeys(row["language"] for row in evidence.rows):
+        own = pick(evidence.rows, language=language, method=ORIGINAL)
+        row = pick(evidence.rows, language=language, method=HYPERNETWORK)
         if own is None or row is None:
             continue
         lost = lost_of(row, own)
-        kept = lost.text if lost else "near chance"
-        parts.append(f"{language} {row['shorter']:.0f} % shorter, {kept}")
+        loss = lost.text if lost else "near chance"
+        parts.append(f"{language} {row['shorter']:.0f} % shorter, {loss}")
         if lost is None or row["shorter"] <= 0:
             verdicts.append(NOT_SHOWN)
             continue
@@ -128,34 +129,32 @@ def shorter_hardly_worse(found: Evidence) -> Ruling | None:
 NOT_LANGUAGES = ("documentation", "code", "novels", "python")
 
 
-def far_languages(found: Evidence) -> Ruling | None:
+def far_languages(evidence: Evidence) -> Ruling | None:
     """Languages far from English keep their accuracy, where FOCUS falls to chance."""
-    rows = [row for row in found.rows if row["language"] not in NOT_LANGUAGES]
+    rows = [row for row in evidence.rows if row["language"] not in NOT_LANGUAGES]
     names = list(dict.fromkeys(row["language"] for row in rows))
     verdicts, parts = [], []
     for language in names:
         own, hyper, focus = (
-            pick(rows, language=language, method=name)
-            for name in (ORIGINAL, HYPERNETWORK, "focus")
+            pick(rows, language=language, method=name) for name in (ORIGINAL, HYPERNETWORK, "focus")
         )
         if not (own and hyper and focus):
             continue
-        verdict = graded(focus["bits_per_byte"] - hyper["bits_per_byte"], found.margin)
+        verdict = graded(focus["bits_per_byte"] - hyper["bits_per_byte"], evidence.margin)
         lost = lost_of(hyper, own)
         if lost is None:
             verdict = worst((verdict, NOT_SHOWN))
         elif verdict == SHOWN:  # that is, before FOCUS
             fallen = focus.get("accuracy") is not None and focus["accuracy"] <= CHANCE + MOVED
-            kept = lost.verdict(0.3) == SHOWN
-            verdict = SHOWN if kept and fallen else DIRECTION
+            verdict = SHOWN if fallen and lost.verdict(0.3) == SHOWN else DIRECTION
         verdicts.append(verdict)
         parts.append(f"{language} {hyper['bits_per_byte']:.2f} / {focus['bits_per_byte']:.2f}")
     return Ruling(worst(verdicts), "; ".join(parts) + " bits/byte") if verdicts else None
 
 
-def flops_share(found: Evidence) -> Ruling | None:
+def flops_share(evidence: Evidence) -> Ruling | None:
     """A predicted row costs under a hundredth of a token of the model."""
-    shares = [row["share"] for row in found.rows if row["model"] == "mistral-7b"]
+    shares = [row["share"] for row in evidence.rows if row["model"] == "mistral-7b"]
     if not shares:
         return None
     least, most = min(shares), max(shares)
@@ -164,9 +163,9 @@ def flops_share(found: Evidence) -> Ruling | None:
     return Ruling(SHOWN if least <= limit else OPPOSITE if least > 5 else NOT_SHOWN, text)
 
 
-def unigramify(found: Evidence) -> Ruling | None:
+def unigramify(evidence: Evidence) -> Ruling | None:
     """A Unigram splits as GPT-2's BPE does: at most twice the paper's disagreements, held out."""
-    row = pick(found.rows, tokenizer="GPT-2")
+    row = pick(evidence.rows, tokenizer="GPT-2")
     if row is None:
         return None
     wrong, prior = 1 - row["held_out_agreement"], 1 - row["prior_agreement"]

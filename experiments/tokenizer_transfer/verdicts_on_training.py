@@ -3,8 +3,8 @@ base, networks of other forms."""
 
 from collections.abc import Sequence
 
-from experiments.shared.wording import SAME_BITS
-from experiments.tokenizer_transfer.quality import CHANCE, ORIGINAL, Row, lost_of
+from experiments.shared.tables import SAME_BITS
+from experiments.tokenizer_transfer.accuracy import CHANCE, ORIGINAL, lost_of
 from research.reporting.claims import (
     DIRECTION,
     NOT_SHOWN,
@@ -14,6 +14,7 @@ from research.reporting.claims import (
     graded,
     null,
 )
+from research.reporting.tables import Row
 from research.transfer.methods import HYPERNETWORK
 
 TOGETHER = "hypernetwork, itself trained on"
@@ -32,9 +33,9 @@ def _trains(rows: dict[str, Row]) -> bool:
     return row is not None and row["at 0"] - row["bits_per_byte"] > 0.5
 
 
-def original_no_better(found: Evidence) -> Ruling | None:
+def original_no_better(evidence: Evidence) -> Ruling | None:
     """The original, trained as long, gains nothing by it."""
-    rows = _ends(found.rows)
+    rows = _ends(evidence.rows)
     own = rows.get(ORIGINAL)
     if own is None or own.get("at 0") is None:
         return None
@@ -42,12 +43,12 @@ def original_no_better(found: Evidence) -> Ruling | None:
     text = f"{own['at 0']:.2f} -> {own['bits_per_byte']:.2f} bits/byte"
     if not _trains(rows):
         return Ruling(NOT_SHOWN, text)
-    return Ruling(null(gain, SAME_BITS, found.margin), text)
+    return Ruling(null(gain, SAME_BITS, evidence.margin), text)
 
 
-def original_ahead(found: Evidence) -> Ruling | None:
+def original_ahead(evidence: Evidence) -> Ruling | None:
     """The original, trained as long, stays ahead of every transfer."""
-    rows = _ends(found.rows)
+    rows = _ends(evidence.rows)
     if ORIGINAL not in rows or len(rows) < 2:
         return None
     own = rows[ORIGINAL]["bits_per_byte"]
@@ -55,26 +56,24 @@ def original_ahead(found: Evidence) -> Ruling | None:
     text = f"{own:.2f} / {best:.2f} bits/byte, the best transfer"
     if not _trains(rows):
         return Ruling(NOT_SHOWN, text)
-    return Ruling(graded(best - own, found.margin), text)
+    return Ruling(graded(best - own, evidence.margin), text)
 
 
-def n_shot_before_focus(found: Evidence) -> Ruling | None:
+def n_shot_before_focus(evidence: Evidence) -> Ruling | None:
     """The hypernetwork, itself trained on, before FOCUS."""
-    rows = _ends(found.rows)
+    rows = _ends(evidence.rows)
     if not {TOGETHER, "focus", ORIGINAL} <= rows.keys():
         return None
-    ours, theirs, own = (
-        rows[name]["bits_per_byte"] for name in (TOGETHER, "focus", ORIGINAL)
-    )
-    verdict = graded(theirs - ours, found.margin)
+    ours, theirs, own = (rows[name]["bits_per_byte"] for name in (TOGETHER, "focus", ORIGINAL))
+    verdict = graded(theirs - ours, evidence.margin)
     if verdict == SHOWN and (theirs - ours) / max(theirs - own, 1e-9) < 0.765 / 2:
         verdict = DIRECTION
     return Ruling(verdict, f"{ours:.2f} / {theirs:.2f} bits/byte")
 
 
-def n_shot_near(found: Evidence) -> Ruling | None:
+def n_shot_near(evidence: Evidence) -> Ruling | None:
     """The hypernetwork, itself trained on, comes near to the original."""
-    rows = _ends(found.rows)
+    rows = _ends(evidence.rows)
     if not {TOGETHER, ORIGINAL} <= rows.keys():
         return None
     lost = lost_of(rows[TOGETHER], rows[ORIGINAL])
@@ -93,24 +92,22 @@ def _methods(rows: Sequence[Row]) -> dict[str, Row]:
     return {row["method"]: row for row in rows}
 
 
-def tuned_before_focus(found: Evidence) -> Ruling | None:
+def tuned_before_focus(evidence: Evidence) -> Ruling | None:
     """The base model's predicted rows serve its fine-tuned variant better than FOCUS's."""
-    rows = _methods(found.rows)
+    rows = _methods(evidence.rows)
     if not {HYPERNETWORK, "focus", ORIGINAL} <= rows.keys():
         return None
-    ours, theirs, own = (
-        rows[name]["bits_per_byte"] for name in (HYPERNETWORK, "focus", ORIGINAL)
-    )
-    verdict = graded(theirs - ours, found.margin)
+    ours, theirs, own = (rows[name]["bits_per_byte"] for name in (HYPERNETWORK, "focus", ORIGINAL))
+    verdict = graded(theirs - ours, evidence.margin)
     saved = (theirs - ours) / max(theirs - own, 1e-9)
     if verdict == SHOWN and saved < (1 - (7.33 - 6.56) / (7.33 - 5.03)) / 2:
         verdict = DIRECTION
     return Ruling(verdict, f"{ours:.2f} / {theirs:.2f} bits/byte, the variant itself {own:.2f}")
 
 
-def tuned_kept(found: Evidence) -> Ruling | None:
+def tuned_kept(evidence: Evidence) -> Ruling | None:
     """Moved with its base model's hypernetwork, a variant keeps most of its quality."""
-    rows = _methods(found.rows)
+    rows = _methods(evidence.rows)
     if not {HYPERNETWORK, ORIGINAL} <= rows.keys():
         return None
     lost = lost_of(rows[HYPERNETWORK], rows[ORIGINAL])
@@ -119,12 +116,12 @@ def tuned_kept(found: Evidence) -> Ruling | None:
     return Ruling(lost.verdict(2 * (1 - 6.56 / 7.33)), lost.text)
 
 
-def task_vector(found: Evidence) -> Ruling | None:
+def task_vector(evidence: Evidence) -> Ruling | None:
     """Some of what n-shot training did to the base's trunk helps its variant.
 
     Among rows that are all far from the original an order says little: a direction at most.
     """
-    rows = _methods(found.rows)
+    rows = _methods(evidence.rows)
     some = [row for name, row in rows.items() if name.startswith("n-shot, lambda 0.")]
     none = rows.get("n-shot, lambda 0")
     if not some or none is None or ORIGINAL not in rows:
@@ -132,62 +129,62 @@ def task_vector(found: Evidence) -> Ruling | None:
     best, own = min(row["bits_per_byte"] for row in some), rows[ORIGINAL]["bits_per_byte"]
     effect, gap = none["bits_per_byte"] - best, none["bits_per_byte"] - own
     text = f"{none['bits_per_byte']:.2f} -> {best:.2f} bits/byte, the variant itself {own:.2f}"
-    verdict = graded(effect, found.margin)
+    verdict = graded(effect, evidence.margin)
     size = (6.82 - 6.59) / (7.33 - 6.59)
     if verdict == SHOWN and (effect / max(gap, 1e-9) < size / 2 or best > 1.25 * own):
         verdict = DIRECTION
     return Ruling(verdict, text)
 
 
-def base_rows(found: Evidence) -> Ruling | None:
+def base_rows(evidence: Evidence) -> Ruling | None:
     """With the rows of its base a variant is no worse."""
-    rows = _methods(found.rows)
+    rows = _methods(evidence.rows)
     own, swapped = rows.get(ORIGINAL), rows.get("original, rows of the base model")
     if own is None or swapped is None or own.get("before") is None:
         return None
     text = f"{swapped['bits_per_byte']:.2f} / {own['bits_per_byte']:.2f} bits/byte"
-    if own["before"] - own["bits_per_byte"] <= max(found.margin, 0.1):
+    if own["before"] - own["bits_per_byte"] <= max(evidence.margin, 0.1):
         return Ruling(NOT_SHOWN, f"{text}; fine-tuning changed too little")
     cost = swapped["bits_per_byte"] - own["bits_per_byte"]
-    return Ruling(null(cost, SAME_BITS, found.margin), text)
+    return Ruling(null(cost, SAME_BITS, evidence.margin), text)
 
 
 # Forms of the network.
 
 
-def alm_ahead(found: Evidence) -> Ruling | None:
+def alm_ahead(evidence: Evidence) -> Ruling | None:
     """Trained by matching likelihoods, the network is ahead of one trained on text."""
-    rows = {row["variant"]: row["bits_per_byte"] for row in found.rows}
+    rows = {row["variant"]: row["bits_per_byte"] for row in evidence.rows}
     if not {"residual", "residual, distillation"} <= rows.keys():
         return None
     effect = rows["residual"] - rows["residual, distillation"]
-    return Ruling(graded(effect, found.margin), f"{-effect:+.3f} bits/byte")
+    return Ruling(graded(effect, evidence.margin), f"{-effect:+.3f} bits/byte")
 
 
-def residual_ahead(found: Evidence) -> Ruling | None:
+def residual_ahead(evidence: Evidence) -> Ruling | None:
     """The residual form with the auxiliary loss before zett's, once that has learned something."""
-    rows = {row["variant"]: row["bits_per_byte"] for row in found.rows}
+    rows = {row["variant"]: row["bits_per_byte"] for row in evidence.rows}
     names = "residual, auxiliary loss", ZETT, UNTRAINED
     if not set(names) <= rows.keys():
         return None
     ours, zetts, untrained = (rows[name] for name in names)
     text = f"{ours:.2f} / {zetts:.2f} bits/byte"
-    if zetts >= untrained - found.margin:
+    if zetts >= untrained - evidence.margin:
         return Ruling(NOT_SHOWN, f"{text}; zett's form is not past no training, {untrained:.2f}")
-    return Ruling(graded(zetts - ours, found.margin), text)
+    return Ruling(graded(zetts - ours, evidence.margin), text)
 
 
-def auxiliary_needed(found: Evidence) -> Ruling | None:
+def auxiliary_needed(evidence: Evidence) -> Ruling | None:
     """Zett's form learns with the auxiliary loss, and without it stays behind no training."""
-    rows = {row["variant"]: row["bits_per_byte"] for row in found.rows}
+    rows = {row["variant"]: row["bits_per_byte"] for row in evidence.rows}
     names = ZETT, "zett's form without auxiliary loss", UNTRAINED
     if not set(names) <= rows.keys():
         return None
-    kept, without, untrained = (rows[name] for name in names)
-    text = f"{kept:.2f} with, {without:.2f} without, untrained {untrained:.2f} bits/byte"
-    if kept >= untrained - found.margin:
+    with_loss, without, untrained = (rows[name] for name in names)
+    text = f"{with_loss:.2f} with, {without:.2f} without, untrained {untrained:.2f} bits/byte"
+    if with_loss >= untrained - evidence.margin:
         return Ruling(NOT_SHOWN, f"{text}; zett's form is not past no training")
-    verdict = graded(without - kept, found.margin)
-    if verdict == SHOWN and without <= untrained + found.margin:
+    verdict = graded(without - with_loss, evidence.margin)
+    if verdict == SHOWN and without <= untrained + evidence.margin:
         verdict = DIRECTION
     return Ruling(verdict, text)

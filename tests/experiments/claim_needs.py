@@ -66,6 +66,8 @@ NEEDS = {
     "trained_near_ideal": _of("model", "p'.*", "gaussian"),
     "regularization_helps": [("per", "majority"), ("shots", "3")],
     "regularization_harms": [("per", "majority"), ("shots", "0")],
+    "naive_mixture": _of("random", "drawn"),
+    "all_permuted": _of("random", "permuted", "all drawn.*", "counts.*"),
     "forgetting_keeps": [("split", "unseen"), *_of("method", "active", "vanilla")],
     "temporary_keeps_both": [
         *_of("split", "unseen", "in_distribution"), *_of("method", "temporary", "vanilla"),

@@ -32,7 +32,7 @@ def left(row, *, places=False):
     """
     wide = row["vocabulary"] > 256
     if row["method"].startswith("GZip"):
-        return ((0.898, 0.938)[wide] if places else 1.0)
+        return (0.898, 0.938)[wide] if places else 1.0
     if row["method"] in ("EqualInfo W=16", "EqualInfo W=16 point+delay") and wide:
         return 0.91
     for known in compression_ratios.PAPER_ROWS:
@@ -105,8 +105,7 @@ def compressed_text(kind):
     if kind != "paper":
         flat = (0.0, 0.002)[pick]
         found[RATIOS] = [
-            row
-            | {"ratio": 2 * (1 + flat * (-1) ** index), "uniform_bpb": 4.0, "unigram_bpb": 4.0}
+            row | {"ratio": 2 * (1 + flat * (-1) ** index), "uniform_bpb": 4.0, "unigram_bpb": 4.0}
             for index, row in enumerate(found[RATIOS])
         ]
     rules = [(0.0, 0.0, 0.0), (0.9995, 0.999, 0.01), (1 - 1.1e-5, 1 - 1.1e-5, 1 - 0.829)][pick]
@@ -127,9 +126,7 @@ def compressed_text(kind):
     found["compressed_text/bit_statistics"] = [
         {"method": name, "unit": "token", "estimate": "Miller-Madow", "bits": 10**9, "n=8": value}
         for name, value in zip(("StaticAC", "EqualInfo W=16", "GZip", "random"), bits, strict=True)
-    ] + [
-        {"method": "AC", "unit": "token", "estimate": "Miller-Madow", "bits": 10**9, "n=8": 0.0}
-    ]
+    ] + [{"method": "AC", "unit": "token", "estimate": "Miller-Madow", "bits": 10**9, "n=8": 0.0}]
     changed = [(1.0, 1.0, 1.0), (0.30, 0.31, 0.32), (0.05, 0.3, 1.0)][pick]
     found["compressed_text/token_stability"] = [
         {"method": name, "vocabulary": 65_536, "share_changed": share}
@@ -188,6 +185,17 @@ def lexinvariant(kind):
             for shots, signs in ((3, tasks[0]), (0, tasks[1]))
         ),
     ]  # fmt: skip
+    norms = [(1.0,) * 4, (1.01, 1.02, 1.03, 1.04), (1.5, 2.0, 3.0, 5.0)][pick]
+    nats = [(3.1, 3.1), (2.999, 3.001), (2.0, 2.02)][pick]
+    names = [f"norm {part}" for part in (25, 50, 75, 100)]
+    found["lexinvariant/random_rows"] = [
+        {"random": "drawn", "p": 0.2} | dict(zip(names, norms, strict=True)),
+        {"random": "permuted", "p": 0.2} | dict.fromkeys(names, 1.0),
+        {"random": "permuted", "p": 1.0, "nats_renamed": nats[0], "spread_renamed": 0.002},
+        {"random": "all drawn (gaussian)", "p": 1.0, "nats_renamed": nats[1]},
+        {"random": "counts in the sequence", "nats": 3.0},
+        {"random": "uniform", "nats": 3.3},
+    ]
     ends = [  # unseen in the end, best, in distribution
         {"active": (50, 50, 50), "temporary": (50, 50, 50), "vanilla": (50, 50, 50)},
         {"active": (62, 62, 95), "temporary": (62, 62, 95), "vanilla": (60, 62, 95)},

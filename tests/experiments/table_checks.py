@@ -1,22 +1,29 @@
-"""What the rows of every table have to be, whatever it measures."""
+"""What every table's rows, remarks and papers' rows have to be, whatever it measures."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
-from research.reporting import results
+from research.reporting import results, tables
 
 
-def check_rows(rows: Sequence[Mapping[str, Any]], columns: Collection[str]) -> None:
-    """No column but these, and values that JSON and a table can hold."""
+def check_table(table: ModuleType, rows: Sequence[Mapping[str, Any]], *others: str) -> None:
+    """Ours and the paper's rows are one table; no column but its own and `others`.
+
+    Values are such as JSON and a table can hold; those of `others` may be dicts.
+    """
+    columns = {*table.COLUMNS, "group", "corpus", *others}
+    assert rows
     for row in rows:
-        assert set(row) <= set(columns)
-        for value in results.plain(row).values():
-            assert value is None or isinstance(value, bool | int | float | str)
+        assert set(row) <= columns
+        for name, value in results.plain(row).items():
+            assert value is None or name in others or isinstance(value, bool | int | float | str)
             assert not isinstance(value, float) or math.isfinite(value)
-
-
-def check_remarks(remarks: Sequence[str]) -> None:
-    """Each says something, in one line."""
-    for remark in remarks:
+    for remark in table.remarks(rows):
         assert remark and "\n" not in remark
+    for row in table.PAPER_ROWS:
+        assert set(row) <= columns
+    names, merged = tables.merge(table.COLUMNS, {"ours": rows}, table.PAPER_ROWS)
+    assert len(merged) == len(rows) + len(table.PAPER_ROWS)
+    assert tables.markdown(names, merged).count("\n") == len(merged) + 2

@@ -238,8 +238,7 @@ def test_rows_that_are_not_there_decide_nothing(paper, claim):
     assert claims.rule(claim, Evidence([], claim_rows.SPREAD, CONFIG)) is None
     for column, pattern in claim_needs.NEEDS[claim.id]:
         others = [
-            row for row in rows
-            if column not in row or not re.fullmatch(pattern, str(row[column]))
+            row for row in rows if column not in row or not re.fullmatch(pattern, str(row[column]))
         ]
         assert 0 <= len(others) < len(rows)
         assert claims.rule(claim, Evidence(others, claim_rows.SPREAD, CONFIG)) is None, pattern
@@ -287,3 +286,25 @@ def test_verdicts_that_were_wrong_do_not_come_back():
     shares = {"any": 0.018, "position 1": 0.339, "position 2": 0.168}
     rows = [{"part": "position", "item": item, "share": share} for item, share in shares.items()]
     assert decided("compressed_text", "token_meaning", rows) == DIRECTION  # the second has some
+
+
+def test_a_trunk_with_n_gram_heads_gives_the_direction_at_most():
+    """Of the second paper: its drawn rows on a trunk of ours, where its own model shows nothing."""
+    heads = "gaussian + n-gram heads"
+    paper, baseline = (claim_rows.lexinvariant(kind) for kind in ("paper", "baseline"))
+    for claim in (each for each in lexinvariant.OWN if each.decide):
+        rows = paper[claim.table]
+        evidence = Evidence(rows, claim_rows.SPREAD, CONFIG)
+        if not hasattr(claim.decide, "__wrapped__"):
+            continue
+        for name in (heads, f"{heads}, 4 draws"):
+            ours = [{**row, "model": name} if row["model"] == "gaussian" else row for row in rows]
+            alone = claim.decide(evidence._replace(rows=ours))
+            assert alone.verdict == DIRECTION and alone.ours.startswith(f"{name}, ours: ")
+            without = [row for row in baseline[claim.table] if row["model"] == "gaussian"]
+            both = claim.decide(evidence._replace(rows=[*without, *ours]))
+            assert both == alone
+            nothing = [{**row, "model": name} for row in without]
+            others = [row for row in rows if row["model"] != "gaussian"]
+            assert claim.decide(evidence._replace(rows=[*nothing, *others])).verdict == NOT_SHOWN
+        assert claim.decide(evidence._replace(rows=[*rows, *ours])) == claim.decide(evidence)

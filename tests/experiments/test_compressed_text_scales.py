@@ -8,7 +8,6 @@ A record line reads
 import dataclasses
 import functools
 import importlib
-import math
 
 import jax
 import numpy as np
@@ -16,52 +15,31 @@ import pytest
 
 from configs import compressed_text
 from configs.shared import M2Config
-from experiments.shared import m2, m2_pipeline
+from experiments.compressed_text import m2
 from research.evaluation import per_byte
 from research.models import sizes
-from research.training import parallelism, sharding_rules, step
-from research.training.compile import device_bytes, matmul_flops
-from research.training.config import ParallelismConfig
+from research.training.compile import matmul_flops
 from research.training.optim import optimizers
+from tests.experiments.lowering import Lowered, abstract_batch, lower
 
-EIGHT = ParallelismConfig(kind="mesh")
 TRAINED = [
     name
     for name in compressed_text.TABLES
-    if hasattr(
-        importlib.import_module(f"configs.compressed_text.{name}").paper(), "m2"
-    )
+    if hasattr(importlib.import_module(f"configs.compressed_text.{name}").paper(), "m2")
 ]
 
 
 @functools.cache
-def lowered(config: M2Config, vocab_size: int) -> dict[str, int]:
-    """Lowers the training step on eight devices; parameters, bytes a device, FLOPs a token."""
-    mesh = parallelism.make_mesh(EIGHT)
+def lowered(config: M2Config, vocab_size: int) -> tuple[Lowered, int]:
+    """The training step on eight devices, and FLOPs of a token forward."""
     optimizer = optimizers.make_optimizer(config.optimizer, config.steps)
     lm = m2.lm(config, vocab_size)
-
-    def fresh(key):
-        return step.init_state(key, lm.init, optimizer)
-
-    shapes = jax.eval_shape(fresh, jax.random.key(0))
-    shardings = step.state_shardings(shapes, EIGHT, mesh, sharding_rules.LANGUAGE_MODEL_RULES)
-    shape = (config.batch_size, config.length)
-    batch = {
-        "inputs_BxL": jax.ShapeDtypeStruct(shape, np.int32),
-        "targets_BxL": jax.ShapeDtypeStruct(shape, np.int32),
-        "weights_BxL": jax.ShapeDtypeStruct(shape, np.float32),
-        "vocab_size_B": jax.ShapeDtypeStruct(shape[:1], np.int32),
-    }
-    traced = step.make_train_step(lm.loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)
-    assert "func.func public @main" in traced.lower().as_text()
-    forward = matmul_flops(jax.make_jaxpr(lm.loss)(shapes.params, batch))
-    return {
-        "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params)),
-        "device_bytes": device_bytes(shapes.params, shardings.params)
-        + device_bytes(shapes.opt_state, shardings.opt_state),
-        "forward_flops": forward // math.prod(shape),
-    }
+    batch = abstract_batch(
+        config.batch_size, config.length, vocab_size_B=((config.batch_size,), np.int32)
+    )
+    lowered_step = lower(lm.loss, lm.init, optimizer, batch)
+    forward = matmul_flops(jax.make_jaxpr(lm.loss)(lowered_step.params, batch))
+    return lowered_step, forward // (config.batch_size * config.length)
 
 
 def first_codec(config):
@@ -100,20 +78,20 @@ def test_the_record_is_what_is_lowered(name, scale):
         of_m2 = dataclasses.replace(of_m2, size=config.sizes[0])
     vocab_size = vocabulary(name, config)
     model = m2.model_config(of_m2, vocab_size)
-    found = lowered(of_m2, vocab_size)
+    lowered_step, forward_flops = lowered(of_m2, vocab_size)
     kernels = sizes.kernel_count(m2.trunk_config(of_m2))
     codec = first_codec(config)
     cost = per_byte.flops_per_byte(
-        m2_pipeline.parameters(of_m2), papers_ratio(codec), m2_pipeline.m1_flops(codec, config.m1)
+        m2.parameters(of_m2), papers_ratio(codec), m2.m1_flops(codec, config.m1)
     )
     line = (
-        f"{scale}: {found['parameters']:,} parameters ({kernels:,} kernels),"
-        f" {cost / 1e6:.2f} MFLOPs/byte, {found['device_bytes'] / 1e6:.1f} MB a device"
+        f"{scale}: {lowered_step.parameters:,} parameters ({kernels:,} kernels),"
+        f" {cost / 1e6:.2f} MFLOPs/byte, {lowered_step.device_bytes / 1e6:.1f} MB a device"
     )
     assert line in " ".join(module.__doc__.split())
     # Two FLOPs for each kernel and readout entry, and what attention adds.
     expected = 2 * kernels + 2 * model.rows * model.trunk.d_model
-    attention = 4 * of_m2.length * model.trunk.num_layers * model.trunk.num_heads * (
-        model.trunk.head_dim
+    attention = (
+        4 * of_m2.length * model.trunk.num_layers * model.trunk.num_heads * (model.trunk.head_dim)
     )
-    assert found["forward_flops"] == pytest.approx(expected + attention, rel=1e-4)
+    assert forward_flops == pytest.approx(expected + attention, rel=1e-4)

@@ -17,8 +17,7 @@ from experiments.compressed_text import (
     token_semantics,
     token_stability,
 )
-from research.reporting import tables
-from tests.experiments.table_checks import check_remarks, check_rows
+from tests.experiments.table_checks import check_table
 
 NAMES = [name for name in compressed_text.TABLES if name not in compressed_text.MAIN]
 
@@ -41,23 +40,10 @@ def test_the_quick_configuration_runs(name, workdir):
     table, lines = experiment(name), []
     rows = table.run(config_module(name).quick(), workdir=workdir, log=lines.append)
     assert rows and lines
-    every_n = {f"n={n}" for n in range(1, 17)} if name == "bit_statistics" else set()
-    check_rows(rows, {*table.COLUMNS, "corpus"} | every_n)
+    every_n = [f"n={n}" for n in range(1, 17)] if name == "bit_statistics" else []
+    check_table(table, rows, *every_n)
     remarks = table.remarks(rows)
-    check_remarks(remarks)
     assert name == "byte_matched" or remarks[-1].startswith("text: synthetic:60000, digest ")
-    columns, merged = tables.merge(table.COLUMNS, {"ours": rows}, table.PAPER_ROWS)
-    assert len(merged) == len(rows) + len(table.PAPER_ROWS)
-    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_papers_rows_have_our_columns(name):
-    table = experiment(name)
-    for row in table.PAPER_ROWS:
-        assert set(row) <= set(table.COLUMNS)
-    docstring = config_module(name).__doc__
-    assert "EXPECTED" not in docstring and "SHAPES" not in docstring
 
 
 def test_the_papers_ratios_keep_the_identities():

@@ -8,7 +8,7 @@ import pytest
 from configs.lexinvariant import cipher_solvers as configuration
 from experiments.lexinvariant import cipher_probe, cipher_solvers
 from research.lexinvariance.ciphers import ciphers
-from research.reporting import tables
+from tests.experiments.table_checks import check_table
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,9 @@ def rows(tmp_path_factory):
 def test_every_solver_reads_the_same_texts(rows):
     names = {(row["solver"], row["condition"]) for row in rows}
     assert len(names) == len(rows) == 2 * 10
+    check_table(cipher_solvers, rows)
     for row in rows:
-        assert set(row) <= {*cipher_solvers.COLUMNS, "corpus"} and row["texts"] == 2
+        assert row["texts"] == 2
         for length in (16, 32):
             low, high = map(float, row[f"interval {length}"].split(" to "))
             assert 0 <= low <= row[f"error {length}"] + 1e-4 and high <= 1
@@ -32,15 +33,6 @@ def test_every_solver_reads_the_same_texts(rows):
     remarks = cipher_solvers.remarks(rows)
     assert remarks[-1].startswith("text: synthetic:60000, digest ")
     assert sum("best of each" in remark for remark in remarks) == 4
-
-
-def test_the_papers_rows_have_our_columns(rows):
-    for row in cipher_solvers.PAPER_ROWS:
-        assert set(row) <= set(cipher_solvers.COLUMNS)
-    columns, merged = tables.merge(
-        cipher_solvers.COLUMNS, {"ours": rows}, cipher_solvers.PAPER_ROWS
-    )
-    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
 
 
 def test_errors_are_counted_over_enciphered_symbols_only():

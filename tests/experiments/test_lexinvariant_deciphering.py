@@ -1,6 +1,5 @@
 """The table `deciphering`: it runs, scores what it says it scores, and draws its matrices."""
 
-
 import numpy as np
 import pytest
 
@@ -8,8 +7,7 @@ from configs.lexinvariant import deciphering as configs
 from experiments.lexinvariant import deciphering
 from research.lexinvariance import probe
 from research.lexinvariance.ciphers import key_decoding
-from research.reporting import tables
-from tests.experiments.table_checks import check_remarks, check_rows
+from tests.experiments.table_checks import check_table
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +25,8 @@ def test_the_quick_configuration_runs(rows, workdir):
     assert [(row["model"], row["reading"]) for row in rows] == [
         (model.vocabulary, reading) for model in config.models for reading in key_decoding.READINGS
     ]
-    check_rows(rows, {*deciphering.COLUMNS, "corpus"})
+    check_table(deciphering, rows)
     assert all(0 <= row[f"start {start}"] <= 1 for row in rows for start in config.starts)
-    check_remarks(deciphering.remarks(rows))
     pictures = sorted((workdir / "pictures" / "deciphering").iterdir())
     assert [path.stem for path in pictures] == [
         f"{model}-{what}" for model in ("canonical", "gaussian") for what in ("keys", "symbol")
@@ -37,11 +34,7 @@ def test_the_quick_configuration_runs(rows, workdir):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
-def test_the_papers_rows_have_our_columns(rows):
-    for row in deciphering.PAPER_ROWS:
-        assert set(row) <= set(deciphering.COLUMNS)
-    columns, merged = tables.merge(deciphering.COLUMNS, {"ours": rows}, deciphering.PAPER_ROWS)
-    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
+def test_the_windows_have_columns_and_fit_the_sequences():
     for scale in (configs.cpu(), configs.gpu(), configs.paper()):
         assert {f"start {start}" for start in scale.starts} <= set(deciphering.COLUMNS)
         assert max(scale.starts) + scale.window <= scale.models[0].length

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 
 import jax
 import numpy as np
@@ -14,11 +13,10 @@ from experiments.lexinvariant.dual_process import AT, Model
 from research.errors import UsageError
 from research.lexinvariance.tasks.part_of_speech import SPLITS
 from research.models import sizes
-from research.reporting import plots, results, tables
-from research.training import parallelism, sharding_rules, step
-from research.training.compile import device_bytes
-from research.training.config import ParallelismConfig
+from research.reporting import plots, results
 from research.training.optim import optimizers
+from tests.experiments.lowering import lower
+from tests.experiments.table_checks import check_table
 
 QUICK = configs.quick()
 
@@ -34,15 +32,12 @@ def rows(tmp_path_factory):
 def test_the_quick_configuration_runs(rows):
     names = [(row["split"], row["method"]) for row in rows]
     assert names == [(split, method) for split in SPLITS for method in configs.METHODS]
+    check_table(dual_process, rows, "panel")
     for row in rows:
-        assert set(row) <= {*dual_process.COLUMNS, "panel"}
         curve = [row[name] for name in AT]
         assert row["best"] == max(curve)
         assert all(0 <= value <= 100 for value in curve)
-    remarks = dual_process.remarks(rows)
-    assert len(remarks) == 6 and all("\n" not in remark for remark in remarks)
-    columns, merged = tables.merge(dual_process.COLUMNS, {"ours": rows}, dual_process.PAPER_ROWS)
-    assert tables.markdown(columns, merged).count("\n") == len(rows) + 2
+    assert len(dual_process.remarks(rows)) == 6
 
 
 def test_it_is_drawn_with_a_panel_for_each_split_and_skew(rows, tmp_path):
@@ -146,22 +141,9 @@ def test_the_record_is_what_is_lowered(scale):
     """The step of the learned vocabulary, on eight devices without memory."""
     config = getattr(configs, scale)()
     model = Model(config, "learned")
-    parallel = ParallelismConfig(kind="mesh")
-    mesh = parallelism.make_mesh(parallel)
     optimizer = optimizers.make_optimizer(config.optimizer, config.steps, by_row=True)
-
-    def fresh(key):
-        return step.init_state(key, model.init, optimizer)
-
-    shapes = jax.eval_shape(fresh, jax.random.key(0))
-    rules = sharding_rules.LANGUAGE_MODEL_RULES
-    shardings = step.state_shardings(shapes, parallel, mesh, rules)
-    batch = model._batch(0.0, 0)
-    traced = step.make_train_step(model.loss, optimizer, parallel, mesh, shardings)
-    assert "func.func public @main" in traced.trace(shapes, batch).lower().as_text()
-    count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params))
+    lowered_step = lower(model.loss, model.init, optimizer, model._batch(0.0, 0))
+    count, held = lowered_step.parameters, lowered_step.device_bytes
     kernels = sizes.kernel_count(model.model.trunk)
-    held = device_bytes(shapes.params, shardings.params)
-    held += device_bytes(shapes.opt_state, shardings.opt_state)
     line = f"{scale}: {count:,} parameters ({kernels:,} kernels), {held / 1e6:.2f} MB a device"
     assert line in " ".join(configs.__doc__.split())

@@ -28,9 +28,7 @@ def test_a_model_is_counted_measured_and_written(text, tmp_path):
     saved = letters_file.read(tmp_path / "small.bin")
     train = list(text.held_out["enwiki"].documents("train"))
     expected = 5 * letters.tally(train, alphabet, 2)
-    np.testing.assert_array_equal(
-        letters_file.levels(saved.counts), letters_file.levels(expected)
-    )
+    np.testing.assert_array_equal(letters_file.levels(saved.counts), letters_file.levels(expected))
     assert saved.counts.sum() > 0
 
 

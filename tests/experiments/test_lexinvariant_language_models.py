@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from configs.lexinvariant import hours
+from configs.lexinvariant import presets
 from configs.lexinvariant.presets import QUICK_MODEL
 from configs.shared import StageConfig
 from experiments.shared import language_models
@@ -83,7 +83,7 @@ def test_lessons_lead_to_the_training_proper():
     assert last == dataclasses.replace(MODEL, stages=())
 
 
-@pytest.mark.parametrize("model", hours.HOURS_MODELS + hours.HOURS_CHAIN, ids=lambda m: m.label)
+@pytest.mark.parametrize("model", presets.HOURS_MODELS + presets.HOURS_CHAIN, ids=lambda m: m.label)
 def test_weights_of_scale_hours_fit_from_lesson_to_lesson(model):
     """One shape of parameters, 4,096 ids a step of text, and orthogonal rows that exist."""
     vocab_size = 8 if model.ids == "chain" else codecs.load(model.ids).vocab_size + 2

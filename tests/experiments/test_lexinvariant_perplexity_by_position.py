@@ -10,13 +10,12 @@ import pytest
 from configs.lexinvariant import perplexity_by_position as configs
 from experiments.lexinvariant import perplexity_by_position as table
 from experiments.lexinvariant import position_windows
-from experiments.lexinvariant.position_figures import STARTS
-from experiments.lexinvariant.position_windows import Sequences, row_of
+from experiments.lexinvariant.position_windows import STARTS, Sequences, row_of
 from experiments.shared import language_models
 from research import codecs
 from research.errors import UsageError
 from research.lexinvariance import baselines
-from research.reporting import tables
+from tests.experiments.table_checks import check_table
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +32,8 @@ def rows(workdir):
 
 
 def test_the_rows_have_the_columns(rows):
-    for row in rows:
-        assert set(row) <= {*table.COLUMNS, "corpus"}
-        assert all(not isinstance(v, float) or math.isfinite(v) for v in row.values())
-    for row in table.PAPER_ROWS:
-        assert set(row) <= set(table.COLUMNS)
-    _, merged = tables.merge(table.COLUMNS, {"ours": rows}, table.PAPER_ROWS)
-    assert len(merged) == len(rows) + len(table.PAPER_ROWS)
-    remarks = table.remarks(rows)
-    assert all(line and "\n" not in line for line in remarks)
-    assert remarks[-1].startswith("text: synthetic:60000")
+    check_table(table, rows)
+    assert table.remarks(rows)[-1].startswith("text: synthetic:60000")
 
 
 def test_every_model_draw_and_floor_has_a_row(rows):
@@ -123,17 +114,13 @@ def test_the_papers_windows():
 def test_draws_differ_and_repeat(workdir):
     config = configs.quick()
     gaussian, text = config.models[1], config.texts[0]
-    found = language_models.trained(
-        gaussian, text, seed=0, workdir=workdir, log=lambda line: None
-    )
+    found = language_models.trained(gaussian, text, seed=0, workdir=workdir, log=lambda line: None)
     sequences = Sequences.of(found.valid, found.codec, config, gaussian.length)
     first, second = (next_two(table._draws(config, found, sequences)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert (first[0] != first[1]).any()
     larger = dataclasses.replace(config, batch_size=6)
-    np.testing.assert_allclose(
-        next(table._draws(larger, found, sequences)), first[0], rtol=1e-5
-    )
+    np.testing.assert_allclose(next(table._draws(larger, found, sequences)), first[0], rtol=1e-5)
 
 
 def next_two(stream):

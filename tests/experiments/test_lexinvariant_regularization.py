@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from configs.lexinvariant import regularization as configs
-from experiments.lexinvariant import bbh_answers, regularization
+from experiments.lexinvariant import regularization, task_scores
 from research.codecs.basic import BytesCodec
 from research.evaluation import multiple_choice
-from research.reporting import results, tables
+from tests.experiments.table_checks import check_table
 
 QUESTIONS = {
     "navigate": ["Yes", "No", "No", "Yes"],
@@ -44,21 +44,12 @@ def rows(workdir, folder):
 
 
 def test_the_quick_configuration_runs(rows):
-    extra = {"group", "corpus", "task_accuracies", "questions", "lookup_interval"}
-    extra |= {"permutation_interval", "up/same/down_by_bytes", "sign_p_by_bytes"}
-    for row in rows:
-        assert set(row) <= {*regularization.COLUMNS, *extra}
-        for name, value in results.plain(row).items():
-            assert name == "task_accuracies" or not isinstance(value, dict | list)
-            assert not isinstance(value, float) or math.isfinite(value)
+    check_table(
+        regularization, rows, "task_accuracies", "questions", "lookup_interval",
+        "permutation_interval", "up/same/down_by_bytes", "sign_p_by_bytes",
+    )  # fmt: skip
     measures = [row["measure"] for row in rows]
     assert measures == ["model"] * 2 + ["BBH"] * 6
-    columns, merged = tables.merge(
-        regularization.COLUMNS, {"ours": rows}, regularization.PAPER_ROWS
-    )
-    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
-    for remark in regularization.remarks(rows):
-        assert remark and "\n" not in remark
 
 
 def test_signs_add_up(rows):
@@ -89,19 +80,22 @@ def test_without_the_tasks_a_remark_says_where_they_are(rows, workdir):
 
 
 def test_the_folder_of_the_environment(folder, monkeypatch, tmp_path):
-    assert bbh_answers.folder("") is None and bbh_answers.folder("given") is not None
+    assert task_scores.bbh_folder("") is None and task_scores.bbh_folder("given") is not None
     monkeypatch.setenv("FREEVOCAB_DATA", str(tmp_path))
-    assert bbh_answers.folder("") is None
+    assert task_scores.bbh_folder("") is None
     (tmp_path / "bbh" / "bbh").mkdir(parents=True)
     (tmp_path / "bbh" / "bbh" / "snarks.json").write_bytes((folder / "snarks.json").read_bytes())
-    assert bbh_answers.folder("") == tmp_path / "bbh"
+    assert task_scores.bbh_folder("") == tmp_path / "bbh"
 
 
 def test_the_likeliest_option_is_chosen(folder, monkeypatch):
     """Given nats: by their sum the short option wins, by the byte the long one."""
-    asked = bbh_answers.questions(
-        folder, BytesCodec(), shots=(0, 2), count=0, context=200, seed=0
-    )
+    def questions(context):
+        return task_scores.bbh_questions(
+            folder, BytesCodec(), shots=(0, 2), count=0, context=context, seed=0
+        )
+
+    asked = questions(200)
     runs = []
 
     def nats(params, model, found, *, batch_size):
@@ -110,7 +104,7 @@ def test_the_likeliest_option_is_chosen(folder, monkeypatch):
                           for ids in choice.options]) for choice in found]
 
     monkeypatch.setattr(multiple_choice, "option_nats", nats)
-    found = bbh_answers.accuracies(None, None, asked, batch_size=1)
+    found = task_scores.bbh_accuracies(None, None, asked, batch_size=1)
     names = [task.name for task in asked.tasks]
     assert names == ["boolean_expressions", "navigate", "snarks"]
     assert found[0, "summed"] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
@@ -119,17 +113,13 @@ def test_the_likeliest_option_is_chosen(folder, monkeypatch):
     assert asked.majority() == pytest.approx((2 / 3 + 1 / 2 + 2 / 3) / 3)
     assert asked.chance() == pytest.approx(1 / 2)
     assert len(runs) == 20
-    short = bbh_answers.questions(folder, BytesCodec(), shots=(0, 2), count=0, context=60, seed=0)
     runs.clear()
-    bbh_answers.accuracies(None, None, short, batch_size=1)
+    task_scores.bbh_accuracies(None, None, questions(60), batch_size=1)
     assert len(runs) == 10  # no shot fits: the prompts are those without
 
 
-def test_the_papers_rows_have_our_columns():
-    for row in regularization.PAPER_ROWS:
-        assert set(row) <= {*regularization.COLUMNS, "group"}
+def test_the_papers_sign_test():
     last = regularization.PAPER_ROWS[-1]
     # 22 or more heads of 33, both sides.
     expected = 2 * sum(math.comb(33, k) for k in range(22, 34)) / 2**33
     assert last["up/same/down"] == "22/3/11" and last["sign_p"] == pytest.approx(expected)
-    assert "EXPECTED" not in configs.__doc__

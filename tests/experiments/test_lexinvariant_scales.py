@@ -8,9 +8,7 @@ A record line reads, of the first model of the table (a character is a byte),
 import dataclasses
 import functools
 import importlib
-import math
 
-import jax
 import numpy as np
 import pytest
 
@@ -19,12 +17,9 @@ from configs.shared import ModelConfig
 from experiments.shared import language_models
 from research.evaluation import per_byte
 from research.models import sizes
-from research.training import parallelism, sharding_rules, step
-from research.training.compile import device_bytes
-from research.training.config import ParallelismConfig
 from research.training.optim import optimizers
+from tests.experiments.lowering import Lowered, abstract_batch, lower
 
-EIGHT = ParallelismConfig(kind="mesh")
 IDS = {
     "automata": 21,
     "chain": 8,
@@ -61,45 +56,26 @@ CASES = list(trained())
 
 
 @functools.cache
-def lowered(model: ModelConfig) -> dict[str, float]:
-    """Lowers the training step on eight devices; parameters, bytes a device."""
-    mesh = parallelism.make_mesh(EIGHT)
+def lowered(model: ModelConfig) -> tuple[Lowered, int]:
+    """The training step on eight devices, and the trunk's kernels."""
     config = language_models.model_config(model, IDS[model.ids] or model.vocab_size + 2)
     optimizer = optimizers.make_optimizer(model.optimizer, model.steps)
     lm = language_models.lm(model, config)
-
-    def fresh(key):
-        return step.init_state(key, lm.init, optimizer)
-
-    shapes = jax.eval_shape(fresh, jax.random.key(0))
-    shardings = step.state_shardings(shapes, EIGHT, mesh, sharding_rules.LANGUAGE_MODEL_RULES)
-    shape = (model.batch_size, model.length)
-    batch = {
-        "inputs_BxL": jax.ShapeDtypeStruct(shape, np.int32),
-        "targets_BxL": jax.ShapeDtypeStruct(shape, np.int32),
-        "weights_BxL": jax.ShapeDtypeStruct(shape, np.float32),
-        "keys_Bx2": jax.ShapeDtypeStruct((shape[0], 2), np.uint32),
-    }
-    traced = step.make_train_step(lm.loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)
-    assert "func.func public @main" in traced.lower().as_text()
-    return {
-        "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params)),
-        "kernels": sizes.kernel_count(config.trunk),
-        "device_bytes": device_bytes(shapes.params, shardings.params)
-        + device_bytes(shapes.opt_state, shardings.opt_state),
-    }
+    keys = ((model.batch_size, 2), np.uint32)
+    batch = abstract_batch(model.batch_size, model.length, keys_Bx2=keys)
+    return lower(lm.loss, lm.init, optimizer, batch), sizes.kernel_count(config.trunk)
 
 
 @pytest.mark.parametrize(("name", "scale", "models"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
 def test_the_record_is_what_is_lowered(name, scale, models):
-    found = lowered(models[0])
+    lowered_step, kernels = lowered(models[0])
     # A table's models differ in their vocabularies; each kind is lowered once.
     for model in models[1:]:
-        assert lowered(model)["kernels"] > 0
-    cost = per_byte.flops_per_byte(found["kernels"], 1.0, 0.0)
+        assert lowered(model)[1] > 0
+    cost = per_byte.flops_per_byte(kernels, 1.0, 0.0)
     line = (
-        f"{scale}: {found['parameters']:,} parameters ({found['kernels']:,} kernels),"
-        f" {cost / 1e6:.2f} MFLOPs/byte, {found['device_bytes'] / 1e6:.1f} MB a device"
+        f"{scale}: {lowered_step.parameters:,} parameters ({kernels:,} kernels),"
+        f" {cost / 1e6:.2f} MFLOPs/byte, {lowered_step.device_bytes / 1e6:.1f} MB a device"
     )
     docstring = importlib.import_module(f"configs.lexinvariant.{name}").__doc__
     assert line in " ".join(docstring.split())

@@ -4,15 +4,11 @@ import importlib
 
 import pytest
 
-from experiments.lexinvariant import position_picture
+from experiments.lexinvariant import position_windows
 from research.cli import catalog
 from research.reporting import results, tables
 
-MAIN = {
-    "compressed_text/main_results": "pictures",
-    "lexinvariant/perplexity_by_position": "position_picture",
-    "tokenizer_transfer/zero_shot": "zero_shot_picture",
-}
+MAIN = [table.path for table in catalog.select(None) if hasattr(table.experiment(), "picture")]
 COMMITTED = results.load_all(results.COMMITTED)
 
 
@@ -53,6 +49,6 @@ def test_the_floor_is_the_best_of_every_window():
         {"model": "gzip", "start 1": 90.0, "start 50": 20.0},
         {"model": "new ids alone", "start 1": 1.0, "start 50": 1.0},  # no model, but a bound
     ]
-    found = position_picture.floor(rows)
+    found = position_windows.floor(rows)
     assert (found["start 1"], found["start 50"]) == (40.0, 20.0)
     assert found["model"].startswith("best of 2 floors")

@@ -38,7 +38,7 @@ SHARES = {1: 0.25, 2: 0.38, 3: 0.22, 4: 0.09, 5: 0.03, 6: 0.02, 8: 0.01}
 
 def setting_of(name, scale):
     config = getattr(importlib.import_module(f"configs.tokenizer_transfer.{name}"), scale)()
-    return config if isinstance(config, presets.Setting) else config.setting
+    return config if isinstance(config, presets.TransferConfig) else config.setting
 
 
 def layout_of(settings, groups):
@@ -97,9 +97,7 @@ def lowered(setting):
     )
     shardings = step.state_shardings(state, EIGHT, mesh, TRANSFER_RULES)
     layout = layout_of(settings, mesh.size)
-    loss_fn = make_loss_fn(
-        model, network, layout, hypernetworks.loss_of(settings), data_shards=8
-    )
+    loss_fn = make_loss_fn(model, network, layout, hypernetworks.loss_of(settings), data_shards=8)
     batch = abstract_batch(settings, layout, table)
     make = step.make_train_step(loss_fn, optimizer, EIGHT, mesh, shardings, TRANSFER_RULES)
     traced = make.trace(state, batch)

@@ -19,9 +19,9 @@ from experiments.tokenizer_transfer import (
 )
 from research import interrupts
 from research.models import pretrained
-from research.reporting import environment, tables
+from research.reporting import environment
 from research.transfer.convert import target_tokenizer
-from tests.experiments.table_checks import check_remarks, check_rows
+from tests.experiments.table_checks import check_table
 
 NAMES = tokenizer_transfer.TABLES
 
@@ -54,20 +54,7 @@ def test_the_quick_configuration_runs(name, found):
     table, rows = experiment(name), found(name)
     labels = {"BPE 280"} if name == "ablations" else set()
     numbered = {column for row in rows for column in row if column.startswith("at ")}
-    check_rows(rows, {*table.COLUMNS, "group", "corpus"} | labels | numbered)
-    check_remarks(table.remarks(rows))
-    columns, merged = tables.merge(table.COLUMNS, {"ours": rows}, table.PAPER_ROWS)
-    assert len(merged) == len(rows) + len(table.PAPER_ROWS)
-    assert tables.markdown(columns, merged).count("\n") == len(merged) + 2
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_papers_rows_have_our_columns(name):
-    table = experiment(name)
-    for row in table.PAPER_ROWS:
-        assert set(row) <= {*table.COLUMNS, "group"}
-    docstring = config_module(name).__doc__
-    assert "RECORD" not in docstring and "SHAPES" not in docstring
+    check_table(table, rows, *labels, *numbered)
 
 
 def test_zero_shot_has_every_method_on_every_target(found):

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from experiments.compressed_text import m2, m2_pipeline
 from experiments.lexinvariant import deciphering, mixture
-from experiments.shared import compressors, language_models, m2, m2_pipeline, weights
+from experiments.shared import compressors, language_models, weights
+from experiments.shared.tables import slug
 from experiments.tokenizer_transfer import base_models, hypernetworks
 from research.cli import catalog
 from research.codecs import lm_folder
@@ -65,7 +67,7 @@ def test_a_few_batches_give_what_the_record_says(folder, workdir):
     config = importlib.import_module(f"configs.compressed_text.{table}").hours()
     (codec_config,) = (c for c in config.codecs if compressors.folder(c) == folder.name)
     config = dataclasses.replace(config, codecs=(codec_config,))
-    corpus = m2_pipeline.load_corpus(config.corpus)
+    corpus = compressors.load_corpus(config.corpus)
     (codec,) = m2_pipeline.build_codecs(config, corpus, workdir, lambda line: None).values()
     described = m2_pipeline.described(codec, codec_config, config, corpus)
     assert results.plain(described) == record["settings"]
@@ -84,8 +86,8 @@ def test_a_little_text_gives_what_a_transfers_record_says(folder, tmp_path):
         found = hypernetworks.beginning(config, base, params, network, tmp_path, str)
     else:
         params, model, codec, _ = lm_folder.load(folder)
-        kept = base_models.Kept(params, model, codec, 0.0)
-        found = base_models.beginning(config, config.model, kept, tmp_path)
+        stored = base_models.StoredModel(params, model, codec)
+        found = base_models.beginning(config, config.model, stored, tmp_path)
     for key, value in found.items():
         assert value == pytest.approx(record_of(folder)["loaded"][key], rel=1e-3)
 
@@ -103,7 +105,7 @@ def test_lexinvariant_weights_give_what_their_record_says(folder, workdir, monke
     table = record_of(folder)["command"].split()[2].split("/")[1]
     config = importlib.import_module(f"configs.lexinvariant.{table}").hours()
     kind = {"mixture": "chain-", "deciphering": "probe-"}.get(table, "")
-    (model,) = (m for m in config.models if kind + weights.slug(m.label) == folder.name)
+    (model,) = (m for m in config.models if kind + slug(m.label) == folder.name)
     if table == "mixture":
         chain = mixtures.random_chain(config.seed, config.alphabet, config.concentration)
         mixture.trained(config, chain, model, run=workdir, **quiet)
@@ -170,16 +172,3 @@ def test_weights_of_changed_code_are_not_committed(tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"commit": "abc"}))
     results.keep_weights(tmp_path / "weights", tmp_path / "kept")
     assert (tmp_path / "kept/toy/n").read_text() == "2.5"
-
-
-@pytest.mark.parametrize(
-    ("label", "folder"),
-    [
-        ("gaussian + n-gram heads", "gaussian-n-gram-heads"),
-        ("equal-info W=14", "equal-info-w-14"),
-        ("BPE 5.6k", "bpe-5-6k"),
-        ("(old) GPT/2 ", "old-gpt-2"),
-    ],
-)
-def test_a_label_names_a_folder(label, folder):
-    assert weights.slug(label) == folder

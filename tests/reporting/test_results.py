@@ -133,11 +133,6 @@ TRAINING = {
 # Measured before their tables had all the columns that they have now. Records leave the list as
 # they are measured again.
 OLDER_COLUMNS = {
-    ("compressed_text", "byte_matched", "cpu"),
-    ("compressed_text", "gzip_header", "cpu"),
-    ("compressed_text", "m1_reset", "cpu"),
-    ("compressed_text", "main_results", "cpu"),
-    ("compressed_text", "window_size", "cpu"),
     ("lexinvariant", "dual_process", "cpu"),
     ("tokenizer_transfer", "ablations", "cpu"),
     ("tokenizer_transfer", "fine_tuned", "cpu"),
@@ -175,8 +170,6 @@ DIRTY = {
     "compressed_text/closing_rules/cpu",
     "compressed_text/compression_ratios/cpu",
     "compressed_text/m1_regimes/cpu",
-    "compressed_text/main_results/cpu",
-    "compressed_text/position_accuracy/cpu",
     "compressed_text/token_stability/cpu",
     "lexinvariant/regularization/cpu",
 }

@@ -1,4 +1,4 @@
-"""What verdicts on the first paper's claims are made of: shares learned, and rows by their names.
+"""Rows of this paper's tables: the share of their ids that M2 learned, rows by name, a picture.
 
 A row that knows only how often each id occurs leaves .91 of a token's bits (a whole window of 12
 bits, `compression_ratios`), so nothing counts as learned above .9, and nothing that counts of ids
@@ -9,9 +9,12 @@ where a model of another did learn.
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from experiments.shared.tables import remarks_on
 from research.evaluation import per_byte
+from research.reporting import plots, tables
 from research.reporting.claims import NOT_RUN, Evidence, Ruling
 from research.reporting.tables import Row
 
@@ -59,10 +62,10 @@ def of_the_new_protocol(decide: Decide) -> Decide:
     do so (`learn_the_coder`, each text a message) have codecs without a `beta`.
     """
 
-    def decide_new(found: Evidence) -> Ruling | None:
-        if found.rows and not _is_new(found.config):
+    def decide_new(evidence: Evidence) -> Ruling | None:
+        if evidence.rows and not _is_new(evidence.config):
             return Ruling(NOT_RUN, "measured under the old protocol")
-        return decide(found)
+        return decide(evidence)
 
     return decide_new
 
@@ -84,20 +87,20 @@ def widths(rows: Iterable[Row]) -> list[int]:
 def windows(rows: Sequence[Row], *, delay: bool = False) -> Row | None:
     """The row of equal-info windows with the widest tokens: the paper's, or point+delay."""
     suffix = r" point\+delay" if delay else ""
-    found = [row for row in rows if re.fullmatch(rf"EqualInfo W=\d+{suffix}", row["method"])]
-    return max(found, key=lambda row: row["vocabulary"], default=None)
+    of_windows = [row for row in rows if re.fullmatch(rf"EqualInfo W=\d+{suffix}", row["method"])]
+    return max(of_windows, key=lambda row: row["vocabulary"], default=None)
 
 
 def by_window(rows: Sequence[Row]) -> list[Row]:
     """The paper's windows, short ones first."""
-    found = [row for row in rows if re.fullmatch(r"EqualInfo W=\d+", row["method"])]
-    return sorted(found, key=lambda row: int(row["method"].partition("=")[2]))
+    of_windows = [row for row in rows if re.fullmatch(r"EqualInfo W=\d+", row["method"])]
+    return sorted(of_windows, key=lambda row: int(row["method"].partition("=")[2]))
 
 
 def widest(rows: Sequence[Row], method: str) -> Row | None:
     """A method's row with the widest tokens."""
-    found = [row for row in rows if row["method"] == method]
-    return max(found, key=lambda row: row["vocabulary"], default=None)
+    of_method = [row for row in rows if row["method"] == method]
+    return max(of_method, key=lambda row: row["vocabulary"], default=None)
 
 
 def one_size(rows: Sequence[Row]) -> list[Row]:
@@ -113,3 +116,41 @@ def figures(rows: Sequence[Row], column: str = "bits_per_byte") -> str:
 def learned_of(rows: Sequence[Row]) -> str:
     """The share that each row's M2 has learned, in words."""
     return ", ".join(f"{row['method']} {round(100 * learned(row))} %" for row in rows)
+
+
+def learned_by_width(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Remarks: the share that each row's M2 has learned, a line for each width of tokens."""
+    lines = []
+    for vocabulary in widths(rows):
+        of = [row for row in rows if row["vocabulary"] == vocabulary]
+        lines.append(f"V = {vocabulary:,}, learned of a token's bits: {learned_of(of)}")
+    return remarks_on(rows, *lines)
+
+
+def draw_learned(path: Path, title: str, rows: Sequence[Row], paper_rows: Sequence[Row]) -> bool:
+    """Bits/byte of uniform (stroke) and of M2 (dot), ours and the paper's of its first size."""
+    label, paper = tables.smallest_size(paper_rows)
+    furthest = max(map(uniform, (*rows, *paper)))
+    with plots.canvas(path, (12, 2 + 0.33 * max(len(rows), len(paper)))) as figure:
+        panels = figure.subplots(1, 2, sharex=True)
+        for plot, name, shown in zip(panels, ("ours", label), (rows, paper), strict=True):
+            for at, row in enumerate(reversed(shown)):
+                left, right = row["bits_per_byte"], uniform(row)
+                nothing = learned(row) <= NOTHING
+                colour = "grey" if nothing else "tab:blue"
+                plot.plot([left, right], [at, at], color=colour, linewidth=1.5)
+                plot.plot([right], [at], "|", color=colour, markersize=11)
+                plot.plot([left], [at], "x" if nothing else "o", color=colour)
+            names = [_row_name(row) for row in reversed(shown)]
+            plot.set_yticks(range(len(shown)), names, fontsize=8)
+            plot.set(title=name, xlabel="bits/byte", xlim=(0, 1.05 * furthest))
+            plot.set_ylim(-0.6, len(shown) - 0.4)
+            plot.grid(axis="x", alpha=0.3)
+        figure.suptitle(f"{title}: from uniform (|) to M2 (o; x: nothing learned)")
+    return True
+
+
+def _row_name(row: Row) -> str:
+    matched = row.get("matched", "-")
+    same = f", same {matched}" if matched != "-" else ""
+    return f"{row['method']}, {math.log2(row['vocabulary']):.0f}-bit tokens{same}"

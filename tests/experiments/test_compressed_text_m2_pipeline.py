@@ -15,7 +15,8 @@ from configs.compressed_text.presets import (
     TrainedTable,
 )
 from configs.shared import CodecConfig, M1Config
-from experiments.shared import compressors, encoding, m2, m2_pipeline, wording
+from experiments.compressed_text import m2, m2_pipeline
+from experiments.shared import compressors
 from research.cli import arguments
 from research.errors import UsageError
 from research.training import lm
@@ -24,7 +25,7 @@ from research.training.config import ParallelismConfig
 
 @pytest.fixture(scope="module")
 def corpus():
-    return m2_pipeline.load_corpus(QUICK_CORPUS)
+    return compressors.load_corpus(QUICK_CORPUS)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_two_rows_of_one_name_are_refused(corpus, workdir):
 
 def test_a_missing_data_folder_and_a_missing_m1_are_one_line(corpus, workdir):
     with pytest.raises(UsageError, match="FREEVOCAB_DATA, which is not set"):
-        m2_pipeline.load_corpus(gzip_header.gpu().corpus)
+        compressors.load_corpus(gzip_header.gpu().corpus)
     with pytest.raises(UsageError, match="freevocab train m1"):
         compressors.build_m1(M1Config(kind="saved", directory="nowhere"), corpus, workdir, quiet)
 
@@ -154,18 +155,13 @@ def test_several_processes_give_the_ids_of_one(corpus, workdir):
     config = CodecConfig("equal_info", window_bits=24, bits_per_token=12)
     codec = compressors.build_codec(config, QUICK_M1, corpus, workdir, quiet)
     texts = [text[:300] for text in compressors.documents(corpus, "valid", 5_000)]
-    with encoding.shared(codec, 10_000, processes=2) as spread:
+    with compressors.parallel(codec, 10_000, processes=2) as spread:
         assert spread.vocab_size == codec.vocab_size
         found = spread.encode(texts)
     for ours, theirs in zip(found, codec.encode(texts), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    with encoding.shared(codec, 10_000, processes=1) as same:
+    with compressors.parallel(codec, 10_000, processes=1) as same:
         assert same is codec
-
-
-def test_statements_of_ours_hold_or_fail():
-    assert wording.ours("a < b", True, "1 and 2") == "holds: a < b (1 and 2)"
-    assert wording.ours("a < b", False, "2 and 1").startswith("fails: ")
 
 
 def test_a_row_is_the_same_on_eight_devices(workdir):

@@ -1,28 +1,26 @@
 """From a table's config to its codecs, token stores and one trained, evaluated M2 per row.
 
-A config that is used here has the fields corpus (a spec for `corpora.load`), m1 (M1Config),
-codecs (CodecConfig, one for each row), m2 (M2Config), train_bytes, valid_bytes, examples
-(ExampleConfig), seed and weights (see `experiments.shared.weights`). What is built lies under the
-work directory and is reopened by the next run with the same config.
+What is built lies under the work directory and is reopened by the next run with the same config.
 """
 
 import dataclasses
-import time
+import functools
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 
-from configs.shared import CodecConfig, ExampleConfig, M1Config, M2Config
-from experiments.shared import compressors, encoding, m2, position_counts, weights
-from experiments.shared.compressors import Log
-from research import corpora
+from configs.compressed_text.presets import TrainedTable
+from configs.shared import CodecConfig
+from experiments.compressed_text import m2
+from experiments.shared import compressors, weights
+from experiments.shared.tables import Clock, Log, Row, with_corpus
+from research import codecs
 from research.codecs import lm_folder
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.errors import EncodeOnlyError, UsageError
+from research.errors import UsageError
 from research.evaluation import per_byte
-from research.models import sizes
 from research.reporting import results
 from research.training import loop
 from research.training.data import example_store
@@ -32,82 +30,29 @@ from research.training.data.token_store import TokenStore
 BEGINNING_BYTES = 80_000
 
 
-class Setting(Protocol):
-    """The fields of a config, a dataclass, that this module reads."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-    corpus: str
-    m1: M1Config
-    codecs: tuple[CodecConfig, ...]
-    m2: M2Config
-    train_bytes: int
-    valid_bytes: int
-    examples: ExampleConfig
-    seed: int
-    weights: weights.Source
-    only: tuple[str, ...]
-
-
-class Clock:
-    """Seconds since it was made."""
-
-    def __init__(self):
-        self._start = time.monotonic()
-
-    def seconds(self) -> float:
-        return round(time.monotonic() - self._start, 1)
-
-
-def load_corpus(spec: str) -> Corpus:
-    """The corpus of a spec in which $FREEVOCAB_DATA may stand for a folder.
-
-    Raises:
-      UsageError: if it does and the variable is not set, or the spec is wrong.
-    """
-    unset = (
-        "this scale reads train* and valid* in the folder $FREEVOCAB_DATA, which is not set:"
-        " set it, or give --set 'corpus=text:GLOB;valid=GLOB' (or --set corpus=builtin)"
-    )
-    return corpora.load(compressors.expanded(spec, unset))
-
-
-def with_corpus(rows: list[dict[str, Any]], corpus: Corpus) -> list[dict[str, Any]]:
-    """The rows, each with `corpus`: name and digest, and the built-in one's size.
-
-    The built-in corpus differs from one Python to the next, so a result has to say which it was.
-    """
-    facts = f"{corpus.name}, digest {corpus.digest[:12]}"
-    if corpus.name.startswith("builtin"):
-        splits = corpus.describe()["splits"]
-        facts += "".join(f", {name} {splits[name]['bytes']:,} bytes" for name in splits)
-    return [row | {"corpus": facts} for row in rows]
-
-
 def build_codecs(
-    config: Setting, corpus: Corpus, workdir: Path, log: Log = print
+    config: TrainedTable, corpus: Corpus, workdir: Path, log: Log = print
 ) -> dict[str, Codec]:
     """The codec of each row by its label, in the config's order.
 
     Those that are kept with committed weights are opened, as some take minutes to train.
     """
-    from research.codecs import load
-
-    codecs: dict[str, Codec] = {}
+    by_label: dict[str, Codec] = {}
     for codec_config in config.codecs:
         name = compressors.label(codec_config)
-        if name in codecs:
+        if name in by_label:
             raise UsageError(f"two rows are called '{name}': give one of them a label")
-        kept = _place(codec_config, config, workdir, "").folder / "codec"
-        codecs[name] = (
-            load(kept)
-            if config.weights == "committed" and kept.is_dir()
+        folder = _place(codec_config, config, workdir, "").folder / "codec"
+        by_label[name] = (
+            codecs.load(folder)
+            if config.weights == "committed" and folder.is_dir()
             else compressors.build_codec(codec_config, config.m1, corpus, workdir, log)
         )
-    return codecs
+    return by_label
 
 
 def store(
-    codec: Codec, corpus: Corpus, split: str, config: Setting, workdir: Path
+    codec: Codec, corpus: Corpus, split: str, config: TrainedTable, workdir: Path
 ) -> TokenStore:
     """The examples of a split as the ids that M2 reads of each, built once under `workdir`."""
     train = split == "train"
@@ -119,7 +64,7 @@ def store(
         measured=32 if train else cut.ratio_examples,
     )
     max_bytes = config.train_bytes if train else config.valid_bytes
-    with encoding.shared(codec, max_bytes) as quick:
+    with compressors.parallel(codec, max_bytes) as quick:
         return example_store.build(
             corpus,
             split,
@@ -140,35 +85,33 @@ M2_MEANING = {
     "bits_per_byte": "bits_per_token / ratio",
     "mflops_per_byte": "millions of FLOPs of a forward pass for each byte of text",
     "bits_per_token": "bits a token of held-out text; log2 of the vocabulary is uniform",
-    "by_position": (
-        "bits a token of what only counts, ids or ids by their place (`position_counts`)"
-    ),
+    "by_position": "bits a token of what only counts, ids or ids by their place",
     "train_bytes": "text that went through M2, repeats counted",
     "seconds": "training and evaluation; where weights are opened, what their training took",
 }
 
 
 def train_and_evaluate(
+    codec_config: CodecConfig,
     codec: Codec,
-    config: Setting,
+    corpus: Corpus,
+    config: TrainedTable,
     workdir: Path,
     log: Log,
     *,
     table: str = "",
-    codec_config: CodecConfig | None = None,
-    corpus: Corpus | None = None,
     model_directory: Path | None = None,
-) -> dict[str, Any]:
+) -> Row:
     """Trains M2 on a codec's ids of the train split, or opens it; a row with its bits per byte.
 
     Every row of a table is evaluated on the beginnings of the same examples of the validation
     split.
 
     Args:
+      codec_config: names the row and says whether M1 runs for each byte.
       codec: gives the ids.
+      corpus: config.corpus, loaded.
       table: whose command trains the weights, if config.weights says that they are kept.
-      codec_config: names the row (else the codec does) and says whether M1 runs for each byte.
-      corpus: config.corpus, if it is loaded already.
       model_directory: M2 and its codec are saved there, for `freevocab generate`.
 
     Returns:
@@ -178,8 +121,7 @@ def train_and_evaluate(
       MissingWeights: if config.weights wants committed ones that are not there.
     """
     clock = Clock()
-    corpus = load_corpus(config.corpus) if corpus is None else corpus
-    name = compressors.method(codec_config) if codec_config else codec.name
+    name = compressors.method(codec_config)
     place = _place(codec_config, config, workdir, table)
     settings = described(codec, codec_config, config, corpus)
     run = workdir / "m2" / results.key(settings)
@@ -203,11 +145,11 @@ def train_and_evaluate(
         }
 
     def evaluate(params: Any) -> dict[str, float]:
-        kept = {} if not config.weights else {
-            f"{name} of the beginning": value
-            for name, value in beginning(codec, corpus, config, workdir, params).items()
-        }
-        return figures(codec, corpus, config, workdir, params) | kept
+        measured = figures(codec, corpus, config, workdir, params)
+        if config.weights:
+            little = beginning(codec, corpus, config, workdir, params)
+            measured |= {f"{name} of the beginning": value for name, value in little.items()}
+        return measured
 
     model = m2.model_config(config.m2, codec.vocab_size + 2)
     form = weights.language_model(model, codec)
@@ -215,8 +157,8 @@ def train_and_evaluate(
     loop.remove(run)
     measured = record["figures"]
     value, ratio = measured["bits_per_byte"], measured["ratio"]
-    m1 = m1_flops(codec_config, config.m1) if codec_config else 0.0
-    lost = lost_share(codec, corpus, config.valid_bytes)
+    m1 = m2.m1_flops(codec_config, config.m1)
+    lost = compressors.lost_share(codec, corpus, config.valid_bytes)
     say(f"{value:.4f} bits/byte")
     if model_directory is not None:
         facts = {"corpus": config.corpus, "bits_per_byte": value, "steps": config.m2.steps}
@@ -227,7 +169,7 @@ def train_and_evaluate(
         "size": config.m2.size,
         "ratio": ratio,
         "bits_per_byte": value,
-        "mflops_per_byte": per_byte.flops_per_byte(parameters(config.m2), ratio, m1) / 1e6,
+        "mflops_per_byte": per_byte.flops_per_byte(m2.parameters(config.m2), ratio, m1) / 1e6,
         "bits_per_token": measured["bits_per_token"],
         "by_position": _by_position(codec, corpus, config, workdir),
         "accuracy": measured["accuracy"],
@@ -239,7 +181,7 @@ def train_and_evaluate(
 
 
 def figures(
-    codec: Codec, corpus: Corpus, config: Setting, workdir: Path, params: Any
+    codec: Codec, corpus: Corpus, config: TrainedTable, workdir: Path, params: Any
 ) -> dict[str, float]:
     """What M2 makes of the validation text: ratio, bits_per_byte, bits_per_token, accuracy."""
     valid = store(codec, corpus, "valid", config, workdir)
@@ -254,16 +196,16 @@ def figures(
     }
 
 
-def _by_position(codec: Codec, corpus: Corpus, config: Setting, workdir: Path) -> float:
+def _by_position(codec: Codec, corpus: Corpus, config: TrainedTable, workdir: Path) -> float:
     """Of counts of a part of the training text, the same whether M2 is trained or opened."""
-    most = position_counts.EXAMPLES * config.examples.stride_bytes
+    most = m2.COUNTED_EXAMPLES * config.examples.stride_bytes
     part = dataclasses.replace(config, train_bytes=min(config.train_bytes, most))
     train, valid = (store(codec, corpus, of, part, workdir) for of in ("train", "valid"))
-    return position_counts.bits_per_token(train, valid, codec.vocab_size)
+    return m2.counted_bits_per_token(train, valid, codec.vocab_size)
 
 
 def beginning(
-    codec: Codec, corpus: Corpus, config: Setting, workdir: Path, params: Any
+    codec: Codec, corpus: Corpus, config: TrainedTable, workdir: Path, params: Any
 ) -> dict[str, float]:
     """`figures` of so little text that a test can compare them with a record."""
     little = dataclasses.replace(config, valid_bytes=BEGINNING_BYTES)
@@ -271,15 +213,13 @@ def beginning(
     return {name: measured[name] for name in ("bits_per_token", "accuracy")}
 
 
-def _place(
-    codec: CodecConfig | None, config: Setting, workdir: Path, table: str
-) -> weights.Place:
-    name = compressors.folder(codec) if codec else ""
+def _place(codec: CodecConfig, config: TrainedTable, workdir: Path, table: str) -> weights.Place:
+    name = compressors.folder(codec)
     return weights.Place("compressed_text", name, table, config.weights, workdir, only=True)
 
 
 def described(
-    codec: Codec, codec_config: CodecConfig | None, config: Setting, corpus: Corpus
+    codec: Codec, codec_config: CodecConfig, config: TrainedTable, corpus: Corpus
 ) -> dict[str, Any]:
     """What decides on a trained M2; how a step is computed does not.
 
@@ -293,7 +233,7 @@ def described(
         "corpus": corpus.name,
         "corpus_digest": corpus.digest,
         "codec": codec.fingerprint(),
-        "made_from": codec_config and compressors.made_from(codec_config, config.m1),
+        "made_from": compressors.made_from(codec_config, config.m1),
         "m2": trained,
         "train_bytes": config.train_bytes,
         "examples": dataclasses.asdict(config.examples),
@@ -301,19 +241,19 @@ def described(
     }
 
 
-def weights_of(config: Setting) -> list[str]:
+def weights_of(config: TrainedTable) -> list[str]:
     """Folders of the models that a table's rows open."""
     return [compressors.folder(codec_config) for codec_config in config.codecs]
 
 
 def train_rows(
-    config: Setting,
+    config: TrainedTable,
     workdir: Path,
     log: Log,
     *,
     table: str = "",
     models: Path | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """`train_and_evaluate` for every codec of a config; M2s are kept in folders of `models`.
 
     A row whose weights should be committed and are not is left out, and the log says so.
@@ -322,7 +262,7 @@ def train_rows(
       UsageError: if config.only names a row that the table has not.
       MissingWeights: if there are committed weights of no row.
     """
-    whole, corpus = config, load_corpus(config.corpus)
+    whole, corpus = config, compressors.load_corpus(config.corpus)
     chosen = []
     for codec_config in weights.chosen(config.codecs, weights_of(config), config.only):
         place = _place(codec_config, config, workdir, table)
@@ -333,53 +273,13 @@ def train_rows(
     if not chosen:
         raise weights.MissingWeights(_place(config.codecs[0], config, workdir, table).missing)
     config = dataclasses.replace(config, codecs=tuple(chosen))
-    codecs = build_codecs(config, corpus, workdir, log)
+    by_label = build_codecs(config, corpus, workdir, log)
     rows = []
-    for codec_config, codec in zip(config.codecs, codecs.values(), strict=True):
+    for codec_config, codec in zip(config.codecs, by_label.values(), strict=True):
         name = compressors.folder(codec_config)
-
-        def measure(codec=codec, codec_config=codec_config, name=name) -> dict[str, Any]:
-            return train_and_evaluate(
-                codec,
-                config,
-                workdir,
-                log,
-                table=table,
-                codec_config=codec_config,
-                corpus=corpus,
-                model_directory=models / name if models else None,
-            )
-
-        rows.append(
-            measure() if config.weights else results.once(workdir, whole, name, measure)
-        )
+        measure = functools.partial(
+            train_and_evaluate, codec_config, codec, corpus, config, workdir, log,
+            table=table, model_directory=models / name if models else None,
+        )  # fmt: skip
+        rows.append(measure() if config.weights else results.once(workdir, whole, name, measure))
     return with_corpus(rows, corpus)
-
-
-def lost_share(codec: Codec, corpus: Corpus, max_bytes: int) -> float | None:
-    """Share of the validation text that a codec loses; None if it cannot decode at all."""
-    from research.codecs.unrecoverable import unrecoverable_share
-
-    if codec.lossless:
-        return 0.0
-    texts = compressors.documents(corpus, "valid", max_bytes)
-    try:
-        return unrecoverable_share(codec, texts)
-    except EncodeOnlyError:
-        return None
-
-
-def parameters(config: M2Config) -> float:
-    """M2's size for FLOPs: the paper's nominal number where it has one, else the kernels."""
-    nominal = per_byte.NOMINAL_PARAMETERS.get(config.size)
-    return nominal or sizes.kernel_count(m2.trunk_config(config))
-
-
-def m1_flops(codec: CodecConfig, m1: M1Config) -> float:
-    """FLOPs of M1 for each byte: the paper's 6 million where a Transformer runs live, else 0.
-
-    Counts cost look-ups, not FLOPs; a codebook needs no M1 once it is compiled; StaticAC's is a
-    table (the paper counts none for it either).
-    """
-    live = codec.kind in ("ac", "equal_info")
-    return per_byte.M1_FLOPS_PER_BYTE if live and m1.kind == "saved" else 0.0
