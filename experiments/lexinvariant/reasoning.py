@@ -11,7 +11,7 @@ from experiments.lexinvariant import symbol_tasks
 from experiments.lexinvariant.symbol_tasks import MEAN_OF_RATIOS, RATIO_OF_MEANS, SAMPLINGS
 from experiments.shared import language_models, m2_pipeline, weights, wording
 from experiments.shared.m2_pipeline import Clock
-from research.evaluation import intervals
+from research.evaluation import statistics
 from research.lexinvariance.tasks import tasks
 
 TITLE = "Tasks that only the context can solve: LookUp and Permutation (Tables 1 and 2)"
@@ -246,7 +246,7 @@ def _over_cells(config, cells, log) -> list[dict[str, Any]]:
             if name == STANDARD or not members:
                 continue
             resampled = np.stack([
-                intervals.resampled_means(
+                statistics.resampled_means(
                     np.stack([found[name], found[STANDARD]], axis=1),
                     resamples=config.resamples,
                     seed=config.seed + cell,

@@ -358,13 +358,11 @@ def train_rows(
 
 def lost_share(codec: Codec, corpus: Corpus, max_bytes: int) -> float | None:
     """Share of the validation text that a codec loses; None if it cannot decode at all."""
-    from research.codecs.unrecoverable import unrecoverable_share
-
     if codec.lossless:
         return 0.0
     texts = compressors.documents(corpus, "valid", max_bytes)
     try:
-        return unrecoverable_share(codec, texts)
+        return per_byte.unrecoverable_share(codec, texts)
     except EncodeOnlyError:
         return None
 

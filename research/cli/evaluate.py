@@ -120,7 +120,7 @@ def _report(options: Evaluate, measured: "FolderTotals") -> Iterator[str]:
 
 def _lost_share(options: Evaluate, codec) -> float:
     """Of the text's bytes, what the codec cannot give back."""
-    from research.codecs.unrecoverable import unrecoverable_share
+    from research.evaluation.per_byte import unrecoverable_share
     from research.training.data import token_store
 
     corpus, split = _corpus(options)

@@ -43,7 +43,7 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
     """What the two have in common.
 
     `lossless` is True where the file's entries, joined, are the text; of any other codec
-    `research.codecs.unrecoverable` measures the loss. Special tokens decode to nothing; their
+    `research.evaluation.per_byte` measures the loss. Special tokens decode to nothing; their
     names in a text are text.
     """
 

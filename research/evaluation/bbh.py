@@ -112,8 +112,8 @@ def load(directory: str | Path) -> list[Task]:
 
 def _task(name: str, path: Path) -> Task:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["examples"]
-        texts = [(entry["input"].rstrip(), entry["target"].strip()) for entry in found]
+        entries = json.loads(path.read_text(encoding="utf-8"))["examples"]
+        texts = [(entry["input"].rstrip(), entry["target"].strip()) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FreevocabError(f"{path} is not a BIG-Bench Hard task ({error!r})") from error
     examples = []

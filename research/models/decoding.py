@@ -124,9 +124,9 @@ def generate(
     if context is not None and context < 2:
         raise UsageError(f"context must be at least 2, not {context}")
     ids = np.concatenate([[config.bos_id], prompt]).astype(np.int32)
-    slots = context or _power_of_two(len(ids) + max_tokens)
+    slots = context or power_of_two(len(ids) + max_tokens)
     ids = ids[-slots:]
-    padded = np.zeros((1, min(slots, _power_of_two(len(ids)))), np.int32)
+    padded = np.zeros((1, min(slots, power_of_two(len(ids)))), np.int32)
     padded[0, : len(ids)] = ids
     settings = (np.float32(temperature), np.int32(top_k), np.float32(top_p))
     lengths = np.asarray([len(ids)], np.int32)
@@ -147,9 +147,9 @@ def _stream(params, config, ids_BxL, length_B, slots, key, settings, max_tokens)
         yield last
 
 
-def _power_of_two(number: int) -> int:
-    """The smallest power of two that is at least `number` and 16."""
-    return max(16, 1 << (number - 1).bit_length())
+def power_of_two(number: int, least: int = 16) -> int:
+    """The smallest power of two that is at least `number` and `least`."""
+    return max(least, 1 << (number - 1).bit_length())
 
 
 def sample(

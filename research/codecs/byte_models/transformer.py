@@ -24,6 +24,7 @@ from research.codecs.byte_models import Stepper, transformer_step
 from research.codecs.coder.frequencies import check, integer_frequencies
 from research.errors import UsageError
 from research.models import language_model, saved
+from research.models.decoding import power_of_two
 from research.models.language_model import LanguageModelConfig
 from research.vocabularies import cross_entropy, learned
 
@@ -78,7 +79,7 @@ class TransformerModel:
         clipped = [self._ids(context) for context in contexts]
         buckets: dict[int, list[int]] = {}
         for index, ids in enumerate(clipped):
-            buckets.setdefault(max(8, 1 << (len(ids) - 1).bit_length()), []).append(index)
+            buckets.setdefault(power_of_two(len(ids), 8), []).append(index)
         for length, members in sorted(buckets.items()):
             for start in range(0, len(members), self.batch_size):
                 part = members[start : start + self.batch_size]
