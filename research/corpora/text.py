@@ -12,7 +12,6 @@ Names of files and folders are never taken for splits. `**` in a glob matches an
 """
 
 import dataclasses
-import functools
 import glob
 import hashlib
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from research import files
-from research.corpora import splits
+from research.corpora.corpus import SPLITS, Source, split_by_hash
 from research.corpora.documents import documents, format_suffix
 from research.errors import UsageError
 
@@ -61,7 +60,7 @@ def whole(path: Path) -> "TextFiles":
 
 
 @dataclasses.dataclass(frozen=True)
-class TextFiles:
+class TextFiles(Source):
     """Files, each with its split, or None where the hash of each document decides."""
 
     name: str
@@ -72,7 +71,7 @@ class TextFiles:
         for path, assigned in self.files:
             if assigned is None:
                 for document in documents(path, only=only):
-                    if splits.split_by_hash(document) == split:
+                    if split_by_hash(document) == split:
                         yield document
             elif assigned == split:
                 yield from documents(path)
@@ -82,14 +81,10 @@ class TextFiles:
         return all(split is None for _, split in self.files)
 
     def overlaps(self, split: str) -> tuple[str, ...]:
-        return () if self.by_hash else splits.STRONGER_SPLITS[split]
+        return () if self.by_hash else super().overlaps(split)
 
     def digest(self) -> str:
         """Over the files as they are stored: decompressing them first would take long."""
-        return self._digest
-
-    @functools.cached_property
-    def _digest(self) -> str:
         state = hashlib.blake2b(_RULES, digest_size=16)
         for path, split in self.files:
             with files.reading(path), open(path, "rb") as file:
@@ -163,7 +158,7 @@ def _read_table(path: Path) -> dict[Path, str]:
         if not line.strip() or line.startswith("#"):
             continue
         split, *rest = line.split("\t")
-        if split not in splits.SPLITS or not rest or not rest[0]:
+        if split not in SPLITS or not rest or not rest[0]:
             raise UsageError(
                 f"{path}, line {number}: needs train, valid or test, a tab, a relative path"
             )
