@@ -13,7 +13,7 @@ from configs.shared import M2Config
 from experiments.shared import compressors, m2, m2_pipeline, wording
 from research.models import language_model
 from research.reporting import plots, results
-from research.training import evaluation
+from research.training import step
 from research.training.data.batches import Batch
 from research.training.data.token_store import TokenStore
 from research.training.lm import LM
@@ -111,7 +111,7 @@ def _evaluator(
     """(params, batches) -> {"position k": accuracy}."""
     loss = functools.partial(_position_sums, config=lm.model, per_window=per_window)
     shapes = jax.eval_shape(lm.init, jax.random.key(0))
-    sums = evaluation.make_evaluator(loss, lm.parallelism, lm.mesh, shapes)
+    sums = step.make_evaluator(loss, lm.parallelism, lm.mesh, shapes)
 
     def evaluate(params: Any, stream: Iterable[Batch]) -> dict[str, float]:
         others = sums(params, stream, 1).others

@@ -32,7 +32,7 @@ from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
 from research.models.language_model import LanguageModelConfig
 from research.reporting import environment, results
-from research.training import checkpoints
+from research.training import run_folder
 
 Source = Literal["", "committed", "retrain"]
 RECORD = results.WEIGHTS_RECORD
@@ -218,7 +218,7 @@ def _record(place: Place) -> dict[str, Any] | None:
 
 
 def _check_settings(place: Place, record: Mapping[str, Any], settings: Any) -> None:
-    if different := checkpoints.differences(settings, record["settings"]):
+    if different := run_folder.differences(settings, record["settings"]):
         raise FreevocabError(
             f"{place.folder} was trained with other settings ({different[0]}): undo the change, or"
             f" train it again: {place.command}"

@@ -12,8 +12,8 @@ from research.training.config import DistributedConfig, ParallelismConfig, check
 
 if TYPE_CHECKING:
     from research.corpora import Corpus
-    from research.training.evaluation import EvalTotals
     from research.training.model_folders import FolderTotals
+    from research.training.step import EvalTotals
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from research.errors import FreevocabError
-from research.training import parallelism, sharding_rules, step
+from research.training import forgetting, parallelism, sharding_rules, step
 from research.training.config import ForgettingConfig, TrainConfig
-from research.training.optim import forgetting
-from research.training.optim.optimizers import make_optimizer
+from research.training.optimizers import make_optimizer
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import LossFn, TrainState
 from research.units import quantity
@@ -78,7 +77,7 @@ class CompiledStep:
     config: TrainConfig
     """What it was compiled for."""
     forget: Callable[[TrainState, ForgettingConfig, int], TrainState] | None = None
-    """(state, forgetting config, seed) -> state, see `training.optim.forgetting`; None without."""
+    """(state, forgetting config, seed) -> state, see `training.forgetting`; None without."""
 
 
 def compile_step(

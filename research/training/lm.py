@@ -23,15 +23,15 @@ from jax.sharding import Mesh
 
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
-from research.training import evaluation, loop, parallelism
+from research.training import loop, parallelism
 from research.training.compile import CompiledStep, compile_step
 from research.training.config import ParallelismConfig, TrainConfig
 from research.training.data import batches
 from research.training.data.batches import Batch
 from research.training.data.token_store import TokenStore
-from research.training.evaluation import EvalTotals, Evaluator
 from research.training.loop import BatchFn, EvalFn
 from research.training.parallelism import DataShard
+from research.training.step import EvalTotals, Evaluator, make_evaluator
 
 Params = dict[str, Any]
 Sums = dict[str, jax.Array]
@@ -207,7 +207,7 @@ def compiled_step(
 def evaluator(lm: LM) -> Evaluator:
     """The compiled evaluation step; made once."""
     shapes = jax.eval_shape(lm.init, jax.random.key(0))
-    return evaluation.make_evaluator(lm.eval_loss, lm.parallelism, lm.mesh, shapes)
+    return make_evaluator(lm.eval_loss, lm.parallelism, lm.mesh, shapes)
 
 
 def _what_is_compiled(config: TrainConfig) -> TrainConfig:

@@ -20,15 +20,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from research import units
 from research.errors import FreevocabError
 from research.interrupts import Interrupted, Interrupts
 from research.reporting import environment
-from research.training import checkpoints as ckpt
 from research.training import parallelism
-from research.training.checkpoints import Checkpoints
 from research.training.compile import CompiledStep, compile_step
 from research.training.config import TrainConfig
-from research.training.metrics import MetricsFile, progress_line
+from research.training.run_folder import Checkpoints, MetricsFile, differences, lock, open_given
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import LossFn, TrainState
 
@@ -94,7 +93,7 @@ def train(
     with contextlib.ExitStack() as stack:
         saved = None
         if workdir is not None:
-            stack.enter_context(ckpt.lock(Path(workdir)))
+            stack.enter_context(lock(Path(workdir)))
             directory = Path(workdir) / "checkpoints"
             saved = stack.enter_context(Checkpoints(directory, keep=config.keep))
         identity = _identity(config, description)
@@ -130,7 +129,7 @@ def _first_state(
     """
     if saved is not None and (step := saved.latest()) is not None:
         meta = saved.meta(step)
-        if different := ckpt.differences(identity, meta["identity"]):
+        if different := differences(identity, meta["identity"]):
             raise FreevocabError(
                 f"{saved.directory.parent} holds a run with other settings "
                 f"({'; '.join(different)}); use another workdir, or the settings of that run"
@@ -142,7 +141,7 @@ def _first_state(
         log(f"going on from step {step} of {saved.directory}")
         return saved.restore(step, compiled.abstract), meta["seconds"]
     if config.checkpoint is not None:
-        given, step = ckpt.open_given(config.checkpoint)
+        given, step = open_given(config.checkpoint)
         with given:
             log(f"starting from step {step} of {given.directory}")
             return given.restore(step, compiled.abstract), 0.0
@@ -292,8 +291,12 @@ class _Run:
         self.metrics = {**self.metrics, **values}
         self.history.append(values)
         self.file.write("train", values)
-        left = (now - self._started) / steps_here * (self.config.steps - step)
-        self.log(progress_line(step, self.config.steps, values["loss"], rate, left))
+        steps = self.config.steps
+        left = units.countdown((now - self._started) / steps_here * (steps - step))
+        self.log(
+            f"step {step:>{len(str(steps))}}/{steps}  loss {values['loss']:.4f}  "
+            f"{units.quantity(rate)} tokens/s  {left} left"
+        )
 
     def _evaluate(self, step: int, state: TrainState, eval_fn: EvalFn) -> None:
         self._check()

@@ -180,7 +180,7 @@ def state_shardings(
     """NamedSharding of each array of an optimizer's state: its parameter's, by name.
 
     A state array belongs to the parameter whose name is the end of its own; below such a name,
-    'row' and 'col' are Adafactor's factors (`training.optim.optimizers.adafactor`), which keep the
+    'row' and 'col' are Adafactor's factors (`training.optimizers.adafactor`), which keep the
     splits of the axes that they keep. Scalars and arrays of no parameter are whole everywhere.
 
     Raises:

@@ -19,10 +19,9 @@ from configs.shared import M2Config
 from experiments.shared import m2, m2_pipeline
 from research.evaluation import per_byte
 from research.models import sizes
-from research.training import parallelism, sharding_rules, step
+from research.training import optimizers, parallelism, sharding_rules, step
 from research.training.compile import device_bytes, matmul_flops
 from research.training.config import ParallelismConfig
-from research.training.optim import optimizers
 
 EIGHT = ParallelismConfig(kind="mesh")
 TRAINED = [

@@ -15,10 +15,9 @@ from research.errors import UsageError
 from research.lexinvariance.tasks.part_of_speech import SPLITS
 from research.models import sizes
 from research.reporting import plots, results, tables
-from research.training import parallelism, sharding_rules, step
+from research.training import optimizers, parallelism, sharding_rules, step
 from research.training.compile import device_bytes
 from research.training.config import ParallelismConfig
-from research.training.optim import optimizers
 
 QUICK = configs.quick()
 

@@ -19,10 +19,9 @@ from configs.shared import ModelConfig
 from experiments.shared import language_models
 from research.evaluation import per_byte
 from research.models import sizes
-from research.training import parallelism, sharding_rules, step
+from research.training import optimizers, parallelism, sharding_rules, step
 from research.training.compile import device_bytes
 from research.training.config import ParallelismConfig
-from research.training.optim import optimizers
 
 EIGHT = ParallelismConfig(kind="mesh")
 IDS = {

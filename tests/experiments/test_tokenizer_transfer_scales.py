@@ -19,10 +19,9 @@ from configs.tokenizer_transfer import presets
 from experiments.shared import language_models
 from experiments.tokenizer_transfer import hypernetworks
 from research.models import language_model, sizes
-from research.training import parallelism, step
+from research.training import optimizers, parallelism, step
 from research.training.compile import device_bytes, matmul_flops
 from research.training.config import ParallelismConfig
-from research.training.optim import optimizers
 from research.transfer.hypernet.loss import make_loss_fn
 from research.transfer.hypernet.training import TRANSFER_RULES
 from research.transfer.source_model import SourceModel

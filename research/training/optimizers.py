@@ -12,7 +12,7 @@ from optax.contrib import MuonDimensionNumbers
 from research.errors import UsageError
 from research.training import sharding_rules
 from research.training.config import OptimizerConfig
-from research.training.optim.forgetting import scale_by_per_row_adam
+from research.training.forgetting import scale_by_per_row_adam
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 
 # Muon's orthogonal updates have this root mean square times the learning rate, about AdamW's, so
