@@ -12,7 +12,7 @@ from research.errors import UsageError
 from research.models import transformer
 from research.models.cache import Cache, per_row
 from research.models.language_model import LanguageModelConfig
-from research.types import Params
+from research.shapes import Params
 from research.vocabularies import learned
 from research.vocabularies.cross_entropy import masked_logits
 from research.vocabularies.protocol import embed

@@ -15,7 +15,7 @@ import numpy as np
 from research.errors import UsageError
 from research.models import ngram_heads, transformer
 from research.models.sizes import FAMILY_FIELDS, TrunkConfig
-from research.types import Params
+from research.shapes import Params
 from research.vocabularies import cross_entropy
 from research.vocabularies.learned import LearnedEmbedding
 from research.vocabularies.protocol import EmbeddingTable, LossConfig, Vocabulary

@@ -39,7 +39,7 @@ from research.models.cache import Cache, from_prompt, per_row, slot_distances
 from research.models.layers import MLP, Projection, RMSNorm, norm, split_batch
 from research.models.ngram_heads import NGramHeads
 from research.models.sizes import TrunkConfig, residual_gain
-from research.types import Params
+from research.shapes import Params
 
 
 class AttentionInputs(NamedTuple):
