@@ -78,9 +78,9 @@ class ModelCodec(abc.ABC):
     def __init__(self, model: ByteModel, *args: Any, **options: Any):
         """As the class says."""
 
-    @abc.abstractmethod
     def _option(self, name: str) -> Any:
         """The value of one of `options`."""
+        return getattr(self, name)
 
     @abc.abstractmethod
     def _encoded_probe(self) -> list[int]:

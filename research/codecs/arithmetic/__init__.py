@@ -6,7 +6,6 @@ starts again every `example_bytes`, the paper's 10,240-byte examples.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -106,16 +105,7 @@ class ArithmeticCodec(ModelCodec):
         return run(walks, self._rows)
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
-        """int32, the shape of `ids`: the last id of the message carries all its bytes.
-
-        Each row along the last axis is a message of its own.
-        """
-        array = np.asarray(ids)
-        lengths = np.zeros(array.shape, np.int32)
-        if array.size:
-            rows = array.reshape(-1, array.shape[-1])
-            lengths.reshape(rows.shape)[:, -1] = [len(text) for text in self.decode(list(rows))]
-        return lengths
+        return bits.message_byte_lengths(ids, self.vocab_size, self.decode)
 
     def information(self, text: bytes | str) -> float:
         """Bits: the sum of -log2 of the integer frequencies of the text's bytes and its end.
@@ -124,9 +114,6 @@ class ArithmeticCodec(ModelCodec):
         """
         lower, upper = self._symbol_intervals(as_bytes(text))
         return float(len(lower) * self.beta - np.log2(upper - lower).sum())
-
-    def _option(self, name: str) -> Any:
-        return getattr(self, name)
 
     def _encoded_probe(self) -> list[int]:
         return self.messages([PROBE])[0].tolist()

@@ -1,9 +1,11 @@
 """Bits to ids and back: groups of N bits, most significant first."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from research.errors import UsageError
-from research.tokenizers.static_vocabulary import checked_row
+from research.tokenizers.static_vocabulary import checked, checked_row
 
 MAX_BITS_PER_TOKEN = 24
 
@@ -74,3 +76,18 @@ def bits_to_digits(bits: np.ndarray, width: int) -> np.ndarray:
     padded[:, size * 16 - width :] = bits[: count * width].reshape(count, width)
     big = np.packbits(padded, axis=1).reshape(count, 2 * size).view(">u2")
     return np.ascontiguousarray(big[:, ::-1]).astype(np.uint32)
+
+
+def message_byte_lengths(
+    ids: np.ndarray, vocab_size: int, decode: Callable[[Sequence[np.ndarray]], list[bytes]]
+) -> np.ndarray:
+    """int32, the shape of `ids`: the last id of a message carries all its bytes.
+
+    Each row along the last axis is a message of its own, whose text `decode` gives.
+    """
+    array = checked(ids, vocab_size)
+    lengths = np.zeros(array.shape, np.int32)
+    if array.size:
+        rows = array.reshape(-1, array.shape[-1])
+        lengths.reshape(rows.shape)[:, -1] = [len(text) for text in decode(list(rows))]
+    return lengths
