@@ -1,6 +1,5 @@
 """Generating ids one by one with a KV cache: fixed shapes, compiled once."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -28,11 +27,10 @@ def step_logits(
     With `config.trunk.row_invariant` a row's logits are the same bits in every batch.
     """
     table = learned.table(params["vocabulary"])
-    trunk_config = dataclasses.replace(config.trunk, row_invariant=False)
 
     def step(ids_B, cache):
         y_BxD, cache = transformer.decode_step(
-            params["trunk"], trunk_config, embed(table, ids_B), cache
+            params["trunk"], config.trunk, embed(table, ids_B), cache
         )
         return _readout(config, table, y_BxD), cache
 

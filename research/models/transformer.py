@@ -35,7 +35,7 @@ import jax
 import jax.numpy as jnp
 
 from research.models import layers, positions
-from research.models.cache import Cache, from_prompt, per_row, slot_distances
+from research.models.cache import Cache, from_prompt, slot_distances
 from research.models.layers import MLP, Projection, RMSNorm, norm, split_batch
 from research.models.ngram_heads import NGramHeads
 from research.models.sizes import TrunkConfig, residual_gain
@@ -372,15 +372,10 @@ def decode_step(
     """One more position for every row: [B, D] -> [B, D] and the advanced cache.
 
     A row attends to its last S positions, S the slots of the cache; as long as it has seen no
-    more, the result is that of the whole sequence. Needs a causal config. With
-    `config.row_invariant` each row is run by itself.
+    more, the result is that of the whole sequence. Needs a causal config.
     """
     _check_decoding(config, "decode_step")
-
-    def step(x_BxD: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
-        return _run(_Step(config), params, x_BxD, cache)
-
-    return per_row(step, x_BxD, cache) if config.row_invariant else step(x_BxD, cache)
+    return _run(_Step(config), params, x_BxD, cache)
 
 
 def _check_decoding(config: TrunkConfig, what: str) -> None:
