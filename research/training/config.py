@@ -91,13 +91,13 @@ class OptimizerConfig:
         check_least(self, **dict.fromkeys(names, 0))
 
     @classmethod
-    def paper_adafactor(cls, warmup_steps: int = 10_000) -> "OptimizerConfig":
+    def paper_adafactor(cls) -> "OptimizerConfig":
         """Adafactor with lr(t) = 1 / sqrt(max(t, 10,000)) (arXiv 2404.03626, section 3.3)."""
         return cls(
             name="adafactor",
             learning_rate=1.0,
             schedule="rsqrt",
-            warmup_steps=warmup_steps,
+            warmup_steps=10_000,
             clip_norm=0.0,
         )
 

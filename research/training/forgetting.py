@@ -110,10 +110,13 @@ def forget(
     """
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAM), state.step)
     choice_key, rows_key = jax.random.split(key)
-    rows = _num_rows(state.params)
-    chosen_V = jax.random.bernoulli(choice_key, share, (rows,))
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state.params)
+    sizes = [leaf.shape[:1] for path, leaf in leaves if is_table(name_of(path))]
+    if not sizes:
+        raise UsageError("forgetting needs a learned vocabulary; this one has no row for each id")
+    chosen_V = jax.random.bernoulli(choice_key, share, sizes[0])
     if keep:
-        chosen_V &= ~jnp.isin(jnp.arange(rows), jnp.asarray(keep))
+        chosen_V &= ~jnp.isin(jnp.arange(len(chosen_V)), jnp.asarray(keep))
 
     def reset(node):
         return _forget_moments(node, chosen_V) if _is_adam(node) else node
@@ -174,11 +177,3 @@ def _forget_moments(state: PerRowAdamState, chosen_V: jax.Array) -> PerRowAdamSt
 
 def _is_adam(node: Any) -> bool:
     return isinstance(node, PerRowAdamState)
-
-
-def _num_rows(params: Any) -> int:
-    flat, _ = jax.tree_util.tree_flatten_with_path(params)
-    rows = [leaf.shape[0] for path, leaf in flat if is_table(name_of(path))]
-    if not rows:
-        raise UsageError("forgetting needs a learned vocabulary; this one has no row for each id")
-    return rows[0]

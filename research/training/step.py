@@ -34,19 +34,8 @@ class TrainState(NamedTuple):
     opt_state: Any
 
 
-def init_state(
-    key: jax.Array, init_fn: Callable[[jax.Array], Any], optimizer, rules: Sequence[Rule] = ()
-) -> TrainState:
-    """A fresh state; to be compiled with the shardings of `state_shardings`.
-
-    Args:
-      rules: which parameters are frozen, if any.
-    """
-    return first_state(init_fn(key), optimizer, rules)
-
-
 def first_state(params: Any, optimizer, rules: Sequence[Rule] = ()) -> TrainState:
-    """These parameters at step 0; the optimizer knows of those that are trained."""
+    """These parameters at step 0; the optimizer knows of those that `rules` do not freeze."""
     trained, _ = sharding_rules.split(params, rules)
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(trained))
 

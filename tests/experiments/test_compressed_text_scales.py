@@ -41,7 +41,7 @@ def lowered(config: M2Config, vocab_size: int) -> dict[str, int]:
     lm = m2.lm(config, vocab_size)
 
     def fresh(key):
-        return step.init_state(key, lm.init, optimizer)
+        return step.first_state(lm.init(key), optimizer)
 
     shapes = jax.eval_shape(fresh, jax.random.key(0))
     shardings = step.state_shardings(shapes, EIGHT, mesh, sharding_rules.LANGUAGE_MODEL_RULES)

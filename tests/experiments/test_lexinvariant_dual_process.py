@@ -150,7 +150,7 @@ def test_the_record_is_what_is_lowered(scale):
     optimizer = optimizers.make_optimizer(config.optimizer, config.steps, by_row=True)
 
     def fresh(key):
-        return step.init_state(key, model.init, optimizer)
+        return step.first_state(model.init(key), optimizer)
 
     shapes = jax.eval_shape(fresh, jax.random.key(0))
     rules = sharding_rules.LANGUAGE_MODEL_RULES

@@ -68,7 +68,7 @@ def lowered(model: ModelConfig) -> dict[str, float]:
     lm = language_models.lm(model, config)
 
     def fresh(key):
-        return step.init_state(key, lm.init, optimizer)
+        return step.first_state(lm.init(key), optimizer)
 
     shapes = jax.eval_shape(fresh, jax.random.key(0))
     shardings = step.state_shardings(shapes, EIGHT, mesh, sharding_rules.LANGUAGE_MODEL_RULES)

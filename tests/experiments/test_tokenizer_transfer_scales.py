@@ -91,7 +91,7 @@ def lowered(setting):
     )
     optimizer = optimizers.make_optimizer(settings.optimizer, settings.steps, TRANSFER_RULES)
     state = jax.eval_shape(
-        lambda key: step.init_state(key, lambda _: zeros(), optimizer, TRANSFER_RULES),
+        lambda key: step.first_state(zeros(), optimizer, TRANSFER_RULES),
         jax.random.key(0),
     )
     shardings = step.state_shardings(state, EIGHT, mesh, TRANSFER_RULES)

@@ -166,13 +166,6 @@ def window_starts(
     return np.load(path, mmap_mode="r")
 
 
-def _window_lengths(store: TokenStore, starts: np.ndarray) -> np.ndarray:
-    """Bytes that each window stands for, int64 [windows]."""
-    ends = np.append(starts[1:], store.num_tokens)
-    # The last window of a document is followed by EOS.
-    return ends - starts - (store.ids[ends - 1] == store.eos_id)
-
-
 def evaluation_windows(
     store: TokenStore,
     starts: np.ndarray,
@@ -187,7 +180,9 @@ def evaluation_windows(
       UsageError: if the processes do not divide the batch.
     """
     rows = shard.rows(batch_size)
-    lengths = _window_lengths(store, starts)
+    ends = np.append(starts[1:], store.num_tokens)
+    # Bytes of each window; the last one of a document is followed by EOS.
+    lengths = ends - starts - (store.ids[ends - 1] == store.eos_id)
     offset_L = np.arange(int(lengths.max()))
     for first in range(0, len(starts), batch_size):
         index_B = first + rows
