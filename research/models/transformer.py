@@ -222,9 +222,15 @@ class Trunk(nn.Module):
         """
         if self.config.ngram_heads and matches_BxLxL is None:
             raise ValueError("a trunk with n-gram heads needs the matches of the ids")
-        inputs = _attention_inputs(x_BxLxD.shape[1], segments_BxL, positions_BxL, matches_BxLxL)
+        places_L = jnp.arange(x_BxLxD.shape[1], dtype=jnp.int32)
+        inputs = AttentionInputs(places_L[None], matches_BxTxS=matches_BxLxL)
+        if segments_BxL is not None:
+            same_BxLxL = segments_BxL[:, :, None] == segments_BxL[:, None, :]
+            inputs = inputs._replace(mask_Bx1xTxS=same_BxLxL[:, None])
+        if positions_BxL is not None:
+            relative_BxLxL = positions_BxL[:, None, :] - positions_BxL[:, :, None]
+            inputs = inputs._replace(positions_BxT=positions_BxL, relative_BxTxS=relative_BxLxL)
         if self.config.window is not None:
-            places_L = jnp.arange(x_BxLxD.shape[1], dtype=jnp.int32)
             inputs = inputs._replace(distance_BxTxS=(places_L[:, None] - places_L[None])[None])
         y_BxLxD, keys_values = self._layers(x_BxLxD, inputs, None, keep_cache)
         return (y_BxLxD, keys_values) if keep_cache else y_BxLxD
@@ -305,17 +311,6 @@ class _Step(Trunk):
         cached = (cache.keys, cache.values)
         y_Bx1xD, (keys, values) = self._layers(x_BxD[:, None], inputs, cached, True)
         return y_Bx1xD[:, 0], Cache(keys, values, cache.length_B + 1)
-
-
-def _attention_inputs(length, segments_BxL, positions_BxL, matches_BxLxL) -> AttentionInputs:
-    mask = relative = None
-    if segments_BxL is not None:
-        mask = (segments_BxL[:, :, None] == segments_BxL[:, None, :])[:, None]
-    if positions_BxL is None:
-        positions_BxL = jnp.arange(length, dtype=jnp.int32)[None]
-    else:
-        relative = positions_BxL[:, None, :] - positions_BxL[:, :, None]
-    return AttentionInputs(positions_BxL, relative, mask, matches_BxTxS=matches_BxLxL)
 
 
 def init(key: jax.Array, config: TrunkConfig) -> dict[str, Any]:
