@@ -125,7 +125,10 @@ class Spec:
                     f"{path} is damaged (not what {self.file} was written with); restore the "
                     "folder or train again"
                 )
-            arrays = {name: _as_float32(array) for name, array in load_file(path).items()}
+            arrays = {
+                name: array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+                for name, array in load_file(path).items()
+            }
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise FreevocabError(f"{path} is damaged: {error}") from None
         if expected is not None:
@@ -192,7 +195,3 @@ def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
     from flax.traverse_util import unflatten_dict
 
     return unflatten_dict(dict(flat), sep="/")
-
-
-def _as_float32(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

@@ -20,6 +20,7 @@ from research.codecs.coder.batched import choose
 from research.codecs.coder.coder import Interval, Reader
 
 _TURNS = 128  # of the loop in one call
+_WORDS = 18 * _TURNS // 32 + 4  # G: so many symbols of at most 18 bits never read past the words
 
 
 class Work(NamedTuple):
@@ -71,11 +72,6 @@ class Output(NamedTuple):
     count: jax.Array
     text: jax.Array
     ended: jax.Array
-
-
-def words_per_call(turns: int) -> int:
-    """G, so that `turns` symbols of at most 18 bits never read past the words."""
-    return (18 * turns) // 32 + 4
 
 
 def initial_rows(params: Any, *, start, batch: int) -> Rows:
@@ -211,7 +207,7 @@ class BatchedMessages(batched.BatchedLoop):
             "text": np.zeros((batch, _TURNS), np.uint8),
             "available": np.zeros(batch, np.int32),
             "ends": np.zeros(batch, bool),
-            "words": np.zeros((batch, words_per_call(_TURNS)), np.uint32),
+            "words": np.zeros((batch, _WORDS), np.uint32),
             "left": np.full(batch, -1, np.int32),
         }
         return Work(**arrays)

@@ -38,16 +38,12 @@ class Interval(NamedTuple):
     range: Digits
 
 
-def code_digits(window_bits: int) -> int:
-    """Digits of a code: what is left of P // 16 + 1 digits above the lowest."""
-    return (window_bits + EXTRA_BITS) // multiword.DIGIT_BITS
-
-
 def whole(window_bits: int, like: jax.Array) -> Interval:
     """The interval of the empty string, [0, 2^P), for every element of `like`."""
-    size = code_digits(window_bits) + 1
+    bits = window_bits + EXTRA_BITS
+    size = bits // multiword.DIGIT_BITS + 1  # one more than a code has
     low = multiword.constant(0, size, like)
-    return Interval(low, multiword.constant(1 << (window_bits + EXTRA_BITS), size, like))
+    return Interval(low, multiword.constant(1 << bits, size, like))
 
 
 def narrow(interval: Interval, lower: jax.Array, upper: jax.Array, beta: int) -> Interval:
