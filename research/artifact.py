@@ -28,16 +28,12 @@ class Spec:
 
     noun: str
     """What it holds, in the format's name and in messages."""
-
     file: str
     """Name of the manifest."""
-
     version: int = 1
     """Of the format: the latest, and so far the only one, that can be read."""
-
     error: type[FreevocabError] = UsageError
     """Raised for a folder that holds something else."""
-
     missing: str = "{folder} is no {noun} folder: it has no {file}"
     damaged: str = "{path} is damaged: {error}"
     foreign: str = "{path} does not describe a {noun} of freevocab"

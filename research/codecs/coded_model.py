@@ -24,7 +24,6 @@ class ModelCodec(abc.ABC):
     kind: ClassVar[str]
     options: ClassVar[tuple[str, ...]]
     """Arguments after the model that a saved codec is made from, apart from the two below."""
-
     symbols: ClassVar[int]
     """256, or 257 with the end of the text."""
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from research.codecs import saved
 from research.errors import FreevocabError, UsageError
+from research.files import reading
 from research.tokenizers import FileTokenizer, sentencepiece_model, tokenizer_json
 from research.tokenizers.load import of_json, of_sentencepiece
 from research.tokenizers.static_vocabulary import StaticVocabulary
@@ -50,7 +51,6 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
     kind: ClassVar[str]
     file: ClassVar[str]
     """Name of the tokenizer's file in a saved codec's folder."""
-
     content: bytes
     """The tokenizer's file."""
 
@@ -70,10 +70,10 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
         Raises:
           FreevocabError: missing, damaged, or not a file that this class reads.
         """
+        with reading(file):
+            content = Path(file).read_bytes()
         try:
-            return cls(Path(file).read_bytes(), name=name)
-        except OSError as error:
-            raise FreevocabError(f"cannot read {file}: {error.strerror}") from error
+            return cls(content, name=name)
         except FreevocabError as error:
             raise FreevocabError(f"{file}: {error}") from error
 

@@ -171,27 +171,25 @@ def _identity(config: TrainConfig, description: Mapping[str, Any] | None) -> dic
     return json.loads(json.dumps(values))
 
 
+@dataclasses.dataclass
 class _Run:
     """The bookkeeping of one call of `train`."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        compiled: CompiledStep,
-        saved: Checkpoints | None,
-        identity: dict[str, Any],
-        file: MetricsFile,
-        log: Callable[[str], None],
-        clock: float,
-    ):
-        self.config, self.compiled, self.saved = config, compiled, saved
-        self.identity, self.file, self.log = identity, file, log
-        self.metrics: dict[str, Any] = {}
-        self.history: list[dict[str, Any]] = []
+    config: TrainConfig
+    compiled: CompiledStep
+    saved: Checkpoints | None
+    identity: dict[str, Any]
+    file: MetricsFile
+    log: Callable[[str], None]
+    clock: float
+    """Seconds trained before."""
+    metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self):
         self._waiting: list[tuple[int, dict[str, jax.Array]]] = []
         self._fetched: list[dict[str, float]] = []
         self._started = self._logged = time.monotonic()
-        self._clock = clock
 
     def announce(self, start: int) -> None:
         """The file's line about the run."""
@@ -213,9 +211,7 @@ class _Run:
             self.metrics = {**self.metrics, **values}
             self.history.append(values)
 
-    def steps(
-        self, state: TrainState, batch_fn: BatchFn, eval_fn: EvalFn | None
-    ) -> TrainState:
+    def steps(self, state: TrainState, batch_fn: BatchFn, eval_fn: EvalFn | None) -> TrainState:
         """All the steps that are left."""
         config, compiled = self.config, self.compiled
         start = int(state.step)
@@ -239,8 +235,10 @@ class _Run:
                     self._save(done, state)
                 if eval_fn and not last and config.eval_every and done % config.eval_every == 0:
                     self._evaluate(done, state, eval_fn)
-                if number := self._asked_to_stop(interrupts, logging):
-                    self._stop(done, state, number)
+                # Several processes have to agree, which costs a collective: only at log points.
+                if logging or jax.process_count() == 1:
+                    if number := interrupts.agreed():
+                        self._stop(done, state, number)
         if eval_fn:
             self._evaluate(config.steps, state, eval_fn)
         if self.saved is not None:
@@ -254,13 +252,11 @@ class _Run:
             self._fetched.append({name: float(value) for name, value in fetched.items()})
             if not all(map(math.isfinite, self._fetched[-1].values())):
                 self.file.write("train", {"step": step, **self._fetched[-1]})
-                raise FreevocabError(f"{self._what(step)}; {self._where_to_go_on()}")
+                what = "gradient" if math.isfinite(self._fetched[-1]["nats"]) else "loss"
+                raise FreevocabError(
+                    f"the {what} of step {step} is not finite; {self._where_to_go_on()}"
+                )
         self._waiting.clear()
-
-    def _what(self, step: int) -> str:
-        nats = self._fetched[-1]["nats"]
-        what = "gradient" if math.isfinite(nats) else "loss"
-        return f"the {what} of step {step} is not finite"
 
     def _where_to_go_on(self) -> str:
         if self.saved is None or (good := self.saved.latest()) is None:
@@ -285,7 +281,7 @@ class _Run:
             **means,
             "grad_norm": sums["grad_norm"] / len(rows),
             "tokens_per_second": rate,
-            "seconds": self._clock + now - self._started,
+            "seconds": self.clock + now - self._started,
         }
         self._logged = now
         self.metrics = {**self.metrics, **values}
@@ -315,15 +311,9 @@ class _Run:
             "identity": self.identity,
             "config": dataclasses.asdict(self.config),
             "versions": environment.versions(),
-            "seconds": self._clock + time.monotonic() - self._started,
+            "seconds": self.clock + time.monotonic() - self._started,
         }
         self.saved.save(step, state, meta)
-
-    def _asked_to_stop(self, interrupts: Interrupts, logging: bool) -> int | None:
-        # Several processes have to agree, which costs a collective: only at log points.
-        if jax.process_count() > 1 and not logging:
-            return None
-        return interrupts.agreed()
 
     def _stop(self, step: int, state: TrainState, number: int) -> None:
         self._save(step, state)

@@ -28,23 +28,17 @@ class Work(NamedTuple):
 
     decode: jax.Array
     """bool, the row decodes."""
-
     fresh: jax.Array
     """bool, the row starts a new document."""
-
     text: jax.Array
     """uint8 [B, M], encoding: the next bytes."""
-
     available: jax.Array
     """int32, how many."""
-
     ends: jax.Array
     """bool, the document ends with them."""
-
     words: jax.Array
     """uint32 [B, G], decoding: the message from the 32-bit word on in which the row stands (its
     first unread bit is 32 bits behind `consumed`); zeros behind the end."""
-
     left: jax.Array
     """int32, decoding: bits from the start of `words` to the message's end."""
 

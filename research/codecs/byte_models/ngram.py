@@ -49,13 +49,10 @@ class NGramModel:
 
     counts: CountTrie
     """The strings that were counted; contexts up to `order` = counts.depth - 1 bytes."""
-
     beta: int = 14
     """Frequencies sum to 2**beta."""
-
     smoothing: str = "witten-bell"
     """One of SMOOTHINGS (see the top of this module)."""
-
     name: str = "ngram"
     """What tables call it."""
 

@@ -21,19 +21,14 @@ class CountTrie:
 
     labels_S: np.ndarray
     """uint8, the last byte of the string; 0 for the root."""
-
     firsts_S1: np.ndarray
     """int64 [S + 1], the children of s are firsts[s] .. firsts[s + 1] - 1."""
-
     counts_S: np.ndarray
     """int64, how often the string occurs."""
-
     ends_S: np.ndarray
     """int64, how often the document ends right after it."""
-
     lengths_S: np.ndarray
     """uint8, bytes of the string."""
-
     once_Dx4: np.ndarray
     """int64, before rare strings were dropped: strings of length d + 1 that occur 1, 2, 3, 4 times
     (what discounts are estimated from)."""

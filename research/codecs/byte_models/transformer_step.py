@@ -36,10 +36,8 @@ class StepWeights(NamedTuple):
 
     table: EmbeddingTable
     """All input rows, and the readout rows of the symbols asked for."""
-
     layers: tuple[dict[str, Any], ...]
     """A dictionary of arrays for each layer."""
-
     final_norm: dict[str, jax.Array]
     """{'scale': [D]}."""
 
@@ -57,13 +55,10 @@ class _Places(NamedTuple):
 
     position_B: jax.Array
     """int32, position of the row's id."""
-
     slot_B: list[jax.Array]
     """int32, the slot to write, or past the segment's end."""
-
     distance_BxS: list[jax.Array]
     """int32, how far back each slot is."""
-
     seen_BxS: list[jax.Array]
     """bool, whether the row sees the slot."""
 

@@ -38,13 +38,10 @@ class Summary:
 
     codec: str
     """Its name."""
-
     num_bytes: int
     """Of text."""
-
     file_bytes: int
     """Of the compressed file."""
-
     num_ids: int
     num_blocks: int
 
@@ -63,7 +60,6 @@ class Inspection:
     summary: Summary
     header: fmt.Header
     """What the file says of its codec."""
-
     strings: list[bytes] | None
     """The texts of the first ids or windows; None where the codec is not at hand."""
 

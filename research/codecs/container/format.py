@@ -43,16 +43,12 @@ class Header:
 
     name: str
     """The codec's; for a shipped codec what `codecs.load` takes."""
-
     shipped: bool
     """The codec comes with the package."""
-
     digest: bytes
     """16 bytes, `digest_of` the codec's fingerprint."""
-
     vocab_size: int
     """Ids are below it."""
-
     block_bytes: int
     """No block holds more bytes of text."""
 

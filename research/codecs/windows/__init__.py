@@ -31,7 +31,6 @@ class Windows:
 
     codes_NxG: np.ndarray
     """uint32, 16-bit digits of each window's code, least significant first."""
-
     lengths_N: np.ndarray
     """int32, bytes that each window stands for."""
 
@@ -51,13 +50,10 @@ class WindowRules:
 
     window_bits: int
     """W."""
-
     beta: int
     """Precision of the frequencies."""
-
     closing: str = "point+delay"
     """'point+delay', 'point' or 'dyadic'."""
-
     reset: str = "every"
     """When the model's context starts again: 'every' window, 'every-other', or 'never', that is,
     with the document. The coder's interval is always reset."""

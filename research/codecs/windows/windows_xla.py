@@ -28,26 +28,19 @@ class Work(NamedTuple):
 
     decode: jax.Array
     """bool, the row decodes."""
-
     fresh: jax.Array
     """bool, the row starts a new document."""
-
     text: jax.Array
     """uint8 [B, S], encoding: a piece of the document."""
-
     start: jax.Array
     """int32, where in the piece the current window starts (negative: before it)."""
-
     available: jax.Array
     """int32, bytes of the piece."""
-
     ends: jax.Array
     """bool, the document ends with the piece."""
-
     codes: jax.Array
     """uint32 [B, M, G], decoding: codes from the current window on; M windows at most are made in
     the call."""
-
     num_codes: jax.Array
     """int32, how many."""
 
@@ -57,29 +50,21 @@ class Rows(NamedTuple):
 
     cache: Any
     """Of the model."""
-
     first: jax.Array
     """uint32 [A], frequencies after START, constant."""
-
     last: jax.Array
     """int32, the latest byte of the context, or START."""
-
     context: jax.Array
     """int32, bytes in the model's context before this window."""
-
     count: jax.Array
     """int32, bytes of the window so far."""
-
     closed: jax.Array
     """int32, windows of the document so far."""
-
     interval: Interval
     """Of the window so far."""
-
     best: Digits
     """Digits, the latest code; best_count, best_last: the shortest prefix with it, its last
     byte."""
-
     best_count: jax.Array
     best_last: jax.Array
 
