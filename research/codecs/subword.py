@@ -246,9 +246,7 @@ class SentencePieceCodec(SubwordCodec):
         if vocab_size < 300:
             raise UsageError(f"a lossless sentencepiece needs vocab_size >= 300, not {vocab_size}")
         model = io.BytesIO()
-        pieces = training_pieces(
-            texts, size=PIECE, max_bytes=max_bytes, reserved=SPACE + _UNKNOWN
-        )
+        pieces = training_pieces(texts, size=PIECE, max_bytes=max_bytes, reserved=SPACE + _UNKNOWN)
         first = next(pieces, None)
         if first is None:
             raise FreevocabError("sentencepiece cannot train: the texts are empty")

@@ -106,9 +106,7 @@ def _matches(pattern: str) -> list[Path]:
     files = [path for path in files if path.is_file() and path.name != _SPLIT_FILE]
     if not files:
         hint = f"; to read a folder, write {pattern.rstrip('/')}/*"
-        raise UsageError(
-            f"text:{pattern} matches no file{hint if Path(expanded).is_dir() else ''}"
-        )
+        raise UsageError(f"text:{pattern} matches no file{hint if Path(expanded).is_dir() else ''}")
     return files
 
 

@@ -126,9 +126,7 @@ def share_interval(right_N: np.ndarray) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def resampled_means(
-    scores_NxM: np.ndarray, *, resamples: int = 2000, seed: int = 0
-) -> np.ndarray:
+def resampled_means(scores_NxM: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> np.ndarray:
     """Means over resampled examples, float64 [R, M].
 
     Args:

@@ -112,9 +112,7 @@ class PretrainedLM:
         if dtype not in DTYPES:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
         params = jax.device_get(self.params)
-        tensors = tensor_layout.tensors_of(
-            params, self._family, self.config, jnp.dtype(dtype)
-        )
+        tensors = tensor_layout.tensors_of(params, self._family, self.config, jnp.dtype(dtype))
         with files.atomic_path(directory, directory=True, mark=CONFIG) as temporary:
             entries = (safetensors_shards.entry(*one) for one in tensors)
             safetensors_shards.write_checkpoint(temporary, entries)

@@ -176,9 +176,7 @@ def _shape(weight: Weight, parts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
-def _split(
-    weight: Weight, parts: list[tuple[int, ...]], array: np.ndarray
-) -> Iterator[np.ndarray]:
+def _split(weight: Weight, parts: list[tuple[int, ...]], array: np.ndarray) -> Iterator[np.ndarray]:
     """The parts of a tensor, each in our shape."""
     widths = [_shape(Weight("", (path,), weight.form), [part])[-1]
               for path, part in zip(weight.paths, parts, strict=True)]  # fmt: skip

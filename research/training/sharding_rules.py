@@ -52,9 +52,7 @@ LANGUAGE_MODEL_RULES = (
     _kernel(r"trunk/layers/attention/out/kernel", "layer", "in/model", "in", "out/data"),
     _kernel(r"trunk/layers/mlp/(gate|up)/kernel", "layer", "in/data", "out/model"),
     _kernel(r"trunk/layers/mlp/down/kernel", "layer", "in/model", "out/data"),
-    _kernel(
-        r"trunk/layers/ngram_heads/averages/kernel", "layer", "in", "in/model", "out/data"
-    ),
+    _kernel(r"trunk/layers/ngram_heads/averages/kernel", "layer", "in", "in/model", "out/data"),
     _kernel(r"trunk/layers/ngram_heads/own/kernel", "layer", "in/model", "out/data"),
     Rule(r"trunk/layers/attention/position_bias", ("layer", "-/model", "-")),
     Rule(r"trunk/layers/attention/(query|key)_norm/scale", ("layer", "-")),
@@ -190,8 +188,7 @@ def state_shardings(
     flat_rules = jax.tree_util.tree_flatten_with_path(match(params, rules))[0]
     shapes = [leaf.shape for leaf in jax.tree.leaves(params)]
     by_name = {
-        name_of(path): (rule, shape)
-        for (path, rule), shape in zip(flat_rules, shapes, strict=True)
+        name_of(path): (rule, shape) for (path, rule), shape in zip(flat_rules, shapes, strict=True)
     }
 
     def place(path, leaf):

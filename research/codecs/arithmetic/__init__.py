@@ -75,9 +75,7 @@ class ArithmeticCodec(ModelCodec):
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; an empty text has ids too (its end)."""
-        return [
-            bits.bits_to_ids(message, self.bits_per_token) for message in self.messages(texts)
-        ]
+        return [bits.bits_to_ids(message, self.bits_per_token) for message in self.messages(texts)]
 
     def messages(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """The bits of each text's message, uint8 of 0/1, before they are cut into ids."""

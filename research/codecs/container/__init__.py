@@ -227,9 +227,7 @@ def _open(codec: str | os.PathLike | Codec) -> Codec:
     return codecs.load(codec) if isinstance(codec, str | os.PathLike) else codec
 
 
-def _header(
-    codec: Codec, given: str | os.PathLike | Codec, block_bytes: int | None
-) -> fmt.Header:
+def _header(codec: Codec, given: str | os.PathLike | Codec, block_bytes: int | None) -> fmt.Header:
     if block_bytes is None:
         usual = LIVE_BLOCK if codec.token_bytes() is None else TABLE_BLOCK
         block_bytes = protocol.block_bytes(codec) or usual

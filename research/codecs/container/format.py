@@ -148,9 +148,7 @@ def pack_end(end: End, link: int) -> bytes:
     return _with_crc(_END.pack(b"E", end.num_bytes, end.text_crc, end.num_blocks), link)
 
 
-def unpack_head(
-    data: bytes, header: Header, link: int, index: int, source: str
-) -> BlockHead | End:
+def unpack_head(data: bytes, header: Header, link: int, index: int, source: str) -> BlockHead | End:
     """Reads the HEAD_BYTES bytes that follow `index` blocks.
 
     Raises:

@@ -114,9 +114,7 @@ def with_vocab_size(batch: Batch, vocab_size: int) -> Batch:
     return {**batch, "vocab_size_B": np.full(len(batch["inputs_BxL"]), vocab_size, np.int32)}
 
 
-def said_twice(
-    batch: Batch, share: float, seed: int, step: int, shard: DataShard = WHOLE
-) -> Batch:
+def said_twice(batch: Batch, share: float, seed: int, step: int, shard: DataShard = WHOLE) -> Batch:
     """The batch with the second half of some sequences replaced by their first half.
 
     Whatever a vocabulary draws for such a sequence, its second half can be copied: a lesson in
