@@ -74,7 +74,7 @@ def build_m1(config: M1Config, corpus: Corpus, workdir: Path, log: Log = print) 
     log(f"counting M1 ({config.kind}) on {corpus.name}")
     texts = documents(corpus, "train", config.max_bytes, COMPRESSORS)
     if config.kind == "unigram":
-        from research.codecs.byte_models.unigram import UnigramModel
+        from research.codecs.byte_models.ngram import UnigramModel
 
         model = UnigramModel.train(texts, beta=config.beta)
     else:

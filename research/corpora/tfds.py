@@ -60,9 +60,7 @@ def source(argument: str) -> "PreparedDataset":
             " or name its place with ?data_dir=DIR or TFDS_DATA_DIR"
         )
     _check_format(name, folder)
-    dataset = PreparedDataset(f"tfds:{name}", folder)
-    dataset.check()
-    return dataset
+    return PreparedDataset(f"tfds:{name}", folder)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +97,7 @@ class PreparedDataset(Source):
             f" is called {' or '.join(_TEXT_FEATURES)}"
         )
 
-    def check(self) -> None:
-        """Raises what `source` says if there is no text or no train split."""
+    def __post_init__(self):
         if not self._feature or "train" not in self._names:
             raise UsageError(f"{self.name} in {self.folder} has no train split")
 

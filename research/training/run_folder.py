@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 from research import folders
@@ -178,9 +177,10 @@ class MetricsFile:
         """One line; NaN and infinities are written as strings, which JSON can hold."""
         if self._path is None:
             return
-        line = json.dumps(_plain({"kind": kind, **values}), allow_nan=False)
+        text = json.dumps({"kind": kind, **values}, default=lambda number: number.item())
+        line = json.loads(text, parse_constant=lambda name: str(float(name)))
         with open(self._path, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(json.dumps(line) + "\n")
 
     def logged(self, last: int) -> list[tuple[str, dict[str, Any]]]:
         """(kind, values) of the "train" and "eval" lines up to step `last`, in order; process 0's.
@@ -210,18 +210,6 @@ def read_metrics(workdir: str | os.PathLike) -> list[dict[str, Any]]:
     """The lines of workdir/metrics.jsonl."""
     with open(Path(workdir) / "metrics.jsonl", encoding="utf-8") as file:
         return [json.loads(line) for line in file]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value
 
 
 def differences(ours: Any, theirs: Any, name: str = "") -> list[str]:

@@ -214,8 +214,6 @@ def state_shardings(
 
 
 def _owner(name: str, by_name: dict[str, Any]) -> Any:
-    parts = name.split("/")
-    for start in range(len(parts)):
-        if (owner := by_name.get("/".join(parts[start:]))) is not None:
-            return owner
-    return None
+    while name not in by_name and "/" in name:
+        name = name.partition("/")[2]
+    return by_name.get(name)

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from research import codecs
 from research.codecs import byte_models
 from research.codecs.arithmetic import ArithmeticCodec
-from research.codecs.byte_models.ngram import NGramModel
+from research.codecs.byte_models.ngram import NGramModel, UnigramModel
 from research.codecs.byte_models.transformer import TransformerModel
-from research.codecs.byte_models.unigram import UnigramModel
 from research.errors import FreevocabError, UsageError
 from research.models import language_model
 from research.models.sizes import TrunkConfig

@@ -26,7 +26,7 @@ SPEC = Spec(
     newer="{path} has format version {version!r}, this freevocab reads up to {known}",
 )
 KINDS = {
-    "unigram": "research.codecs.byte_models.unigram:UnigramModel",
+    "unigram": "research.codecs.byte_models.ngram:UnigramModel",
     "ngram": "research.codecs.byte_models.ngram:NGramModel",
     "transformer": "research.codecs.byte_models.transformer:TransformerModel",
 }

@@ -32,11 +32,7 @@ def bits_to_ids(bits: np.ndarray, n: int) -> np.ndarray:
     padded[: len(bits)] = bits
     if n == 8:
         return np.packbits(padded).astype(np.int32)
-    grouped = padded.reshape(count, n)
-    ids = np.zeros(count, np.int32)
-    for column in range(n):
-        ids = (ids << 1) | grouped[:, column]
-    return ids.astype(np.int32)
+    return padded.reshape(count, n) @ (1 << np.arange(n - 1, -1, -1, dtype=np.int32))
 
 
 def ids_to_bits(ids: np.ndarray, n: int) -> np.ndarray:
