@@ -141,10 +141,10 @@ def _first_state(
         log(f"going on from step {step} of {saved.directory}")
         return saved.restore(step, compiled.abstract), meta["seconds"]
     if config.checkpoint is not None:
-        given, step = open_given(config.checkpoint)
-        with given:
-            log(f"starting from step {step} of {given.directory}")
-            return given.restore(step, compiled.abstract), 0.0
+        other, step = open_given(config.checkpoint)
+        with other:
+            log(f"starting from step {step} of {other.directory}")
+            return other.restore(step, compiled.abstract), 0.0
     if initial_params is not None:
         log("starting from given weights")
         return compiled.from_params(initial_params()), 0.0

@@ -124,19 +124,19 @@ def split(params: Any, rules: Sequence[Rule]) -> tuple[Any, Any]:
         return params, None
     matched = match(params, rules)
     trained = jax.tree.map(lambda leaf, rule: None if rule.frozen else leaf, params, matched)
-    kept = jax.tree.map(lambda leaf, rule: leaf if rule.frozen else None, params, matched)
-    return trained, kept
+    fixed = jax.tree.map(lambda leaf, rule: leaf if rule.frozen else None, params, matched)
+    return trained, fixed
 
 
-def join(trained: Any, kept: Any) -> Any:
+def join(trained: Any, fixed: Any) -> Any:
     """The inverse of `split`."""
-    if kept is None:
+    if fixed is None:
         return trained
 
     def either(new, old):
         return old if new is None else new
 
-    return jax.tree.map(either, trained, kept, is_leaf=lambda leaf: leaf is None)
+    return jax.tree.map(either, trained, fixed, is_leaf=lambda leaf: leaf is None)
 
 
 def spec(rule: Rule, shape: Sequence[int], mesh: Mesh, *, fsdp: bool, state: bool = False):

@@ -74,10 +74,10 @@ def make_train_step(
     collect = sum_over_devices(config)
 
     def step(state: TrainState, batch) -> tuple[TrainState, dict[str, jax.Array]]:
-        trained, kept = sharding_rules.split(state.params, rules)
+        trained, frozen = sharding_rules.split(state.params, rules)
 
         def loss_of(trained, batch):
-            return loss_fn(sharding_rules.join(trained, kept), batch)
+            return loss_fn(sharding_rules.join(trained, frozen), batch)
 
         value_and_grad = jax.value_and_grad(loss_of, has_aux=True)
         (objective, sums), grads = value_and_grad(trained, batch)
@@ -86,7 +86,7 @@ def make_train_step(
         grads = jax.tree.map(lambda g: g / tokens, grads)
         metrics = {**sums, "grad_norm": optax.tree.norm(grads)}
         updates, opt_state = optimizer.update(grads, state.opt_state, trained)
-        params = sharding_rules.join(optax.apply_updates(trained, updates), kept)
+        params = sharding_rules.join(optax.apply_updates(trained, updates), frozen)
         return TrainState(state.step + 1, params, opt_state), metrics
 
     return parallelism.parallelize(

@@ -130,9 +130,10 @@ def _symbol(sums_BxA, active, rows, output, work, beta, example_bytes) -> tuple[
         return jnp.where(symbol > 0, below, 0)
 
     here = jnp.minimum(output.count, turns - 1)
-    given = jnp.where(output.count < work.available, work.text[index, here].astype(jnp.uint32), END)
+    next_byte = work.text[index, here].astype(jnp.uint32)
+    to_encode = jnp.where(output.count < work.available, next_byte, END)
     located = coder.locate(rows.reader, cumulative, beta, SYMBOLS)
-    symbol = jnp.where(work.decode, located.symbol, given).astype(jnp.uint32)
+    symbol = jnp.where(work.decode, located.symbol, to_encode).astype(jnp.uint32)
     lower, upper = cumulative(symbol), cumulative(symbol + 1)
 
     interval, emission = coder.encode_step(rows.interval, lower, upper, beta)

@@ -187,7 +187,7 @@ def _entries(counts: CountTrie, chosen_S: np.ndarray) -> list[bytes]:
 
 
 def _cover(parents_S, counts_S, lengths_S, chosen_S, room):
-    """Marks `wanted` more nodes; covered_S: starts with a longer match below the node."""
+    """Marks `room` more nodes; covered_S: starts with a longer match below the node."""
     covered_S = np.zeros(len(parents_S), np.int64)
     heap = [(-counts_S[node] * (lengths_S[node] - 1), node) for node in range(len(parents_S))]
     heapq.heapify(heap)

@@ -156,7 +156,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
     position = output.start + rows.count
     at_end = ~work.decode & (position >= work.available)
 
-    given = work.text[index, jnp.clip(position, 0, work.text.shape[1] - 1)].astype(jnp.uint32)
+    to_encode = work.text[index, jnp.clip(position, 0, work.text.shape[1] - 1)].astype(jnp.uint32)
     here = work.codes[index, jnp.minimum(output.num_windows, most - 1)]
     target = _padded(here, len(rows.best))
     # Rows that encode look for a point too; the interval's own low end keeps it inside.
@@ -166,7 +166,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
         return jnp.where(symbol > 0, _at(sums_BxA, jnp.maximum(symbol, 1) - 1), 0)
 
     located = windows.locate(rows.interval, target, cumulative, beta, 256)
-    byte = jnp.where(work.decode, located.symbol, given)
+    byte = jnp.where(work.decode, located.symbol, to_encode)
     child = windows.narrow(rows.interval, cumulative(byte), _at(sums_BxA, byte), beta)
     # Without the barrier the compiler computes the child again in everything that looks at it.
     child = jax.lax.optimization_barrier(child)
