@@ -8,7 +8,6 @@ All saved things are such folders: codecs, byte models, language models, hyperne
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from research import folders
 from research.errors import FreevocabError, UsageError
 from research.files import share, write_json
-from research.folders import digest as digest_of_written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +113,7 @@ class Spec:
         if not path.is_file():
             raise FreevocabError(f"{path} is missing; the folder is not complete")
         try:
-            with path.open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == digest
-            if not same:
+            if folders.digest(path) != digest:
                 raise FreevocabError(
                     f"{path} is damaged (not what {self.file} was written with); restore the "
                     "folder or train again"
@@ -147,10 +144,7 @@ class Spec:
 
 
 def write_arrays(
-    path: Path,
-    arrays: Mapping[str, Any],
-    directory: str | os.PathLike,
-    dtype: str | None = None,
+    path: Path, arrays: Mapping[str, Any], directory: str | os.PathLike, dtype: str | None = None
 ) -> str:
     """Writes arrays by name and returns the file's SHA-256.
 
@@ -176,7 +170,7 @@ def write_arrays(
     except SafetensorError as error:
         raise FreevocabError(f"cannot write {directory}: {error}") from None
     share(path)  # safetensors lets only the owner read it
-    return digest_of_written(path)
+    return folders.digest(path)
 
 
 def flatten(params: Any) -> dict[str, Any]:

@@ -36,12 +36,7 @@ class Item(NamedTuple):
 
 
 def items(
-    documents: Iterable[bytes],
-    *,
-    count: int,
-    context: int,
-    option: int,
-    seed: int = 0,
+    documents: Iterable[bytes], *, count: int, context: int, option: int, seed: int = 0
 ) -> list[Item]:
     """Questions from random places of the documents; each as often as it has places for them.
 

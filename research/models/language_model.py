@@ -190,9 +190,7 @@ def loss(
 
 
 def exact_loss(
-    params: Params,
-    config: LanguageModelConfig,
-    batch: Mapping[str, jax.Array | np.ndarray],
+    params: Params, config: LanguageModelConfig, batch: Mapping[str, jax.Array | np.ndarray]
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """For evaluation: the sum of nats, and sums {'nats', 'tokens', 'correct'}, as `loss` gives.
 

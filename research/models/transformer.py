@@ -337,11 +337,7 @@ def _run(trunk: Trunk, params: Params, *args: Any, **settings: Any) -> Any:
 
 
 def prefill(
-    params: Params,
-    config: TrunkConfig,
-    x_BxLxD: jax.Array,
-    length_B: jax.Array,
-    cache_length: int,
+    params: Params, config: TrunkConfig, x_BxLxD: jax.Array, length_B: jax.Array, cache_length: int
 ) -> tuple[jax.Array, Cache]:
     """Runs prompts padded at the end to L <= cache_length; the cache then goes on after them.
 

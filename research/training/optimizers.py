@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers
 
@@ -155,7 +156,7 @@ def adafactor(
     def init(params):
         def start(rule, param):
             return {
-                name: jnp.zeros(_kept_shape(rule, param.shape, name), jnp.float32)
+                name: jnp.zeros(np.delete(param.shape, _reduced_axes(rule, name)), jnp.float32)
                 for name in _moment_names(rule, param.shape, config.min_factored)
             }
 
@@ -195,11 +196,6 @@ def _moment_names(rule: Rule, shape, min_factored: int) -> tuple[str, ...]:
 
 def _reduced_axes(rule: Rule, name: str) -> tuple[int, ...]:
     return {"row": rule.indices("out"), "col": rule.indices("in"), "full": ()}[name]
-
-
-def _kept_shape(rule: Rule, shape, name: str) -> tuple[int, ...]:
-    gone = _reduced_axes(rule, name)
-    return tuple(size for i, size in enumerate(shape) if i not in gone)
 
 
 def _reduced(rule: Rule, square: jax.Array, name: str) -> jax.Array:

@@ -134,10 +134,7 @@ Evaluator = Callable[[Any, Iterable[dict[str, np.ndarray]], int], EvalTotals]
 
 
 def make_evaluator(
-    loss_fn: LossFn,
-    config: ParallelismConfig,
-    mesh: Mesh,
-    params: Any,
+    loss_fn: LossFn, config: ParallelismConfig, mesh: Mesh, params: Any
 ) -> Evaluator:
     """Compiles an evaluation for parameters like a language model's `params` (real or abstract).
 

@@ -103,11 +103,9 @@ def run(
         output,
         step=step,
         turns=turns,
-        active=lambda rows, output: _active(rows, output, work),
+        active=functools.partial(_active, work=work),
         seen=lambda rows: rows.context,
-        take=lambda sums_BxA, goes, rows, output: _symbol(
-            sums_BxA, goes, rows, output, work, beta, example_bytes
-        ),
+        take=functools.partial(_symbol, work=work, beta=beta, example_bytes=example_bytes),
     )
 
 
@@ -164,12 +162,7 @@ class BatchedMessages(batched.BatchedLoop):
     """Arithmetic encoder and decoder over documents, B rows at a time, at one fixed shape."""
 
     def __init__(
-        self,
-        model: SteppedByteModel,
-        beta: int,
-        example_bytes: int,
-        batch_size: int,
-        context: int,
+        self, model: SteppedByteModel, beta: int, example_bytes: int, batch_size: int, context: int
     ):
         options = {"beta": beta, "example_bytes": example_bytes, "turns": _TURNS}
         loop = functools.partial(run, **options)

@@ -129,9 +129,7 @@ def compress(
 
 
 def decompress(
-    source: str | os.PathLike,
-    target: str | os.PathLike,
-    codec: CodecOrName | None = None,
+    source: str | os.PathLike, target: str | os.PathLike, codec: CodecOrName | None = None
 ) -> Summary:
     """Restores what `compress` wrote; "-" is a pipe, served block by block.
 
@@ -167,10 +165,7 @@ def decompress(
 
 
 def inspect(
-    source: str | os.PathLike,
-    codec: CodecOrName | None = None,
-    *,
-    count: int = 24,
+    source: str | os.PathLike, codec: CodecOrName | None = None, *, count: int = 24
 ) -> Inspection:
     """Checks every block of a compressed file and says what it holds, without decoding it.
 

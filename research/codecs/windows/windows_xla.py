@@ -10,6 +10,7 @@ three quarters of it, and a window that would fill it up is closed early (any pr
 as a window's end and still decode).
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -85,18 +86,8 @@ def initial_rows(params: Any, *, start, rules: WindowRules, batch: int) -> Rows:
     first_A, cache = start(params)
     zeros = jnp.zeros((batch,), jnp.int32)
     interval = windows.whole(rules.window_bits, zeros)
-    return Rows(
-        cache=cache,
-        first=first_A,
-        last=zeros,
-        context=zeros,
-        count=zeros,
-        closed=zeros,
-        interval=interval,
-        best=windows.code(interval),
-        best_count=zeros,
-        best_last=zeros,
-    )
+    counts = dict.fromkeys(("last", "context", "count", "closed", "best_count", "best_last"), zeros)
+    return Rows(cache, first_A, interval=interval, best=windows.code(interval), **counts)
 
 
 def run(
@@ -132,11 +123,9 @@ def run(
         output,
         step=step,
         turns=turns,
-        active=lambda rows, output: _active(rows, output, work),
+        active=functools.partial(_active, work=work),
         seen=lambda rows: rows.context + rows.count,
-        take=lambda sums_BxA, goes, rows, output: _byte(
-            sums_BxA, goes, rows, output, work, rules, context
-        ),
+        take=functools.partial(_byte, work=work, rules=rules, context=context),
     )
 
 

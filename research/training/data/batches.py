@@ -78,11 +78,7 @@ def sequence_batch(
 
 
 def evaluation_batches(
-    store: TokenStore,
-    *,
-    batch_size: int,
-    length: int,
-    shard: DataShard = WHOLE,
+    store: TokenStore, *, batch_size: int, length: int, shard: DataShard = WHOLE
 ) -> Iterator[Batch]:
     """All sequences of the store in order; every token is a target exactly once.
 
@@ -165,11 +161,7 @@ def window_starts(
 
 
 def evaluation_windows(
-    store: TokenStore,
-    starts: np.ndarray,
-    *,
-    batch_size: int,
-    shard: DataShard = WHOLE,
+    store: TokenStore, starts: np.ndarray, *, batch_size: int, shard: DataShard = WHOLE
 ) -> Iterator[Batch]:
     """Every byte of the text as a target once, each window after BOS; rows as long as the longest
     window, the last batch filled up with rows of weight 0.
