@@ -62,8 +62,6 @@ class CompiledStep:
 
     mesh: Mesh
     """The devices."""
-    shardings: TrainState
-    """Of every array of a state."""
     abstract: TrainState
     """A state's shapes, dtypes and shardings."""
     init: Callable[[int], TrainState]
@@ -146,7 +144,6 @@ def compile_step(
     )
     return CompiledStep(
         mesh=mesh,
-        shardings=shardings,
         abstract=abstract,
         init=lambda seed: init(jax.random.key(seed)),
         from_params=from_params,

@@ -14,7 +14,7 @@ from research.codecs.coded_model import PROBE, ModelCodec, matching_beta
 from research.codecs.coder import bits, host_coder
 from research.codecs.coder.host_coder import Rows, run
 from research.errors import UsageError
-from research.tokenizers.text_spans import as_bytes, each_as_bytes
+from research.tokenizers.text_spans import each_as_bytes
 
 END = 256
 SYMBOLS = 257
@@ -104,14 +104,6 @@ class ArithmeticCodec(ModelCodec):
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
         return bits.message_byte_lengths(ids, self.vocab_size, self.decode)
-
-    def information(self, text: bytes | str) -> float:
-        """Bits: the sum of -log2 of the integer frequencies of the text's bytes and its end.
-
-        Host models only.
-        """
-        lower, upper = self._symbol_intervals(as_bytes(text))
-        return float(len(lower) * self.beta - np.log2(upper - lower).sum())
 
     def _encoded_probe(self) -> list[int]:
         return self.messages([PROBE])[0].tolist()

@@ -175,15 +175,9 @@ def probable_strings(model: ByteModel, threshold: float) -> CountTrie:
 
 def _entries(counts: CountTrie, chosen_S: np.ndarray) -> list[bytes]:
     """The chosen strings and all single bytes, sorted."""
-    parents_S, labels_S = counts.parents().tolist(), counts.labels_S.tolist()
-    strings = {bytes((byte,)) for byte in range(256)}
-    for node in np.flatnonzero(chosen_S).tolist():
-        letters = bytearray()
-        while node > 0:
-            letters.append(labels_S[node])
-            node = parents_S[node]
-        strings.add(bytes(reversed(letters)))
-    return sorted(strings)
+    strings = counts.strings()
+    chosen = {strings[node] for node in np.flatnonzero(chosen_S)}
+    return sorted(chosen.union(bytes((byte,)) for byte in range(256)))
 
 
 def _cover(parents_S, counts_S, lengths_S, chosen_S, room):
