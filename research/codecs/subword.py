@@ -43,6 +43,11 @@ _TRAINING_THREADS = 2
 class SubwordCodec(StaticVocabulary, abc.ABC):
     """What the two have in common.
 
+    Args:
+      content: the tokenizer's file.
+      name: for tables; by default the kind and the vocabulary's size.
+      piece: characters that the library sees at once; None hands over each text whole.
+
     `lossless` is True where the file's entries, joined, are the text; of any other codec
     `research.evaluation.per_byte` measures the loss. Special tokens decode to nothing; their
     names in a text are text.
@@ -51,9 +56,6 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
     kind: ClassVar[str]
     file: ClassVar[str]
     """Name of the tokenizer's file in a saved codec's folder."""
-    content: bytes
-    """The tokenizer's file."""
-
     def __init__(self, content: bytes, *, name: str | None = None, piece: int | None = None):
         entries = self._open(content)
         super().__init__(entries.tokens)
@@ -124,11 +126,6 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
 
 class BPECodec(SubwordCodec):
     """Ids of a tokenizer.json, special tokens never among those that `encode` gives.
-
-    Args:
-      content: a tokenizer.json's bytes.
-      name: for tables; by default "bpe-" and the vocabulary's size.
-      piece: characters that `tokenizers` sees at once; None hands over each text whole.
 
     `lossless` is True for byte-level tokenizers (GPT-2, Llama 3, those trained here), and for
     byte fallback where nothing but spaces is exchanged and no prefix is added.
@@ -202,11 +199,6 @@ class BPECodec(SubwordCodec):
 
 class SentencePieceCodec(SubwordCodec):
     """Ids of a sentencepiece model.
-
-    Args:
-      content: a serialised model (the bytes of a .model file).
-      name: for tables; by default "sentencepiece-" and the vocabulary's size.
-      piece: characters per call of sentencepiece; None hands over each text whole, as is usual.
 
     `lossless` is True if the model has byte fallback and changes nothing; T5's changes spaces.
     Control pieces and <unk> decode to nothing.

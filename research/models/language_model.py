@@ -88,6 +88,11 @@ def init(key: jax.Array, config: LanguageModelConfig) -> dict[str, Any]:
     }
 
 
+def abstract_params(config: LanguageModelConfig) -> dict[str, Any]:
+    """The tree of `init`, shapes and dtypes in place of arrays."""
+    return jax.eval_shape(lambda key: init(key, config), jax.random.key(0))
+
+
 def hidden(
     params: Params,
     config: LanguageModelConfig,

@@ -143,12 +143,8 @@ _cheaply = functools.partial(jax.checkpoint, prevent_cse=False)
 
 
 class MLP(nn.Module):
-    """[..., D] -> [..., D].
-
-    Parameters: gate/kernel [D, F] (gated only), up/kernel [D, F], down/kernel [F, D]; with
-    mlp_bias also {gate,up}/bias [F] and down/bias [D].
-    Gated: down(act(gate(x)) * up(x)) (Shazeer 2020; T5.1.1 has act = GELU by tanh).
-    """
+    """[..., D] -> [..., D]; gated: down(act(gate(x)) * up(x)) (Shazeer 2020; T5.1.1 has act = GELU
+    by tanh)."""
 
     config: TrunkConfig
 

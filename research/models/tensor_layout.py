@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from research.artifact import flatten, unflatten
@@ -158,8 +157,8 @@ def _check_others(
 
 
 def _shapes(config: LanguageModelConfig) -> dict[str, tuple[int, ...]]:
-    shapes = jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
-    return {path: leaf.shape for path, leaf in flatten(shapes).items()}
+    params = language_model.abstract_params(config)
+    return {path: leaf.shape for path, leaf in flatten(params).items()}
 
 
 def _shape(weight: Weight, parts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

@@ -62,10 +62,7 @@ class AttentionInputs(NamedTuple):
 class Attention(nn.Module):
     """[B, T, D] -> [B, T, D], and the keys and values, each [B, S, kv heads, K].
 
-    Parameters: query/kernel [D, H, K], key/kernel and value/kernel [D, kv heads, K], out/kernel
-    [H, K, D]; with T5 positions position_bias [H, buckets]; with QK-norm query_norm/scale and
-    key_norm/scale [K]; with biases {query,key,value}/bias [H, K] and out/bias [D]. Scores are
-    scaled by 1 / sqrt(K) unless the config says otherwise; softmax is float32.
+    Scores are scaled by 1 / sqrt(K) unless the config says otherwise; softmax is float32.
     """
 
     config: TrunkConfig

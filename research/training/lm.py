@@ -206,8 +206,8 @@ def compiled_step(
 @functools.lru_cache(maxsize=4)
 def evaluator(lm: LM) -> Evaluator:
     """The compiled evaluation step; made once."""
-    shapes = jax.eval_shape(lm.init, jax.random.key(0))
-    return make_evaluator(lm.eval_loss, lm.parallelism, lm.mesh, shapes)
+    params = language_model.abstract_params(lm.model)
+    return make_evaluator(lm.eval_loss, lm.parallelism, lm.mesh, params)
 
 
 def _what_is_compiled(config: TrainConfig) -> TrainConfig:

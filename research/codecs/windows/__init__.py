@@ -49,7 +49,7 @@ class WindowRules:
     """
 
     window_bits: int
-    """W."""
+    """W, a multiple of 8 up to 128, or 12."""
     beta: int
     """Precision of the frequencies."""
     closing: str = "point+delay"
@@ -90,11 +90,9 @@ class EqualInfoCodec(ModelCodec):
     Args:
       model: any byte model. One with a `stepper` (the Transformer) runs inside one compiled loop
         over a fixed batch of documents; any other is asked on the host, all documents at once.
-      window_bits: W, a multiple of 8 up to 128, or 12.
+      window_bits, closing, reset: as in `WindowRules`; only 'point+delay' decodes.
       bits_per_token: N <= W; vocab_size = 2^N.
       beta: precision of the frequencies, the model's; None takes it from the model.
-      closing: 'point+delay' (lossless), or the paper's 'point' and 'dyadic' (encode only).
-      reset: the model's context starts again 'every' window, 'every-other', or 'never'.
       batch_size: documents at once in the compiled loop. Encoder and decoder must agree on it, so
         it is saved and part of the fingerprint; ignored on the host.
       context_bytes: how far back the Transformer looks; None takes 2 W (8 W without resets every
