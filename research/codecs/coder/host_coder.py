@@ -83,7 +83,8 @@ def encode(lower_T: np.ndarray, upper_T: np.ndarray, beta: int) -> np.ndarray:
     values = np.zeros(len(lower_T) + 1, np.int64)
     widths = np.zeros(len(lower_T) + 1, np.int64)
     lower, upper = lower_T.astype(np.int64), upper_T.astype(np.int64)
-    compiled(_narrow_all)(lower, upper, beta, values, widths)
+    interval = compiled(_narrow_all)(lower, upper, beta, values, widths)
+    values[-1], widths[-1] = last_emission(*interval)
     return join(values, widths)
 
 
@@ -177,12 +178,7 @@ def _narrow_all(lower, upper, beta, values, widths):
         values[t] = low >> 32
         widths[t] = shift
         low &= _MASK
-    end = len(lower)
-    if low > 0 and low + width > 1 << 32:
-        values[end] = 1
-    elif low > 0:
-        values[end] = 1
-        widths[end] = 1
+    return low, width
 
 
 def _join(values, widths, bits):
