@@ -66,28 +66,25 @@ class Spec:
         try:
             manifest = json.loads(path.read_bytes().decode())
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise self._error(self.missing, directory) from None
+            raise self.error(self._text(self.missing, directory)) from None
         except OSError as error:
             raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
         except ValueError as error:
             raise FreevocabError(self._text(self.damaged, directory, error=error)) from error
         if not isinstance(manifest, dict):
-            raise self._error(self.foreign, directory)
+            raise self.error(self._text(self.foreign, directory))
         return manifest
 
     def check(self, directory: str | os.PathLike, manifest: Mapping[str, Any]) -> None:
         """Raises as `read` unless `manifest`, which `parse` gave, can be read here."""
         if manifest.get("format") != self.format:
-            raise self._error(self.foreign, directory)
+            raise self.error(self._text(self.foreign, directory))
         version = manifest.get("version")
         if type(version) is not int or version < 1:
             path = Path(directory) / self.file
             raise FreevocabError(f"{path} is damaged: its version is {version!r}")
         if version > self.version:
             raise FreevocabError(self._text(self.newer, directory, version=version))
-
-    def _error(self, template: str, directory: str | os.PathLike) -> FreevocabError:
-        return self.error(self._text(template, directory))
 
     def _text(self, template: str, directory: str | os.PathLike, **values: Any) -> str:
         path = Path(directory) / self.file

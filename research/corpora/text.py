@@ -12,6 +12,7 @@ Names of files and folders are never taken for splits. `**` in a glob matches an
 """
 
 import dataclasses
+import functools
 import glob
 import hashlib
 from collections.abc import Iterator
@@ -113,22 +114,19 @@ def _matches(pattern: str) -> list[Path]:
 def _listed(files: list[Path], pattern: str) -> dict[Path, str | None]:
     """The split of each file by the SPLIT.tsv that governs it; None where there is none."""
     highest = _fixed_folder(pattern).parent
-    tables: dict[Path, dict[Path, str] | None] = {}
+    table_of = functools.cache(_table)
     assigned: dict[Path, str | None] = {}
     for path in files:
         whole = path.absolute()
         assigned[path] = None
         for folder in whole.parents:
-            if folder not in tables:
-                table = folder / _SPLIT_FILE
-                tables[folder] = _read_table(table) if table.is_file() else None
-            if (table_of_folder := tables[folder]) is not None:
-                if whole.relative_to(folder) not in table_of_folder:
+            if (table := table_of(folder)) is not None:
+                if whole.relative_to(folder) not in table:
                     raise UsageError(
                         f"{path} is not listed in {folder / _SPLIT_FILE}:"
                         " list it there, or give a glob that leaves it out"
                     )
-                assigned[path] = table_of_folder[whole.relative_to(folder)]
+                assigned[path] = table[whole.relative_to(folder)]
                 break
             if folder == highest:
                 break
@@ -146,8 +144,11 @@ def _fixed_folder(pattern: str) -> Path:
     return folder
 
 
-def _read_table(path: Path) -> dict[Path, str]:
-    table = {}
+def _table(folder: Path) -> dict[Path, str] | None:
+    """What a folder's SPLIT.tsv says, None without one."""
+    path, table = folder / _SPLIT_FILE, {}
+    if not path.is_file():
+        return None
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

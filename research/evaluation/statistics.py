@@ -55,19 +55,10 @@ def entropy_nats(counts_V: np.ndarray) -> float:
     return float(math.log(total) - seen @ np.log(seen) / total)
 
 
-def divergence_from_uniform(counts_V: np.ndarray) -> Divergence:
-    """KL(shares || uniform over V), V = len(counts_V), bits.
-
-    Miller-Madow adds (V - 1) / (2 m) nats to the entropy, as the paper does with |V|.
-    """
-    size = len(counts_V)
-    samples = int(np.sum(counts_V))
-    plug_in = (math.log(size) - entropy_nats(counts_V)) / LN2
-    return Divergence(plug_in, plug_in - (size - 1) / (2.0 * samples) / LN2, samples)
-
-
 def ngram_divergence(bits: np.ndarray, n: int, *, overlapping: bool) -> Divergence:
-    """Divergence of a stream's n-bit n-grams (or tokens) from uniform.
+    """KL(shares || uniform) of a stream's n-bit n-grams (or tokens), bits.
+
+    Miller-Madow adds (V - 1) / (2 m) nats to the entropy, as the paper does with |V| = 2^n.
 
     Raises:
       ValueError: if the stream is shorter than n bits.
@@ -75,7 +66,9 @@ def ngram_divergence(bits: np.ndarray, n: int, *, overlapping: bool) -> Divergen
     ids = ngram_ids(bits, n, overlapping=overlapping)
     if not len(ids):
         raise ValueError(f"{len(bits)} bits hold no {n}-gram")
-    return divergence_from_uniform(np.bincount(ids, minlength=2**n))
+    size, samples = 2**n, len(ids)
+    plug_in = (math.log(size) - entropy_nats(np.bincount(ids, minlength=size))) / LN2
+    return Divergence(plug_in, plug_in - (size - 1) / (2.0 * samples) / LN2, samples)
 
 
 def pairwise_levenshtein(sequences: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""GPT-2: learned positions, LayerNorm, a two-matrix MLP, query, key and value in one tensor."""
+"""GPT-2."""
 
 from research.models.families import base
 from research.models.families.base import ATTENTION, MLP, Family, Get, Weight
@@ -6,7 +6,7 @@ from research.models.sizes import TrunkConfig
 
 
 class GPT2(Family):
-    """See the module."""
+    """Learned positions, LayerNorm, a two-matrix MLP, query, key and value in one tensor."""
 
     model_type, title = "gpt2", "GPT-2"
     defaults = {

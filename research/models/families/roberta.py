@@ -1,4 +1,4 @@
-"""RoBERTa and XLM-R, one architecture: masked, post-norm, positions counted from the padding id."""
+"""RoBERTa and XLM-R, one architecture."""
 
 from research.models.families import base
 from research.models.families.base import ATTENTION, MLP, Family, Get, Weight
@@ -8,7 +8,7 @@ _INPUTS = "roberta.embeddings"
 
 
 class Roberta(Family):
-    """See the module."""
+    """Masked, post-norm, positions counted from the padding id."""
 
     model_type, title = "roberta", "RoBERTa"
     defaults = {
