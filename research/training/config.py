@@ -170,3 +170,20 @@ class TrainConfig:
     def __post_init__(self):
         check_least(self, steps=0, log_every=1, save_every=0, keep=1, eval_every=0)
         check_seed(self.seed)
+
+    @property
+    def decay_steps(self) -> int:
+        """Step at which cosine reaches its end; 0 for other schedules."""
+        cosine = self.optimizer.schedule == "cosine"
+        return (self.optimizer.decay_steps or self.steps) if cosine else 0
+
+    @property
+    def compiled_part(self) -> "TrainConfig":
+        """What a compiled step depends on, the rest at its default: equal ones may share it."""
+        forgetting = self.forgetting
+        return TrainConfig(
+            0,
+            optimizer=dataclasses.replace(self.optimizer, decay_steps=self.decay_steps),
+            parallelism=self.parallelism,
+            forgetting=None if forgetting is None else ForgettingConfig(keep=forgetting.keep),
+        )

@@ -148,7 +148,7 @@ class LM:
             eval_fn=eval_fn,
             initial_params=initial_params,
             description=description,
-            compiled=compiled_step(self, _what_is_compiled(config), arrays),
+            compiled=compiled_step(self, config.compiled_part, arrays),
             log=log,
         )
 
@@ -208,12 +208,3 @@ def evaluator(lm: LM) -> Evaluator:
     """The compiled evaluation step; made once."""
     params = language_model.abstract_params(lm.model)
     return make_evaluator(lm.eval_loss, lm.parallelism, lm.mesh, params)
-
-
-def _what_is_compiled(config: TrainConfig) -> TrainConfig:
-    return TrainConfig(
-        config.steps,
-        optimizer=config.optimizer,
-        parallelism=config.parallelism,
-        forgetting=config.forgetting,
-    )

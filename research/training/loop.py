@@ -86,7 +86,7 @@ def train(
     log = log if jax.process_index() == 0 else lambda line: None
     if compiled is None:
         compiled = compile_step(loss_fn, init_fn, batch_fn(0), config, rules=rules)
-    elif _compiled_part(compiled.config) != _compiled_part(config):
+    elif compiled.config.compiled_part != config.compiled_part:
         raise ValueError("`compiled` was compiled for another optimizer, length or parallelism")
     for line in compiled.estimate.lines():
         log(line)
@@ -151,20 +151,9 @@ def _first_state(
     return compiled.init(config.seed), 0.0
 
 
-def _compiled_part(config: TrainConfig) -> Any:
-    optimizer = dataclasses.replace(config.optimizer, decay_steps=_decay_steps(config))
-    forgetting = config.forgetting
-    return optimizer, config.parallelism, None if forgetting is None else forgetting.keep
-
-
-def _decay_steps(config: TrainConfig) -> int:
-    cosine = config.optimizer.schedule == "cosine"
-    return (config.optimizer.decay_steps or config.steps) if cosine else 0
-
-
 def _identity(config: TrainConfig, description: Mapping[str, Any] | None) -> dict[str, Any]:
     """What must be equal for a run to go on. How it is spread over devices need not be."""
-    optimizer = dataclasses.asdict(config.optimizer) | {"decay_steps": _decay_steps(config)}
+    optimizer = dataclasses.asdict(config.optimizer) | {"decay_steps": config.decay_steps}
     values = {"seed": config.seed, "optimizer": optimizer, **(description or {})}
     if config.forgetting is not None:
         values["forgetting"] = dataclasses.asdict(config.forgetting)
