@@ -92,11 +92,9 @@ def writing(target: str | os.PathLike) -> Iterator["Writer"]:
             with open(path, "wb", buffering=0) as stream:
                 yield Writer(stream, name)
         else:
-            with files.atomic_path(path) as temporary:
-                with open(temporary, "wb") as stream:
-                    writer = Writer(stream, name)
-                    yield writer
-                    writer.flush()
+            # A full disk shows at the latest as the file is closed, before it is renamed.
+            with files.atomic_path(path) as temporary, open(temporary, "wb") as stream:
+                yield Writer(stream, name)
     except BrokenPipeError:
         raise  # the reader of our output went away: the command line knows what to do
     except OSError as error:
@@ -117,7 +115,3 @@ class Writer:
         while view:
             view = view[self._stream.write(view) :]
         self.num_bytes += len(data)
-
-    def flush(self) -> None:
-        """Hands on what is buffered; a full disk shows here at the latest."""
-        self._stream.flush()
