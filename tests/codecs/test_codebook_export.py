@@ -71,3 +71,12 @@ def test_bytes_have_the_usual_characters():
     assert len(set(characters)) == 256
     assert (characters[ord("A")], characters[32], characters[10]) == ("A", "Ġ", "Ċ")
     assert set(characters) == set(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+
+
+def test_written_whole(tmp_path, small):
+    codec, _ = small
+    path = tmp_path / "tokenizer.json"
+    codebook_export.export(codec, path)
+    tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    assert tokenizer.get_vocab_size() == codec.vocab_size
+    assert_agree(codec, tokenizer, "the abcdx thé abcdabcde")

@@ -21,7 +21,7 @@ TEXTS = [
 def pair(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
     codec = codecs.load(request.param)
-    path.write_text(codebook_export.tokenizer_json(codec), encoding="utf-8")
+    codebook_export.export(codec, path)
     return codec, PreTrainedTokenizerFast(tokenizer_file=str(path))
 
 

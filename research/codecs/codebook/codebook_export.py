@@ -12,9 +12,11 @@ without spaces it takes cubic time.
 """
 
 import json
+import os
 import re
 
 from research.codecs.codebook import CodebookCodec
+from research.files import write_text
 from research.tokenizers.tokenizer_json import byte_characters
 from research.tokenizers.trie import Trie
 
@@ -50,6 +52,11 @@ def tokenizer_json(codec: CodebookCodec) -> str:
         "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
     }
     return json.dumps(content, ensure_ascii=False)
+
+
+def export(codec: CodebookCodec, path: str | os.PathLike) -> None:
+    """Writes `tokenizer_json` to `path`, whole or not at all."""
+    write_text(path, tokenizer_json(codec))
 
 
 def trie_pattern(trie: Trie, characters: list[str]) -> str:
