@@ -156,14 +156,13 @@ def write_arrays(
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    if dtype is not None:
-        contiguous = {
-            name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
-            for name, array in contiguous.items()
-        }
+    def stored(array: Any) -> np.ndarray:
+        array = np.ascontiguousarray(array)
+        rounded = dtype is not None and np.issubdtype(array.dtype, np.floating)
+        return array.astype(dtype) if rounded else array
+
     try:
-        save_file(contiguous, path)
+        save_file({name: stored(array) for name, array in arrays.items()}, path)
     except SafetensorError as error:
         raise FreevocabError(f"cannot write {directory}: {error}") from None
     share(path)  # safetensors lets only the owner read it

@@ -173,8 +173,8 @@ class GZipCodec:
 
     def _encode(self, text: bytes) -> np.ndarray:
         compressor = zlib.compressobj(wbits=zlib.MAX_WBITS if self.header else _RAW_DEFLATE)
-        stream = compressor.compress(text) + compressor.flush()
-        return bits.bits_to_ids(bits.bytes_to_bits(stream), self.bits_per_token)
+        stream = np.frombuffer(compressor.compress(text) + compressor.flush(), np.uint8)
+        return bits.bits_to_ids(np.unpackbits(stream), self.bits_per_token)
 
 
 def _inflate(stream: bytes, wbits: int) -> tuple[bytes, bytes | None]:

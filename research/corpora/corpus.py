@@ -140,26 +140,18 @@ class Corpus:
         read = self.source.documents
         return functools.cache(lambda split: frozenset(map(document_digest, read(split))))
 
-    @functools.cached_property
-    def _counts(self) -> dict[str, dict[str, int]]:
-        counts = {}
-        for split in SPLITS:
-            lengths = [len(document) for document in self.documents(split)]
-            counts[split] = {"documents": len(lengths), "bytes": sum(lengths)}
-        return counts
-
     def describe(self) -> dict[str, Any]:
-        """Name, digest, and documents and bytes of each split (this reads the corpus once).
+        """Name, digest, and documents and bytes of each split (this reads the corpus).
 
         Returns:
           {"name", "digest", "splits": {split: {"documents", "bytes"}}, ...what the source adds}
         """
-        return {
-            "name": self.name,
-            "digest": self.digest,
-            "splits": {split: dict(counts) for split, counts in self._counts.items()},
-            **self.source.details(),
-        }
+        counts = {}
+        for split in SPLITS:
+            lengths = [len(document) for document in self.documents(split)]
+            counts[split] = {"documents": len(lengths), "bytes": sum(lengths)}
+        head = {"name": self.name, "digest": self.digest, "splits": counts}
+        return head | self.source.details()
 
 
 def _half(group: bytes) -> int:

@@ -47,11 +47,6 @@ def ids_to_bits(ids: np.ndarray, n: int) -> np.ndarray:
     return ((ids.astype(np.int64).reshape(-1, 1) >> shifts) & 1).astype(np.uint8).reshape(-1)
 
 
-def bytes_to_bits(data: bytes) -> np.ndarray:
-    """uint8 [8 * len(data)], most significant bit of each byte first."""
-    return np.unpackbits(np.frombuffer(data, np.uint8))
-
-
 def digits_to_bits(digits_NxG: np.ndarray, width: int) -> np.ndarray:
     """Bits of N numbers of `width` bits given as 16-bit digits, least significant digit first.
 
