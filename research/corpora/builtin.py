@@ -148,7 +148,7 @@ class PythonText(Source):
     library: str = os.path.dirname(os.__file__)
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return f"builtin:{'python' if self.parts == PARTS else '+'.join(self.parts)}"
 
     def documents(self, split: str) -> Iterator[bytes]:

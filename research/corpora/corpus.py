@@ -166,7 +166,7 @@ class Combined(Source):
     parts: tuple[Source, ...]
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return "+".join(part.name for part in self.parts)
 
     def overlaps(self, split: str) -> tuple[str, ...]:

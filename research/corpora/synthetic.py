@@ -42,7 +42,7 @@ class Synthetic(Source):
     seed: int = 0
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return f"synthetic:{self.num_bytes}"
 
     def documents(self, split: str) -> Iterator[bytes]:

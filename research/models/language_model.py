@@ -210,7 +210,9 @@ def exact_loss(
     return nats, {"nats": nats, "tokens": jnp.sum(weights_BxL), "correct": correct}
 
 
-def _readout_inputs(params, config, batch, table):
+def _readout_inputs(
+    params: Params, config: LanguageModelConfig, batch: Mapping[str, Any], table: Any
+) -> tuple[Vocabulary, EmbeddingTable, jax.Array, Any]:
     """The vocabulary, its table, what its readout sees, and the number of real ids.
 
     A table that is given is read like a learned embedding.

@@ -46,7 +46,10 @@ class Nodes(NamedTuple):
 
     def batches(self) -> Iterator["Nodes"]:
         for start in range(0, len(self.strings_N), _BATCH):
-            yield Nodes(*(field[start : start + _BATCH] for field in self))
+            part = slice(start, start + _BATCH)
+            yield Nodes(
+                self.strings_N[part], self.lows_N[part], self.ranges_N[part], self.codes_N[part]
+            )
 
 
 def compile_codebook(
