@@ -15,7 +15,7 @@ import re
 import tarfile
 from pathlib import Path
 
-from research.corpora import novels
+from research.corpora import builtin
 from research.errors import UsageError
 
 TRAIN_BYTES = 40_300_000
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     for split, books in choose(parser.parse_args().folder).items():
         packed = pack(books)
-        novels.archive(split).write_bytes(packed)
+        builtin.archive(split).write_bytes(packed)
         size = sum(map(len, books.values()))
         print(f"{split}: {len(books)} books, {size:,} bytes, {len(packed):,} packed")
 

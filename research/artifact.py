@@ -8,7 +8,6 @@ All saved things are such folders: codecs, byte models, language models, hyperne
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from research import folders
 from research.errors import FreevocabError, UsageError
 from research.files import share, write_json
-from research.folders import digest as digest_of_written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,16 +27,12 @@ class Spec:
 
     noun: str
     """What it holds, in the format's name and in messages."""
-
     file: str
     """Name of the manifest."""
-
     version: int = 1
     """Of the format: the latest, and so far the only one, that can be read."""
-
     error: type[FreevocabError] = UsageError
     """Raised for a folder that holds something else."""
-
     missing: str = "{folder} is no {noun} folder: it has no {file}"
     damaged: str = "{path} is damaged: {error}"
     foreign: str = "{path} does not describe a {noun} of freevocab"
@@ -71,28 +66,25 @@ class Spec:
         try:
             manifest = json.loads(path.read_bytes().decode())
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise self._error(self.missing, directory) from None
+            raise self.error(self._text(self.missing, directory)) from None
         except OSError as error:
             raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
         except ValueError as error:
             raise FreevocabError(self._text(self.damaged, directory, error=error)) from error
         if not isinstance(manifest, dict):
-            raise self._error(self.foreign, directory)
+            raise self.error(self._text(self.foreign, directory))
         return manifest
 
     def check(self, directory: str | os.PathLike, manifest: Mapping[str, Any]) -> None:
         """Raises as `read` unless `manifest`, which `parse` gave, can be read here."""
         if manifest.get("format") != self.format:
-            raise self._error(self.foreign, directory)
+            raise self.error(self._text(self.foreign, directory))
         version = manifest.get("version")
         if type(version) is not int or version < 1:
             path = Path(directory) / self.file
             raise FreevocabError(f"{path} is damaged: its version is {version!r}")
         if version > self.version:
             raise FreevocabError(self._text(self.newer, directory, version=version))
-
-    def _error(self, template: str, directory: str | os.PathLike) -> FreevocabError:
-        return self.error(self._text(template, directory))
 
     def _text(self, template: str, directory: str | os.PathLike, **values: Any) -> str:
         path = Path(directory) / self.file
@@ -118,14 +110,15 @@ class Spec:
         if not path.is_file():
             raise FreevocabError(f"{path} is missing; the folder is not complete")
         try:
-            with path.open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == digest
-            if not same:
+            if folders.digest(path) != digest:
                 raise FreevocabError(
                     f"{path} is damaged (not what {self.file} was written with); restore the "
                     "folder or train again"
                 )
-            arrays = {name: _as_float32(array) for name, array in load_file(path).items()}
+            arrays = {
+                name: array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+                for name, array in load_file(path).items()
+            }
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise FreevocabError(f"{path} is damaged: {error}") from None
         if expected is not None:
@@ -148,10 +141,7 @@ class Spec:
 
 
 def write_arrays(
-    path: Path,
-    arrays: Mapping[str, Any],
-    directory: str | os.PathLike,
-    dtype: str | None = None,
+    path: Path, arrays: Mapping[str, Any], directory: str | os.PathLike, dtype: str | None = None
 ) -> str:
     """Writes arrays by name and returns the file's SHA-256.
 
@@ -166,18 +156,17 @@ def write_arrays(
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    if dtype is not None:
-        contiguous = {
-            name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
-            for name, array in contiguous.items()
-        }
+    def stored(array: Any) -> np.ndarray:
+        array = np.ascontiguousarray(array)
+        rounded = dtype is not None and np.issubdtype(array.dtype, np.floating)
+        return array.astype(dtype) if rounded else array
+
     try:
-        save_file(contiguous, path)
+        save_file({name: stored(array) for name, array in arrays.items()}, path)
     except SafetensorError as error:
         raise FreevocabError(f"cannot write {directory}: {error}") from None
     share(path)  # safetensors lets only the owner read it
-    return digest_of_written(path)
+    return folders.digest(path)
 
 
 def flatten(params: Any) -> dict[str, Any]:
@@ -192,7 +181,3 @@ def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
     from flax.traverse_util import unflatten_dict
 
     return unflatten_dict(dict(flat), sep="/")
-
-
-def _as_float32(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

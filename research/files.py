@@ -52,10 +52,10 @@ def atomic_path(
             try:
                 folders.replace(temporary, target)
             except (OSError, FreevocabError) as error:
-                kept = _kept(temporary, target)
+                place = _keep(temporary, target)
                 reason = getattr(error, "strerror", None) or str(error)
                 raise FreevocabError(
-                    f"cannot replace {path} ({reason}): what was to stand there is in {kept}"
+                    f"cannot replace {path} ({reason}): what was to stand there is in {place}"
                 ) from error
 
 
@@ -170,13 +170,13 @@ def _remove(temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _kept(temporary: Path, path: Path) -> Path:
+def _keep(temporary: Path, path: Path) -> Path:
     """Renames a finished folder that cannot have its own name to NAME.new, NAME.new2, ..."""
     number = 1
-    while os.path.lexists(kept := path.with_name(f"{path.name}.new{number if number > 1 else ''}")):
+    while os.path.lexists(free := path.with_name(f"{path.name}.new{number if number > 1 else ''}")):
         number += 1
-    os.rename(temporary, kept)
-    return kept
+    os.rename(temporary, free)
+    return free
 
 
 def share(path: str | os.PathLike) -> None:

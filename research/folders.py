@@ -246,14 +246,14 @@ def _discard(folder: Path, names: Collection[str] | None) -> None:
 
 def _entries(folder: Path) -> Iterator[str]:
     """Everything in a folder but its list: relative names, sorted; those of folders end in /."""
-    found = []
+    entries = []
     for place, folders, files in os.walk(folder, onerror=_unless_missing):
         inside = os.path.relpath(place, folder)
         for name in (*folders, *files):
             whole = name if inside == "." else f"{inside}/{name}"
             is_folder = name in folders and not os.path.islink(os.path.join(place, name))
-            found.append(f"{whole}/" if is_folder else whole)
-    yield from sorted(name for name in found if name != MANIFEST)
+            entries.append(f"{whole}/" if is_folder else whole)
+    yield from sorted(name for name in entries if name != MANIFEST)
 
 
 def _unless_missing(error: OSError) -> None:

@@ -1,8 +1,14 @@
-"""The axis letters of array names: `logits_BxLxV` has one axis for each of B, L and V.
+"""What arrays and trees of them are called. `logits_BxLxV` has one axis for each of B, L and V.
 
 A digit is an axis of that length (`keys_Bx2`); a digit after a letter adds to it (`spent_L1` has
 L + 1 entries).
 """
+
+from collections.abc import Mapping
+from typing import Any
+
+Params = Mapping[str, Any]
+"""A tree of parameters: nested mappings with arrays at the leaves."""
 
 AXES = {
     "A": "alphabet: 256 bytes, 257 with the end of text, or the symbols of a cipher",

@@ -27,7 +27,7 @@ ALLOWED = {
     "transfer": (*STANDING_ALONE, "training", "evaluation", "reporting"),
     "cli": (*STANDING_ALONE, "training", "evaluation", "reporting", "lexinvariance", "transfer"),
 }
-BELOW_ALL = ("artifact", "errors", "files", "folders", "interrupts", "numba_jit", "types", "units")
+BELOW_ALL = ("artifact", "errors", "files", "folders", "interrupts", "numba_jit", "shapes", "units")
 
 
 def imported(path):

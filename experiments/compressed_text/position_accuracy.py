@@ -15,7 +15,7 @@ from experiments.shared import compressors
 from experiments.shared.tables import Log, Row, remarks_on, statement, with_corpus
 from research.models import language_model
 from research.reporting import plots, results
-from research.training import evaluation
+from research.training import step
 from research.training.data.batches import Batch
 from research.training.data.token_store import TokenStore
 from research.training.lm import LM
@@ -109,7 +109,7 @@ def _evaluator(lm: LM, per_window: int) -> Callable[[Any, Iterable[Batch]], dict
     """(params, batches) -> {"position k": accuracy}."""
     loss = functools.partial(_position_sums, config=lm.model, per_window=per_window)
     shapes = jax.eval_shape(lm.init, jax.random.key(0))
-    sums = evaluation.make_evaluator(loss, lm.parallelism, lm.mesh, shapes)
+    sums = step.make_evaluator(loss, lm.parallelism, lm.mesh, shapes)
 
     def evaluate(params: Any, stream: Iterable[Batch]) -> dict[str, float]:
         others = sums(params, stream, 1).others

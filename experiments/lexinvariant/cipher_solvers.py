@@ -12,7 +12,7 @@ import numpy as np
 from experiments.lexinvariant import cipher_probe
 from experiments.shared import language_models
 from experiments.shared.tables import Log, Row, pick, remarks_on, with_corpus
-from research.evaluation import intervals
+from research.evaluation import statistics
 from research.lexinvariance.ciphers import ciphers, key_decoding, letters
 from research.lexinvariance.ciphers.ciphers import Cipher
 from research.lexinvariance.ciphers.solvers import climb, reference
@@ -206,7 +206,7 @@ def _scores(texts: list[Cipher], answers: list[Answer], length: int, seed: int) 
         read_L = ciphers.decipher(cipher.symbols_L, answer.key_S)
         errors.append(ciphers.symbol_error_rate(cipher, read_L))
         precisions.append(ciphers.key_precision(cipher, answer.key_S))
-    means_R = intervals.resampled_means(np.asarray(errors)[:, None], seed=seed)[:, 0]
+    means_R = statistics.resampled_means(np.asarray(errors)[:, None], seed=seed)[:, 0]
     low, high = np.quantile(means_R, (0.025, 0.975))
     return {
         f"error {length}": float(np.mean(errors)),

@@ -19,10 +19,9 @@ from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.reporting import results
-from research.training import evaluation, loop
+from research.training import forgetting, loop, step
 from research.training.compile import CompiledStep, compile_step
 from research.training.config import ForgettingConfig, TrainConfig
-from research.training.optim import forgetting
 
 TITLE = "Context or memory: forgetting schedules on a grammar (arXiv 2406.00053)"
 POINTS = 10
@@ -145,9 +144,9 @@ class Model:
         return compile_step(self.loss, self.init, self._batch(0.0, 0), config)
 
     @functools.cached_property
-    def evaluate(self) -> evaluation.Evaluator:
+    def evaluate(self) -> step.Evaluator:
         """The compiled evaluation step."""
-        return evaluation.make_evaluator(
+        return step.make_evaluator(
             functools.partial(masked_answers.exact_loss, config=self.model),
             self.compiled.config.parallelism,
             self.compiled.mesh,

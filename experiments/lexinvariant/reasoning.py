@@ -11,7 +11,7 @@ from experiments.lexinvariant import task_scores
 from experiments.lexinvariant.task_scores import MEAN_OF_RATIOS, RATIO_OF_MEANS, SAMPLINGS
 from experiments.shared import language_models
 from experiments.shared.tables import Clock, Log, Row, remarks_on, with_corpus
-from research.evaluation import intervals
+from research.evaluation import statistics
 from research.lexinvariance.tasks import tasks
 
 TITLE = "Tasks that only the context can solve: LookUp and Permutation (Tables 1 and 2)"
@@ -244,7 +244,7 @@ def _over_cells(config, cells, log) -> list[Row]:
             if name == STANDARD or not members:
                 continue
             resampled = np.stack([
-                intervals.resampled_means(
+                statistics.resampled_means(
                     np.stack([cell_scores[name], cell_scores[STANDARD]], axis=1),
                     resamples=config.resamples,
                     seed=config.seed + cell,

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.shared.tables import Row
 from research.codecs.protocol import Codec
-from research.evaluation import bbh, intervals, multiple_choice
+from research.evaluation import bbh, multiple_choice, statistics
 from research.evaluation.bbh import Question, Task
 from research.lexinvariance.tasks import tasks
 from research.lexinvariance.tasks.tasks import Prompts, Separators, Symbols
@@ -62,14 +62,14 @@ def compared(
       and ratio and ratio_interval unless the other model has nothing right.
     """
     columns = [scores_N] if standard_N is None else [scores_N, standard_N]
-    means = 100 * intervals.resampled_means(
+    means = 100 * statistics.resampled_means(
         np.stack(columns, axis=1), resamples=resamples, seed=seed
     )
     row: Row = {"interval": interval(means[:, 0])}
     if standard_N is None:
         return row
     gains = means[:, 0] - means[:, 1]
-    low, high = intervals.of_resampled(gains)
+    low, high = statistics.resampled_interval(gains)
     row["gain"] = 100 * float(scores_N.mean() - standard_N.mean())
     row["gain_interval"] = interval(gains)
     row["above_standard"] = True if low > 0 else False if high < 0 else None
@@ -92,7 +92,7 @@ def ratios(theirs: np.ndarray, standard: np.ndarray) -> Row:
 
 def interval(values_R: np.ndarray) -> str:
     """The middle 95 % as text; an undefined value (0 / 0) counts as the largest."""
-    low, high = intervals.of_resampled(np.where(np.isnan(values_R), np.inf, values_R))
+    low, high = statistics.resampled_interval(np.where(np.isnan(values_R), np.inf, values_R))
     digits = 2 if math.isfinite(high) and abs(high) < 10 else 1
     return f"{low:.{digits}f} to {high:.{digits}f}"
 

@@ -20,15 +20,14 @@ from research import codecs, corpora
 from research.codecs import byte_models
 from research.codecs.basic import GZipCodec
 from research.codecs.byte_models import ByteModel, SteppedByteModel
-from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.byte_models.unigram import UnigramModel
+from research.codecs.byte_models.ngram import NGramModel, UnigramModel
 from research.codecs.codebook.build import compile_codebook
 from research.codecs.codebook.dictionary import train_dictionary
 from research.codecs.protocol import Codec, SavableCodec
 from research.codecs.subword import BPECodec, SentencePieceCodec
-from research.codecs.unrecoverable import unrecoverable_share
 from research.corpora import Corpus
 from research.errors import EncodeOnlyError, UsageError
+from research.evaluation.per_byte import unrecoverable_share
 from research.reporting import results
 
 TOKENIZER_BYTES = 20_000_000  # of train text that SentencePiece, BPE and the dictionary see

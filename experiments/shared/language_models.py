@@ -20,13 +20,13 @@ from research.corpora import Corpus
 from research.models import language_model, sizes
 from research.models.language_model import LanguageModelConfig
 from research.reporting import results
-from research.training import checkpoints, loop, parallelism
+from research.training import loop, parallelism, run_folder
 from research.training.config import TrainConfig
 from research.training.data import token_store
 from research.training.data.batches import Batch
 from research.training.data.token_store import TokenStore
-from research.training.evaluation import EvalTotals
 from research.training.lm import LM
+from research.training.step import EvalTotals
 
 EVALUATION_ROWS = 16  # sequences of an evaluation step
 _BATCHES_OF_FIGURES = 4  # what the records of weights are compared by
@@ -215,7 +215,7 @@ def train(
 
 def _seconds(folder: Path) -> float:
     """What the training in a work directory has taken so far."""
-    given, step = checkpoints.open_given(folder)
+    given, step = run_folder.open_given(folder)
     with given:
         return float(given.meta(step)["seconds"])
 

@@ -32,7 +32,7 @@ from research.codecs.protocol import Codec, SavableCodec
 from research.errors import FreevocabError, UsageError
 from research.models.language_model import LanguageModelConfig
 from research.reporting import environment, results
-from research.training import checkpoints
+from research.training import run_folder
 
 RECORD = results.WEIGHTS_RECORD
 _ARRAYS, _ARRAYS_FILE = Spec("arrays", "arrays.json"), "arrays.safetensors"
@@ -212,7 +212,7 @@ def _record(place: Place) -> dict[str, Any] | None:
 
 
 def _check_settings(place: Place, record: Mapping[str, Any], settings: Any) -> None:
-    if different := checkpoints.differences(settings, record["settings"]):
+    if different := run_folder.differences(settings, record["settings"]):
         raise FreevocabError(
             f"{place.folder} was trained with other settings ({different[0]}): undo the change, or"
             f" train it again: {place.command}"

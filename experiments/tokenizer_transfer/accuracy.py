@@ -12,7 +12,7 @@ import numpy as np
 from configs.tokenizer_transfer.presets import TransferConfig
 from experiments.shared.tables import Row
 from research.corpora import Corpus
-from research.evaluation import intervals
+from research.evaluation import statistics
 from research.reporting import tables
 from research.reporting.claims import DIRECTION, NOT_SHOWN, SHOWN, ends
 
@@ -43,15 +43,15 @@ def columns(right_SxN: np.ndarray, own_N: np.ndarray | None = None) -> Row:
       own_N: of the model with its own tokenizer.
     """
     score_N = np.atleast_2d(right_SxN).mean(axis=0)
-    low, high = intervals.of_share(score_N)
+    low, high = statistics.share_interval(score_N)
     row = {
         "accuracy": 100 * float(score_N.mean()),
         "accuracy_interval": f"{100 * low:.1f} to {100 * high:.1f}",
     }
     if own_N is None:
         return row
-    moved_R, own_R = intervals.resampled_means(np.stack([score_N, own_N], axis=1)).T
-    low, high = intervals.of_resampled(moved_R / np.maximum(own_R, 1 / len(own_N)))
+    moved_R, own_R = statistics.resampled_means(np.stack([score_N, own_N], axis=1)).T
+    low, high = statistics.resampled_interval(moved_R / np.maximum(own_R, 1 / len(own_N)))
     return row | {
         "kept": 100 * float(score_N.mean() / max(own_N.mean(), 1 / len(own_N))),
         "kept_interval": f"{100 * low:.1f} to {100 * high:.1f}",

@@ -23,8 +23,8 @@ from research.models.language_model import LanguageModelConfig
 from research.training import parallelism
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
-from research.training.evaluation import EvalTotals
 from research.training.lm import LM
+from research.training.step import EvalTotals
 from research.transfer import source_model
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable

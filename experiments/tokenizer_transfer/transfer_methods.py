@@ -15,7 +15,7 @@ from research.codecs.protocol import Codec
 from research.corpora import Corpus
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
-from research.training.evaluation import EvalTotals
+from research.training.step import EvalTotals
 from research.transfer import matching
 from research.transfer import methods as registry
 from research.transfer.matching import Match

@@ -12,8 +12,8 @@ from research.training.config import DistributedConfig, ParallelismConfig, check
 
 if TYPE_CHECKING:
     from research.corpora import Corpus
-    from research.training.evaluation import EvalTotals
     from research.training.model_folders import FolderTotals
+    from research.training.step import EvalTotals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _report(options: Evaluate, measured: "FolderTotals") -> Iterator[str]:
 
 def _lost_share(options: Evaluate, codec) -> float:
     """Of the text's bytes, what the codec cannot give back."""
-    from research.codecs.unrecoverable import unrecoverable_share
+    from research.evaluation.per_byte import unrecoverable_share
     from research.training.data import token_store
 
     corpus, split = _corpus(options)

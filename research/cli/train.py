@@ -19,7 +19,7 @@ from research.training.config import (
 
 if TYPE_CHECKING:
     from research.codecs.protocol import Codec
-    from research.training.evaluation import EvalTotals
+    from research.training.step import EvalTotals
     from research.vocabularies.protocol import Vocabulary
 
 Log = Callable[[str], None]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from research.codecs.protocol import Codec
     from research.training.data.batches import Batch
     from research.training.data.token_store import TokenStore
-    from research.training.evaluation import EvalTotals
+    from research.training.step import EvalTotals
 
 
 @dataclasses.dataclass(frozen=True)

@@ -72,14 +72,11 @@ def _open(directory: Path) -> Codec:
 def _class_of(kind: str) -> type:
     path = KINDS.get(kind, kind)
     if ":" not in path:
-        raise FreevocabError(f"unknown kind of codec {kind!r}: this freevocab has {_kinds()}")
+        kinds = ", ".join(KINDS) + ' and "package.module:Class"'
+        raise FreevocabError(f"unknown kind of codec {kind!r}: this freevocab has {kinds}")
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         problem = str(error).splitlines()[0]
         raise FreevocabError(f"cannot import the codec {path!r}: {problem}") from error
-
-
-def _kinds() -> str:
-    return ", ".join(KINDS) + ' and "package.module:Class"'

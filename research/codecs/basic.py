@@ -18,9 +18,9 @@ from typing import Any, Self
 import numpy as np
 
 from research.codecs import saved
-from research.codecs.coder.bits import bits_to_ids, bytes_to_bits, check_bits_per_token, ids_to_bits
+from research.codecs.coder import bits
 from research.errors import UsageError
-from research.tokenizers.static_vocabulary import StaticVocabulary, checked
+from research.tokenizers.static_vocabulary import StaticVocabulary
 from research.tokenizers.text_spans import each_as_bytes
 
 SUBSTITUTE = 26  # ASCII's own sign for "a character that could not be represented"
@@ -125,14 +125,14 @@ class GZipCodec:
     needs_whole_text = True
 
     def __init__(self, bits_per_token: int = 8, header: bool = True):
-        check_bits_per_token(bits_per_token)
+        bits.check_bits_per_token(bits_per_token)
         if type(header) is not bool:
             raise UsageError(f"gzip's header is on (True) or off (False), not {header!r}")
         self.bits_per_token = bits_per_token
         self.header = header
         self.vocab_size = 1 << bits_per_token
-        bits = "" if bits_per_token == 8 else f"-{bits_per_token}bit"
-        self.name = "gzip" + bits + ("" if header else "-raw")
+        width = "" if bits_per_token == 8 else f"-{bits_per_token}bit"
+        self.name = "gzip" + width + ("" if header else "-raw")
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array per text; an empty text has ids too (an empty stream is some bytes)."""
@@ -148,7 +148,7 @@ class GZipCodec:
         Complete means: the end was reached, with a right checksum where there is one, and
         nothing but zero padding follows.
         """
-        stream = np.packbits(ids_to_bits(ids, self.bits_per_token))
+        stream = np.packbits(bits.ids_to_bits(ids, self.bits_per_token))
         text, rest = _inflate(stream.tobytes(), zlib.MAX_WBITS if self.header else _RAW_DEFLATE)
         return text, rest is not None and not rest.strip(b"\0")
 
@@ -156,16 +156,7 @@ class GZipCodec:
         return None
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
-        """int32, the shape of `ids`: the last id of the message carries all its bytes.
-
-        Each row along the last axis is a message of its own.
-        """
-        array = checked(ids, self.vocab_size)
-        lengths = np.zeros(array.shape, np.int32)
-        if array.size:
-            rows = array.reshape(-1, array.shape[-1])
-            lengths.reshape(rows.shape)[:, -1] = [len(text) for text in self.decode(list(rows))]
-        return lengths
+        return bits.message_byte_lengths(ids, self.vocab_size, self.decode)
 
     def fingerprint(self) -> str:
         """Hex digest of the two options; DEFLATE itself never changes."""
@@ -182,8 +173,8 @@ class GZipCodec:
 
     def _encode(self, text: bytes) -> np.ndarray:
         compressor = zlib.compressobj(wbits=zlib.MAX_WBITS if self.header else _RAW_DEFLATE)
-        stream = compressor.compress(text) + compressor.flush()
-        return bits_to_ids(bytes_to_bits(stream), self.bits_per_token)
+        stream = np.frombuffer(compressor.compress(text) + compressor.flush(), np.uint8)
+        return bits.bits_to_ids(np.unpackbits(stream), self.bits_per_token)
 
 
 def _inflate(stream: bytes, wbits: int) -> tuple[bytes, bytes | None]:

@@ -2,22 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from research.codecs.protocol import Codec
 from research.codecs.subword import SubwordCodec
 from research.errors import UsageError
+from research.tokenizers import FileTokenizer
 from research.tokenizers.protocol import Pieces
-
-
-@runtime_checkable
-class _Decomposes(Protocol):
-    """Of `Tokenizer`, what a codec may offer itself."""
-
-    def match_bytes(self) -> list[bytes]: ...
-    def decompose(self, tokens: Sequence[bytes]) -> Pieces: ...
 
 
 class CodecTokenizer:
@@ -71,8 +63,8 @@ class CodecTokenizer:
         return f"{self.codec.fingerprint()}+bos+eos"
 
     @cached_property
-    def _own(self) -> _Decomposes | None:
+    def _own(self) -> FileTokenizer | None:
         """The codec itself if it is a tokenizer, its file as one if it has one, else None."""
         if isinstance(self.codec, SubwordCodec):
             return self.codec.tokenizer()
-        return self.codec if isinstance(self.codec, _Decomposes) else None
+        return self.codec if isinstance(self.codec, FileTokenizer) else None

@@ -24,7 +24,6 @@ class ModelCodec(abc.ABC):
     kind: ClassVar[str]
     options: ClassVar[tuple[str, ...]]
     """Arguments after the model that a saved codec is made from, apart from the two below."""
-
     symbols: ClassVar[int]
     """256, or 257 with the end of the text."""
 
@@ -78,9 +77,9 @@ class ModelCodec(abc.ABC):
     def __init__(self, model: ByteModel, *args: Any, **options: Any):
         """As the class says."""
 
-    @abc.abstractmethod
     def _option(self, name: str) -> Any:
         """The value of one of `options`."""
+        return getattr(self, name)
 
     @abc.abstractmethod
     def _encoded_probe(self) -> list[int]:

@@ -13,10 +13,8 @@ class Codec(Protocol):
 
     name: str
     """Short, printable; unique among the rows of a table."""
-
     lossless: bool
     """True if decode(encode(x)) == x for every byte string x."""
-
     vocab_size: int
     """Ids are in [0, vocab_size). BOS and EOS are not the codec's business."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from research.artifact import Spec
 from research.errors import FreevocabError
-from research.files import atomic_path, write_bytes
+from research.files import atomic_path, reading, write_bytes
 
 SPEC = Spec(
     "codec",
@@ -67,10 +67,8 @@ def read_file(directory: str | os.PathLike, meta: Mapping[str, Any], name: str) 
       FreevocabError: missing, or not the bytes that were written.
     """
     path = Path(directory) / name
-    try:
+    with reading(path):
         content = path.read_bytes()
-    except OSError as error:
-        raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != meta["files"][name]:
         raise FreevocabError(f"{path} is damaged (its SHA-256 differs): save the codec again")
     return content

@@ -23,6 +23,7 @@ import numpy as np
 
 from research.codecs import saved
 from research.errors import FreevocabError, UsageError
+from research.files import reading
 from research.tokenizers import FileTokenizer, sentencepiece_model, tokenizer_json
 from research.tokenizers.load import of_json, of_sentencepiece
 from research.tokenizers.static_vocabulary import StaticVocabulary
@@ -42,18 +43,19 @@ _TRAINING_THREADS = 2
 class SubwordCodec(StaticVocabulary, abc.ABC):
     """What the two have in common.
 
+    Args:
+      content: the tokenizer's file.
+      name: for tables; by default the kind and the vocabulary's size.
+      piece: characters that the library sees at once; None hands over each text whole.
+
     `lossless` is True where the file's entries, joined, are the text; of any other codec
-    `research.codecs.unrecoverable` measures the loss. Special tokens decode to nothing; their
+    `research.evaluation.per_byte` measures the loss. Special tokens decode to nothing; their
     names in a text are text.
     """
 
     kind: ClassVar[str]
     file: ClassVar[str]
     """Name of the tokenizer's file in a saved codec's folder."""
-
-    content: bytes
-    """The tokenizer's file."""
-
     def __init__(self, content: bytes, *, name: str | None = None, piece: int | None = None):
         entries = self._open(content)
         super().__init__(entries.tokens)
@@ -70,10 +72,10 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
         Raises:
           FreevocabError: missing, damaged, or not a file that this class reads.
         """
+        with reading(file):
+            content = Path(file).read_bytes()
         try:
-            return cls(Path(file).read_bytes(), name=name)
-        except OSError as error:
-            raise FreevocabError(f"cannot read {file}: {error.strerror}") from error
+            return cls(content, name=name)
         except FreevocabError as error:
             raise FreevocabError(f"{file}: {error}") from error
 
@@ -124,11 +126,6 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
 
 class BPECodec(SubwordCodec):
     """Ids of a tokenizer.json, special tokens never among those that `encode` gives.
-
-    Args:
-      content: a tokenizer.json's bytes.
-      name: for tables; by default "bpe-" and the vocabulary's size.
-      piece: characters that `tokenizers` sees at once; None hands over each text whole.
 
     `lossless` is True for byte-level tokenizers (GPT-2, Llama 3, those trained here), and for
     byte fallback where nothing but spaces is exchanged and no prefix is added.
@@ -203,11 +200,6 @@ class BPECodec(SubwordCodec):
 class SentencePieceCodec(SubwordCodec):
     """Ids of a sentencepiece model.
 
-    Args:
-      content: a serialised model (the bytes of a .model file).
-      name: for tables; by default "sentencepiece-" and the vocabulary's size.
-      piece: characters per call of sentencepiece; None hands over each text whole, as is usual.
-
     `lossless` is True if the model has byte fallback and changes nothing; T5's changes spaces.
     Control pieces and <unk> decode to nothing.
     """
@@ -246,9 +238,7 @@ class SentencePieceCodec(SubwordCodec):
         if vocab_size < 300:
             raise UsageError(f"a lossless sentencepiece needs vocab_size >= 300, not {vocab_size}")
         model = io.BytesIO()
-        pieces = training_pieces(
-            texts, size=PIECE, max_bytes=max_bytes, reserved=SPACE + _UNKNOWN
-        )
+        pieces = training_pieces(texts, size=PIECE, max_bytes=max_bytes, reserved=SPACE + _UNKNOWN)
         first = next(pieces, None)
         if first is None:
             raise FreevocabError("sentencepiece cannot train: the texts are empty")

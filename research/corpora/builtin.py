@@ -1,6 +1,11 @@
 """`builtin`: text that is there without a download.
 
-`builtin:novels` (see `novels`) is the default where it is installed, a clone of the repository.
+`builtin:novels` is the default in a clone of the repository: English novels by authors who died
+before 1956, an archive a split; the authors of valid and test have no book in train. Titles,
+authors and years of death are in novels/ATTRIBUTION.md. A document is a stretch of a book,
+`DOCUMENT_BYTES` long or a little more and ended at the end of a line, so that a sample of documents
+is a sample of books.
+
 `builtin:python` is text that every Python installation has, and the default elsewhere. It has
 three parts, each a corpus of its own name:
   topics      the language reference's chapters behind `help()` (pydoc_data.topics); one each
@@ -19,16 +24,22 @@ import dataclasses
 import functools
 import hashlib
 import importlib
+import io
+import lzma
 import os
 import platform
+import tarfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from research.corpora import novels, splits
+from research.corpora.corpus import SPLITS, Source, document_digest, split_by_hash
 from research.errors import FreevocabError, UsageError
 
+DOCUMENT_BYTES = 12_288
+_FOLDER = Path(__file__).parent / "novels"
+_RULES = b"freevocab novels 1"  # to be raised when the same archives would give other documents
 PARTS = ("topics", "docstrings", "code")
 _LEFT_OUT_FOLDERS = frozenset(
     "test tests idlelib lib2to3 distutils ensurepip site-packages dist-packages"
@@ -38,15 +49,21 @@ _LEFT_OUT_FILES = ("_sysconfigdata", "sitecustomize", "usercustomize")  # beginn
 _WITH_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def source(argument: str) -> "novels.Novels | PythonText":
+def source(argument: str) -> Source:
     """`builtin`, `builtin:novels`, `builtin:python` or `builtin:PART` of the latter.
 
     Raises:
       UsageError: if there is no such part, or the novels are asked for and not installed.
     """
-    argument = argument or ("novels" if novels.installed() else "python")
+    installed = all(archive(split).is_file() for split in SPLITS)
+    argument = argument or ("novels" if installed else "python")
     if argument == "novels":
-        return novels.source()
+        if not installed:
+            raise UsageError(
+                "builtin:novels is in the source repository, not in the installed package: "
+                "clone it and install from there, or use builtin:python or text:GLOB"
+            )
+        return Novels()
     if argument != "python" and argument not in PARTS:
         known = ", ".join(("novels", "python", *PARTS))
         raise UsageError(f"no part {argument!r} in builtin: it has {known}")
@@ -54,32 +71,99 @@ def source(argument: str) -> "novels.Novels | PythonText":
 
 
 @dataclasses.dataclass(frozen=True)
-class PythonText:
+class Novels(Source):
+    """The novels of the three archives."""
+
+    name: str = "builtin:novels"
+
+    def documents(self, split: str) -> Iterator[bytes]:
+        for text in books(split).values():
+            yield from stretches(text)
+
+    def overlaps(self, split: str) -> tuple[str, ...]:
+        return ()  # they share no author (a test)
+
+    def group(self, document: bytes) -> bytes:
+        """The name of the book that a document is from."""
+        return self._groups.get(document_digest(document), document)
+
+    @functools.cached_property
+    def _groups(self) -> dict[bytes, bytes]:
+        return {
+            document_digest(document): name.encode()
+            for split in SPLITS
+            for name, text in books(split).items()
+            for document in stretches(text)
+        }
+
+    def digest(self) -> str:
+        state = hashlib.blake2b(_RULES, digest_size=16)
+        for split in SPLITS:
+            state.update(hashlib.sha256(archive(split).read_bytes()).digest())
+        return state.hexdigest()
+
+    def details(self) -> dict[str, Any]:
+        return {"books": {split: len(books(split)) for split in SPLITS}}
+
+
+def archive(split: str) -> Path:
+    """Where the books of a split are, a .tar.xz; an installed wheel has none."""
+    return _FOLDER / f"{split}.tar.xz"
+
+
+@functools.lru_cache(maxsize=3)
+def books(split: str) -> dict[str, bytes]:
+    """File name (Author_Title_Year.txt) -> text of every book of a split, by name.
+
+    Raises:
+      FreevocabError: if the archive is damaged.
+    """
+    path = archive(split)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(lzma.decompress(path.read_bytes()))) as members:
+            # Of a folder, which no archive of ours has, it is None: caught below.
+            files: dict[str, Any] = {each.name: members.extractfile(each) for each in members}
+            return {name: file.read() for name, file in files.items()}
+    except (OSError, lzma.LZMAError, tarfile.TarError, AttributeError) as error:
+        raise FreevocabError(f"{path} is damaged ({error}): get the repository again") from None
+
+
+def stretches(text: bytes) -> Iterator[bytes]:
+    """The documents of a book: together the whole of it."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start + DOCUMENT_BYTES - 1) + 1
+        # What is left after the last cut is a document of its own only if it is long enough.
+        if not end or len(text) - end < DOCUMENT_BYTES // 2:
+            end = len(text)
+        yield text[start:end]
+        start = end
+
+
+@dataclasses.dataclass(frozen=True)
+class PythonText(Source):
     """The library's text, from the running Python or another library folder."""
 
     parts: tuple[str, ...] = PARTS
     library: str = os.path.dirname(os.__file__)
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return f"builtin:{'python' if self.parts == PARTS else '+'.join(self.parts)}"
 
     def documents(self, split: str) -> Iterator[bytes]:
         if "topics" in self.parts:
             for topic in topics():
-                if splits.split_by_hash(topic) == split:
+                if split_by_hash(topic) == split:
                     yield topic
         if "docstrings" in self.parts:
             for code, text in zip(self._modules.values(), self._docstrings, strict=True):
-                if text and splits.split_by_hash(code) == split:
+                if text and split_by_hash(code) == split:
                     yield text
         if "code" in self.parts:
             for code in self._modules.values():
-                if splits.split_by_hash(code) == split:
+                if split_by_hash(code) == split:
                     yield code
-
-    def overlaps(self, split: str) -> tuple[str, ...]:
-        return splits.STRONGER_SPLITS[split]  # docstrings go where their module's code goes
 
     @functools.cached_property
     def _modules(self) -> dict[str, bytes]:
@@ -93,10 +177,10 @@ class PythonText:
         state = hashlib.blake2b(" ".join(self.parts).encode(), digest_size=16)
         if "topics" in self.parts:
             for topic in topics():
-                state.update(splits.document_digest(topic))
+                state.update(document_digest(topic))
         if self.parts != ("topics",):
             for code in self._modules.values():
-                state.update(splits.document_digest(code))
+                state.update(document_digest(code))
         return state.hexdigest()
 
     def details(self) -> dict[str, Any]:
@@ -105,9 +189,6 @@ class PythonText:
             pairs = zip(self._modules, self._docstrings, strict=True)
             details["unparsable_modules"] = [name for name, text in pairs if text is None]
         return details
-
-    def paths(self) -> tuple[Path, ...]:
-        return ()
 
 
 def modules(library: str) -> Iterator[tuple[str, bytes]]:

@@ -90,9 +90,6 @@ def _elements(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield _without_tag(path, element)
         if len(rest) > ELEMENT_BYTES:
             break
-    *whole, rest = _BETWEEN_ELEMENTS.split(rest)
-    for element in whole:
-        yield _without_tag(path, element)
     last = rest.strip()
     if not last.endswith(b"</doc>"):
         start = last[:80].decode("utf-8", "replace").split("\n")[0]

@@ -27,8 +27,7 @@ from research import files
 from research.errors import FreevocabError
 
 _LM1B_URL = (
-    "http://www.statmt.org/lm-benchmark/"
-    "1-billion-word-language-modeling-benchmark-r13output.tar.gz"
+    "http://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz"
 )
 _PG19_LIST_URL = "https://storage.googleapis.com/storage/v1/b/deepmind-gutenberg/o"
 _PG19_FILES_URL = "https://storage.googleapis.com/deepmind-gutenberg"
@@ -110,8 +109,7 @@ class Pg19(_Builder, skip_registration=True):
             if row
         }
         return {
-            split: self._generate_examples(split, rows)
-            for split in ("train", "validation", "test")
+            split: self._generate_examples(split, rows) for split in ("train", "validation", "test")
         }
 
     def _generate_examples(self, split: str, rows: dict[int, list[str]]) -> Iterator[tuple]:

@@ -12,10 +12,9 @@ import hashlib
 import itertools
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from research.corpora import splits
+from research.corpora.corpus import SPLITS, Source
 from research.errors import UsageError
 
 DEFAULT_BYTES = 1_000_000
@@ -36,14 +35,14 @@ def source(argument: str) -> "Synthetic":
 
 
 @dataclasses.dataclass(frozen=True)
-class Synthetic:
+class Synthetic(Source):
     """About `num_bytes` of text in documents; of twenty, one is valid and one test."""
 
     num_bytes: int = DEFAULT_BYTES
     seed: int = 0
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return f"synthetic:{self.num_bytes}"
 
     def documents(self, split: str) -> Iterator[bytes]:
@@ -51,9 +50,6 @@ class Synthetic:
         for i in range(self.num_bytes // size):
             if {9: "valid", 19: "test"}.get(i % 20, "train") == split:
                 yield self._document(i, size)
-
-    def overlaps(self, split: str) -> tuple[str, ...]:
-        return splits.STRONGER_SPLITS[split]  # a matter of place, not of content
 
     def _document(self, index: int, size: int) -> bytes:
         draw = random.Random(f"freevocab document {self.seed} {index}").random
@@ -94,13 +90,10 @@ class Synthetic:
 
     def digest(self) -> str:
         state = hashlib.blake2b(self.name.encode(), digest_size=16)
-        for split in splits.SPLITS:
+        for split in SPLITS:
             for document in self.documents(split):
                 state.update(document)
         return state.hexdigest()
 
     def details(self) -> dict[str, Any]:
         return {"seed": self.seed}
-
-    def paths(self) -> tuple[Path, ...]:
-        return ()

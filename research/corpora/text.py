@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from research import files
-from research.corpora import splits
+from research.corpora.corpus import SPLITS, Source, split_by_hash
 from research.corpora.documents import documents, format_suffix
 from research.errors import UsageError
 
@@ -61,7 +61,7 @@ def whole(path: Path) -> "TextFiles":
 
 
 @dataclasses.dataclass(frozen=True)
-class TextFiles:
+class TextFiles(Source):
     """Files, each with its split, or None where the hash of each document decides."""
 
     name: str
@@ -72,7 +72,7 @@ class TextFiles:
         for path, assigned in self.files:
             if assigned is None:
                 for document in documents(path, only=only):
-                    if splits.split_by_hash(document) == split:
+                    if split_by_hash(document) == split:
                         yield document
             elif assigned == split:
                 yield from documents(path)
@@ -82,14 +82,10 @@ class TextFiles:
         return all(split is None for _, split in self.files)
 
     def overlaps(self, split: str) -> tuple[str, ...]:
-        return () if self.by_hash else splits.STRONGER_SPLITS[split]
+        return () if self.by_hash else super().overlaps(split)
 
     def digest(self) -> str:
         """Over the files as they are stored: decompressing them first would take long."""
-        return self._digest
-
-    @functools.cached_property
-    def _digest(self) -> str:
         state = hashlib.blake2b(_RULES, digest_size=16)
         for path, split in self.files:
             with files.reading(path), open(path, "rb") as file:
@@ -111,31 +107,26 @@ def _matches(pattern: str) -> list[Path]:
     files = [path for path in files if path.is_file() and path.name != _SPLIT_FILE]
     if not files:
         hint = f"; to read a folder, write {pattern.rstrip('/')}/*"
-        raise UsageError(
-            f"text:{pattern} matches no file{hint if Path(expanded).is_dir() else ''}"
-        )
+        raise UsageError(f"text:{pattern} matches no file{hint if Path(expanded).is_dir() else ''}")
     return files
 
 
 def _listed(files: list[Path], pattern: str) -> dict[Path, str | None]:
     """The split of each file by the SPLIT.tsv that governs it; None where there is none."""
     highest = _fixed_folder(pattern).parent
-    tables: dict[Path, dict[Path, str] | None] = {}
+    table_of = functools.cache(_table)
     assigned: dict[Path, str | None] = {}
     for path in files:
         whole = path.absolute()
         assigned[path] = None
         for folder in whole.parents:
-            if folder not in tables:
-                table = folder / _SPLIT_FILE
-                tables[folder] = _read_table(table) if table.is_file() else None
-            if (table_of_folder := tables[folder]) is not None:
-                if whole.relative_to(folder) not in table_of_folder:
+            if (table := table_of(folder)) is not None:
+                if whole.relative_to(folder) not in table:
                     raise UsageError(
                         f"{path} is not listed in {folder / _SPLIT_FILE}:"
                         " list it there, or give a glob that leaves it out"
                     )
-                assigned[path] = table_of_folder[whole.relative_to(folder)]
+                assigned[path] = table[whole.relative_to(folder)]
                 break
             if folder == highest:
                 break
@@ -153,8 +144,11 @@ def _fixed_folder(pattern: str) -> Path:
     return folder
 
 
-def _read_table(path: Path) -> dict[Path, str]:
-    table = {}
+def _table(folder: Path) -> dict[Path, str] | None:
+    """What a folder's SPLIT.tsv says, None without one."""
+    path, table = folder / _SPLIT_FILE, {}
+    if not path.is_file():
+        return None
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -163,7 +157,7 @@ def _read_table(path: Path) -> dict[Path, str]:
         if not line.strip() or line.startswith("#"):
             continue
         split, *rest = line.split("\t")
-        if split not in splits.SPLITS or not rest or not rest[0]:
+        if split not in SPLITS or not rest or not rest[0]:
             raise UsageError(
                 f"{path}, line {number}: needs train, valid or test, a tab, a relative path"
             )

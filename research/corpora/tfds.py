@@ -23,7 +23,8 @@ from typing import Any
 
 import tensorflow_datasets
 
-from research.corpora import preparation, splits
+from research.corpora import preparation
+from research.corpora.corpus import Source, split_by_hash
 from research.errors import FreevocabError, UsageError
 
 _TEXT_FEATURES = ("text", "book_text")
@@ -59,13 +60,11 @@ def source(argument: str) -> "PreparedDataset":
             " or name its place with ?data_dir=DIR or TFDS_DATA_DIR"
         )
     _check_format(name, folder)
-    dataset = PreparedDataset(f"tfds:{name}", folder)
-    dataset.check()
-    return dataset
+    return PreparedDataset(f"tfds:{name}", folder)
 
 
 @dataclasses.dataclass(frozen=True)
-class PreparedDataset:
+class PreparedDataset(Source):
     """A folder with dataset_info.json, features.json and array_record shards."""
 
     name: str
@@ -82,11 +81,10 @@ class PreparedDataset:
     def _names(self) -> dict[str, str]:
         """Their name of each split that they have, by ours."""
         theirs = self._builder.info.splits
-        found = {
-            ours: next((name for name in names if name in theirs), None)
-            for ours, names in _THEIR_NAMES.items()
+        known = {
+            ours: [name for name in names if name in theirs] for ours, names in _THEIR_NAMES.items()
         }
-        return {ours: name for ours, name in found.items() if name is not None}
+        return {ours: names[0] for ours, names in known.items() if names}
 
     @functools.cached_property
     def _feature(self) -> str:
@@ -99,8 +97,7 @@ class PreparedDataset:
             f" is called {' or '.join(_TEXT_FEATURES)}"
         )
 
-    def check(self) -> None:
-        """Raises what `source` says if there is no text or no train split."""
+    def __post_init__(self):
         if not self._feature or "train" not in self._names:
             raise UsageError(f"{self.name} in {self.folder} has no train split")
 
@@ -110,11 +107,11 @@ class PreparedDataset:
             taken_from_train = {"valid", "test"}
         if split in taken_from_train:
             for document in self._texts("train"):
-                if splits.split_by_hash(document) == split:
+                if split_by_hash(document) == split:
                     yield document
         elif split in self._names:
             for document in self._texts(split):
-                if split != "train" or splits.split_by_hash(document) not in taken_from_train:
+                if split != "train" or split_by_hash(document) not in taken_from_train:
                     yield document
 
     def _texts(self, split: str) -> Iterator[bytes]:
@@ -133,14 +130,10 @@ class PreparedDataset:
             raise _damaged(self.folder, error) from error
 
     def overlaps(self, split: str) -> tuple[str, ...]:
-        return tuple(other for other in splits.STRONGER_SPLITS[split] if other in self._names)
+        return tuple(other for other in super().overlaps(split) if other in self._names)
 
     def digest(self) -> str:
         """Over the description and both ends of every shard: whole, C4 has 800 GB."""
-        return self._digest
-
-    @functools.cached_property
-    def _digest(self) -> str:
         state = hashlib.blake2b(digest_size=16)
         for path in sorted(self.folder.iterdir()):
             if not path.is_file():

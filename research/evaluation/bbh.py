@@ -24,24 +24,15 @@ import numpy as np
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
 
-LETTERED = (
-    "date_understanding",
-    "disambiguation_qa",
-    "geometric_shapes",
-    "hyperbaton",
-    "logical_deduction_five_objects",
-    "logical_deduction_seven_objects",
-    "logical_deduction_three_objects",
-    "movie_recommendation",
-    "penguins_in_a_table",
-    "reasoning_about_colored_objects",
-    "ruin_names",
-    "salient_translation_error_detection",
-    "snarks",
-    "temporal_sequences",
-    "tracking_shuffled_objects_five_objects",
-    "tracking_shuffled_objects_seven_objects",
-    "tracking_shuffled_objects_three_objects",
+LETTERED = tuple(
+    """
+    date_understanding disambiguation_qa geometric_shapes hyperbaton
+    logical_deduction_five_objects logical_deduction_seven_objects
+    logical_deduction_three_objects movie_recommendation penguins_in_a_table
+    reasoning_about_colored_objects ruin_names salient_translation_error_detection snarks
+    temporal_sequences tracking_shuffled_objects_five_objects
+    tracking_shuffled_objects_seven_objects tracking_shuffled_objects_three_objects
+    """.split()
 )
 CLOSED = {
     "boolean_expressions": ("True", "False"),
@@ -112,8 +103,8 @@ def load(directory: str | Path) -> list[Task]:
 
 def _task(name: str, path: Path) -> Task:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["examples"]
-        texts = [(entry["input"].rstrip(), entry["target"].strip()) for entry in found]
+        entries = json.loads(path.read_text(encoding="utf-8"))["examples"]
+        texts = [(entry["input"].rstrip(), entry["target"].strip()) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FreevocabError(f"{path} is not a BIG-Bench Hard task ({error!r})") from error
     examples = []

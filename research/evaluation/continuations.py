@@ -17,11 +17,14 @@ import numpy as np
 
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError
-from research.evaluation import multiple_choice as options
+from research.evaluation import multiple_choice
+from research.evaluation.multiple_choice import Choice
 from research.models.language_model import LanguageModelConfig
 
 _BORDERS = np.frombuffer(b" \n", np.uint8)
 _STREAM = 0xC0
+_OPTIONS = 4
+_PROMPTS = 100  # that run together
 
 
 class Item(NamedTuple):
@@ -33,13 +36,7 @@ class Item(NamedTuple):
 
 
 def items(
-    documents: Iterable[bytes],
-    *,
-    count: int,
-    context: int,
-    option: int,
-    choices: int = 4,
-    seed: int = 0,
+    documents: Iterable[bytes], *, count: int, context: int, option: int, seed: int = 0
 ) -> list[Item]:
     """Questions from random places of the documents; each as often as it has places for them.
 
@@ -47,23 +44,22 @@ def items(
       count: of questions.
       context: bytes before an option at most; up to a word fewer.
       option: bytes of each option, its first a space or the end of a line.
-      choices: options of a question.
 
     Raises:
-      FreevocabError: if no document has room for `choices` options that do not touch.
+      FreevocabError: if no document has room for four options that do not touch.
     """
     rng = np.random.default_rng([seed, _STREAM])
     places = [_places(document, context, option) for document in documents]
-    places = [place for place in places if len(place.starts_N) >= 2 * choices]
+    places = [place for place in places if len(place.starts_N) >= 2 * _OPTIONS]
     if not places:
         raise FreevocabError(
-            f"the text has no document with {choices} places for {option} bytes after {context}"
+            f"the text has no document with {_OPTIONS} places for {option} bytes after {context}"
         )
     shares = np.array([len(place.starts_N) for place in places], np.float64)
     questions: list[Item] = []
     for _ in range(100 * count):
         place = places[rng.choice(len(places), p=shares / shares.sum())]
-        item = _item(place, context, option, choices, rng)
+        item = _item(place, context, option, rng)
         if item is not None:
             questions.append(item)
         if len(questions) == count:
@@ -90,9 +86,9 @@ def _places(text: bytes, context: int, option: int) -> _Places:
     return _Places(text, borders_N, starts_N[ends[starts_N + option]])
 
 
-def _item(place: _Places, context: int, option: int, choices: int, rng) -> Item | None:
+def _item(place: _Places, context: int, option: int, rng) -> Item | None:
     """A question, or None where the places that were drawn lie too near to each other."""
-    starts = rng.choice(place.starts_N, choices, replace=False)
+    starts = rng.choice(place.starts_N, _OPTIONS, replace=False)
     first = int(starts[0])
     # Other options stay off the context: a model must not find one there.
     apart = np.abs(np.diff(np.sort(starts))).min() >= option
@@ -100,21 +96,16 @@ def _item(place: _Places, context: int, option: int, choices: int, rng) -> Item 
     if not apart or inside.any():
         return None
     before_N = place.borders_N[place.borders_N >= first - context]
-    order = rng.permutation(choices)
+    order = rng.permutation(_OPTIONS)
     strings = tuple(place.text[start : start + option] for start in starts[order])
-    if len(set(strings)) < choices:
+    if len(set(strings)) < _OPTIONS:
         return None
     target = int(np.flatnonzero(order == 0)[0])
     return Item(place.text[int(before_N[0]) : first], strings, target)
 
 
 def right(
-    params: dict[str, Any],
-    config: LanguageModelConfig,
-    codec: Codec,
-    questions: Sequence[Item],
-    *,
-    batch_size: int = 100,
+    params: dict[str, Any], config: LanguageModelConfig, codec: Codec, questions: Sequence[Item]
 ) -> np.ndarray:
     """Whether each item's own continuation gains the most by its context, bool [items].
 
@@ -122,9 +113,11 @@ def right(
       config: of a model whose vocabulary is learned, with BOS.
       codec: whose ids the model's rows are.
     """
-    rows = min(batch_size, len(questions))
+    rows = min(_PROMPTS, len(questions))
     together, alone = (
-        options.option_nats(params, config, choices_of(each, codec, config.bos_id), batch_size=rows)
+        multiple_choice.option_nats(
+            params, config, choices_of(each, codec, config.bos_id), batch_size=rows
+        )
         for each in (questions, [item._replace(context=b"") for item in questions])
     )
     # What the options of an item begin with alike costs all of them the same.
@@ -136,17 +129,16 @@ def right(
     )
 
 
-def choices_of(questions: Sequence[Item], codec: Codec, bos: int) -> list[options.Choice]:
+def choices_of(questions: Sequence[Item], codec: Codec, bos: int) -> list[Choice]:
     """Each item's options in ids: a prompt of BOS and what all four begin with, and the rest."""
-    width = len(questions[0].options)
     ids = codec.encode([item.context + option for item in questions for option in item.options])
-    out = []
-    for start in range(0, len(ids), width):
-        whole = [np.asarray(one, np.int32) for one in ids[start : start + width]]
+    choices = []
+    for start in range(0, len(ids), _OPTIONS):
+        whole = [np.asarray(one, np.int32) for one in ids[start : start + _OPTIONS]]
         # An option keeps at least one id.
         least = max(0, min(map(len, whole)) - 1)
         alike = np.all([one[:least] == whole[0][:least] for one in whole], axis=0)
         common = least if alike.all() else int(np.argmin(alike))
         prompt = np.concatenate([[bos], whole[0][:common]]).astype(np.int32)
-        out.append(options.Choice(prompt, tuple(one[common:] for one in whole)))
-    return out
+        choices.append(Choice(prompt, tuple(one[common:] for one in whole)))
+    return choices

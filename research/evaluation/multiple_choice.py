@@ -59,7 +59,7 @@ def option_nats(
 def _shape(choice: Choice) -> tuple[int, int]:
     """The padded lengths of a choice's prompt and options."""
     widest = max(len(ids) for ids in choice.options)
-    return _power_of_two(len(choice.prompt), _SHORTEST), _power_of_two(widest, 2)
+    return decoding.power_of_two(len(choice.prompt), _SHORTEST), decoding.power_of_two(widest, 2)
 
 
 def _group_nats(params, config, group, batch_size, longest, widest):
@@ -106,7 +106,3 @@ def _option(params, config, log_p_BxV, cache, ids_BxT, count_B):
     first = (cache, paid(log_p_BxV, ids_TxB[0], 0))
     (_, nats_B), _ = jax.lax.scan(step, first, (ids_TxB[:-1], ids_TxB[1:], numbers_T))
     return nats_B
-
-
-def _power_of_two(number: int, least: int) -> int:
-    return max(least, 1 << (number - 1).bit_length())

@@ -28,7 +28,7 @@ class Cache(NamedTuple):
     values: jax.Array
     """Like keys."""
     length_B: jax.Array
-    """int32, positions each row has seen since it was reset; it grows past S."""
+    """int32, positions each row has seen; it grows past S. A row of length 0 starts again."""
 
 
 Step = Callable[[jax.Array, Cache], tuple[jax.Array, Cache]]
@@ -39,11 +39,6 @@ def init_cache(config: TrunkConfig, batch: int, length: int) -> Cache:
     shape = (config.num_layers, batch, length, config.kv_heads, config.head_dim)
     zeros = jnp.zeros(shape, jnp.dtype(config.dtype))
     return Cache(zeros, zeros, jnp.zeros((batch,), jnp.int32))
-
-
-def reset_rows(cache: Cache, reset_B: jax.Array) -> Cache:
-    """Empties the rows where `reset_B` (bool) is true; the others go on undisturbed."""
-    return cache._replace(length_B=jnp.where(reset_B, 0, cache.length_B))
 
 
 def slot_distances(cache: Cache) -> tuple[jax.Array, jax.Array]:

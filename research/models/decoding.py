@@ -1,6 +1,5 @@
 """Generating ids one by one with a KV cache: fixed shapes, compiled once."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +11,7 @@ from research.errors import UsageError
 from research.models import transformer
 from research.models.cache import Cache, per_row
 from research.models.language_model import LanguageModelConfig
-from research.types import Params
+from research.shapes import Params
 from research.vocabularies import learned
 from research.vocabularies.cross_entropy import masked_logits
 from research.vocabularies.protocol import embed
@@ -28,11 +27,10 @@ def step_logits(
     With `config.trunk.row_invariant` a row's logits are the same bits in every batch.
     """
     table = learned.table(params["vocabulary"])
-    trunk_config = dataclasses.replace(config.trunk, row_invariant=False)
 
     def step(ids_B, cache):
         y_BxD, cache = transformer.decode_step(
-            params["trunk"], trunk_config, embed(table, ids_B), cache
+            params["trunk"], config.trunk, embed(table, ids_B), cache
         )
         return _readout(config, table, y_BxD), cache
 
@@ -124,9 +122,9 @@ def generate(
     if context is not None and context < 2:
         raise UsageError(f"context must be at least 2, not {context}")
     ids = np.concatenate([[config.bos_id], prompt]).astype(np.int32)
-    slots = context or _power_of_two(len(ids) + max_tokens)
+    slots = context or power_of_two(len(ids) + max_tokens)
     ids = ids[-slots:]
-    padded = np.zeros((1, min(slots, _power_of_two(len(ids)))), np.int32)
+    padded = np.zeros((1, min(slots, power_of_two(len(ids)))), np.int32)
     padded[0, : len(ids)] = ids
     settings = (np.float32(temperature), np.int32(top_k), np.float32(top_p))
     lengths = np.asarray([len(ids)], np.int32)
@@ -147,9 +145,9 @@ def _stream(params, config, ids_BxL, length_B, slots, key, settings, max_tokens)
         yield last
 
 
-def _power_of_two(number: int) -> int:
-    """The smallest power of two that is at least `number` and 16."""
-    return max(16, 1 << (number - 1).bit_length())
+def power_of_two(number: int, least: int = 16) -> int:
+    """The smallest power of two that is at least `number` and `least`."""
+    return max(least, 1 << (number - 1).bit_length())
 
 
 def sample(

@@ -15,7 +15,7 @@ import numpy as np
 from research.errors import UsageError
 from research.models import ngram_heads, transformer
 from research.models.sizes import FAMILY_FIELDS, TrunkConfig
-from research.types import Params
+from research.shapes import Params
 from research.vocabularies import cross_entropy
 from research.vocabularies.learned import LearnedEmbedding
 from research.vocabularies.protocol import EmbeddingTable, LossConfig, Vocabulary
@@ -88,6 +88,11 @@ def init(key: jax.Array, config: LanguageModelConfig) -> dict[str, Any]:
     }
 
 
+def abstract_params(config: LanguageModelConfig) -> dict[str, Any]:
+    """The tree of `init`, shapes and dtypes in place of arrays."""
+    return jax.eval_shape(lambda key: init(key, config), jax.random.key(0))
+
+
 def hidden(
     params: Params,
     config: LanguageModelConfig,
@@ -103,8 +108,8 @@ def hidden(
         (`vocabularies.sequence_keys`); learned and canonical ones need none.
       table: stands in for the vocabulary's.
     """
-    vocabulary, table = _vocabulary(params, config, ids_BxL, keys_Bx2, table, config.vocab_size)
-    return _trunk(params, config, vocabulary, table, ids_BxL, None, None)
+    batch = {"inputs_BxL": ids_BxL, "keys_Bx2": keys_Bx2}
+    return _readout_inputs(params, config, batch, table)[2]
 
 
 def logits(
@@ -118,9 +123,14 @@ def logits(
     table: EmbeddingTable | None = None,
 ) -> jax.Array:
     """float32 [B, L, V]: entry l scores the id at l + 1; padded ids are -inf. See `hidden`."""
-    vocabulary, table = _vocabulary(params, config, ids_BxL, keys_Bx2, table, config.vocab_size)
-    x_BxLxD = _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL)
-    return vocabulary.readout(table, x_BxLxD, config.vocab_size)
+    batch = {
+        "inputs_BxL": ids_BxL,
+        "segments_BxL": segments_BxL,
+        "positions_BxL": positions_BxL,
+        "keys_Bx2": keys_Bx2,
+    }
+    vocabulary, table, x_BxLxD, vocab_size = _readout_inputs(params, config, batch, table)
+    return vocabulary.readout(table, x_BxLxD, vocab_size)
 
 
 def token_losses(
@@ -185,9 +195,7 @@ def loss(
 
 
 def exact_loss(
-    params: Params,
-    config: LanguageModelConfig,
-    batch: Mapping[str, jax.Array | np.ndarray],
+    params: Params, config: LanguageModelConfig, batch: Mapping[str, jax.Array | np.ndarray]
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """For evaluation: the sum of nats, and sums {'nats', 'tokens', 'correct'}, as `loss` gives.
 
@@ -202,45 +210,36 @@ def exact_loss(
     return nats, {"nats": nats, "tokens": jnp.sum(weights_BxL), "correct": correct}
 
 
-def _readout_inputs(params, config, batch, table):
-    """The vocabulary, its table, what its readout sees, and the number of real ids."""
-    ids_BxL = batch["inputs_BxL"]
-    vocab_size = config.vocab_size
+def _readout_inputs(
+    params: Params, config: LanguageModelConfig, batch: Mapping[str, Any], table: Any
+) -> tuple[Vocabulary, EmbeddingTable, jax.Array, Any]:
+    """The vocabulary, its table, what its readout sees, and the number of real ids.
+
+    A table that is given is read like a learned embedding.
+    """
+    ids_BxL, segments_BxL = batch["inputs_BxL"], batch.get("segments_BxL")
+    vocabulary, vocab_size = config.vocabulary, config.vocab_size
     if "vocab_size_B" in batch:
         vocab_size = jnp.max(batch["vocab_size_B"])
-    vocabulary, table = _vocabulary(
-        params, config, ids_BxL, batch.get("keys_Bx2"), table, vocab_size
-    )
-    x_BxLxD = _trunk(
-        params,
-        config,
-        vocabulary,
-        table,
-        ids_BxL,
-        batch.get("segments_BxL"),
-        batch.get("positions_BxL"),
-    )
-    return vocabulary, table, x_BxLxD, vocab_size
-
-
-def _vocabulary(
-    params: Params, config: LanguageModelConfig, ids_BxL: jax.Array, keys_Bx2: Any, table: Any,
-    vocab_size: Any,
-) -> tuple[Vocabulary, EmbeddingTable]:  # fmt: skip
-    """The vocabulary to use and its table for these ids; a table that was given is as learned."""
     if table is not None:
-        return LearnedEmbedding(softcap=getattr(config.vocabulary, "softcap", None)), table
-    drawn = config.vocabulary.table(
-        params["vocabulary"], ids_BxL, keys_Bx2, rows=config.rows, vocab_size=vocab_size
-    )
-    return config.vocabulary, drawn
-
-
-def _trunk(params, config, vocabulary, table, ids_BxL, segments_BxL, positions_BxL):
-    x_BxLxD = vocabulary.embed(table, ids_BxL)
+        vocabulary = LearnedEmbedding(softcap=getattr(vocabulary, "softcap", None))
+    else:
+        table = vocabulary.table(
+            params["vocabulary"],
+            ids_BxL,
+            batch.get("keys_Bx2"),
+            rows=config.rows,
+            vocab_size=vocab_size,
+        )
     matches_BxLxL = None
     if orders := config.trunk.ngram_heads:
         matches_BxLxL = ngram_heads.matches(ids_BxL, max(orders), segments_BxL)
-    return transformer.apply(
-        params["trunk"], config.trunk, x_BxLxD, segments_BxL, positions_BxL, matches_BxLxL
+    x_BxLxD = transformer.apply(
+        params["trunk"],
+        config.trunk,
+        vocabulary.embed(table, ids_BxL),
+        segments_BxL,
+        batch.get("positions_BxL"),
+        matches_BxLxL,
     )
+    return vocabulary, table, x_BxLxD, vocab_size

@@ -94,9 +94,14 @@ class RMSNorm(nn.Module):
         scale = self.param("scale", start, (x.shape[-1],), jnp.float32)
         if self.plus_one:
             scale = 1.0 + scale
-        wide = x.astype(jnp.float32)
-        wide *= jax.lax.rsqrt(jnp.mean(jnp.square(wide), -1, keepdims=True) + self.epsilon)
-        return (wide * scale.reshape((1,) * (x.ndim - 1) + (-1,))).astype(x.dtype)
+        return rms_normed(x, scale, self.epsilon)
+
+
+def rms_normed(x: jax.Array, scale: jax.Array, epsilon: float) -> jax.Array:
+    """x / sqrt(mean(x^2) + epsilon) * scale over the last axis, by float32, in the dtype of x."""
+    wide = x.astype(jnp.float32)
+    wide *= jax.lax.rsqrt(jnp.mean(jnp.square(wide), -1, keepdims=True) + epsilon)
+    return (wide * scale.reshape((1,) * (x.ndim - 1) + (-1,))).astype(x.dtype)
 
 
 class LayerNorm(nn.Module):
@@ -125,7 +130,7 @@ def norm(config: TrunkConfig, name: str) -> nn.Module:
     return RMSNorm(config.norm_epsilon, plus_one=config.norm == "rms_plus_one", name=name)
 
 
-_ACTIVATIONS = {
+ACTIVATIONS = {
     "gelu": functools.partial(jax.nn.gelu, approximate=True),
     "gelu_erf": functools.partial(jax.nn.gelu, approximate=False),
     "silu": jax.nn.silu,
@@ -138,19 +143,15 @@ _cheaply = functools.partial(jax.checkpoint, prevent_cse=False)
 
 
 class MLP(nn.Module):
-    """[..., D] -> [..., D].
-
-    Parameters: gate/kernel [D, F] (gated only), up/kernel [D, F], down/kernel [F, D]; with
-    mlp_bias also {gate,up}/bias [F] and down/bias [D].
-    Gated: down(act(gate(x)) * up(x)) (Shazeer 2020; T5.1.1 has act = GELU by tanh).
-    """
+    """[..., D] -> [..., D]; gated: down(act(gate(x)) * up(x)) (Shazeer 2020; T5.1.1 has act = GELU
+    by tanh)."""
 
     config: TrunkConfig
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         config = self.config
-        activation = _ACTIVATIONS[config.mlp.removeprefix("gated_")]
+        activation = ACTIVATIONS[config.mlp.removeprefix("gated_")]
         settings = {"dtype": config.dtype, "bias": config.mlp_bias}
         hidden = Projection((config.mlp_dim,), name="up", **settings)(x)
         if config.gated:

@@ -71,7 +71,7 @@ def rotate(
     """Rotary embedding: pairs (i, i + K/2) turn by position / base^(2 i / K).
 
     positions: [B, T] or [1, T]. Angles are float32, the result has x's dtype.
-    Source: Su et al. 2021, in the half-split layout of Llama; `scaling` as `rotary` has it.
+    Source: Su et al. 2021, in the half-split layout of Llama.
     """
     half = x_BxTxHxK.shape[-1] // 2
     if scaling is None or scaling.kind == "dynamic":

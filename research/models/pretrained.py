@@ -31,7 +31,6 @@ from research.vocabularies.learned import LearnedEmbedding
 CONFIG = "config.json"
 DTYPES = ("float32", "bfloat16", "float16")
 _CODES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-_KEPT_FILES = ("generation_config.json",)
 
 _logits = jax.jit(language_model.logits, static_argnums=1)
 
@@ -112,9 +111,7 @@ class PretrainedLM:
         if dtype not in DTYPES:
             raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
         params = jax.device_get(self.params)
-        tensors = tensor_layout.tensors_of(
-            params, self._family, self.config, jnp.dtype(dtype)
-        )
+        tensors = tensor_layout.tensors_of(params, self._family, self.config, jnp.dtype(dtype))
         with files.atomic_path(directory, directory=True, mark=CONFIG) as temporary:
             entries = (safetensors_shards.entry(*one) for one in tensors)
             safetensors_shards.write_checkpoint(temporary, entries)
@@ -168,7 +165,7 @@ def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> Pretra
         raise type(error)(f"{directory}: {error}") from None
     tensors = safetensors_shards.open_checkpoint(directory)
     params = tensor_layout.params_of(tensors, family, config, directory)
-    others = [directory / name for name in _KEPT_FILES]
+    generation = directory / "generation_config.json"
     codes = {tensor.code for tensor in tensors.values()} & set(_CODES)
     return PretrainedLM(
         jax.tree.map(jnp.asarray, params),
@@ -176,7 +173,7 @@ def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> Pretra
         raw,
         _tokenizer(directory) if with_tokenizer else None,
         _CODES[codes.pop()] if len(codes) == 1 else "float32",
-        {path.name: path.read_bytes() for path in others if path.is_file()},
+        {generation.name: generation.read_bytes()} if generation.is_file() else {},
     )
 
 

@@ -22,6 +22,7 @@ import ml_dtypes
 import numpy as np
 
 from research.errors import FreevocabError
+from research.files import reading
 
 MAX_HEADER_BYTES = 100_000_000  # the library's limit
 DTYPES = {
@@ -76,16 +77,13 @@ def read_header(path: str | os.PathLike) -> tuple[dict[str, Place], dict[str, st
       FreevocabError: one line that names the file: missing, cut short, damaged, no safetensors.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            first = file.read(_LENGTH.size)
-            length = _LENGTH.unpack(first)[0] if len(first) == _LENGTH.size else 0
-            if not 2 <= length <= min(size - _LENGTH.size, MAX_HEADER_BYTES):
-                raise FreevocabError(f"{path} is no safetensors file, or cut short: get it again")
-            raw = file.read(length)
-    except OSError as error:
-        raise FreevocabError(f"cannot read {path}: {error.strerror}") from None
+    with reading(path), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        first = file.read(_LENGTH.size)
+        length = _LENGTH.unpack(first)[0] if len(first) == _LENGTH.size else 0
+        if not 2 <= length <= min(size - _LENGTH.size, MAX_HEADER_BYTES):
+            raise FreevocabError(f"{path} is no safetensors file, or cut short: get it again")
+        raw = file.read(length)
     start = _LENGTH.size + length
     try:
         entries = json.loads(raw)

@@ -72,31 +72,22 @@ class Tensor:
         return Entry(self.name, self.shape, self.code, self.chunks, self.nbytes)
 
 
-class StoredTensors(Mapping[str, Tensor]):
+class StoredTensors(dict[str, Tensor]):
     """Tensors by name, in the order of files and of places in them."""
 
     def __init__(self, directory: Path, files: list[str]):
+        super().__init__()
         self.directory, self.files = directory, files
         self.metadata: dict[str, str] = {}
         """Of the first file that has any."""
-        self._tensors: dict[str, Tensor] = {}
         for file in files:
             places, metadata = safetensors_format.read_header(directory / file)
             self.metadata = self.metadata or metadata
             for name, place in places.items():
-                if name in self._tensors:
-                    before = self._tensors[name].path.name
+                if name in self:
+                    before = self[name].path.name
                     raise FreevocabError(f"{directory}: both {before} and {file} hold {name}")
-                self._tensors[name] = Tensor(name, directory / file, place)
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
+                self[name] = Tensor(name, directory / file, place)
 
     @property
     def nbytes(self) -> int:
@@ -162,7 +153,7 @@ def open_checkpoint(directory: str | os.PathLike) -> StoredTensors:
 
 def write_checkpoint(
     directory: str | os.PathLike,
-    tensors: Iterable[Entry | tuple[Any, ...]],
+    tensors: Iterable[Entry],
     *,
     max_shard_bytes: float = 5e9,
     metadata: Mapping[str, str] = {"format": "pt"},  # noqa: B006  (never written to)
@@ -172,7 +163,7 @@ def write_checkpoint(
 
     Args:
       directory: an existing folder; none of the files is left there if writing fails.
-      tensors: `Entry`s, or tuples (name, shape, dtype, chunks). Only their descriptions are held.
+      tensors: only their descriptions are held.
       max_shard_bytes: of tensors in a file; a longer tensor has a file of its own.
       metadata: of each file; transformers wants "format": "pt".
       progress: called with the number of bytes after each piece.
@@ -196,11 +187,8 @@ def write_checkpoint(
             _write(directory / name, shard, metadata, progress)
         if len(shards) > 1:
             total = sum(one.nbytes for shard in shards for one in shard)
-            weight_map = {
-                one.name: name
-                for name, shard in zip(names, shards, strict=True)
-                for one in shard
-            }
+            placed = zip(names, shards, strict=True)
+            weight_map = {one.name: name for name, shard in placed for one in shard}
             written.append(INDEX)
             index = {"metadata": {"total_size": total}, "weight_map": weight_map}
             write_json(directory / INDEX, index)
@@ -211,9 +199,8 @@ def write_checkpoint(
     return written
 
 
-def sized(fields: Entry | tuple[Any, ...]) -> Entry:
+def sized(one: Entry) -> Entry:
     """An entry with the format's name of its type, and its bytes counted."""
-    one = Entry(*fields)  # pyright: ignore[reportArgumentType]  (a tuple of any length)
     code, shape = safetensors_format.code_of(one.dtype), tuple(map(int, one.shape))
     nbytes = safetensors_format.nbytes_of(code, shape) if one.nbytes < 0 else one.nbytes
     return one._replace(dtype=code, shape=shape, nbytes=nbytes)
@@ -222,23 +209,20 @@ def sized(fields: Entry | tuple[Any, ...]) -> Entry:
 def _shards(entries: list[Entry], limit: float) -> list[list[Entry]]:
     """In order; within a shard wide types first, so that each number begins at a multiple of its
     own size (readers that map the file rely on it)."""
-    if len({one.name for one in entries}) < len(entries):
-        twice = next(one.name for i, one in enumerate(entries)
-                     if one.name in {other.name for other in entries[:i]})  # fmt: skip
-        raise FreevocabError(f"two tensors have the name {twice}")
     shards: list[list[Entry]] = [[]]
+    names: set[str] = set()
     size = 0
     for one in entries:
+        if one.name in names:
+            raise FreevocabError(f"two tensors have the name {one.name}")
+        names.add(one.name)
         if shards[-1] and size + one.nbytes > limit:
             shards.append([])
             size = 0
         shards[-1].append(one)
         size += one.nbytes
-    return [sorted(shard, key=lambda one: -_width(one.dtype)) for shard in shards]
-
-
-def _width(code: str) -> int:
-    return DTYPES[code].itemsize if code in DTYPES else 0
+    widths = {code: dtype.itemsize for code, dtype in DTYPES.items()}
+    return [sorted(shard, key=lambda one: -widths.get(one.dtype, 0)) for shard in shards]
 
 
 def _write(path: Path, shard: list[Entry], metadata, progress: Callable[[int], None]) -> None:

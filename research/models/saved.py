@@ -71,9 +71,7 @@ def load(
     if not isinstance(meta, dict) or type(meta.get("length", 1)) is not int:
         raise FreevocabError(f"{directory / SPEC.file} is damaged: its meta is {meta!r:.80}")
     config = config_from_dict(description.get("config"), directory)
-    expected = flatten(
-        jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
-    )
+    expected = flatten(language_model.abstract_params(config))
     arrays = SPEC.read_arrays(directory / _PARAMS, description.get("params"), expected)
     return jax.tree.map(jnp.asarray, unflatten(arrays)), config, description
 

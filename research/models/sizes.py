@@ -12,27 +12,6 @@ POSITIONS = ("t5", "rotary", "learned", "none")
 NORMS = ("rms", "rms_plus_one", "layer")
 ROTARY_KINDS = ("default", "linear", "dynamic", "llama3")
 NORM_ORDERS = ("pre", "post", "sandwich")
-# Options of few models (most came with other people's families): left out of descriptions where
-# they are not used.
-FAMILY_FIELDS = (
-    "norm",
-    "norm_order",
-    "qkv_bias",
-    "out_bias",
-    "mlp_bias",
-    "max_positions",
-    "position_offset",
-    "token_types",
-    "input_norm",
-    "head_transform",
-    "rotary_scaling",
-    "window",
-    "windowed_layers",
-    "score_softcap",
-    "score_scale",
-    "embedding_dim",
-    "output_map",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +94,7 @@ class TrunkConfig:
     ngram_heads: tuple[int, ...] = ()
     """Orders of the n-gram heads of every block, see `research.models.ngram_heads`; whole sequences
     only, no decoding."""
+    # From here on: FAMILY_FIELDS.
     norm: str = "rms"
     """'rms'; 'rms_plus_one', which multiplies by 1 + scale (Gemma); or 'layer', with a bias."""
     norm_order: str = "pre"
@@ -149,7 +129,7 @@ class TrunkConfig:
     """E, width of the vocabulary's rows; two matrices lead from E to D and from D to E (ALBERT's
     factorised embedding), so that a table of many rows is small. None: D."""
     output_map: bool = False
-    """a matrix [D, D] after the last norm, zeros at first, so that a tied readout starts uniform.
+    """A matrix [D, D] after the last norm, zeros at first, so that a tied readout starts uniform.
     Without it the last norm hands the input's row on to its own readout: with rows of norm 1 its
     logit is sqrt(D), and training begins with p(the same symbol again) = .99."""
 
@@ -163,12 +143,12 @@ class TrunkConfig:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.num_heads % self.kv_heads:
             raise UsageError(f"num_kv_heads={self.kv_heads} must divide num_heads={self.num_heads}")
-        if self.mlp not in MLPS:
-            raise UsageError(f"mlp must be one of {', '.join(MLPS)}, not {self.mlp!r}")
-        if self.positions not in POSITIONS:
-            raise UsageError(
-                f"positions must be one of {', '.join(POSITIONS)}, not {self.positions!r}"
-            )
+        choices = {"mlp": MLPS, "positions": POSITIONS, "norm": NORMS, "norm_order": NORM_ORDERS}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise UsageError(
+                    f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}"
+                )
         if self.positions == "rotary" and self.head_dim % 2:
             raise UsageError(f"rotary positions need an even head_dim, not {self.head_dim}")
         if self.num_buckets < 4 or self.num_buckets % 4:
@@ -185,11 +165,6 @@ class TrunkConfig:
         self._check_family_fields()
 
     def _check_family_fields(self) -> None:
-        for name, known in (("norm", NORMS), ("norm_order", NORM_ORDERS)):
-            if getattr(self, name) not in known:
-                raise UsageError(
-                    f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}"
-                )
         if (self.positions == "learned") != (self.max_positions is not None):
             raise UsageError("learned positions, and only they, need max_positions")
         if self.rotary_scaling is not None and self.positions != "rotary":
@@ -230,6 +205,12 @@ class TrunkConfig:
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         values = {name: getattr(self, name) for name in FAMILY_FIELDS}
         return {name: value for name, value in values.items() if value != defaults[name]}
+
+
+_FIELDS = [field.name for field in dataclasses.fields(TrunkConfig)]
+# Options of few models (most came with other people's families): left out of descriptions where
+# they are not used.
+FAMILY_FIELDS = tuple(_FIELDS[_FIELDS.index("norm") :])
 
 
 def _paper(d_model: int, num_heads: int, num_layers: int, mlp_dim: int) -> TrunkConfig:
@@ -278,8 +259,7 @@ def size(name: str, **changes) -> TrunkConfig:
     """
     if name not in SIZES:
         raise UsageError(f"unknown model size {name!r}; choose from {', '.join(SIZES)}")
-    fields = {field.name for field in dataclasses.fields(TrunkConfig)}
-    if unknown := sorted(set(changes) - fields):
+    if unknown := sorted(changes.keys() - set(_FIELDS)):
         raise UsageError(f"TrunkConfig has no field {', '.join(unknown)}")
     return dataclasses.replace(SIZES[name], **changes)
 

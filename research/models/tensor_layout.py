@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from research.artifact import flatten, unflatten
@@ -97,9 +96,13 @@ def trunk_tensors(
 
 
 def _tensor(flat: Mapping[str, Any], weight: Weight, layer: int | None) -> np.ndarray:
-    arrays = [np.asarray(flat[path]) for path in weight.paths]
-    parts = [array if layer is None else array[layer] for array in arrays]
-    theirs = [_as_theirs(weight, *pair) for pair in zip(weight.paths, parts, strict=True)]
+    theirs = []
+    for path in weight.paths:
+        part = np.asarray(flat[path] if layer is None else flat[path][layer])
+        shape = _shape(Weight("", (path,), weight.form), [part.shape])
+        theirs.append(
+            part.reshape(shape[::-1]).T if weight.form == "linear" else part.reshape(shape)
+        )
     return np.ascontiguousarray(np.concatenate(theirs, axis=-1))
 
 
@@ -154,13 +157,8 @@ def _check_others(
 
 
 def _shapes(config: LanguageModelConfig) -> dict[str, tuple[int, ...]]:
-    shapes = jax.eval_shape(lambda key: language_model.init(key, config), jax.random.key(0))
-    return {path: leaf.shape for path, leaf in flatten(shapes).items()}
-
-
-def _inputs(path: str) -> int:
-    """Axes of a kernel that it contracts: heads and their width for attention's output."""
-    return 2 if path.endswith("attention/out/kernel") else 1
+    params = language_model.abstract_params(config)
+    return {path: leaf.shape for path, leaf in flatten(params).items()}
 
 
 def _shape(weight: Weight, parts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
@@ -168,7 +166,8 @@ def _shape(weight: Weight, parts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     shapes = []
     for path, part in zip(weight.paths, parts, strict=True):
         if weight.form in ("linear", "conv"):
-            axes = _inputs(path)
+            # Contracted axes: heads and their width for attention's output.
+            axes = 2 if path.endswith("attention/out/kernel") else 1
             matrix = (math.prod(part[:axes]), math.prod(part[axes:]))
             shapes.append(matrix[::-1] if weight.form == "linear" else matrix)
         else:
@@ -176,17 +175,10 @@ def _shape(weight: Weight, parts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
-def _split(
-    weight: Weight, parts: list[tuple[int, ...]], array: np.ndarray
-) -> Iterator[np.ndarray]:
+def _split(weight: Weight, parts: list[tuple[int, ...]], array: np.ndarray) -> Iterator[np.ndarray]:
     """The parts of a tensor, each in our shape."""
     widths = [_shape(Weight("", (path,), weight.form), [part])[-1]
               for path, part in zip(weight.paths, parts, strict=True)]  # fmt: skip
     pieces = np.split(array, np.cumsum(widths)[:-1], axis=-1)
     for piece, part in zip(pieces, parts, strict=True):
         yield (piece.T if weight.form == "linear" else piece).reshape(part)
-
-
-def _as_theirs(weight: Weight, path: str, part: np.ndarray) -> np.ndarray:
-    shape = _shape(Weight("", (path,), weight.form), [part.shape])
-    return part.reshape(shape[::-1]).T if weight.form == "linear" else part.reshape(shape)

@@ -35,11 +35,11 @@ import jax
 import jax.numpy as jnp
 
 from research.models import layers, positions
-from research.models.cache import Cache, from_prompt, per_row, slot_distances
+from research.models.cache import Cache, from_prompt, slot_distances
 from research.models.layers import MLP, Projection, RMSNorm, norm, split_batch
 from research.models.ngram_heads import NGramHeads
 from research.models.sizes import TrunkConfig, residual_gain
-from research.types import Params
+from research.shapes import Params
 
 
 class AttentionInputs(NamedTuple):
@@ -62,10 +62,7 @@ class AttentionInputs(NamedTuple):
 class Attention(nn.Module):
     """[B, T, D] -> [B, T, D], and the keys and values, each [B, S, kv heads, K].
 
-    Parameters: query/kernel [D, H, K], key/kernel and value/kernel [D, kv heads, K], out/kernel
-    [H, K, D]; with T5 positions position_bias [H, buckets]; with QK-norm query_norm/scale and
-    key_norm/scale [K]; with biases {query,key,value}/bias [H, K] and out/bias [D]. Scores are
-    scaled by 1 / sqrt(K) unless the config says otherwise; softmax is float32.
+    Scores are scaled by 1 / sqrt(K) unless the config says otherwise; softmax is float32.
     """
 
     config: TrunkConfig
@@ -222,9 +219,15 @@ class Trunk(nn.Module):
         """
         if self.config.ngram_heads and matches_BxLxL is None:
             raise ValueError("a trunk with n-gram heads needs the matches of the ids")
-        inputs = _attention_inputs(x_BxLxD.shape[1], segments_BxL, positions_BxL, matches_BxLxL)
+        places_L = jnp.arange(x_BxLxD.shape[1], dtype=jnp.int32)
+        inputs = AttentionInputs(places_L[None], matches_BxTxS=matches_BxLxL)
+        if segments_BxL is not None:
+            same_BxLxL = segments_BxL[:, :, None] == segments_BxL[:, None, :]
+            inputs = inputs._replace(mask_Bx1xTxS=same_BxLxL[:, None])
+        if positions_BxL is not None:
+            relative_BxLxL = positions_BxL[:, None, :] - positions_BxL[:, :, None]
+            inputs = inputs._replace(positions_BxT=positions_BxL, relative_BxTxS=relative_BxLxL)
         if self.config.window is not None:
-            places_L = jnp.arange(x_BxLxD.shape[1], dtype=jnp.int32)
             inputs = inputs._replace(distance_BxTxS=(places_L[:, None] - places_L[None])[None])
         y_BxLxD, keys_values = self._layers(x_BxLxD, inputs, None, keep_cache)
         return (y_BxLxD, keys_values) if keep_cache else y_BxLxD
@@ -307,17 +310,6 @@ class _Step(Trunk):
         return y_Bx1xD[:, 0], Cache(keys, values, cache.length_B + 1)
 
 
-def _attention_inputs(length, segments_BxL, positions_BxL, matches_BxLxL) -> AttentionInputs:
-    mask = relative = None
-    if segments_BxL is not None:
-        mask = (segments_BxL[:, :, None] == segments_BxL[:, None, :])[:, None]
-    if positions_BxL is None:
-        positions_BxL = jnp.arange(length, dtype=jnp.int32)[None]
-    else:
-        relative = positions_BxL[:, None, :] - positions_BxL[:, :, None]
-    return AttentionInputs(positions_BxL, relative, mask, matches_BxTxS=matches_BxLxL)
-
-
 def init(key: jax.Array, config: TrunkConfig) -> dict[str, Any]:
     """Fresh parameters, the tree in this module's docstring."""
     x_BxLxD = jnp.zeros((1, 2, config.row_dim), jnp.float32)
@@ -342,11 +334,7 @@ def _run(trunk: Trunk, params: Params, *args: Any, **settings: Any) -> Any:
 
 
 def prefill(
-    params: Params,
-    config: TrunkConfig,
-    x_BxLxD: jax.Array,
-    length_B: jax.Array,
-    cache_length: int,
+    params: Params, config: TrunkConfig, x_BxLxD: jax.Array, length_B: jax.Array, cache_length: int
 ) -> tuple[jax.Array, Cache]:
     """Runs prompts padded at the end to L <= cache_length; the cache then goes on after them.
 
@@ -372,15 +360,10 @@ def decode_step(
     """One more position for every row: [B, D] -> [B, D] and the advanced cache.
 
     A row attends to its last S positions, S the slots of the cache; as long as it has seen no
-    more, the result is that of the whole sequence. Needs a causal config. With
-    `config.row_invariant` each row is run by itself.
+    more, the result is that of the whole sequence. Needs a causal config.
     """
     _check_decoding(config, "decode_step")
-
-    def step(x_BxD: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
-        return _run(_Step(config), params, x_BxD, cache)
-
-    return per_row(step, x_BxD, cache) if config.row_invariant else step(x_BxD, cache)
+    return _run(_Step(config), params, x_BxD, cache)
 
 
 def _check_decoding(config: TrunkConfig, what: str) -> None:

@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 from research.codecs import saved
-from research.corpora import Corpus, load, splits
+from research.corpora import Corpus, load
+from research.corpora.corpus import SPLITS, Source, document_digest
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
@@ -64,7 +65,7 @@ class TinyCodec(StaticVocabulary):
 
 
 @dataclasses.dataclass(frozen=True)
-class Listed:
+class Listed(Source):
     """A source whose documents are given, by split."""
 
     contents: Mapping[str, Sequence[bytes]]
@@ -73,18 +74,9 @@ class Listed:
     def documents(self, split: str) -> Iterator[bytes]:
         return iter(self.contents.get(split, ()))
 
-    def overlaps(self, split: str) -> tuple[str, ...]:
-        return splits.STRONGER_SPLITS[split]
-
     def digest(self) -> str:
-        parts = [b" ".join(map(splits.document_digest, self.documents(s))) for s in splits.SPLITS]
-        return splits.document_digest(b"\n".join(parts)).hex()
-
-    def details(self) -> dict[str, Any]:
-        return {}
-
-    def paths(self) -> tuple[Path, ...]:
-        return ()
+        parts = [b" ".join(map(document_digest, self.documents(s))) for s in SPLITS]
+        return document_digest(b"\n".join(parts)).hex()
 
 
 def corpus_of(**contents: Sequence[bytes]) -> Corpus:

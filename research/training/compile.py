@@ -12,10 +12,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from research.errors import FreevocabError
-from research.training import parallelism, sharding_rules, step
+from research.training import forgetting, parallelism, sharding_rules, step
 from research.training.config import ForgettingConfig, TrainConfig
-from research.training.optim import forgetting
-from research.training.optim.optimizers import make_optimizer
+from research.training.optimizers import make_optimizer
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import LossFn, TrainState
 from research.units import quantity
@@ -63,8 +62,6 @@ class CompiledStep:
 
     mesh: Mesh
     """The devices."""
-    shardings: TrainState
-    """Of every array of a state."""
     abstract: TrainState
     """A state's shapes, dtypes and shardings."""
     init: Callable[[int], TrainState]
@@ -78,7 +75,7 @@ class CompiledStep:
     config: TrainConfig
     """What it was compiled for."""
     forget: Callable[[TrainState, ForgettingConfig, int], TrainState] | None = None
-    """(state, forgetting config, seed) -> state, see `training.optim.forgetting`; None without."""
+    """(state, forgetting config, seed) -> state, see `training.forgetting`; None without."""
 
 
 def compile_step(
@@ -101,12 +98,10 @@ def compile_step(
     """
     mesh = parallelism.make_mesh(config.parallelism) if mesh is None else mesh
     forgets = config.forgetting
-    optimizer = make_optimizer(
-        config.optimizer, config.steps, rules, by_row=forgets is not None
-    )
+    optimizer = make_optimizer(config.optimizer, config.steps, rules, by_row=forgets is not None)
 
     def fresh(key):
-        return step.init_state(key, init_fn, optimizer, rules)
+        return step.first_state(init_fn(key), optimizer, rules)
 
     shapes = jax.eval_shape(fresh, jax.random.key(0))
     shardings = step.state_shardings(shapes, config.parallelism, mesh, rules)
@@ -118,14 +113,14 @@ def compile_step(
     # Initialised where it will live: no device, and no host, ever holds an unsharded copy.
     init = jax.jit(fresh, out_shardings=shardings)
 
-    # Copied, because the first step takes the state's memory and the caller may want its own back.
     def adopted(params):
+        # Copied: the first step takes the state's memory, and the caller may want its own back.
         return step.first_state(jax.tree.map(jnp.copy, params), optimizer, rules)
 
     adopt = jax.jit(adopted, out_shardings=shardings)
 
     def from_params(params):
-        _same_shapes(params, shapes.params)
+        _check_shapes(params, shapes.params)
         return adopt(jax.device_put(params, shardings.params))
 
     train_step = step.make_train_step(
@@ -136,17 +131,19 @@ def compile_step(
     compiled = train_step.lower(abstract, placed).compile()  # of the trace just made, cached
     whole_batch = parallelism.abstract_batch(mesh, batch)
     forward = jax.make_jaxpr(loss_fn)(shapes.params, whole_batch)
-    estimate = _estimate(
-        shapes,
-        shardings,
-        compiled,
-        forward_flops=matmul_flops(forward),
-        step_flops=matmul_flops(jaxpr),
-        tokens=_targets(whole_batch),
+    memory = compiled.memory_analysis()
+    targets = whole_batch.get("targets_BxL", next(iter(whole_batch.values())))
+    estimate = Estimate(
+        params=sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes.params)),
+        params_bytes=device_bytes(shapes.params, shardings.params),
+        optimizer_bytes=device_bytes(shapes.opt_state, shardings.opt_state),
+        activation_bytes=None if memory is None else memory.temp_size_in_bytes,
+        model_flops=3 * matmul_flops(forward),
+        hardware_flops=matmul_flops(jaxpr),
+        tokens=math.prod(targets.shape),
     )
     return CompiledStep(
         mesh=mesh,
-        shardings=shardings,
         abstract=abstract,
         init=lambda seed: init(jax.random.key(seed)),
         from_params=from_params,
@@ -157,12 +154,7 @@ def compile_step(
     )
 
 
-def _targets(batch: dict[str, Any]) -> int:
-    leaf = batch.get("targets_BxL", next(iter(batch.values())))
-    return int(np.prod(leaf.shape))
-
-
-def _same_shapes(params: Any, shapes: Any) -> None:
+def _check_shapes(params: Any, shapes: Any) -> None:
     have, want = (
         {sharding_rules.name_of(path): tuple(leaf.shape) for path, leaf in flat}
         for flat, _ in map(jax.tree_util.tree_flatten_with_path, (params, shapes))
@@ -172,35 +164,6 @@ def _same_shapes(params: Any, shapes: Any) -> None:
         shown = ", ".join(f"{k} {have.get(k)} instead of {want.get(k)}" for k in wrong[:3])
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise FreevocabError(f"the initial weights are of another model: {shown}{more}")
-
-
-def _estimate(
-    state: TrainState,
-    shardings: TrainState,
-    compiled: Any,
-    *,
-    forward_flops: int,
-    step_flops: int,
-    tokens: int,
-) -> Estimate:
-    """Puts together what is known of a compiled step.
-
-    Args:
-      state: abstract or real; shardings: of the same tree.
-      compiled: the compiled step.
-      forward_flops, step_flops: `matmul_flops` of the loss and of the step, for all devices.
-      tokens: targets in a batch.
-    """
-    memory = compiled.memory_analysis()
-    return Estimate(
-        params=sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.params)),
-        params_bytes=device_bytes(state.params, shardings.params),
-        optimizer_bytes=device_bytes(state.opt_state, shardings.opt_state),
-        activation_bytes=None if memory is None else memory.temp_size_in_bytes,
-        model_flops=3 * forward_flops,
-        hardware_flops=step_flops,
-        tokens=tokens,
-    )
 
 
 def device_bytes(tree: Any, shardings: Any) -> int:

@@ -91,13 +91,13 @@ class OptimizerConfig:
         check_least(self, **dict.fromkeys(names, 0))
 
     @classmethod
-    def paper_adafactor(cls, warmup_steps: int = 10_000) -> "OptimizerConfig":
+    def paper_adafactor(cls) -> "OptimizerConfig":
         """Adafactor with lr(t) = 1 / sqrt(max(t, 10,000)) (arXiv 2404.03626, section 3.3)."""
         return cls(
             name="adafactor",
             learning_rate=1.0,
             schedule="rsqrt",
-            warmup_steps=warmup_steps,
+            warmup_steps=10_000,
             clip_norm=0.0,
         )
 
@@ -170,3 +170,20 @@ class TrainConfig:
     def __post_init__(self):
         check_least(self, steps=0, log_every=1, save_every=0, keep=1, eval_every=0)
         check_seed(self.seed)
+
+    @property
+    def decay_steps(self) -> int:
+        """Step at which cosine reaches its end; 0 for other schedules."""
+        cosine = self.optimizer.schedule == "cosine"
+        return (self.optimizer.decay_steps or self.steps) if cosine else 0
+
+    @property
+    def compiled_part(self) -> "TrainConfig":
+        """What a compiled step depends on, the rest at its default: equal ones may share it."""
+        forgetting = self.forgetting
+        return TrainConfig(
+            0,
+            optimizer=dataclasses.replace(self.optimizer, decay_steps=self.decay_steps),
+            parallelism=self.parallelism,
+            forgetting=None if forgetting is None else ForgettingConfig(keep=forgetting.keep),
+        )

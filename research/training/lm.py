@@ -23,15 +23,15 @@ from jax.sharding import Mesh
 
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
-from research.training import evaluation, loop, parallelism
+from research.training import loop, parallelism
 from research.training.compile import CompiledStep, compile_step
 from research.training.config import ParallelismConfig, TrainConfig
 from research.training.data import batches
 from research.training.data.batches import Batch
 from research.training.data.token_store import TokenStore
-from research.training.evaluation import EvalTotals, Evaluator
 from research.training.loop import BatchFn, EvalFn
 from research.training.parallelism import DataShard
+from research.training.step import EvalTotals, Evaluator, make_evaluator
 
 Params = dict[str, Any]
 Sums = dict[str, jax.Array]
@@ -148,7 +148,7 @@ class LM:
             eval_fn=eval_fn,
             initial_params=initial_params,
             description=description,
-            compiled=compiled_step(self, _what_is_compiled(config), arrays),
+            compiled=compiled_step(self, config.compiled_part, arrays),
             log=log,
         )
 
@@ -206,14 +206,5 @@ def compiled_step(
 @functools.lru_cache(maxsize=4)
 def evaluator(lm: LM) -> Evaluator:
     """The compiled evaluation step; made once."""
-    shapes = jax.eval_shape(lm.init, jax.random.key(0))
-    return evaluation.make_evaluator(lm.eval_loss, lm.parallelism, lm.mesh, shapes)
-
-
-def _what_is_compiled(config: TrainConfig) -> TrainConfig:
-    return TrainConfig(
-        config.steps,
-        optimizer=config.optimizer,
-        parallelism=config.parallelism,
-        forgetting=config.forgetting,
-    )
+    params = language_model.abstract_params(lm.model)
+    return make_evaluator(lm.eval_loss, lm.parallelism, lm.mesh, params)

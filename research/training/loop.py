@@ -20,15 +20,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from research import units
 from research.errors import FreevocabError
 from research.interrupts import Interrupted, Interrupts
 from research.reporting import environment
-from research.training import checkpoints as ckpt
 from research.training import parallelism
-from research.training.checkpoints import Checkpoints
 from research.training.compile import CompiledStep, compile_step
 from research.training.config import TrainConfig
-from research.training.metrics import MetricsFile, progress_line
+from research.training.run_folder import Checkpoints, MetricsFile, differences, lock, open_given
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import LossFn, TrainState
 
@@ -87,14 +86,14 @@ def train(
     log = log if jax.process_index() == 0 else lambda line: None
     if compiled is None:
         compiled = compile_step(loss_fn, init_fn, batch_fn(0), config, rules=rules)
-    elif _compiled_part(compiled.config) != _compiled_part(config):
+    elif compiled.config.compiled_part != config.compiled_part:
         raise ValueError("`compiled` was compiled for another optimizer, length or parallelism")
     for line in compiled.estimate.lines():
         log(line)
     with contextlib.ExitStack() as stack:
         saved = None
         if workdir is not None:
-            stack.enter_context(ckpt.lock(Path(workdir)))
+            stack.enter_context(lock(Path(workdir)))
             directory = Path(workdir) / "checkpoints"
             saved = stack.enter_context(Checkpoints(directory, keep=config.keep))
         identity = _identity(config, description)
@@ -130,7 +129,7 @@ def _first_state(
     """
     if saved is not None and (step := saved.latest()) is not None:
         meta = saved.meta(step)
-        if different := ckpt.differences(identity, meta["identity"]):
+        if different := differences(identity, meta["identity"]):
             raise FreevocabError(
                 f"{saved.directory.parent} holds a run with other settings "
                 f"({'; '.join(different)}); use another workdir, or the settings of that run"
@@ -142,57 +141,44 @@ def _first_state(
         log(f"going on from step {step} of {saved.directory}")
         return saved.restore(step, compiled.abstract), meta["seconds"]
     if config.checkpoint is not None:
-        given, step = ckpt.open_given(config.checkpoint)
-        with given:
-            log(f"starting from step {step} of {given.directory}")
-            return given.restore(step, compiled.abstract), 0.0
+        other, step = open_given(config.checkpoint)
+        with other:
+            log(f"starting from step {step} of {other.directory}")
+            return other.restore(step, compiled.abstract), 0.0
     if initial_params is not None:
         log("starting from given weights")
         return compiled.from_params(initial_params()), 0.0
     return compiled.init(config.seed), 0.0
 
 
-def _compiled_part(config: TrainConfig) -> Any:
-    optimizer = dataclasses.replace(config.optimizer, decay_steps=_decay_steps(config))
-    forgetting = config.forgetting
-    return optimizer, config.parallelism, None if forgetting is None else forgetting.keep
-
-
-def _decay_steps(config: TrainConfig) -> int:
-    cosine = config.optimizer.schedule == "cosine"
-    return (config.optimizer.decay_steps or config.steps) if cosine else 0
-
-
 def _identity(config: TrainConfig, description: Mapping[str, Any] | None) -> dict[str, Any]:
     """What must be equal for a run to go on. How it is spread over devices need not be."""
-    optimizer = dataclasses.asdict(config.optimizer) | {"decay_steps": _decay_steps(config)}
+    optimizer = dataclasses.asdict(config.optimizer) | {"decay_steps": config.decay_steps}
     values = {"seed": config.seed, "optimizer": optimizer, **(description or {})}
     if config.forgetting is not None:
         values["forgetting"] = dataclasses.asdict(config.forgetting)
     return json.loads(json.dumps(values))
 
 
+@dataclasses.dataclass
 class _Run:
     """The bookkeeping of one call of `train`."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        compiled: CompiledStep,
-        saved: Checkpoints | None,
-        identity: dict[str, Any],
-        file: MetricsFile,
-        log: Callable[[str], None],
-        clock: float,
-    ):
-        self.config, self.compiled, self.saved = config, compiled, saved
-        self.identity, self.file, self.log = identity, file, log
-        self.metrics: dict[str, Any] = {}
-        self.history: list[dict[str, Any]] = []
+    config: TrainConfig
+    compiled: CompiledStep
+    saved: Checkpoints | None
+    identity: dict[str, Any]
+    file: MetricsFile
+    log: Callable[[str], None]
+    clock: float
+    """Seconds trained before."""
+    metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self):
         self._waiting: list[tuple[int, dict[str, jax.Array]]] = []
         self._fetched: list[dict[str, float]] = []
         self._started = self._logged = time.monotonic()
-        self._clock = clock
 
     def announce(self, start: int) -> None:
         """The file's line about the run."""
@@ -214,9 +200,7 @@ class _Run:
             self.metrics = {**self.metrics, **values}
             self.history.append(values)
 
-    def steps(
-        self, state: TrainState, batch_fn: BatchFn, eval_fn: EvalFn | None
-    ) -> TrainState:
+    def steps(self, state: TrainState, batch_fn: BatchFn, eval_fn: EvalFn | None) -> TrainState:
         """All the steps that are left."""
         config, compiled = self.config, self.compiled
         start = int(state.step)
@@ -240,8 +224,10 @@ class _Run:
                     self._save(done, state)
                 if eval_fn and not last and config.eval_every and done % config.eval_every == 0:
                     self._evaluate(done, state, eval_fn)
-                if number := self._asked_to_stop(interrupts, logging):
-                    self._stop(done, state, number)
+                # Several processes have to agree, which costs a collective: only at log points.
+                if logging or jax.process_count() == 1:
+                    if number := interrupts.agreed():
+                        self._stop(done, state, number)
         if eval_fn:
             self._evaluate(config.steps, state, eval_fn)
         if self.saved is not None:
@@ -255,13 +241,11 @@ class _Run:
             self._fetched.append({name: float(value) for name, value in fetched.items()})
             if not all(map(math.isfinite, self._fetched[-1].values())):
                 self.file.write("train", {"step": step, **self._fetched[-1]})
-                raise FreevocabError(f"{self._what(step)}; {self._where_to_go_on()}")
+                what = "gradient" if math.isfinite(self._fetched[-1]["nats"]) else "loss"
+                raise FreevocabError(
+                    f"the {what} of step {step} is not finite; {self._where_to_go_on()}"
+                )
         self._waiting.clear()
-
-    def _what(self, step: int) -> str:
-        nats = self._fetched[-1]["nats"]
-        what = "gradient" if math.isfinite(nats) else "loss"
-        return f"the {what} of step {step} is not finite"
 
     def _where_to_go_on(self) -> str:
         if self.saved is None or (good := self.saved.latest()) is None:
@@ -286,14 +270,18 @@ class _Run:
             **means,
             "grad_norm": sums["grad_norm"] / len(rows),
             "tokens_per_second": rate,
-            "seconds": self._clock + now - self._started,
+            "seconds": self.clock + now - self._started,
         }
         self._logged = now
         self.metrics = {**self.metrics, **values}
         self.history.append(values)
         self.file.write("train", values)
-        left = (now - self._started) / steps_here * (self.config.steps - step)
-        self.log(progress_line(step, self.config.steps, values["loss"], rate, left))
+        steps = self.config.steps
+        left = units.countdown((now - self._started) / steps_here * (steps - step))
+        self.log(
+            f"step {step:>{len(str(steps))}}/{steps}  loss {values['loss']:.4f}  "
+            f"{units.quantity(rate)} tokens/s  {left} left"
+        )
 
     def _evaluate(self, step: int, state: TrainState, eval_fn: EvalFn) -> None:
         self._check()
@@ -312,15 +300,9 @@ class _Run:
             "identity": self.identity,
             "config": dataclasses.asdict(self.config),
             "versions": environment.versions(),
-            "seconds": self._clock + time.monotonic() - self._started,
+            "seconds": self.clock + time.monotonic() - self._started,
         }
         self.saved.save(step, state, meta)
-
-    def _asked_to_stop(self, interrupts: Interrupts, logging: bool) -> int | None:
-        # Several processes have to agree, which costs a collective: only at log points.
-        if jax.process_count() > 1 and not logging:
-            return None
-        return interrupts.agreed()
 
     def _stop(self, step: int, state: TrainState, number: int) -> None:
         self._save(step, state)

@@ -28,9 +28,9 @@ from research.training.config import ParallelismConfig
 from research.training.data import batches
 from research.training.data.batches import Batch
 from research.training.data.token_store import TokenStore
-from research.training.evaluation import EvalTotals
 from research.training.lm import LM
 from research.training.parallelism import WHOLE, DataShard
+from research.training.step import EvalTotals
 
 BuildStore = Callable[[Codec | Tokenizer], TokenStore]
 _ONE_DEVICE = ParallelismConfig()

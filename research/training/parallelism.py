@@ -84,9 +84,7 @@ def data_shard(mesh: Mesh) -> DataShard:
     same part.
     """
     process = jax.process_index()
-    rows = [
-        i for i, row in enumerate(mesh.devices) if any(d.process_index == process for d in row)
-    ]
+    rows = [i for i, row in enumerate(mesh.devices) if any(d.process_index == process for d in row)]
     count = mesh.devices.shape[0] // len(rows)
     return DataShard(rows[0] // len(rows), count)
 

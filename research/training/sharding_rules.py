@@ -52,9 +52,7 @@ LANGUAGE_MODEL_RULES = (
     _kernel(r"trunk/layers/attention/out/kernel", "layer", "in/model", "in", "out/data"),
     _kernel(r"trunk/layers/mlp/(gate|up)/kernel", "layer", "in/data", "out/model"),
     _kernel(r"trunk/layers/mlp/down/kernel", "layer", "in/model", "out/data"),
-    _kernel(
-        r"trunk/layers/ngram_heads/averages/kernel", "layer", "in", "in/model", "out/data"
-    ),
+    _kernel(r"trunk/layers/ngram_heads/averages/kernel", "layer", "in", "in/model", "out/data"),
     _kernel(r"trunk/layers/ngram_heads/own/kernel", "layer", "in/model", "out/data"),
     Rule(r"trunk/layers/attention/position_bias", ("layer", "-/model", "-")),
     Rule(r"trunk/layers/attention/(query|key)_norm/scale", ("layer", "-")),
@@ -126,19 +124,19 @@ def split(params: Any, rules: Sequence[Rule]) -> tuple[Any, Any]:
         return params, None
     matched = match(params, rules)
     trained = jax.tree.map(lambda leaf, rule: None if rule.frozen else leaf, params, matched)
-    kept = jax.tree.map(lambda leaf, rule: leaf if rule.frozen else None, params, matched)
-    return trained, kept
+    fixed = jax.tree.map(lambda leaf, rule: leaf if rule.frozen else None, params, matched)
+    return trained, fixed
 
 
-def join(trained: Any, kept: Any) -> Any:
+def join(trained: Any, fixed: Any) -> Any:
     """The inverse of `split`."""
-    if kept is None:
+    if fixed is None:
         return trained
 
     def either(new, old):
         return old if new is None else new
 
-    return jax.tree.map(either, trained, kept, is_leaf=lambda leaf: leaf is None)
+    return jax.tree.map(either, trained, fixed, is_leaf=lambda leaf: leaf is None)
 
 
 def spec(rule: Rule, shape: Sequence[int], mesh: Mesh, *, fsdp: bool, state: bool = False):
@@ -180,7 +178,7 @@ def state_shardings(
     """NamedSharding of each array of an optimizer's state: its parameter's, by name.
 
     A state array belongs to the parameter whose name is the end of its own; below such a name,
-    'row' and 'col' are Adafactor's factors (`training.optim.optimizers.adafactor`), which keep the
+    'row' and 'col' are Adafactor's factors (`training.optimizers.adafactor`), which keep the
     splits of the axes that they keep. Scalars and arrays of no parameter are whole everywhere.
 
     Raises:
@@ -190,8 +188,7 @@ def state_shardings(
     flat_rules = jax.tree_util.tree_flatten_with_path(match(params, rules))[0]
     shapes = [leaf.shape for leaf in jax.tree.leaves(params)]
     by_name = {
-        name_of(path): (rule, shape)
-        for (path, rule), shape in zip(flat_rules, shapes, strict=True)
+        name_of(path): (rule, shape) for (path, rule), shape in zip(flat_rules, shapes, strict=True)
     }
 
     def place(path, leaf):
@@ -217,8 +214,6 @@ def state_shardings(
 
 
 def _owner(name: str, by_name: dict[str, Any]) -> Any:
-    parts = name.split("/")
-    for start in range(len(parts)):
-        if (owner := by_name.get("/".join(parts[start:]))) is not None:
-            return owner
-    return None
+    while name not in by_name and "/" in name:
+        name = name.partition("/")[2]
+    return by_name.get(name)

@@ -1,21 +1,26 @@
-"""The training step: loss = all nats / all tokens, on any kind of parallelism.
+"""The steps of training (loss = all nats / all tokens) and evaluation, on any kind of parallelism.
 
 Gradients of the *sum* of nats are added over devices and divided by the sum of tokens, so the
-result does not depend on how a batch is split, whatever each part's number of counted tokens.
+result does not depend on how a batch is split, whatever each part's number of counted tokens. An
+evaluation adds up sums over a whole split, on the host in float64.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
 from research.training import parallelism, sharding_rules
 from research.training.config import ParallelismConfig
-from research.training.sharding_rules import Rule
+from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 
+# Batches of an evaluation in flight: enough that a device never waits, few enough to hold little
+# memory.
+_IN_FLIGHT = 8
 # loss_fn(params, batch) -> (sum to minimise, float32; sums {'tokens', and if it differs from what
 # is minimised 'nats', and any others}).
 LossFn = Callable[[Any, dict[str, jax.Array]], tuple[jax.Array, dict[str, jax.Array]]]
@@ -29,19 +34,8 @@ class TrainState(NamedTuple):
     opt_state: Any
 
 
-def init_state(
-    key: jax.Array, init_fn: Callable[[jax.Array], Any], optimizer, rules: Sequence[Rule] = ()
-) -> TrainState:
-    """A fresh state; to be compiled with the shardings of `state_shardings`.
-
-    Args:
-      rules: which parameters are frozen, if any.
-    """
-    return first_state(init_fn(key), optimizer, rules)
-
-
 def first_state(params: Any, optimizer, rules: Sequence[Rule] = ()) -> TrainState:
-    """These parameters at step 0; the optimizer knows of those that are trained."""
+    """These parameters at step 0; the optimizer knows of those that `rules` do not freeze."""
     trained, _ = sharding_rules.split(params, rules)
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(trained))
 
@@ -80,10 +74,10 @@ def make_train_step(
     collect = sum_over_devices(config)
 
     def step(state: TrainState, batch) -> tuple[TrainState, dict[str, jax.Array]]:
-        trained, kept = sharding_rules.split(state.params, rules)
+        trained, frozen = sharding_rules.split(state.params, rules)
 
         def loss_of(trained, batch):
-            return loss_fn(sharding_rules.join(trained, kept), batch)
+            return loss_fn(sharding_rules.join(trained, frozen), batch)
 
         value_and_grad = jax.value_and_grad(loss_of, has_aux=True)
         (objective, sums), grads = value_and_grad(trained, batch)
@@ -92,7 +86,7 @@ def make_train_step(
         grads = jax.tree.map(lambda g: g / tokens, grads)
         metrics = {**sums, "grad_norm": optax.tree.norm(grads)}
         updates, opt_state = optimizer.update(grads, state.opt_state, trained)
-        params = sharding_rules.join(optax.apply_updates(trained, updates), kept)
+        params = sharding_rules.join(optax.apply_updates(trained, updates), frozen)
         return TrainState(state.step + 1, params, opt_state), metrics
 
     return parallelism.parallelize(
@@ -110,3 +104,75 @@ def sum_over_devices(config: ParallelismConfig) -> Callable[[Any], Any]:
     if config.kind == "pmap":
         return lambda tree: jax.lax.psum(tree, parallelism.AXIS)
     return lambda tree: tree
+
+
+class EvalTotals(NamedTuple):
+    """Exact sums over a text."""
+
+    nats: float
+    """-ln p summed over all counted targets, float64, EOS included."""
+    tokens: int
+    """Counted targets."""
+    bytes: int
+    """Bytes of the original text (special tokens have none)."""
+    others: dict[str, float]
+    """The loss function's other sums ('correct', ...), float64."""
+
+    @property
+    def bits_per_byte(self) -> float:
+        """nats / ln 2 / bytes."""
+        return self.nats / float(np.log(2.0)) / self.bytes
+
+    @property
+    def bytes_per_token(self) -> float:
+        """The compression ratio in tokens, specials counted."""
+        return self.bytes / self.tokens
+
+
+# evaluate(params, batches, num_bytes) -> totals; the same for all splits, compiled once per shape.
+Evaluator = Callable[[Any, Iterable[dict[str, np.ndarray]], int], EvalTotals]
+
+
+def make_evaluator(
+    loss_fn: LossFn, config: ParallelismConfig, mesh: Mesh, params: Any
+) -> Evaluator:
+    """Compiles an evaluation for parameters like a language model's `params` (real or abstract).
+
+    The batches are this process's share, as many on every process; parameters of another
+    sharding are moved first.
+    """
+    whole = parallelism.replicated(config, mesh)
+    if config.kind == "pmap":
+        shardings = jax.tree.map(lambda _: whole, params)
+    else:
+        shardings = sharding_rules.param_shardings(
+            params, mesh, LANGUAGE_MODEL_RULES, fsdp=config.fsdp
+        )
+    collect = sum_over_devices(config)
+
+    def sums_of(params, batch) -> dict[str, jax.Array]:
+        objective, sums = loss_fn(params, batch)
+        return collect({"nats": objective, **sums})
+
+    step = parallelism.parallelize(
+        sums_of, config, mesh, in_shardings=shardings, out_shardings=whole, donate=False
+    )
+
+    def evaluate(params, batches, num_bytes):
+        params = jax.device_put(params, shardings)
+        totals: dict[str, float] = {}
+        waiting = []
+
+        def settle(left):
+            while len(waiting) > left:
+                for name, value in jax.device_get(waiting.pop(0)).items():
+                    totals[name] = totals.get(name, 0.0) + float(value)
+
+        for batch in batches:
+            waiting.append(step(params, parallelism.put_batch(config, mesh, batch)))
+            settle(_IN_FLIGHT)
+        settle(0)
+        nats, tokens = totals.pop("nats", 0.0), totals.pop("tokens", 0.0)
+        return EvalTotals(nats, round(tokens), num_bytes, totals)
+
+    return evaluate

@@ -6,8 +6,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from research.codecs.subword import BPECodec
-from research.codecs.unrecoverable import unrecoverable_share
 from research.errors import FreevocabError, UsageError
+from research.evaluation.per_byte import unrecoverable_share
 from research.tokenizers.tokenizer_json import byte_alphabet
 
 TOPICS = "".join(text for _, text in sorted(pydoc_data.topics.topics.items()))[:60_000]

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from research import codecs
 from research.codecs.byte_models import transformer_step
-from research.codecs.byte_models.ngram import NGramModel
+from research.codecs.byte_models.ngram import NGramModel, UnigramModel
 from research.codecs.byte_models.transformer import TransformerModel
-from research.codecs.byte_models.unigram import UnigramModel
 from research.codecs.windows import EqualInfoCodec
 from research.errors import EncodeOnlyError, FreevocabError, UsageError
 from research.models import language_model

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from research import codecs
 from research.codecs.arithmetic import ArithmeticCodec
 from research.codecs.basic import GZipCodec
-from research.codecs.byte_models.unigram import UnigramModel
+from research.codecs.byte_models.ngram import UnigramModel
 from research.codecs.codebook.build import compile_codebook
 from research.codecs.subword import BPECodec, SentencePieceCodec
 from research.codecs.windows import EqualInfoCodec

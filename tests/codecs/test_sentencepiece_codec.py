@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research.codecs.subword import PIECE, SentencePieceCodec
-from research.codecs.unrecoverable import common_subsequence_length, unrecoverable_share
 from research.errors import FreevocabError, UsageError
+from research.evaluation.per_byte import unrecoverable_share
 from research.tokenizers import sentencepiece_model
 from research.tokenizers.text_spans import cut, spans, training_pieces
 
@@ -263,18 +263,6 @@ def test_training_pieces_keep_newlines_in_front():
     pieces = training_pieces(["a\n\nb\nc d"], size=4, max_bytes=None)
     assert list(pieces) == ["a", "\n\nb", "\nc d"]
     assert max(map(len, training_pieces([TOPICS], size=PIECE, max_bytes=None))) <= PIECE
-
-
-@ANY
-@given(st.binary(max_size=12), st.binary(max_size=12))
-def test_common_subsequence_against_the_plain_recursion(a, b):
-    row = [0] * (len(b) + 1)
-    for x in a:
-        last = row
-        row = [0]
-        for j, y in enumerate(b):
-            row.append(last[j] + 1 if x == y else max(last[j + 1], row[j]))
-    assert common_subsequence_length(a, b) == row[-1]
 
 
 def test_the_share_is_over_all_bytes_of_texts_longer_than_a_part(lossy):

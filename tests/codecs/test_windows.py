@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from research.codecs.coder import multiword
 from research.codecs.coder.frequencies import integer_frequencies
-from research.codecs.windows import WindowRules, windows
-from research.codecs.windows.host_windows import HostWindows
+from research.codecs.windows import HostWindows, WindowRules, windows
 from research.errors import UsageError
 from tests.codecs import bigint_reference as reference
 

@@ -1,14 +1,18 @@
-"""The text of the Python installation."""
+"""The novels of the clone, and the text of the Python installation."""
 
 import ast
 import platform
+import re
+from pathlib import Path
 
 import pytest
 
 from research import corpora
-from research.corpora import builtin, splits
-from research.corpora.corpus import Corpus
+from research.corpora import builtin
+from research.corpora.corpus import SPLITS, STRONGER_SPLITS, Corpus, document_digest
 from research.errors import FreevocabError, UsageError
+
+ATTRIBUTION = Path(builtin.__file__).parent / "novels" / "ATTRIBUTION.md"
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +21,9 @@ def whole():
 
 
 def test_every_document_is_in_exactly_one_split(whole):
-    read = {split: list(whole.documents(split)) for split in splits.SPLITS}
-    for split in splits.SPLITS:
-        for other in splits.STRONGER_SPLITS[split]:
+    read = {split: list(whole.documents(split)) for split in SPLITS}
+    for split in SPLITS:
+        for other in STRONGER_SPLITS[split]:
             assert not set(read[split]) & set(read[other])
     everything = {text for texts in read.values() for text in texts}
     parts = [set(builtin.topics()), set(dict(builtin.modules(whole.source.library)).values())]
@@ -39,7 +43,7 @@ def test_parts_add_up_to_the_whole(whole):
     texts = []
     for part in ("topics", "docstrings", "code"):
         texts += corpora.load(f"builtin:{part}").documents("valid")
-    assert sorted(texts, key=splits.document_digest) == list(whole.documents("valid"))
+    assert sorted(texts, key=document_digest) == list(whole.documents("valid"))
 
 
 def test_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
@@ -98,7 +102,7 @@ def test_a_module_that_does_not_parse_is_kept_as_code_and_named(tmp_path):
     source = builtin.PythonText(parts=("docstrings", "code"), library=str(tmp_path))
     corpus = Corpus(source)
     assert corpus.describe()["unparsable_modules"] == ["new.py"]
-    texts = [text for split in splits.SPLITS for text in corpus.documents(split)]
+    texts = [text for split in SPLITS for text in corpus.documents(split)]
     assert sorted(texts) == [b'"""Documented."""\n', b"Documented.\n", b"def f(:\n"]
 
 
@@ -106,7 +110,7 @@ def test_docstrings_fall_where_their_module_falls(tmp_path):
     for i in range(60):
         (tmp_path / f"m{i}.py").write_text(f'"""Words of module {i}."""\n')
     corpus = Corpus(builtin.PythonText(parts=("docstrings", "code"), library=str(tmp_path)))
-    for split in splits.SPLITS:
+    for split in SPLITS:
         texts = list(corpus.documents(split))
         code = [text for text in texts if text.startswith(b'"""')]
         assert {builtin.docstrings(text) for text in code} == set(texts) - set(code)
@@ -122,3 +126,68 @@ def test_wrong_part_and_missing_sources_are_one_line(tmp_path):
         corpora.load("builtin:tests")
     with pytest.raises(FreevocabError, match="no Python sources"):
         list(builtin.modules(str(tmp_path)))
+
+
+def authors(split):
+    return {name.split("_")[0] for name in builtin.books(split)}
+
+
+def test_held_out_authors_have_no_book_in_another_split():
+    for split, others in STRONGER_SPLITS.items():
+        for other in others:
+            assert not authors(split) & authors(other)
+            read = [set(corpora.load("builtin:novels").documents(each)) for each in (split, other)]
+            assert not read[0] & read[1]
+
+
+def test_every_author_is_in_the_attribution_with_a_year_of_death_before_1956():
+    table = ATTRIBUTION.read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*?\| (\d{4})-(\d{4}) \|", table, re.MULTILINE)
+    died = {name: int(year) for name, _, year in rows}
+    for split in SPLITS:
+        for author in authors(split):
+            assert died[author] < 1956, author
+
+
+def test_sizes_fit_a_clone():
+    assert sum(builtin.archive(split).stat().st_size for split in SPLITS) < 13_000_000
+    counts = corpora.load("builtin").describe()["splits"]
+    assert 40_000_000 < sum(each["bytes"] for each in counts.values()) < 45_000_000
+    assert min(counts["valid"]["bytes"], counts["test"]["bytes"]) > 2_000_000
+
+
+def test_documents_together_are_the_books_and_halves_divide_no_book():
+    source = builtin.source("novels")
+    name, text = next(iter(builtin.books("valid").items()))
+    pieces = list(builtin.stretches(text))
+    assert b"".join(pieces) == text and len(pieces) > 10
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert {source.group(piece) for piece in pieces} == {name.encode()}
+    corpus = corpora.load("builtin:novels")
+    halves = [set(map(source.group, corpus.documents("train", half=half))) for half in (0, 1)]
+    assert not halves[0] & halves[1] and len(halves[0] | halves[1]) == len(builtin.books("train"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 5_000, 12_288, 20_000, 100_000])
+def test_stretches_of_any_length(size):
+    text = (b"x" * 90 + b"\n") * (size // 91) + b"y" * (size % 91)
+    pieces = list(builtin.stretches(text))
+    assert b"".join(pieces) == text
+    assert all(len(piece) >= builtin.DOCUMENT_BYTES // 2 for piece in pieces[:-1])
+
+
+def test_without_the_archives_builtin_is_python(tmp_path, monkeypatch):
+    monkeypatch.setattr(builtin, "_FOLDER", tmp_path)
+    assert corpora.load("builtin").name == "builtin:python"
+    with pytest.raises(UsageError, match="clone"):
+        corpora.load("builtin:novels")
+
+
+def test_a_damaged_archive_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(builtin, "_FOLDER", tmp_path)
+    builtin.books.cache_clear()
+    for split in SPLITS:
+        builtin.archive(split).write_bytes(b"no archive")
+    with pytest.raises(FreevocabError, match="damaged"):
+        list(builtin.source("novels").documents("valid"))
+    builtin.books.cache_clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from research import corpora
-from research.corpora import splits
+from research.corpora.corpus import SPLITS, document_digest, split_by_hash
 from research.errors import FreevocabError, UsageError
 
 
@@ -21,12 +21,12 @@ def novels(tmp_path):
 
 def read(spec: str) -> dict[str, list[bytes]]:
     corpus = corpora.load(spec)
-    return {split: list(corpus.documents(split)) for split in splits.SPLITS}
+    return {split: list(corpus.documents(split)) for split in SPLITS}
 
 
 def mixed(*documents: bytes) -> list[bytes]:
     """In the order of a corpus, which is by hash and neither the files' nor the names'."""
-    return sorted(documents, key=splits.document_digest)
+    return sorted(documents, key=document_digest)
 
 
 def novel(name: str) -> bytes:
@@ -93,7 +93,7 @@ def test_names_are_not_taken_for_splits(tmp_path):
     contents[0].write_text("y")
     found = read(f"text:{tmp_path}/**/*.txt")
     for text in (b"x", b"y"):
-        assert text in found[splits.split_by_hash(text)]
+        assert text in found[split_by_hash(text)]
 
 
 def test_by_hash_neither_names_nor_order_matter(tmp_path):
@@ -103,7 +103,7 @@ def test_by_hash_neither_names_nor_order_matter(tmp_path):
         for i, text in enumerate(order):
             (tmp_path / folder / f"{i:02}").write_bytes(text)
     one, two = (read(f"text:{tmp_path}/{folder}/*") for folder in ("one", "two"))
-    for split in splits.SPLITS:
+    for split in SPLITS:
         assert set(one[split]) == set(two[split]) and one[split] == two[split]
     assert one["train"] and one["valid"] and one["test"]
 

@@ -14,7 +14,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from research import corpora
-from research.corpora import preparation, splits
+from research.corpora import preparation
+from research.corpora.corpus import SPLITS, split_by_hash
 from research.errors import FreevocabError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ def prepare(data_dir, name, texts, *, config=None, version="3.1.0", feature="tex
 
 def read(spec: str) -> dict[str, list[bytes]]:
     corpus = corpora.load(spec)
-    return {split: sorted(corpus.documents(split)) for split in splits.SPLITS}
+    return {split: sorted(corpus.documents(split)) for split in SPLITS}
 
 
 def test_c4_is_read_without_its_class_and_without_tensorflow(tmp_path):
@@ -114,16 +115,16 @@ def test_a_missing_valid_split_is_taken_from_train(tmp_path):
     found = read(f"tfds:lm1b?data_dir={tmp_path}")
     assert found["test"] == [b"sentence 5", b"t"]
     kept = {text.encode() for text in texts} - {b"sentence 5"}
-    assert set(found["valid"]) == {t for t in kept if splits.split_by_hash(t) == "valid"}
+    assert set(found["valid"]) == {t for t in kept if split_by_hash(t) == "valid"}
     assert set(found["train"]) == kept - set(found["valid"]) and found["valid"]
 
 
 def test_a_lone_train_split_is_split_by_hash(tmp_path):
     prepare(tmp_path, "books", {"train": [f"book {i}" for i in range(100)]}, feature="book_text")
     corpus = corpora.load(f"tfds:books?data_dir={tmp_path}")
-    for split in splits.SPLITS:
+    for split in SPLITS:
         texts = list(corpus.documents(split))
-        assert texts and all(splits.split_by_hash(text) == split for text in texts)
+        assert texts and all(split_by_hash(text) == split for text in texts)
 
 
 def test_text_may_come_as_str_or_bytes(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def test_a_model_that_knows_the_text_is_right(texts, asked, monkeypatch):
     class Config:
         bos_id = codec.vocab_size
 
-    monkeypatch.setattr(continuations.options, "option_nats", knows)
+    monkeypatch.setattr(continuations.multiple_choice, "option_nats", knows)
     assert continuations.right(None, Config, codec, asked).all()
 
 
@@ -95,7 +95,7 @@ def test_how_common_an_option_is_does_not_decide(asked, monkeypatch):
     class Config:
         bos_id = codec.vocab_size
 
-    monkeypatch.setattr(continuations.options, "option_nats", unconditional)
+    monkeypatch.setattr(continuations.multiple_choice, "option_nats", unconditional)
     found = continuations.right(None, Config, codec, asked)
     np.testing.assert_array_equal(found, [item.target == 0 for item in asked])
 

@@ -61,6 +61,18 @@ def test_lost_bytes_are_charged_eight_bits_each():
     assert per_byte.with_lost_bytes(1.0, 0.0) == 1.0
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.binary(max_size=12), st.binary(max_size=12))
+def test_common_subsequence_against_the_plain_recursion(a, b):
+    row = [0] * (len(b) + 1)
+    for x in a:
+        last = row
+        row = [0]
+        for j, y in enumerate(b):
+            row.append(last[j] + 1 if x == y else max(last[j + 1], row[j]))
+    assert per_byte.common_subsequence_length(a, b) == row[-1]
+
+
 SIZES = ("25m", "113m", "403m", "2b")
 # name: (ratio, M1 at run time, MFLOPs/byte as printed for the four sizes)
 TABLE_15 = {

@@ -32,7 +32,7 @@ def lower(loss: Callable, init: Callable, optimizer: Any, batch: Any) -> Lowered
       batch: arrays, or their shapes.
     """
     mesh = parallelism.make_mesh(EIGHT)
-    shapes = jax.eval_shape(lambda key: step.init_state(key, init, optimizer), jax.random.key(0))
+    shapes = jax.eval_shape(lambda key: step.first_state(init(key), optimizer), jax.random.key(0))
     rules = sharding_rules.LANGUAGE_MODEL_RULES
     shardings = step.state_shardings(shapes, EIGHT, mesh, rules)
     traced = step.make_train_step(loss, optimizer, EIGHT, mesh, shardings).trace(shapes, batch)

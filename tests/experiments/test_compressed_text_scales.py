@@ -18,8 +18,8 @@ from configs.shared import M2Config
 from experiments.compressed_text import m2
 from research.evaluation import per_byte
 from research.models import sizes
+from research.training import optimizers
 from research.training.compile import matmul_flops
-from research.training.optim import optimizers
 from tests.experiments.lowering import Lowered, abstract_batch, lower
 
 TRAINED = [

@@ -14,7 +14,7 @@ from research.errors import UsageError
 from research.lexinvariance.tasks.part_of_speech import SPLITS
 from research.models import sizes
 from research.reporting import plots, results
-from research.training.optim import optimizers
+from research.training import optimizers
 from tests.experiments.lowering import lower
 from tests.experiments.table_checks import check_table
 

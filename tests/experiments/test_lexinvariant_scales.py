@@ -17,7 +17,7 @@ from configs.shared import ModelConfig
 from experiments.shared import language_models
 from research.evaluation import per_byte
 from research.models import sizes
-from research.training.optim import optimizers
+from research.training import optimizers
 from tests.experiments.lowering import Lowered, abstract_batch, lower
 
 IDS = {

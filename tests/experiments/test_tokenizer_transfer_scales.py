@@ -19,10 +19,9 @@ from configs.tokenizer_transfer import presets
 from experiments.shared import language_models
 from experiments.tokenizer_transfer import hypernetworks
 from research.models import language_model, sizes
-from research.training import parallelism, step
+from research.training import optimizers, parallelism, step
 from research.training.compile import device_bytes, matmul_flops
 from research.training.config import ParallelismConfig
-from research.training.optim import optimizers
 from research.transfer.hypernet.loss import make_loss_fn
 from research.transfer.hypernet.training import TRANSFER_RULES
 from research.transfer.source_model import SourceModel
@@ -92,7 +91,7 @@ def lowered(setting):
     )
     optimizer = optimizers.make_optimizer(settings.optimizer, settings.steps, TRANSFER_RULES)
     state = jax.eval_shape(
-        lambda key: step.init_state(key, lambda _: zeros(), optimizer, TRANSFER_RULES),
+        lambda key: step.first_state(zeros(), optimizer, TRANSFER_RULES),
         jax.random.key(0),
     )
     shardings = step.state_shardings(state, EIGHT, mesh, TRANSFER_RULES)

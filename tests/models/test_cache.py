@@ -1,10 +1,9 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from research.models import decoding, transformer
+from research.models import decoding
 from research.models.cache import init_cache
 from research.testing.tiny import tiny_model
 
@@ -33,14 +32,3 @@ def test_a_row_has_the_same_bits_in_every_batch():
     usual, usual_cache = run(params, config, batch)
     np.testing.assert_allclose(together, usual, atol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), cache, usual_cache)
-
-
-def test_the_trunk_alone_obeys_too():
-    params, config = tiny_model()
-    invariant = dataclasses.replace(config.trunk, row_invariant=True)
-    x_BxD = jax.random.normal(jax.random.key(0), (3, 16))
-    trunk_step = jax.jit(transformer.decode_step, static_argnums=1)
-    y_BxD, cache = trunk_step(params["trunk"], invariant, x_BxD, init_cache(invariant, 3, 8))
-    want, _ = trunk_step(params["trunk"], config.trunk, x_BxD, init_cache(config.trunk, 3, 8))
-    np.testing.assert_allclose(y_BxD, want, atol=1e-5)
-    np.testing.assert_array_equal(cache.length_B, jnp.ones(3))

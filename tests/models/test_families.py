@@ -1,4 +1,4 @@
-"""A family is one file: what is said of families elsewhere follows the registry."""
+"""A family is one class: what is said of families elsewhere follows the registry."""
 
 import ast
 import inspect

@@ -99,7 +99,11 @@ def test_copying_passes_types_that_numpy_lacks(tmp_path):
 def test_a_copy_holds_one_piece_in_memory(tmp_path):
     megabytes = 80
     one = np.zeros(1 << 20, np.uint8).data
-    big = ("big", (megabytes << 19,), ml_dtypes.bfloat16, lambda: (one for _ in range(megabytes)))
+
+    def chunks():
+        return (one for _ in range(megabytes))
+
+    big = shards.Entry("big", (megabytes << 19,), ml_dtypes.bfloat16, chunks)
     (tmp_path / "m").mkdir()
     (tmp_path / "copy").mkdir()
     tracemalloc.start()
@@ -122,11 +126,11 @@ def test_writing_that_fails_leaves_nothing(tmp_path):
     good = shards.entry("a", np.zeros((10, 10), np.float32))
     for chunks, error in ((full, OSError), ([bytes(399)], FreevocabError)):
         with pytest.raises(error):
-            bad = ("b", (100,), np.float32, chunks)
+            bad = shards.Entry("b", (100,), np.float32, chunks)
             shards.write_checkpoint(tmp_path, [good, bad], max_shard_bytes=400)
         assert list(tmp_path.iterdir()) == []
     with pytest.raises(FreevocabError, match="b has more bytes than its shape"):
-        shards.write_checkpoint(tmp_path, [("b", (1,), np.float32, [bytes(5)])])
+        shards.write_checkpoint(tmp_path, [shards.Entry("b", (1,), np.float32, [bytes(5)])])
     with pytest.raises(FreevocabError, match="two tensors have the name a"):
         shards.write_checkpoint(tmp_path, [good, good])
     with pytest.raises(FreevocabError, match="no type complex64"):

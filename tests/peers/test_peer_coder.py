@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from research.codecs.arithmetic import ArithmeticCodec
-from research.codecs.byte_models.ngram import NGramModel
-from research.codecs.byte_models.unigram import UnigramModel
+from research.codecs.byte_models.ngram import NGramModel, UnigramModel
 from research.testing.tiny import tiny_corpus
 
 MODELS = {

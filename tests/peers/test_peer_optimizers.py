@@ -11,9 +11,8 @@ import torch
 from transformers.optimization import Adafactor
 
 from research.testing.tiny import tiny_model
-from research.training import sharding_rules
+from research.training import optimizers, sharding_rules
 from research.training.config import OptimizerConfig
-from research.training.optim import optimizers
 
 STEPS = 6
 

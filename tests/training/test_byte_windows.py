@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from research import codecs, corpora
-from research.codecs.byte_models.unigram import UnigramModel
+from research.codecs.byte_models.ngram import UnigramModel
 from research.codecs.windows import EqualInfoCodec
 from research.errors import FreevocabError, UsageError
 from research.testing.tiny import TinyCodec

@@ -17,7 +17,7 @@ from research.codecs import lm_folder
 from research.errors import UsageError
 from research.models import language_model, sizes
 from research.testing.tiny import TinyCodec, tiny_trunk_config
-from research.training import metrics
+from research.training import run_folder
 from research.training.config import OptimizerConfig, ParallelismConfig
 
 CORPUS = "synthetic:40000"
@@ -72,7 +72,7 @@ def test_train_m2_saves_a_model_and_says_how_good_it_is(trained):
     assert meta["arguments"]["seed"] == 0
     assert any("FLOPs a step" in line for line in lines)
     assert options.out in lines[-1]
-    rows = metrics.read(f"{options.out}.work")
+    rows = run_folder.read_metrics(f"{options.out}.work")
     assert rows[0]["settings"]["model"]["vocab_size"] == config.vocab_size
     assert rows[-1]["bits_per_byte"] == sums.bits_per_byte
     # The yardstick: what knowing nothing costs.
@@ -180,7 +180,7 @@ def test_train_m1_both_ways(tmp_path, monkeypatch):
         assert isinstance(model, TransformerModel)
         frequencies = model.window_frequencies([b"", b"the"])
         assert (frequencies.sum(axis=1) == 2**14).all() and frequencies.min() >= 1
-        rows = metrics.read(f"{out}.work")
+        rows = run_folder.read_metrics(f"{out}.work")
         settings = rows[0]["settings"]
         assert 0 < rows[-1]["window_bits_per_byte"] < 8.1
         assert rows[-1]["bits_per_byte"] == sums.bits_per_byte

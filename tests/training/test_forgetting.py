@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from research.errors import FreevocabError, UsageError
-from research.training import loop
+from research.training import forgetting, loop, optimizers
 from research.training.compile import compile_step
 from research.training.config import (
     ForgettingConfig,
@@ -19,8 +19,7 @@ from research.training.config import (
     ParallelismConfig,
     TrainConfig,
 )
-from research.training.optim import forgetting, optimizers
-from research.training.optim.forgetting import PerRowAdamState
+from research.training.forgetting import PerRowAdamState
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 from research.training.step import TrainState
 

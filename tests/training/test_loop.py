@@ -8,10 +8,10 @@ import pytest
 
 from research import interrupts
 from research.errors import FreevocabError
-from research.training import loop, metrics
-from research.training.checkpoints import Checkpoints
+from research.training import loop, run_folder
 from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, TrainConfig
+from research.training.run_folder import Checkpoints
 
 FAST = OptimizerConfig(learning_rate=0.1, schedule="constant")
 
@@ -72,7 +72,7 @@ def test_the_logged_loss_is_all_nats_over_all_tokens_since_the_last_line(train, 
 
 def test_metrics_file(train, tmp_path):
     train(tmp_path, steps=4, log_every=2, eval_fn=lambda params: {"bits_per_byte": 1.5})
-    rows = metrics.read(tmp_path)
+    rows = run_folder.read_metrics(tmp_path)
     assert [row["kind"] for row in rows] == ["run", "train", "train", "eval"]
     assert rows[0]["config"]["steps"] == 4
     assert rows[0]["settings"]["optimizer"]["learning_rate"] == 0.1
@@ -86,7 +86,7 @@ def test_metrics_file(train, tmp_path):
     with open(tmp_path / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write('{"kind": "tra')
     train(tmp_path, steps=6, log_every=2)
-    rows = metrics.read(tmp_path)
+    rows = run_folder.read_metrics(tmp_path)
     assert [row["kind"] for row in rows[4:]] == ["run", "train"]
     assert rows[4]["step"] == 4
     assert rows[5]["seconds"] > rows[2]["seconds"]

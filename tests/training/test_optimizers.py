@@ -7,8 +7,8 @@ import optax
 import pytest
 
 from research.errors import UsageError
+from research.training import optimizers
 from research.training.config import OptimizerConfig
-from research.training.optim import optimizers
 from research.training.sharding_rules import Rule
 
 RULES = (

@@ -8,10 +8,9 @@ from jax.sharding import PartitionSpec as P
 from research.errors import FreevocabError, UsageError
 from research.models import language_model
 from research.testing.tiny import tiny_config
-from research.training import parallelism, sharding_rules, step
+from research.training import optimizers, parallelism, sharding_rules, step
 from research.training.compile import device_bytes
 from research.training.config import OptimizerConfig, ParallelismConfig
-from research.training.optim import optimizers
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 
 MESH_4X2 = ParallelismConfig("mesh", data=4, model=2)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from research.errors import FreevocabError
-from research.training import evaluation, loop, parallelism
+from research.training import loop, parallelism
 from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+from research.training.step import make_evaluator
 
 MESH_4X2 = ParallelismConfig("mesh", data=4, model=2)
 
@@ -87,7 +88,7 @@ def test_evaluation_sums_equal_the_loss_function_s(bigram):
         nats, tokens = nats + float(part), tokens + float(sums["tokens"])
     for parallel in (ParallelismConfig(), MESH_4X2, ParallelismConfig("pmap")):
         mesh = parallelism.make_mesh(parallel)
-        evaluate = evaluation.make_evaluator(bigram.loss, parallel, mesh, params)
+        evaluate = make_evaluator(bigram.loss, parallel, mesh, params)
         sums = evaluate(params, (bigram.batch(number) for number in range(11)), 12345)
         np.testing.assert_allclose(sums.nats, nats, rtol=1e-6)
         assert (sums.tokens, sums.bytes) == (tokens, 12345)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from research import codecs
 from research.cli import generate
-from research.codecs.byte_models.unigram import UnigramModel
+from research.codecs.byte_models.ngram import UnigramModel
 from research.codecs.windows import EqualInfoCodec
 from research.errors import UsageError
 from research.testing.tiny import TinyCodec

@@ -6,7 +6,6 @@ starts again every `example_bytes`, the paper's 10,240-byte examples.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from research.codecs.coded_model import PROBE, ModelCodec, matching_beta
 from research.codecs.coder import bits, host_coder
 from research.codecs.coder.host_coder import Rows, run
 from research.errors import UsageError
-from research.tokenizers.text_spans import as_bytes, each_as_bytes
+from research.tokenizers.text_spans import each_as_bytes
 
 END = 256
 SYMBOLS = 257
@@ -76,9 +75,7 @@ class ArithmeticCodec(ModelCodec):
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; an empty text has ids too (its end)."""
-        return [
-            bits.bits_to_ids(message, self.bits_per_token) for message in self.messages(texts)
-        ]
+        return [bits.bits_to_ids(message, self.bits_per_token) for message in self.messages(texts)]
 
     def messages(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """The bits of each text's message, uint8 of 0/1, before they are cut into ids."""
@@ -106,27 +103,7 @@ class ArithmeticCodec(ModelCodec):
         return run(walks, self._rows)
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
-        """int32, the shape of `ids`: the last id of the message carries all its bytes.
-
-        Each row along the last axis is a message of its own.
-        """
-        array = np.asarray(ids)
-        lengths = np.zeros(array.shape, np.int32)
-        if array.size:
-            rows = array.reshape(-1, array.shape[-1])
-            lengths.reshape(rows.shape)[:, -1] = [len(text) for text in self.decode(list(rows))]
-        return lengths
-
-    def information(self, text: bytes | str) -> float:
-        """Bits: the sum of -log2 of the integer frequencies of the text's bytes and its end.
-
-        Host models only.
-        """
-        lower, upper = self._symbol_intervals(as_bytes(text))
-        return float(len(lower) * self.beta - np.log2(upper - lower).sum())
-
-    def _option(self, name: str) -> Any:
-        return getattr(self, name)
+        return bits.message_byte_lengths(ids, self.vocab_size, self.decode)
 
     def _encoded_probe(self) -> list[int]:
         return self.messages([PROBE])[0].tolist()

@@ -20,6 +20,7 @@ from research.codecs.coder.batched import choose
 from research.codecs.coder.coder import Interval, Reader
 
 _TURNS = 128  # of the loop in one call
+_WORDS = 18 * _TURNS // 32 + 4  # G: so many symbols of at most 18 bits never read past the words
 
 
 class Work(NamedTuple):
@@ -27,23 +28,17 @@ class Work(NamedTuple):
 
     decode: jax.Array
     """bool, the row decodes."""
-
     fresh: jax.Array
     """bool, the row starts a new document."""
-
     text: jax.Array
     """uint8 [B, M], encoding: the next bytes."""
-
     available: jax.Array
     """int32, how many."""
-
     ends: jax.Array
     """bool, the document ends with them."""
-
     words: jax.Array
     """uint32 [B, G], decoding: the message from the 32-bit word on in which the row stands (its
     first unread bit is 32 bits behind `consumed`); zeros behind the end."""
-
     left: jax.Array
     """int32, decoding: bits from the start of `words` to the message's end."""
 
@@ -71,11 +66,6 @@ class Output(NamedTuple):
     count: jax.Array
     text: jax.Array
     ended: jax.Array
-
-
-def words_per_call(turns: int) -> int:
-    """G, so that `turns` symbols of at most 18 bits never read past the words."""
-    return (18 * turns) // 32 + 4
 
 
 def initial_rows(params: Any, *, start, batch: int) -> Rows:
@@ -113,11 +103,9 @@ def run(
         output,
         step=step,
         turns=turns,
-        active=lambda rows, output: _active(rows, output, work),
+        active=functools.partial(_active, work=work),
         seen=lambda rows: rows.context,
-        take=lambda sums_BxA, goes, rows, output: _symbol(
-            sums_BxA, goes, rows, output, work, beta, example_bytes
-        ),
+        take=functools.partial(_symbol, work=work, beta=beta, example_bytes=example_bytes),
     )
 
 
@@ -140,9 +128,10 @@ def _symbol(sums_BxA, active, rows, output, work, beta, example_bytes) -> tuple[
         return jnp.where(symbol > 0, below, 0)
 
     here = jnp.minimum(output.count, turns - 1)
-    given = jnp.where(output.count < work.available, work.text[index, here].astype(jnp.uint32), END)
+    next_byte = work.text[index, here].astype(jnp.uint32)
+    to_encode = jnp.where(output.count < work.available, next_byte, END)
     located = coder.locate(rows.reader, cumulative, beta, SYMBOLS)
-    symbol = jnp.where(work.decode, located.symbol, given).astype(jnp.uint32)
+    symbol = jnp.where(work.decode, located.symbol, to_encode).astype(jnp.uint32)
     lower, upper = cumulative(symbol), cumulative(symbol + 1)
 
     interval, emission = coder.encode_step(rows.interval, lower, upper, beta)
@@ -173,12 +162,7 @@ class BatchedMessages(batched.BatchedLoop):
     """Arithmetic encoder and decoder over documents, B rows at a time, at one fixed shape."""
 
     def __init__(
-        self,
-        model: SteppedByteModel,
-        beta: int,
-        example_bytes: int,
-        batch_size: int,
-        context: int,
+        self, model: SteppedByteModel, beta: int, example_bytes: int, batch_size: int, context: int
     ):
         options = {"beta": beta, "example_bytes": example_bytes, "turns": _TURNS}
         loop = functools.partial(run, **options)
@@ -211,7 +195,7 @@ class BatchedMessages(batched.BatchedLoop):
             "text": np.zeros((batch, _TURNS), np.uint8),
             "available": np.zeros(batch, np.int32),
             "ends": np.zeros(batch, bool),
-            "words": np.zeros((batch, words_per_call(_TURNS)), np.uint32),
+            "words": np.zeros((batch, _WORDS), np.uint32),
             "left": np.full(batch, -1, np.int32),
         }
         return Work(**arrays)

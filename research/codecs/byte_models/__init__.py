@@ -26,7 +26,7 @@ SPEC = Spec(
     newer="{path} has format version {version!r}, this freevocab reads up to {known}",
 )
 KINDS = {
-    "unigram": "research.codecs.byte_models.unigram:UnigramModel",
+    "unigram": "research.codecs.byte_models.ngram:UnigramModel",
     "ngram": "research.codecs.byte_models.ngram:NGramModel",
     "transformer": "research.codecs.byte_models.transformer:TransformerModel",
 }
@@ -73,11 +73,9 @@ class Stepper(NamedTuple):
 
     params: Any
     """Arrays, to be passed through `jit` as an argument."""
-
     start: Callable[[Any], tuple[Any, Any]]
     """params -> (frequencies uint32 [symbols], state), after START: what every context begins with,
     and the cache of rows that have seen nothing else."""
-
     step: Callable[[Any, Any, Any, Any], tuple[Any, Any]]
     """(params, state, last_B, length_B) -> (frequencies uint32 [B, symbols], state). last_B is each
     row's latest byte; length_B is how many symbols the row had seen before it, START included. A

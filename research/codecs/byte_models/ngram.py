@@ -1,4 +1,6 @@
-"""A byte n-gram: counts of strings, from the longest context that was seen back to none.
+"""Byte models that count: one distribution for all contexts, and n-grams.
+
+An n-gram goes from the longest context that was seen back to none.
 
 At W = 16 a window shows its model only a handful of bytes, so counts over a whole corpus are hard
 to beat. Each context length k gives an estimate that the next shorter one fills up:
@@ -33,6 +35,7 @@ from research.codecs.coder import frequencies
 from research.errors import FreevocabError, UsageError
 from research.files import atomic_path
 from research.numba_jit import compiled
+from research.tokenizers.text_spans import each_as_bytes
 
 SMOOTHINGS = ("witten-bell", "discount", "kneser-ney")
 _FILE = "counts.npz"
@@ -49,13 +52,10 @@ class NGramModel:
 
     counts: CountTrie
     """The strings that were counted; contexts up to `order` = counts.depth - 1 bytes."""
-
     beta: int = 14
     """Frequencies sum to 2**beta."""
-
     smoothing: str = "witten-bell"
     """One of SMOOTHINGS (see the top of this module)."""
-
     name: str = "ngram"
     """What tables call it."""
 
@@ -181,6 +181,62 @@ class NGramModel:
         if not whole:
             raise FreevocabError(f"{path} is damaged (wrong digest): train it again")
         return model
+
+
+class UnigramModel:
+    """StaticAC's model, one distribution over bytes, whatever came before; a `ByteModel`.
+
+    Counts of the 256 bytes and of texts (their ends), made integer by the one rule.
+
+    Args:
+      counts_A: 257 integers of at least 0; the last counts the ends.
+      beta: frequencies sum to 2**beta.
+    """
+
+    order = 0
+
+    def __init__(self, counts_A: Sequence[int] | np.ndarray, beta: int = 14, name: str = "unigram"):
+        self.counts_A = np.asarray(counts_A, np.int64)
+        if self.counts_A.shape != (257,):
+            raise UsageError(f"a unigram model has 257 counts, not {self.counts_A.shape}")
+        self.beta = beta
+        self.name = name
+        self._rows = {
+            symbols: frequencies.frequencies_from_counts(self.counts_A[:symbols], beta)
+            for symbols in ((256, 257) if beta > 8 else (256,))
+        }
+
+    @classmethod
+    def train(cls, texts: Iterable[bytes | str], *, beta: int = 14) -> "UnigramModel":
+        """Counts `texts`, each with one end."""
+        counts = np.zeros(257, np.int64)
+        for text in each_as_bytes(texts):
+            counts[:256] += np.bincount(np.frombuffer(text, np.uint8), minlength=256)
+            counts[256] += 1
+        if not counts[:256].any():
+            raise UsageError("a unigram model needs some text: these texts are empty")
+        return cls(counts, beta)
+
+    def window_frequencies(self, contexts: Sequence[bytes], symbols: int = 256) -> np.ndarray:
+        """The same row for every context, uint32 [N, symbols]."""
+        return np.tile(self._rows[symbols], (len(contexts), 1))
+
+    def fingerprint(self) -> str:
+        """Hex digest of the frequencies."""
+        state = hashlib.sha256(b"unigram %d" % self.beta)
+        for row in self._rows.values():
+            state.update(row.astype("<u4").tobytes())
+        return state.hexdigest()
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes model.json into the folder `directory`."""
+        fields = {"kind": "unigram", "name": self.name, "beta": self.beta}
+        with atomic_path(directory, directory=True, mark=byte_models.SPEC.file) as temporary:
+            byte_models.SPEC.write(temporary, fields | {"counts": self.counts_A.tolist()})
+
+    @classmethod
+    def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> "UnigramModel":
+        return cls(meta["counts"], meta["beta"], meta["name"])
 
 
 def _interpolate(

@@ -21,19 +21,14 @@ class CountTrie:
 
     labels_S: np.ndarray
     """uint8, the last byte of the string; 0 for the root."""
-
     firsts_S1: np.ndarray
     """int64 [S + 1], the children of s are firsts[s] .. firsts[s + 1] - 1."""
-
     counts_S: np.ndarray
     """int64, how often the string occurs."""
-
     ends_S: np.ndarray
     """int64, how often the document ends right after it."""
-
     lengths_S: np.ndarray
     """uint8, bytes of the string."""
-
     once_Dx4: np.ndarray
     """int64, before rare strings were dropped: strings of length d + 1 that occur 1, 2, 3, 4 times
     (what discounts are estimated from)."""
@@ -99,16 +94,13 @@ def count(
         counts_RxA = np.zeros((len(row_nodes), 256), np.uint32)
         ended_R = np.zeros(len(row_nodes), np.int64)
         compiled(_count_level)(data, starts, limits, rows, moves_RxA, length, counts_RxA, ended_R)
-        tally = np.zeros(5, np.int64)
-        size = compiled(_tally)(counts_RxA, max(1, min_count), tally)
-        once.append(tally[1:].tolist())
+        once.append([np.count_nonzero(counts_RxA == times) for times in (1, 2, 3, 4)])
         levels[-1].ends[row_nodes] = ended_R
-        if size == 0:
+        row_C, label_C = np.nonzero(counts_RxA >= max(1, min_count))
+        if not len(row_C):
             break
-        row_C, label_C = np.empty(size, np.int64), np.empty(size, np.uint8)
-        counts_C = np.empty(size, np.int64)
-        compiled(_keep)(counts_RxA, max(1, min_count), row_C, label_C, counts_C)
-        levels.append(_Level(row_nodes[row_C], label_C, counts_C))
+        counts_C = counts_RxA[row_C, label_C].astype(np.int64)
+        levels.append(_Level(row_nodes[row_C], label_C.astype(np.uint8), counts_C))
         row_nodes = np.flatnonzero(counts_C >= min_context)
         if len(row_nodes) > _MAX_ROWS:
             often = np.argpartition(-counts_C, _MAX_ROWS)[:_MAX_ROWS]
@@ -157,30 +149,6 @@ def _count_level(data, starts, limits, rows, moves_RxA, length, counts_RxA, ende
         else:
             ended_R[row] += 1
             rows[n] = -1
-
-
-def _tally(counts_RxA, min_count, tally):
-    """How many entries reach `min_count`; tally[n] grows by how many are n, n = 1..4."""
-    size = 0
-    for row in range(counts_RxA.shape[0]):
-        for label in range(256):
-            count = counts_RxA[row, label]
-            if count > 0:
-                if count < 5:
-                    tally[count] += 1
-                if count >= min_count:
-                    size += 1
-    return size
-
-
-def _keep(counts_RxA, min_count, row_C, label_C, counts_C):
-    size = 0
-    for row in range(counts_RxA.shape[0]):
-        for label in range(256):
-            if counts_RxA[row, label] >= min_count:
-                row_C[size], label_C[size] = row, label
-                counts_C[size] = counts_RxA[row, label]
-                size += 1
 
 
 def _assemble(levels: Sequence[_Level], once: Sequence[Sequence[int]] | np.ndarray) -> CountTrie:

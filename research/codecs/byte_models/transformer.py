@@ -6,6 +6,7 @@ loop. The two round differently in the last bits, so a codec uses one of them fo
 encoder and its decoder run the same compiled program at the same fixed shape.
 """
 
+import dataclasses
 import functools
 import hashlib
 import os
@@ -24,6 +25,7 @@ from research.codecs.byte_models import Stepper, transformer_step
 from research.codecs.coder.frequencies import check, integer_frequencies
 from research.errors import UsageError
 from research.models import language_model, saved
+from research.models.decoding import power_of_two
 from research.models.language_model import LanguageModelConfig
 from research.vocabularies import cross_entropy, learned
 
@@ -31,42 +33,38 @@ BYTES = 256
 START = 256  # the symbol before the first byte of a context (BOS)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class TransformerModel:
     """A language model over bytes as a `ByteModel`.
-
-    Args:
-      params: of `research.models.language_model`.
-      config: with vocab_size 258: the bytes, BOS (the start of a context), EOS (the text's end).
-      beta: frequencies sum to 2**beta.
-      context: symbols that `window_frequencies` looks at, at most.
-      batch_size: contexts of one call; fixed, as is every shape here.
 
     Raises:
       UsageError: not a causal model over 258 ids, or beta out of range.
     """
 
-    order = None
+    params: dict[str, Any]
+    """Of `research.models.language_model`."""
+    config: LanguageModelConfig
+    """With vocab_size 258: the bytes, BOS (the start of a context), EOS (the text's end)."""
+    beta: int = 14
+    """Frequencies sum to 2**beta."""
+    name: str = "transformer"
+    """What tables call it."""
+    context: int = 1024
+    """Symbols that `window_frequencies` looks at, at most."""
+    batch_size: int = 64
+    """Contexts of one call; fixed, as is every shape here."""
 
-    def __init__(
-        self,
-        params: dict[str, Any],
-        config: LanguageModelConfig,
-        beta: int = 14,
-        name: str = "transformer",
-        context: int = 1024,
-        batch_size: int = 64,
-    ):
-        if config.vocab_size != BYTES + 2 or not config.trunk.causal:
+    @property
+    def order(self) -> None:
+        """No limit but `context`."""
+        return None
+
+    def __post_init__(self):
+        if self.config.vocab_size != BYTES + 2 or not self.config.trunk.causal:
             raise UsageError("a byte model is a causal language model over 256 bytes, BOS and EOS")
-        if options := config.trunk.family_options:
+        if options := self.config.trunk.family_options:
             raise UsageError(f"a byte model's trunk cannot have {', '.join(options)}")
-        check(BYTES, beta)
-        self.params = params
-        self.config = config
-        self.beta = beta
-        self.name = name
-        self.context = context
-        self.batch_size = batch_size
+        check(BYTES, self.beta)
 
     def window_frequencies(self, contexts: Sequence[bytes], symbols: int = 256) -> np.ndarray:
         """Frequencies of the next symbol after each context, uint32 [N, symbols].
@@ -78,7 +76,7 @@ class TransformerModel:
         clipped = [self._ids(context) for context in contexts]
         buckets: dict[int, list[int]] = {}
         for index, ids in enumerate(clipped):
-            buckets.setdefault(max(8, 1 << (len(ids) - 1).bit_length()), []).append(index)
+            buckets.setdefault(power_of_two(len(ids), 8), []).append(index)
         for length, members in sorted(buckets.items()):
             for start in range(0, len(members), self.batch_size):
                 part = members[start : start + self.batch_size]

@@ -21,13 +21,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.models import positions
+from research.models import layers, positions
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.vocabularies import learned
 from research.vocabularies.protocol import EmbeddingTable, embed, readout
 
-_ACTIVATIONS = {"gelu": jax.nn.gelu, "silu": jax.nn.silu, "relu": jax.nn.relu}
 VERSION = 2  # of the rounding: files made with another one are refused
 _FIRST_SEGMENT = 16
 
@@ -37,10 +36,8 @@ class StepWeights(NamedTuple):
 
     table: EmbeddingTable
     """All input rows, and the readout rows of the symbols asked for."""
-
     layers: tuple[dict[str, Any], ...]
     """A dictionary of arrays for each layer."""
-
     final_norm: dict[str, jax.Array]
     """{'scale': [D]}."""
 
@@ -58,13 +55,10 @@ class _Places(NamedTuple):
 
     position_B: jax.Array
     """int32, position of the row's id."""
-
     slot_B: list[jax.Array]
     """int32, the slot to write, or past the segment's end."""
-
     distance_BxS: list[jax.Array]
     """int32, how far back each slot is."""
-
     seen_BxS: list[jax.Array]
     """bool, whether the row sees the slot."""
 
@@ -82,11 +76,11 @@ def prepare(params: dict[str, Any], config: LanguageModelConfig, symbols: tuple)
     narrow = EmbeddingTable(
         table.input_VxD.astype(dtype), table.readout_VxD[chosen].astype(dtype), bias_A
     )
-    layers = []
+    by_layer = []
     for number in range(trunk.num_layers):
         layer = jax.tree.map(lambda x: x[number], params["trunk"]["layers"])  # noqa: B023
         attention, mlp = layer["attention"], layer["mlp"]
-        layers.append(
+        by_layer.append(
             {
                 "attention_norm": layer["attention_norm"],
                 "inputs": _joined(attention, ("query", "key", "value"), dtype),
@@ -98,7 +92,7 @@ def prepare(params: dict[str, Any], config: LanguageModelConfig, symbols: tuple)
             }
             | {name: attention[name] for name in ("query_norm", "key_norm") if name in attention}
         )
-    return StepWeights(narrow, tuple(layers), params["trunk"]["final_norm"])
+    return StepWeights(narrow, tuple(by_layer), params["trunk"]["final_norm"])
 
 
 def start(
@@ -259,7 +253,7 @@ def _added(before, more, seen_BxS):
 
 
 def _mlp(layer, config: TrunkConfig, x_BxD: jax.Array) -> jax.Array:
-    activation = _ACTIVATIONS[config.mlp.removeprefix("gated_")]
+    activation = layers.ACTIVATIONS[config.mlp.removeprefix("gated_")]
     hidden_BxF = x_BxD @ layer["hidden"]
     if config.gated:
         hidden_BxF, gate_BxF = jnp.split(hidden_BxF, 2, axis=1)
@@ -283,7 +277,4 @@ def _joined(weights, names, dtype) -> jax.Array:
 
 
 def _norm(x: jax.Array, weights: dict[str, jax.Array], config: TrunkConfig) -> jax.Array:
-    wide = x.astype(jnp.float32)
-    mean = jnp.mean(jnp.square(wide), -1, keepdims=True)
-    wide *= jax.lax.rsqrt(mean + config.norm_epsilon)
-    return (wide * weights["scale"].reshape((1,) * (x.ndim - 1) + (-1,))).astype(x.dtype)
+    return layers.rms_normed(x, weights["scale"], config.norm_epsilon)

@@ -28,6 +28,7 @@ import numpy as np
 
 from research.codecs import saved
 from research.errors import FreevocabError
+from research.files import reading
 from research.numba_jit import available, compiled
 from research.tokenizers import trie as tries
 from research.tokenizers.static_vocabulary import StaticVocabulary
@@ -144,10 +145,8 @@ class CodebookCodec(StaticVocabulary):
           FreevocabError: damaged, newer or foreign file, or another codebook than codec.json says.
         """
         path = Path(directory) / meta["file"]
-        try:
+        with reading(path):
             strings = unpack(path.read_bytes(), str(path))
-        except OSError as error:
-            raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
         codec = cls(strings, name=meta["name"], notes=meta.get("notes"))
         if codec.fingerprint() != meta["digest"]:
             raise FreevocabError(f"{path} is not the one that codec.json describes: save again")

@@ -21,8 +21,8 @@ windows, so it is done again, a few times. On held-out English this gains about 
 at every position (the paper's way).
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ _POINT = np.uint64(16)  # a point is a multiple of 2^16
 _BATCH = 4096  # contexts that the model is asked for at once
 
 
-@dataclasses.dataclass(frozen=True)
-class Nodes:
+class Nodes(NamedTuple):
     """Strings of one length in the tree, N of them, in lexicographic order."""
 
     strings_N: list[bytes]

@@ -3,7 +3,7 @@
     pre-tokenizer  ByteLevel without its regular expression (bytes become printable characters),
                    then a Split on one regular expression: the trie of the strings, nested, so
                    that each step looks at one character and the longest match wins
-    model          WordLevel: a piece is an entry
+    model          WordLevel: a piece is an entry; <unk>, which the format asks for, is never met
     decoder        ByteLevel
 
 The ids agree with `CodebookCodec.encode` for every text that is UTF-8 (the format takes no other).
@@ -19,8 +19,6 @@ from research.codecs.codebook import CodebookCodec
 from research.files import write_text
 from research.tokenizers.tokenizer_json import byte_characters
 from research.tokenizers.trie import Trie
-
-UNKNOWN = "<unk>"  # never met: every byte is an entry; the format asks for one
 
 
 def tokenizer_json(codec: CodebookCodec) -> str:
@@ -51,7 +49,7 @@ def tokenizer_json(codec: CodebookCodec) -> str:
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [byte_level, split]},
         "post_processor": None,
         "decoder": byte_level,
-        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
     }
     return json.dumps(content, ensure_ascii=False)
 

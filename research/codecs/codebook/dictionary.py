@@ -15,8 +15,8 @@ A longer match is not always better for what follows it: a string that ends insi
 a token later. With a dictionary at hand, T(i), the tokens from position i to the end of the
 document, is known for every position, and so is what an entry s saves where the text at x goes on
 with s and would else match a (its longest prefix in the dictionary): T(x + |a|) - T(x + |s|)
-tokens. `choose_by_lookahead` fills a dictionary by these savings as `_cover` does by bytes; T comes
-from the dictionary of the round before, so it takes a few rounds to settle. This is policy
+tokens. `choose_by_lookahead` fills a dictionary by these savings, as coverage does by bytes. T
+comes from the dictionary of the round before, so it takes a few rounds to settle. This is policy
 iteration with the entries as the policy.
 
 On held-out English a 65,536-string dictionary makes tokens of 5.1 to 5.4 bytes by probability (the
@@ -61,8 +61,8 @@ def build_dictionary(
         counts = probable_strings(counts, 1 / (8 * size))
     lengths_S = counts.lengths_S.astype(np.int64)
     if by == "coverage":
-        chosen_S = lengths_S == 1
-        compiled(_cover)(counts.parents(), counts.counts_S, lengths_S, chosen_S, size - 256)
+        nothing_SxD = np.zeros((len(lengths_S), counts.depth + 1), np.float32)
+        chosen_S = _most_saving(counts, nothing_SxD, 1.0, size - 256)
     else:
         order = np.argsort(np.where(lengths_S > 1, -counts.counts_S, 0), kind="stable")
         chosen_S = np.zeros(len(lengths_S), np.bool_)
@@ -138,12 +138,7 @@ def choose_by_lookahead(
     compiled(_sum_along_paths)(
         data, starts, ends, counts.firsts_S1, counts.labels_S, ahead_L, saved_SxD
     )
-    lengths_S = counts.lengths_S.astype(np.int64)
-    chosen_S = lengths_S == 1
-    compiled(_fill_by_savings)(
-        counts.parents(), counts.counts_S, lengths_S, saved_SxD, 1.0 / mean, chosen_S, size
-    )
-    return chosen_S
+    return _most_saving(counts, saved_SxD, 1.0 / mean, size)
 
 
 def probable_strings(model: ByteModel, threshold: float) -> CountTrie:
@@ -175,42 +170,21 @@ def probable_strings(model: ByteModel, threshold: float) -> CountTrie:
 
 def _entries(counts: CountTrie, chosen_S: np.ndarray) -> list[bytes]:
     """The chosen strings and all single bytes, sorted."""
-    parents_S, labels_S = counts.parents().tolist(), counts.labels_S.tolist()
-    strings = {bytes((byte,)) for byte in range(256)}
-    for node in np.flatnonzero(chosen_S).tolist():
-        letters = bytearray()
-        while node > 0:
-            letters.append(labels_S[node])
-            node = parents_S[node]
-        strings.add(bytes(reversed(letters)))
-    return sorted(strings)
+    strings = counts.strings()
+    chosen = {strings[node] for node in np.flatnonzero(chosen_S)}
+    return sorted(chosen.union(bytes((byte,)) for byte in range(256)))
 
 
-def _cover(parents_S, counts_S, lengths_S, chosen_S, room):
-    """Marks `wanted` more nodes; covered_S: starts with a longer match below the node."""
-    covered_S = np.zeros(len(parents_S), np.int64)
-    heap = [(-counts_S[node] * (lengths_S[node] - 1), node) for node in range(len(parents_S))]
-    heapq.heapify(heap)
-    while room > 0 and len(heap) > 0:
-        known, node = heapq.heappop(heap)
-        above = parents_S[node]
-        while above > 0 and not chosen_S[above]:
-            above = parents_S[above]
-        gain = (counts_S[node] - covered_S[node]) * (lengths_S[node] - lengths_S[above])
-        if gain <= 0 or chosen_S[node]:
-            continue
-        if -gain > known and len(heap) > 0 and -gain > heap[0][0]:
-            heapq.heappush(heap, (-gain, node))
-            continue
-        chosen_S[node] = True
-        room -= 1
-        added = counts_S[node] - covered_S[node]
-        above = parents_S[node]
-        while above > 0:
-            covered_S[above] += added
-            if chosen_S[above]:
-                break
-            above = parents_S[above]
+def _most_saving(
+    counts: CountTrie, saved_SxD: np.ndarray, per_byte: float, size: int
+) -> np.ndarray:
+    """Marks all single bytes, and the `size` strings that save the most, bool [S]."""
+    lengths_S = counts.lengths_S.astype(np.int64)
+    chosen_S = lengths_S == 1
+    compiled(_fill_by_savings)(
+        counts.parents(), counts.counts_S, lengths_S, saved_SxD, per_byte, chosen_S, size
+    )
+    return chosen_S
 
 
 def _tokens_ahead(offsets, lengths_L, mean, ahead_L):

@@ -1,9 +1,11 @@
 """Bits to ids and back: groups of N bits, most significant first."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from research.errors import UsageError
-from research.tokenizers.static_vocabulary import checked_row
+from research.tokenizers.static_vocabulary import checked, checked_row
 
 MAX_BITS_PER_TOKEN = 24
 
@@ -30,11 +32,7 @@ def bits_to_ids(bits: np.ndarray, n: int) -> np.ndarray:
     padded[: len(bits)] = bits
     if n == 8:
         return np.packbits(padded).astype(np.int32)
-    grouped = padded.reshape(count, n)
-    ids = np.zeros(count, np.int32)
-    for column in range(n):
-        ids = (ids << 1) | grouped[:, column]
-    return ids.astype(np.int32)
+    return padded.reshape(count, n) @ (1 << np.arange(n - 1, -1, -1, dtype=np.int32))
 
 
 def ids_to_bits(ids: np.ndarray, n: int) -> np.ndarray:
@@ -47,11 +45,6 @@ def ids_to_bits(ids: np.ndarray, n: int) -> np.ndarray:
     ids = checked_row(ids, 1 << n)
     shifts = np.arange(n - 1, -1, -1, dtype=np.int64)
     return ((ids.astype(np.int64).reshape(-1, 1) >> shifts) & 1).astype(np.uint8).reshape(-1)
-
-
-def bytes_to_bits(data: bytes) -> np.ndarray:
-    """uint8 [8 * len(data)], most significant bit of each byte first."""
-    return np.unpackbits(np.frombuffer(data, np.uint8))
 
 
 def digits_to_bits(digits_NxG: np.ndarray, width: int) -> np.ndarray:
@@ -74,3 +67,18 @@ def bits_to_digits(bits: np.ndarray, width: int) -> np.ndarray:
     padded[:, size * 16 - width :] = bits[: count * width].reshape(count, width)
     big = np.packbits(padded, axis=1).reshape(count, 2 * size).view(">u2")
     return np.ascontiguousarray(big[:, ::-1]).astype(np.uint32)
+
+
+def message_byte_lengths(
+    ids: np.ndarray, vocab_size: int, decode: Callable[[Sequence[np.ndarray]], list[bytes]]
+) -> np.ndarray:
+    """int32, the shape of `ids`: the last id of a message carries all its bytes.
+
+    Each row along the last axis is a message of its own, whose text `decode` gives.
+    """
+    array = checked(ids, vocab_size)
+    lengths = np.zeros(array.shape, np.int32)
+    if array.size:
+        rows = array.reshape(-1, array.shape[-1])
+        lengths.reshape(rows.shape)[:, -1] = [len(text) for text in decode(list(rows))]
+    return lengths

@@ -11,13 +11,13 @@ At the end the message is the shortest one whose value, followed by zeros withou
 interval: at most one more bit. A decoder reads zeros behind the end.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from research.codecs.windows.windows import Cumulative, Found, search
-
+Cumulative = Callable[[jax.Array], jax.Array]
 FIRST_RANGE = 0xFFFFFFFF
 
 
@@ -36,6 +36,14 @@ class Emission(NamedTuple):
 
     value: jax.Array
     width: jax.Array
+
+
+class Found(NamedTuple):
+    """A symbol and its cumulative frequencies [lower, upper), uint32."""
+
+    symbol: jax.Array
+    lower: jax.Array
+    upper: jax.Array
 
 
 class Reader(NamedTuple):
@@ -134,6 +142,43 @@ def locate(
 
     zero = jnp.zeros_like(reader.offset)
     return search(starts_above, cumulative, zero, beta, symbols, unroll)
+
+
+def search(
+    starts_above: Callable[[jax.Array], jax.Array],
+    cumulative: Cumulative,
+    zero: jax.Array,
+    beta: int,
+    symbols: int,
+    unroll: bool = False,
+) -> Found:
+    """The last symbol that does not start above the point looked for, for every element.
+
+    ceil(log2(symbols)) probes, each one look-up per element; comparing with all 256 cumulative
+    frequencies would read the whole table.
+
+    Args:
+      starts_above: a cumulative frequency -> whether its point is above; False for 0.
+      cumulative: index below `symbols` -> sum of the frequencies below it.
+      zero: uint32 zeros, of the elements' shape.
+      unroll: quicker to run, slower to compile.
+    """
+    turns = (symbols - 1).bit_length()
+
+    def probe(turn, best):
+        trial = best.symbol + (jnp.uint32(1 << (turns - 1)) >> jnp.asarray(turn, jnp.uint32))
+        exists = trial < symbols
+        value = cumulative(jnp.minimum(trial, symbols - 1))
+        above = starts_above(value)
+        keep = exists & ~above
+        return Found(
+            jnp.where(keep, trial, best.symbol),
+            jnp.where(keep, value, best.lower),
+            jnp.where(exists & above, value, best.upper),
+        )
+
+    first = Found(zero, zero, zero + jnp.uint32(1 << beta))
+    return jax.lax.fori_loop(0, turns, probe, first, unroll=unroll)
 
 
 def decode_step(

@@ -43,9 +43,14 @@ def integer_frequencies(probabilities_NxA: Any, beta: int) -> Any:
       UsageError: beta or A out of range; for numpy input also a row that is not a distribution.
     """
     check(probabilities_NxA.shape[-1], beta)
-    if _is_jax(probabilities_NxA):
+    jax = sys.modules.get("jax")  # not imported where nobody has
+    if jax is not None and isinstance(probabilities_NxA, jax.Array):
         return _jax_frequencies(probabilities_NxA, beta)
-    return _numpy_frequencies(np.asarray(probabilities_NxA), beta)
+    scaled = np.rint(np.asarray(probabilities_NxA, np.float32) * np.float32(_SCALE))
+    total = scaled.sum(-1, dtype=np.float64)
+    if scaled.size and not (scaled.min() >= 0 and total.min() >= 1 and total.max() <= 16 * _SCALE):
+        raise UsageError("each row of probabilities must be non-negative and sum to about one")
+    return _exact(scaled.astype(np.uint64), beta)
 
 
 def frequencies_from_counts(counts_NxA: Any, beta: int) -> np.ndarray:
@@ -59,20 +64,6 @@ def frequencies_from_counts(counts_NxA: Any, beta: int) -> np.ndarray:
     if counts.size and (counts.min() < 0 or not counts.sum(-1).all()):
         raise UsageError("counts must be at least 0, with at least one above 0 in each row")
     return _exact(counts.astype(np.uint64), beta)
-
-
-def _is_jax(array: Any) -> bool:
-    """True for a JAX array, without importing JAX where nobody has."""
-    jax = sys.modules.get("jax")
-    return jax is not None and isinstance(array, jax.Array)
-
-
-def _numpy_frequencies(probabilities: np.ndarray, beta: int) -> np.ndarray:
-    scaled = np.rint(probabilities.astype(np.float32) * np.float32(_SCALE))
-    total = scaled.sum(-1, dtype=np.float64)
-    if scaled.size and not (scaled.min() >= 0 and total.min() >= 1 and total.max() <= 16 * _SCALE):
-        raise UsageError("each row of probabilities must be non-negative and sum to about one")
-    return _exact(scaled.astype(np.uint64), beta)
 
 
 def _exact(q: np.ndarray, beta: int) -> np.ndarray:

@@ -24,11 +24,11 @@ _MASK = 0xFFFFFFFF
 
 Walk = Generator[bytes, np.ndarray, Any]
 
-_ROWS_KEPT = 1 << 15  # 64 MiB of cumulative sums
+_MAX_ROWS = 1 << 15  # 64 MiB of cumulative sums
 
 
-class Rows:
-    """Cumulative sums by context, the latest ones kept.
+class Rows(dict[bytes, np.ndarray]):
+    """Context -> cumulative sums; the latest are kept.
 
     Args:
       model: any byte model.
@@ -36,25 +36,18 @@ class Rows:
     """
 
     def __init__(self, model: ByteModel, symbols: int):
+        super().__init__()
         self._model = model
         self._symbols = symbols
-        self._kept: dict[bytes, np.ndarray] = {}
-
-    def get(self, context: bytes) -> np.ndarray | None:
-        """The row of a context that `fetch` was asked for, or None."""
-        return self._kept.get(context)
-
-    def __getitem__(self, context: bytes) -> np.ndarray:
-        return self._kept[context]
 
     def fetch(self, contexts: Sequence[bytes]) -> None:
-        """Asks the model for all of `contexts`, int64 rows [symbols + 1]."""
-        if len(self._kept) + len(contexts) > _ROWS_KEPT:
-            self._kept.clear()
+        """Asks the model for rows, int64 [symbols + 1], of all `contexts`."""
+        if len(self) + len(contexts) > _MAX_ROWS:
+            self.clear()
         frequencies_NxA = self._model.window_frequencies(contexts, self._symbols)
         sums = np.zeros((len(contexts), self._symbols + 1), np.int64)
         np.cumsum(frequencies_NxA, axis=1, out=sums[:, 1:])
-        self._kept.update(zip(contexts, sums, strict=True))
+        self.update(zip(contexts, sums, strict=True))
 
 
 def run(walks: Sequence[Walk], rows: Rows) -> list[Any]:
@@ -90,7 +83,8 @@ def encode(lower_T: np.ndarray, upper_T: np.ndarray, beta: int) -> np.ndarray:
     values = np.zeros(len(lower_T) + 1, np.int64)
     widths = np.zeros(len(lower_T) + 1, np.int64)
     lower, upper = lower_T.astype(np.int64), upper_T.astype(np.int64)
-    compiled(_narrow_all)(lower, upper, beta, values, widths)
+    interval = compiled(_narrow_all)(lower, upper, beta, values, widths)
+    values[-1], widths[-1] = last_emission(*interval)
     return join(values, widths)
 
 
@@ -184,12 +178,7 @@ def _narrow_all(lower, upper, beta, values, widths):
         values[t] = low >> 32
         widths[t] = shift
         low &= _MASK
-    end = len(lower)
-    if low > 0 and low + width > 1 << 32:
-        values[end] = 1
-    elif low > 0:
-        values[end] = 1
-        widths[end] = 1
+    return low, width
 
 
 def _join(values, widths, bits):

@@ -1,4 +1,4 @@
-"""`compress`, `decompress`, `inspect`: any lossless codec as a file format (container_format.py).
+"""`compress`, `decompress`, `inspect`: any lossless codec as a file format (format.py).
 
 Text is cut into blocks of fixed size, anywhere, and each block is encoded on its own: memory does
 not grow with the file, and a pipe is served block by block. The codec itself is not in the file,
@@ -23,6 +23,7 @@ from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
 from research.tokenizers.static_vocabulary import checked
 
+CodecOrName = str | os.PathLike | Codec
 DEFAULT_CODEC = "english-b16"
 # A codec may name its own (`block_bytes`). Without a table a codec runs a model: it gets short
 # blocks, many at once, since it works on several texts faster than on one.
@@ -38,13 +39,10 @@ class Summary:
 
     codec: str
     """Its name."""
-
     num_bytes: int
     """Of text."""
-
     file_bytes: int
     """Of the compressed file."""
-
     num_ids: int
     num_blocks: int
 
@@ -63,7 +61,6 @@ class Inspection:
     summary: Summary
     header: fmt.Header
     """What the file says of its codec."""
-
     strings: list[bytes] | None
     """The texts of the first ids or windows; None where the codec is not at hand."""
 
@@ -91,7 +88,7 @@ class Inspection:
 def compress(
     source: str | os.PathLike,
     target: str | os.PathLike,
-    codec: str | os.PathLike | Codec = DEFAULT_CODEC,
+    codec: CodecOrName = DEFAULT_CODEC,
     *,
     block_bytes: int | None = None,
     verify: bool = True,
@@ -132,9 +129,7 @@ def compress(
 
 
 def decompress(
-    source: str | os.PathLike,
-    target: str | os.PathLike,
-    codec: str | os.PathLike | Codec | None = None,
+    source: str | os.PathLike, target: str | os.PathLike, codec: CodecOrName | None = None
 ) -> Summary:
     """Restores what `compress` wrote; "-" is a pipe, served block by block.
 
@@ -170,10 +165,7 @@ def decompress(
 
 
 def inspect(
-    source: str | os.PathLike,
-    codec: str | os.PathLike | Codec | None = None,
-    *,
-    count: int = 24,
+    source: str | os.PathLike, codec: CodecOrName | None = None, *, count: int = 24
 ) -> Inspection:
     """Checks every block of a compressed file and says what it holds, without decoding it.
 
@@ -227,25 +219,23 @@ class _Blocks:
             raise FreevocabError(f"{reader.name} goes on after its end: get another copy")
 
 
-def _open(codec: str | os.PathLike | Codec) -> Codec:
+def _open(codec: CodecOrName) -> Codec:
     return codecs.load(codec) if isinstance(codec, str | os.PathLike) else codec
 
 
-def _header(
-    codec: Codec, given: str | os.PathLike | Codec, block_bytes: int | None
-) -> fmt.Header:
+def _header(codec: Codec, codec_or_name: CodecOrName, block_bytes: int | None) -> fmt.Header:
     if block_bytes is None:
         usual = LIVE_BLOCK if codec.token_bytes() is None else TABLE_BLOCK
         block_bytes = protocol.block_bytes(codec) or usual
     if not 1 <= block_bytes <= fmt.MAX_BLOCK_BYTES:
         raise UsageError(f"a block holds 1 to {fmt.MAX_BLOCK_BYTES} bytes, not {block_bytes}")
     digest = fmt.digest_of(codec.fingerprint())
-    if isinstance(given, str | os.PathLike):
-        shipped = given in codecs.names()
+    if isinstance(codec_or_name, str | os.PathLike):
+        shipped = codec_or_name in codecs.names()
     else:
         known = codecs.load(codec.name) if codec.name in codecs.names() else None
         shipped = known is not None and fmt.digest_of(known.fingerprint()) == digest
-    name = given if shipped and isinstance(given, str) else codec.name
+    name = codec_or_name if shipped and isinstance(codec_or_name, str) else codec.name
     return fmt.Header(name, shipped, digest, codec.vocab_size, block_bytes)
 
 
@@ -256,17 +246,17 @@ def _read_header(reader: Reader) -> tuple[fmt.Header, int]:
     return fmt.unpack_header(start + rest, reader.name), fmt.link_of(start + rest)
 
 
-def _codec_for(header: fmt.Header, source: str, given: str | os.PathLike | Codec | None) -> Codec:
-    if given is None and not header.shipped:
+def _codec_for(header: fmt.Header, source: str, codec_or_name: CodecOrName | None) -> Codec:
+    if codec_or_name is None and not header.shipped:
         raise UsageError(
             f"{source} was made with the codec {header.name!r}: give its directory with --codec"
         )
-    if given is None and header.name not in codecs.names():
+    if codec_or_name is None and header.name not in codecs.names():
         raise FreevocabError(
             f"{source} was made with the codec {header.name!r}, which this freevocab does not "
             f"have: upgrade it"
         )
-    codec = _open(header.name if given is None else given)
+    codec = _open(header.name if codec_or_name is None else codec_or_name)
     if fmt.digest_of(codec.fingerprint()) != header.digest:
         raise FreevocabError(
             f"{source} was made with another codec than {codec.name!r} here (its "

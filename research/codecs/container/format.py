@@ -43,16 +43,12 @@ class Header:
 
     name: str
     """The codec's; for a shipped codec what `codecs.load` takes."""
-
     shipped: bool
     """The codec comes with the package."""
-
     digest: bytes
     """16 bytes, `digest_of` the codec's fingerprint."""
-
     vocab_size: int
     """Ids are below it."""
-
     block_bytes: int
     """No block holds more bytes of text."""
 
@@ -152,9 +148,7 @@ def pack_end(end: End, link: int) -> bytes:
     return _with_crc(_END.pack(b"E", end.num_bytes, end.text_crc, end.num_blocks), link)
 
 
-def unpack_head(
-    data: bytes, header: Header, link: int, index: int, source: str
-) -> BlockHead | End:
+def unpack_head(data: bytes, header: Header, link: int, index: int, source: str) -> BlockHead | End:
     """Reads the HEAD_BYTES bytes that follow `index` blocks.
 
     Raises:

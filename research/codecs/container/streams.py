@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from research import files
 from research.errors import FreevocabError, UsageError
-from research.files import atomic_path
 
 PIPE = "-"
 
@@ -32,12 +32,11 @@ def reading(source: str | os.PathLike) -> Iterator["Reader"]:
         return
     if Path(source).is_dir():
         raise UsageError(f"{name} is a directory: give a file")
-    try:
-        stream = open(source, "rb")
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {name}") from None
-    except OSError as error:
-        raise FreevocabError(f"cannot read {name}: {error.strerror}") from error
+    with files.reading(name):
+        try:
+            stream = open(source, "rb")
+        except FileNotFoundError:
+            raise UsageError(f"there is no file {name}") from None
     with stream:
         yield Reader(stream, name)
 
@@ -58,10 +57,8 @@ class Reader:
         """
         parts = []
         while size > 0:
-            try:
+            with files.reading(self.name):
                 part = self._stream.read(min(size, 1 << 20))
-            except OSError as error:
-                raise FreevocabError(f"cannot read {self.name}: {error.strerror}") from error
             if not part:
                 break
             parts.append(part)
@@ -95,11 +92,9 @@ def writing(target: str | os.PathLike) -> Iterator["Writer"]:
             with open(path, "wb", buffering=0) as stream:
                 yield Writer(stream, name)
         else:
-            with atomic_path(path) as temporary:
-                with open(temporary, "wb") as stream:
-                    writer = Writer(stream, name)
-                    yield writer
-                    writer.flush()
+            # A full disk shows at the latest as the file is closed, before it is renamed.
+            with files.atomic_path(path) as temporary, open(temporary, "wb") as stream:
+                yield Writer(stream, name)
     except BrokenPipeError:
         raise  # the reader of our output went away: the command line knows what to do
     except OSError as error:
@@ -120,7 +115,3 @@ class Writer:
         while view:
             view = view[self._stream.write(view) :]
         self.num_bytes += len(data)
-
-    def flush(self) -> None:
-        """Hands on what is buffered; a full disk shows here at the latest."""
-        self._stream.flush()

@@ -7,7 +7,7 @@ they never look like another window). For W = 16 a codebook gives the same ids w
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,14 @@ import numpy as np
 from research.codecs.byte_models import ByteModel, SteppedByteModel
 from research.codecs.coded_model import PROBE, ModelCodec, matching_beta
 from research.codecs.coder import bits, frequencies
+from research.codecs.coder.host_coder import Rows, run
 from research.errors import EncodeOnlyError, UsageError
 from research.tokenizers.text_spans import each_as_bytes
 
 CLOSINGS = ("point+delay", "point", "dyadic")
 RESETS = ("every", "every-other", "never")
 EXTRA_BITS = 16  # an interval is computed to W + 16 bits
+_KNOWN_WINDOWS = 1 << 16  # that the host remembers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,6 @@ class Windows:
 
     codes_NxG: np.ndarray
     """uint32, 16-bit digits of each window's code, least significant first."""
-
     lengths_N: np.ndarray
     """int32, bytes that each window stands for."""
 
@@ -48,14 +49,11 @@ class WindowRules:
     """
 
     window_bits: int
-    """W."""
-
+    """W, a multiple of 8 up to 128, or 12."""
     beta: int
     """Precision of the frequencies."""
-
     closing: str = "point+delay"
     """'point+delay', 'point' or 'dyadic'."""
-
     reset: str = "every"
     """When the model's context starts again: 'every' window, 'every-other', or 'never', that is,
     with the document. The coder's interval is always reset."""
@@ -92,11 +90,9 @@ class EqualInfoCodec(ModelCodec):
     Args:
       model: any byte model. One with a `stepper` (the Transformer) runs inside one compiled loop
         over a fixed batch of documents; any other is asked on the host, all documents at once.
-      window_bits: W, a multiple of 8 up to 128, or 12.
+      window_bits, closing, reset: as in `WindowRules`; only 'point+delay' decodes.
       bits_per_token: N <= W; vocab_size = 2^N.
       beta: precision of the frequencies, the model's; None takes it from the model.
-      closing: 'point+delay' (lossless), or the paper's 'point' and 'dyadic' (encode only).
-      reset: the model's context starts again 'every' window, 'every-other', or 'never'.
       batch_size: documents at once in the compiled loop. Encoder and decoder must agree on it, so
         it is saved and part of the fingerprint; ignored on the host.
       context_bytes: how far back the Transformer looks; None takes 2 W (8 W without resets every
@@ -121,9 +117,7 @@ class EqualInfoCodec(ModelCodec):
         context_bytes: int | None = None,
     ):
         bits.check_bits_per_token(bits_per_token)
-        self.rules = WindowRules(
-            window_bits, matching_beta(model, beta), closing, reset
-        )
+        self.rules = WindowRules(window_bits, matching_beta(model, beta), closing, reset)
         if bits_per_token > window_bits:
             raise UsageError(
                 f"bits_per_token={bits_per_token} exceeds window_bits={window_bits}: the padding "
@@ -140,7 +134,12 @@ class EqualInfoCodec(ModelCodec):
             + ([] if self.lossless else [closing])
             + ([] if reset == "every" else [f"reset-{reset}"])
         )
-        self._engine = self._make_engine()
+        if isinstance(model, SteppedByteModel):
+            from research.codecs.windows.batched_window_codec import BatchedWindows
+
+            self._engine = BatchedWindows(model, self.rules, batch_size, self.context_bytes)
+        else:
+            self._engine = HostWindows(model, self.rules)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         return [self._ids(windows) for windows in self.windows(texts)]
@@ -179,15 +178,6 @@ class EqualInfoCodec(ModelCodec):
     def _encoded_probe(self) -> list[int]:
         return self.encode([PROBE])[0].tolist()
 
-    def _make_engine(self):
-        if isinstance(self.model, SteppedByteModel):
-            from research.codecs.windows.batched_window_codec import BatchedWindows
-
-            return BatchedWindows(self.model, self.rules, self.batch_size, self.context_bytes)
-        from research.codecs.windows.host_windows import HostWindows
-
-        return HostWindows(self.model, self.rules)
-
     def _ids(self, windows: Windows) -> np.ndarray:
         stream = bits.digits_to_bits(windows.codes_NxG, self.rules.window_bits)
         return bits.bits_to_ids(stream, self.bits_per_token)
@@ -202,3 +192,102 @@ class EqualInfoCodec(ModelCodec):
         return self._engine.decode(
             [bits.bits_to_digits(stream, self.rules.window_bits) for stream in streams]
         )
+
+
+class HostWindows:
+    """Encoder and decoder over documents on the host, for models that give `window_frequencies`.
+
+    Python's integers are as wide as a window needs and quick enough: the model is what takes time.
+    """
+
+    def __init__(self, model: ByteModel, rules: WindowRules):
+        self._rules = rules
+        self._order = model.order
+        self._rows = Rows(model, 256)
+        self._known: dict[bytes, tuple[bytes, int, int]] = {}
+
+    def encode(self, texts: Sequence[bytes]) -> list[Windows]:
+        """The windows of each text."""
+        results = run([self._encode(text) for text in texts], self._rows)
+        return [self._windows(*result) for result in results]
+
+    def decode(self, codes: Sequence[np.ndarray]) -> list[tuple[bytes, np.ndarray]]:
+        """Text and window lengths (int32) for each array of codes [N, G]. point+delay only."""
+        return run([self._decode(codes_NxG) for codes_NxG in codes], self._rows)
+
+    def _windows(self, codes: list[int], lengths: list[int]) -> Windows:
+        size = 2 * self._rules.stored_digits
+        data = b"".join(code.to_bytes(size, "little") for code in codes)
+        digits = np.frombuffer(data, "<u2").reshape(-1, self._rules.stored_digits)
+        return Windows(digits.astype(np.uint32), np.array(lengths, np.int32))
+
+    def _context(self, text: bytes | bytearray, begin: int, end: int) -> bytes:
+        if self._order is not None:
+            begin = max(begin, end - self._order)
+        return bytes(text[begin:end])
+
+    def _encode(self, text: bytes) -> Generator[bytes, np.ndarray, tuple[list[int], list[int]]]:
+        codes, lengths = [], []
+        start = context_start = 0
+        while start < len(text):
+            known = self._known.get(text[start : start + 4])
+            if known and self._rules.reset == "every" and text.startswith(known[0], start):
+                _, code, length = known
+            else:
+                code, length = yield from self._encode_window(text, start, context_start)
+            codes.append(code)
+            lengths.append(length)
+            start += length
+            if self._rules.resets_after(len(codes)):
+                context_start = start
+        return codes, lengths
+
+    def _encode_window(self, text, start, context_start):
+        rules, beta = self._rules, self._rules.beta
+        cell = (1 << EXTRA_BITS) if rules.closing == "dyadic" else 1
+        delay = rules.closing == "point+delay"
+        low, width = 0, 1 << (rules.window_bits + EXTRA_BITS)
+        code = length = 0
+        end, final = start, False
+        while end < len(text) and not final:
+            row = yield self._context(text, context_start, end)
+            lower, upper = int(row[text[end]]), int(row[text[end] + 1])
+            begin = (width * lower) >> beta
+            low += begin
+            width = ((width * upper) >> beta) - begin
+            here = -(-low >> EXTRA_BITS)
+            end += 1
+            if (here << EXTRA_BITS) + cell > low + width:
+                final = True
+                break
+            if not delay or end == start + 1 or here != code:
+                code, length = here, end - start
+            # Nothing longer has another code, once this is the only point.
+            final = delay and ((here + 1) << EXTRA_BITS) >= low + width
+        if final:  # what was seen decides, not the end of the text
+            if len(self._known) >= _KNOWN_WINDOWS:
+                self._known.clear()
+            self._known[text[start : start + 4]] = (text[start:end], code, length)
+        return code, length
+
+    def _decode(self, codes_NxG: np.ndarray) -> Generator[bytes, np.ndarray, tuple]:
+        rules, beta = self._rules, self._rules.beta
+        text, lengths = bytearray(), []
+        context_start = 0
+        for digits in codes_NxG.tolist():
+            start = len(text)
+            code = sum(digit << 16 * g for g, digit in enumerate(digits))
+            # `offset` is the distance from the interval's low end up to the code's point.
+            offset, width = code << EXTRA_BITS, 1 << (rules.window_bits + EXTRA_BITS)
+            while len(text) == start or offset >> EXTRA_BITS:
+                row = yield self._context(text, context_start, len(text))
+                limit = (((offset + 1) << beta) - 1) // width
+                byte = int(row.searchsorted(limit, "right")) - 1
+                begin = (width * int(row[byte])) >> beta
+                width = ((width * int(row[byte + 1])) >> beta) - begin
+                offset -= begin
+                text.append(byte)
+            lengths.append(len(text) - start)
+            if rules.resets_after(len(lengths)):
+                context_start = len(text)
+        return bytes(text), np.array(lengths, np.int32)

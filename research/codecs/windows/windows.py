@@ -20,17 +20,15 @@ How a window closes:
 All arrays are uint32 of one shape (usually [B]); wide numbers are digits (see multiword.py).
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from research.codecs.coder import multiword
+from research.codecs.coder.coder import Cumulative, Found, search
 from research.codecs.coder.multiword import Digits
 from research.codecs.windows import EXTRA_BITS
-
-Cumulative = Callable[[jax.Array], jax.Array]
 
 
 class Interval(NamedTuple):
@@ -40,24 +38,12 @@ class Interval(NamedTuple):
     range: Digits
 
 
-class Found(NamedTuple):
-    """A symbol and its cumulative frequencies [lower, upper), uint32."""
-
-    symbol: jax.Array
-    lower: jax.Array
-    upper: jax.Array
-
-
-def code_digits(window_bits: int) -> int:
-    """Digits of a code: what is left of P // 16 + 1 digits above the lowest."""
-    return (window_bits + EXTRA_BITS) // multiword.DIGIT_BITS
-
-
 def whole(window_bits: int, like: jax.Array) -> Interval:
     """The interval of the empty string, [0, 2^P), for every element of `like`."""
-    size = code_digits(window_bits) + 1
+    bits = window_bits + EXTRA_BITS
+    size = bits // multiword.DIGIT_BITS + 1  # one more than a code has
     low = multiword.constant(0, size, like)
-    return Interval(low, multiword.constant(1 << (window_bits + EXTRA_BITS), size, like))
+    return Interval(low, multiword.constant(1 << bits, size, like))
 
 
 def narrow(interval: Interval, lower: jax.Array, upper: jax.Array, beta: int) -> Interval:
@@ -103,43 +89,6 @@ def locate(
         return multiword.less(offset, multiword.scale(interval.range, value, beta))
 
     return search(starts_above, cumulative, zero, beta, symbols)
-
-
-def search(
-    starts_above: Callable[[jax.Array], jax.Array],
-    cumulative: Cumulative,
-    zero: jax.Array,
-    beta: int,
-    symbols: int,
-    unroll: bool = False,
-) -> Found:
-    """The last symbol that does not start above the point looked for, for every element.
-
-    ceil(log2(symbols)) probes, each one look-up per element; comparing with all 256 cumulative
-    frequencies would read the whole table.
-
-    Args:
-      starts_above: a cumulative frequency -> whether its point is above; False for 0.
-      cumulative: index below `symbols` -> sum of the frequencies below it.
-      zero: uint32 zeros, of the elements' shape.
-      unroll: quicker to run, slower to compile.
-    """
-    turns = (symbols - 1).bit_length()
-
-    def probe(turn, best):
-        trial = best.symbol + (jnp.uint32(1 << (turns - 1)) >> jnp.asarray(turn, jnp.uint32))
-        exists = trial < symbols
-        value = cumulative(jnp.minimum(trial, symbols - 1))
-        above = starts_above(value)
-        keep = exists & ~above
-        return Found(
-            jnp.where(keep, trial, best.symbol),
-            jnp.where(keep, value, best.lower),
-            jnp.where(exists & above, value, best.upper),
-        )
-
-    first = Found(zero, zero, zero + jnp.uint32(1 << beta))
-    return jax.lax.fori_loop(0, turns, probe, first, unroll=unroll)
 
 
 def _ceiling(value: Digits) -> Digits:

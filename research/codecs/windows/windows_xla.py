@@ -10,6 +10,7 @@ three quarters of it, and a window that would fill it up is closed early (any pr
 as a window's end and still decode).
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -28,26 +29,19 @@ class Work(NamedTuple):
 
     decode: jax.Array
     """bool, the row decodes."""
-
     fresh: jax.Array
     """bool, the row starts a new document."""
-
     text: jax.Array
     """uint8 [B, S], encoding: a piece of the document."""
-
     start: jax.Array
     """int32, where in the piece the current window starts (negative: before it)."""
-
     available: jax.Array
     """int32, bytes of the piece."""
-
     ends: jax.Array
     """bool, the document ends with the piece."""
-
     codes: jax.Array
     """uint32 [B, M, G], decoding: codes from the current window on; M windows at most are made in
     the call."""
-
     num_codes: jax.Array
     """int32, how many."""
 
@@ -57,29 +51,21 @@ class Rows(NamedTuple):
 
     cache: Any
     """Of the model."""
-
     first: jax.Array
     """uint32 [A], frequencies after START, constant."""
-
     last: jax.Array
     """int32, the latest byte of the context, or START."""
-
     context: jax.Array
     """int32, bytes in the model's context before this window."""
-
     count: jax.Array
     """int32, bytes of the window so far."""
-
     closed: jax.Array
     """int32, windows of the document so far."""
-
     interval: Interval
     """Of the window so far."""
-
     best: Digits
     """Digits, the latest code; best_count, best_last: the shortest prefix with it, its last
     byte."""
-
     best_count: jax.Array
     best_last: jax.Array
 
@@ -100,18 +86,8 @@ def initial_rows(params: Any, *, start, rules: WindowRules, batch: int) -> Rows:
     first_A, cache = start(params)
     zeros = jnp.zeros((batch,), jnp.int32)
     interval = windows.whole(rules.window_bits, zeros)
-    return Rows(
-        cache=cache,
-        first=first_A,
-        last=zeros,
-        context=zeros,
-        count=zeros,
-        closed=zeros,
-        interval=interval,
-        best=windows.code(interval),
-        best_count=zeros,
-        best_last=zeros,
-    )
+    counts = dict.fromkeys(("last", "context", "count", "closed", "best_count", "best_last"), zeros)
+    return Rows(cache, first_A, interval=interval, best=windows.code(interval), **counts)
 
 
 def run(
@@ -147,11 +123,9 @@ def run(
         output,
         step=step,
         turns=turns,
-        active=lambda rows, output: _active(rows, output, work),
+        active=functools.partial(_active, work=work),
         seen=lambda rows: rows.context + rows.count,
-        take=lambda sums_BxA, goes, rows, output: _byte(
-            sums_BxA, goes, rows, output, work, rules, context
-        ),
+        take=functools.partial(_byte, work=work, rules=rules, context=context),
     )
 
 
@@ -171,7 +145,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
     position = output.start + rows.count
     at_end = ~work.decode & (position >= work.available)
 
-    given = work.text[index, jnp.clip(position, 0, work.text.shape[1] - 1)].astype(jnp.uint32)
+    to_encode = work.text[index, jnp.clip(position, 0, work.text.shape[1] - 1)].astype(jnp.uint32)
     here = work.codes[index, jnp.minimum(output.num_windows, most - 1)]
     target = _padded(here, len(rows.best))
     # Rows that encode look for a point too; the interval's own low end keeps it inside.
@@ -181,7 +155,7 @@ def _byte(sums_BxA, active, rows, output, work, rules, context) -> tuple[Rows, O
         return jnp.where(symbol > 0, _at(sums_BxA, jnp.maximum(symbol, 1) - 1), 0)
 
     located = windows.locate(rows.interval, target, cumulative, beta, 256)
-    byte = jnp.where(work.decode, located.symbol, given)
+    byte = jnp.where(work.decode, located.symbol, to_encode)
     child = windows.narrow(rows.interval, cumulative(byte), _at(sums_BxA, byte), beta)
     # Without the barrier the compiler computes the child again in everything that looks at it.
     child = jax.lax.optimization_barrier(child)

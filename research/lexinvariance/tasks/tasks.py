@@ -29,7 +29,7 @@ from research.codecs.protocol import Codec
 from research.errors import UsageError
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
-from research.types import Params
+from research.shapes import Params
 
 TASKS = ("LookUp", "Permutation")
 # What follows index `at` of ids_NxL, by the ids before it alone: int [N].

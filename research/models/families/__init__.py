@@ -1,7 +1,7 @@
-"""The families of Hugging Face checkpoints that are known here: one file for each.
+"""The families of Hugging Face checkpoints that are known here.
 
-A new one is a file with a subclass of `base.Family` (or of `llama_like.LlamaLike`), its entry in
-`FAMILIES`, and a folder below tests/models/fixtures/families.
+A new one is a subclass of `base.Family` in a file of its own (or of `llama_like.LlamaLike`), its
+entry in `FAMILIES`, and a folder below tests/models/fixtures/families.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,14 @@ from research.errors import UsageError
 from research.models.families.base import Family
 from research.models.families.gemma2 import Gemma2
 from research.models.families.gpt2 import GPT2
-from research.models.families.llama import Llama
-from research.models.families.llama_like import LlamaLike, check_llama_like
-from research.models.families.mistral import Mistral
-from research.models.families.qwen2 import Qwen2
-from research.models.families.qwen3 import Qwen3
+from research.models.families.llama_like import (
+    Llama,
+    LlamaLike,
+    Mistral,
+    Qwen2,
+    Qwen3,
+    check_llama_like,
+)
 from research.models.families.roberta import Roberta, XLMRoberta
 from research.models.language_model import LanguageModelConfig
 

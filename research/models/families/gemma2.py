@@ -1,4 +1,4 @@
-"""Gemma 2: four norms a layer, capped scores and logits, a window in every other layer."""
+"""Gemma 2."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from research.models.sizes import TrunkConfig
 
 
 class Gemma2(LlamaLike):
-    """See the module."""
+    """Four norms a layer, capped scores and logits, a window in every other layer."""
 
     model_type, title = "gemma2", "Gemma 2"
     defaults = {

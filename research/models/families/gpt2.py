@@ -1,21 +1,12 @@
-"""GPT-2: learned positions, LayerNorm, a two-matrix MLP, query, key and value in one tensor."""
+"""GPT-2."""
 
-from research.models.families.base import (
-    ATTENTION,
-    MLP,
-    Family,
-    Get,
-    Weight,
-    activation,
-    dense,
-    norm,
-    refuse,
-)
+from research.models.families import base
+from research.models.families.base import ATTENTION, MLP, Family, Get, Weight
 from research.models.sizes import TrunkConfig
 
 
 class GPT2(Family):
-    """See the module."""
+    """Learned positions, LayerNorm, a two-matrix MLP, query, key and value in one tensor."""
 
     model_type, title = "gpt2", "GPT-2"
     defaults = {
@@ -37,7 +28,7 @@ class GPT2(Family):
     ignored = (r"transformer\.h\.\d+\.attn\.(masked_)?bias",)
 
     def trunk(self, get: Get) -> TrunkConfig:
-        refuse(get, "scale_attn_by_inverse_layer_idx", "add_cross_attention")
+        base.refuse(get, "scale_attn_by_inverse_layer_idx", "add_cross_attention")
         width, heads = get("n_embd"), get("n_head")
         return TrunkConfig(
             d_model=width,
@@ -45,7 +36,7 @@ class GPT2(Family):
             head_dim=width // heads,
             num_layers=get("n_layer"),
             mlp_dim=get("n_inner") or 4 * width,
-            mlp=activation(get("activation_function")),
+            mlp=base.activation(get("activation_function")),
             positions="learned",
             max_positions=get("n_positions"),
             scale_inputs=False,
@@ -67,12 +58,12 @@ class GPT2(Family):
         biases = tuple(f"{path}/bias" for path in fused)
         return [
             Weight("transformer.wpe.weight", ("trunk/position_rows",), "table"),
-            *norm(f"{layer}.ln_1", "trunk/layers/attention_norm", True),
+            *base.norm(f"{layer}.ln_1", "trunk/layers/attention_norm", True),
             Weight(f"{layer}.attn.c_attn.weight", kernels, "conv"),
             Weight(f"{layer}.attn.c_attn.bias", biases, "vector"),
-            *dense(f"{layer}.attn.c_proj", f"{ATTENTION}/out", True, "conv"),
-            *norm(f"{layer}.ln_2", "trunk/layers/mlp_norm", True),
-            *dense(f"{layer}.mlp.c_fc", f"{MLP}/up", True, "conv"),
-            *dense(f"{layer}.mlp.c_proj", f"{MLP}/down", True, "conv"),
-            *norm("transformer.ln_f", "trunk/final_norm", True),
+            *base.dense(f"{layer}.attn.c_proj", f"{ATTENTION}/out", True, "conv"),
+            *base.norm(f"{layer}.ln_2", "trunk/layers/mlp_norm", True),
+            *base.dense(f"{layer}.mlp.c_fc", f"{MLP}/up", True, "conv"),
+            *base.dense(f"{layer}.mlp.c_proj", f"{MLP}/down", True, "conv"),
+            *base.norm("transformer.ln_f", "trunk/final_norm", True),
         ]

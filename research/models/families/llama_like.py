@@ -1,29 +1,16 @@
-"""What the families that come from Llama share: rotary positions, RMSNorm, a gated MLP."""
+"""Llama and the families that come from it: rotary positions, RMSNorm, a gated MLP."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from research.errors import UsageError
-from research.models.families.base import (
-    ACTIVATIONS,
-    ATTENTION,
-    MLP,
-    Family,
-    Get,
-    Weight,
-    activation,
-    both_generations,
-    dense,
-    norm,
-    refuse,
-)
+from research.models.families import base
+from research.models.families.base import ATTENTION, MLP, Family, Get, Weight
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import ROTARY_KINDS, RotaryScaling, TrunkConfig
 
 Windows = tuple[int | None, tuple[bool, ...]]
 """A window, and which layers have it (empty: all)."""
-
-
 DEFAULTS: Mapping[str, Any] = {
     "num_key_value_heads": None,
     "head_dim": None,
@@ -73,11 +60,11 @@ class LlamaLike(Family):
         return None, ()
 
     def trunk(self, get: Get) -> TrunkConfig:
-        refuse(get, "use_bidirectional_attention")
+        base.refuse(get, "use_bidirectional_attention")
         heads = get("num_attention_heads")
-        mlp = f"gated_{activation(get(self.activation_key))}"
+        mlp = f"gated_{base.activation(get(self.activation_key))}"
         qkv_bias, out_bias = self.attention_biases(get)
-        base, scaling = _rope(get)
+        rotary_base, scaling = _rope(get)
         window, windowed_layers = self.windows(get)
         return TrunkConfig(
             d_model=get("hidden_size"),
@@ -88,7 +75,7 @@ class LlamaLike(Family):
             num_kv_heads=get("num_key_value_heads") or heads,
             mlp=mlp,
             positions="rotary",
-            rotary_base=base,
+            rotary_base=rotary_base,
             rotary_scaling=scaling,
             qk_norm=self.qk_norm,
             scale_inputs=False,
@@ -105,17 +92,18 @@ class LlamaLike(Family):
         layer = "model.layers.{n}"
         weights = []
         for theirs, ours in self.norms.items():
-            weights += norm(f"{layer}.{theirs}", f"trunk/layers/{ours}")
+            weights += base.norm(f"{layer}.{theirs}", f"trunk/layers/{ours}")
         for theirs, ours in {"q": "query", "k": "key", "v": "value"}.items():
             name = f"{layer}.self_attn.{theirs}_proj"
-            weights += dense(name, f"{ATTENTION}/{ours}", trunk.qkv_bias)
-        weights += dense(f"{layer}.self_attn.o_proj", f"{ATTENTION}/out", trunk.out_bias)
+            weights += base.dense(name, f"{ATTENTION}/{ours}", trunk.qkv_bias)
+        weights += base.dense(f"{layer}.self_attn.o_proj", f"{ATTENTION}/out", trunk.out_bias)
         if trunk.qk_norm:
             for name in ("query", "key"):
-                weights += norm(f"{layer}.self_attn.{name[0]}_norm", f"{ATTENTION}/{name}_norm")
+                theirs = f"{layer}.self_attn.{name[0]}_norm"
+                weights += base.norm(theirs, f"{ATTENTION}/{name}_norm")
         for name in ("gate", "up", "down"):
-            weights += dense(f"{layer}.mlp.{name}_proj", f"{MLP}/{name}", trunk.mlp_bias)
-        return [*weights, *norm("model.norm", "trunk/final_norm")]
+            weights += base.dense(f"{layer}.mlp.{name}_proj", f"{MLP}/{name}", trunk.mlp_bias)
+        return [*weights, *base.norm("model.norm", "trunk/final_norm")]
 
     def can_hold(self, trunk: TrunkConfig) -> bool:
         """Are the biases and windows of a Llama-like trunk such as the family has?"""
@@ -154,7 +142,7 @@ class LlamaLike(Family):
             }
         if scaling is not None and scaling.kind == "dynamic" and scaling.length is not None:
             context = scaling.length
-        activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+        activations = {ours: theirs for theirs, ours in reversed(base.ACTIVATIONS.items())}
         fields = {
             "architectures": [self.exported_class],
             "model_type": self.model_type,
@@ -178,7 +166,106 @@ class LlamaLike(Family):
             "use_cache": True,
             **self.own_fields(trunk),
         }
-        return both_generations(fields, dtype)
+        return base.both_generations(fields, dtype)
+
+
+class Llama(LlamaLike):
+    """The plain form, with optional biases everywhere."""
+
+    model_type, title = "llama", "Llama"
+    defaults = DEFAULTS
+    special_ids = {"bos": 1, "eos": 2}
+    mlp_may_have_bias = True
+    exported_class = "LlamaForCausalLM"
+
+    def can_hold(self, trunk: TrunkConfig) -> bool:
+        return super().can_hold(trunk) and trunk.window is None
+
+    def own_fields(self, trunk: TrunkConfig) -> dict[str, Any]:
+        return {"mlp_bias": trunk.mlp_bias}
+
+
+class Mistral(LlamaLike):
+    """No biases, and a sliding window in every layer."""
+
+    model_type, title = "mistral", "Mistral"
+    defaults = {
+        **DEFAULTS,
+        "num_key_value_heads": 8,
+        "sliding_window": 4096,
+        "intermediate_size": 14336,
+        "max_position_embeddings": 4096 * 32,
+    }
+    special_ids = {"bos": 1, "eos": 2}
+    exported_class = "MistralForCausalLM"
+
+    def attention_biases(self, get: Get) -> tuple[bool, bool]:
+        return False, False
+
+    def windows(self, get: Get) -> Windows:
+        return get("sliding_window"), ()
+
+    def can_hold(self, trunk: TrunkConfig) -> bool:
+        return not trunk.qkv_bias and not trunk.out_bias
+
+    def own_fields(self, trunk: TrunkConfig) -> dict[str, Any]:
+        return {"sliding_window": trunk.window}
+
+
+class Qwen2(LlamaLike):
+    """Biases of query, key and value alone, and a sliding window in the upper layers, if any."""
+
+    model_type, title = "qwen2", "Qwen2"
+    defaults = {
+        **DEFAULTS,
+        "num_key_value_heads": 32,
+        "sliding_window": 4096,
+        "use_sliding_window": False,
+        "max_window_layers": 28,
+        "intermediate_size": 22016,
+        "vocab_size": 151936,
+        "max_position_embeddings": 32768,
+    }
+    overrules_tokenizer = True
+    exported_class = "Qwen2ForCausalLM"
+
+    def attention_biases(self, get: Get) -> tuple[bool, bool]:
+        return True, False
+
+    def windows(self, get: Get) -> Windows:
+        if not get("use_sliding_window"):
+            return None, ()
+        return layers_with_window(get, lambda layer: layer >= get("max_window_layers"))
+
+    def can_hold(self, trunk: TrunkConfig) -> bool:
+        return trunk.qkv_bias and not trunk.out_bias
+
+    def own_fields(self, trunk: TrunkConfig) -> dict[str, Any]:
+        windowed = trunk.windowed_layers or (trunk.window is not None,) * trunk.num_layers
+        kinds = ["sliding_attention" if has else "full_attention" for has in windowed]
+        full = trunk.num_layers if trunk.window is None else windowed.index(True)
+        return {
+            "use_sliding_window": trunk.window is not None,
+            "sliding_window": trunk.window,
+            "max_window_layers": full,
+            "layer_types": kinds,
+        }
+
+
+class Qwen3(Qwen2):
+    """Qwen2 with normed queries and keys in place of their biases."""
+
+    model_type, title = "qwen3", "Qwen3"
+    defaults = {**Qwen2.defaults, "head_dim": 128}
+    qk_norm = True
+    overrules_tokenizer = False
+    exported_class = "Qwen3ForCausalLM"
+
+    def attention_biases(self, get: Get) -> tuple[bool, bool]:
+        return LlamaLike.attention_biases(self, get)
+
+    def can_hold(self, trunk: TrunkConfig) -> bool:
+        return LlamaLike.can_hold(self, trunk)
 
 
 def layers_with_window(get: Get, by_default: Callable[[int], bool]) -> Windows:
@@ -226,7 +313,7 @@ def _rope(get: Get) -> tuple[float, RotaryScaling | None]:
     rope = get("rope_parameters") or get("rope_scaling") or {}
     if any(isinstance(value, Mapping) for value in rope.values()):
         raise UsageError("rope_parameters of each kind of layer are not supported")
-    base = float(rope.get("rope_theta") or get("rope_theta"))
+    theta = float(rope.get("rope_theta") or get("rope_theta"))
     kind = rope.get("rope_type") or rope.get("type") or "default"
     partial = rope.get("partial_rotary_factor") or get("partial_rotary_factor") or 1.0
     if kind not in ROTARY_KINDS:
@@ -234,12 +321,12 @@ def _rope(get: Get) -> tuple[float, RotaryScaling | None]:
     if partial != 1.0:
         raise UsageError(f"partial_rotary_factor={partial} is not supported")
     if kind == "default":
-        return base, None
+        return theta, None
     length = get("max_position_embeddings")
     if kind == "linear":
-        return base, RotaryScaling(kind, float(rope["factor"]))
+        return theta, RotaryScaling(kind, float(rope["factor"]))
     if kind == "dynamic":
-        return base, RotaryScaling(kind, float(rope["factor"]), length)
+        return theta, RotaryScaling(kind, float(rope["factor"]), length)
     length = rope.get("original_max_position_embeddings") or length
     low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
-    return base, RotaryScaling(kind, float(rope["factor"]), length, low, high)
+    return theta, RotaryScaling(kind, float(rope["factor"]), length, low, high)

@@ -1,23 +1,14 @@
-"""RoBERTa and XLM-R, one architecture: masked, post-norm, positions counted from the padding id."""
+"""RoBERTa and XLM-R, one architecture."""
 
-from research.models.families.base import (
-    ATTENTION,
-    MLP,
-    Family,
-    Get,
-    Weight,
-    activation,
-    dense,
-    norm,
-    refuse,
-)
+from research.models.families import base
+from research.models.families.base import ATTENTION, MLP, Family, Get, Weight
 from research.models.sizes import TrunkConfig
 
 _INPUTS = "roberta.embeddings"
 
 
 class Roberta(Family):
-    """See the module."""
+    """Masked, post-norm, positions counted from the padding id."""
 
     model_type, title = "roberta", "RoBERTa"
     defaults = {
@@ -48,9 +39,9 @@ class Roberta(Family):
     masked = True
 
     def trunk(self, get: Get) -> TrunkConfig:
-        refuse(get, "is_decoder", "add_cross_attention")
+        base.refuse(get, "is_decoder", "add_cross_attention")
         if get("position_embedding_type") != "absolute":
-            refuse(get, "position_embedding_type")
+            base.refuse(get, "position_embedding_type")
         width, heads = get("hidden_size"), get("num_attention_heads")
         return TrunkConfig(
             d_model=width,
@@ -58,7 +49,7 @@ class Roberta(Family):
             head_dim=width // heads,
             num_layers=get("num_hidden_layers"),
             mlp_dim=get("intermediate_size"),
-            mlp=activation(get("hidden_act")),
+            mlp=base.activation(get("hidden_act")),
             positions="learned",
             max_positions=get("max_position_embeddings"),
             position_offset=get("pad_token_id") + 1,
@@ -83,19 +74,19 @@ class Roberta(Family):
         weights = [
             Weight(f"{_INPUTS}.position_embeddings.weight", ("trunk/position_rows",), "table"),
             Weight(f"{_INPUTS}.token_type_embeddings.weight", ("trunk/token_type_rows",), "table"),
-            *norm(f"{_INPUTS}.LayerNorm", "trunk/input_norm", True),
+            *base.norm(f"{_INPUTS}.LayerNorm", "trunk/input_norm", True),
         ]
         for name in ("query", "key", "value"):
-            weights += dense(f"{layer}.attention.self.{name}", f"{ATTENTION}/{name}", True)
+            weights += base.dense(f"{layer}.attention.self.{name}", f"{ATTENTION}/{name}", True)
         return [
             *weights,
-            *dense(f"{layer}.attention.output.dense", f"{ATTENTION}/out", True),
-            *norm(f"{layer}.attention.output.LayerNorm", "trunk/layers/attention_norm", True),
-            *dense(f"{layer}.intermediate.dense", f"{MLP}/up", True),
-            *dense(f"{layer}.output.dense", f"{MLP}/down", True),
-            *norm(f"{layer}.output.LayerNorm", "trunk/layers/mlp_norm", True),
-            *dense("lm_head.dense", "trunk/head", True),
-            *norm("lm_head.layer_norm", "trunk/head_norm", True),
+            *base.dense(f"{layer}.attention.output.dense", f"{ATTENTION}/out", True),
+            *base.norm(f"{layer}.attention.output.LayerNorm", "trunk/layers/attention_norm", True),
+            *base.dense(f"{layer}.intermediate.dense", f"{MLP}/up", True),
+            *base.dense(f"{layer}.output.dense", f"{MLP}/down", True),
+            *base.norm(f"{layer}.output.LayerNorm", "trunk/layers/mlp_norm", True),
+            *base.dense("lm_head.dense", "trunk/head", True),
+            *base.norm("lm_head.layer_norm", "trunk/head_norm", True),
         ]
 
 

@@ -78,11 +78,7 @@ def sequence_batch(
 
 
 def evaluation_batches(
-    store: TokenStore,
-    *,
-    batch_size: int,
-    length: int,
-    shard: DataShard = WHOLE,
+    store: TokenStore, *, batch_size: int, length: int, shard: DataShard = WHOLE
 ) -> Iterator[Batch]:
     """All sequences of the store in order; every token is a target exactly once.
 
@@ -114,9 +110,7 @@ def with_vocab_size(batch: Batch, vocab_size: int) -> Batch:
     return {**batch, "vocab_size_B": np.full(len(batch["inputs_BxL"]), vocab_size, np.int32)}
 
 
-def said_twice(
-    batch: Batch, share: float, seed: int, step: int, shard: DataShard = WHOLE
-) -> Batch:
+def said_twice(batch: Batch, share: float, seed: int, step: int, shard: DataShard = WHOLE) -> Batch:
     """The batch with the second half of some sequences replaced by their first half.
 
     Whatever a vocabulary draws for such a sequence, its second half can be copied: a lesson in
@@ -166,19 +160,8 @@ def window_starts(
     return np.load(path, mmap_mode="r")
 
 
-def _window_lengths(store: TokenStore, starts: np.ndarray) -> np.ndarray:
-    """Bytes that each window stands for, int64 [windows]."""
-    ends = np.append(starts[1:], store.num_tokens)
-    # The last window of a document is followed by EOS.
-    return ends - starts - (store.ids[ends - 1] == store.eos_id)
-
-
 def evaluation_windows(
-    store: TokenStore,
-    starts: np.ndarray,
-    *,
-    batch_size: int,
-    shard: DataShard = WHOLE,
+    store: TokenStore, starts: np.ndarray, *, batch_size: int, shard: DataShard = WHOLE
 ) -> Iterator[Batch]:
     """Every byte of the text as a target once, each window after BOS; rows as long as the longest
     window, the last batch filled up with rows of weight 0.
@@ -187,7 +170,9 @@ def evaluation_windows(
       UsageError: if the processes do not divide the batch.
     """
     rows = shard.rows(batch_size)
-    lengths = _window_lengths(store, starts)
+    ends = np.append(starts[1:], store.num_tokens)
+    # Bytes of each window; the last one of a document is followed by EOS.
+    lengths = ends - starts - (store.ids[ends - 1] == store.eos_id)
     offset_L = np.arange(int(lengths.max()))
     for first in range(0, len(starts), batch_size):
         index_B = first + rows

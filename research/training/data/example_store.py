@@ -150,5 +150,5 @@ def _add(writer: Writer, ids: list[np.ndarray], examples: Examples, ratio: float
     # Cumulative, so that the whole is right to a byte.
     places = writer.num_documents + np.arange(len(ids) + 1)
     ends = np.rint(places * examples.length * ratio).astype(int)
-    kept = [each[: examples.length] for each in ids]
-    writer.add(kept, np.diff(ends).tolist(), eos=False)
+    beginnings = [each[: examples.length] for each in ids]
+    writer.add(beginnings, np.diff(ends).tolist(), eos=False)

@@ -181,8 +181,7 @@ def build_once(
         return store
     try:
         with files.atomic_path(path, directory=True, names=_NAMES) as temporary:
-            with contextlib.ExitStack() as stack:
-                writer = Writer(temporary, codec, stack)
+            with Writer(temporary, codec) as writer:
                 more = encode(writer) or {}
             if not writer.num_documents:
                 raise UsageError(
@@ -290,14 +289,15 @@ def _encode(
         progress(writer.num_bytes, writer.num_bytes / max(time.monotonic() - began, 1e-9))
 
 
-class Writer:
-    """Appends documents to the files of a store; `stack` closes them."""
+class Writer(contextlib.ExitStack):
+    """Appends documents to the files of a store, which it closes in the end."""
 
-    def __init__(self, folder: Path, codec: Encoder, stack: contextlib.ExitStack):
+    def __init__(self, folder: Path, codec: Encoder):
+        super().__init__()
         self._vocab_size = codec.vocab_size
         self._codec_name = codec.name
         self._files = {
-            name: _CountedFile(stack.enter_context(open(folder / name, "wb")))
+            name: _CountedFile(self.enter_context(open(folder / name, "wb")))
             for name in (_IDS, _OFFSETS, _BYTE_OFFSETS)
         }
         self.num_documents = self.num_tokens = self.num_bytes = 0

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from research import corpora
-from research.corpora.splits import SPLITS
+from research.corpora.corpus import SPLITS
 from research.errors import UsageError
 from research.tokenizers import Tokenizer
 from research.transfer import methods

@@ -1,13 +1,12 @@
-"""A run's working directory: its lock, and checkpoints by Orbax of a state of any sharding.
+"""A run's working directory: its lock, its checkpoints (by Orbax), its metrics as JSON lines.
 
 A checkpoint holds `state` (step, parameters, optimizer) and `meta` (JSON: config, versions, seed,
-clock). The data position is the step, because batch = f(seed, step). Arrays are written whole, so
-a checkpoint opens on any number of devices.
+clock). The data position is the step, because batch = f(seed, step). Arrays are written whole,
+whatever their sharding, so a checkpoint opens on any number of devices.
 """
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from research import folders
 from research.errors import FreevocabError, UsageError
 
 VERSION = 1
@@ -133,7 +133,7 @@ def lock(workdir: Path) -> Iterator[None]:
     """Keeps other runs out of `workdir` while entered; process 0 does it for all its processes.
 
     The lock goes with the process, however that ends. Where the file system has no locks, there
-    are none. (25 lines instead of the package filelock, which would be one more dependency.)
+    are none.
 
     Raises:
       FreevocabError: if another run is in it, or it cannot be written to.
@@ -147,15 +147,69 @@ def lock(workdir: Path) -> Iterator[None]:
     except OSError as error:
         raise FreevocabError(f"cannot use {workdir} as a workdir: {error.strerror}") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        locked = folders.lock(file.fileno())
+        if locked is False:
             raise FreevocabError(
                 f"another run is using {workdir}: wait for it, or choose another workdir"
-            ) from None
-        except OSError:
+            )
+        if locked is None:
             file.write("this file system has no locks\n")
         yield
+
+
+class MetricsFile:
+    """Appends JSON lines to workdir/metrics.jsonl.
+
+    The first line of a run, and of each resumption, has "kind": "run" and tells config, versions
+    and hardware; the others have "kind": "train" or "eval" and a step. After a crash the file may
+    hold lines of steps that were done again: the later line counts. Only process 0 writes.
+    """
+
+    def __init__(self, workdir: str | os.PathLike | None):
+        self._path = None
+        if workdir is not None and jax.process_index() == 0:
+            self._path = Path(workdir) / "metrics.jsonl"
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.is_file():
+                _drop_half_line(self._path)
+
+    def write(self, kind: str, values: dict[str, Any]) -> None:
+        """One line; NaN and infinities are written as strings, which JSON can hold."""
+        if self._path is None:
+            return
+        text = json.dumps({"kind": kind, **values}, default=lambda number: number.item())
+        line = json.loads(text, parse_constant=lambda name: str(float(name)))
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def logged(self, last: int) -> list[tuple[str, dict[str, Any]]]:
+        """(kind, values) of the "train" and "eval" lines up to step `last`, in order; process 0's.
+
+        Of lines about steps that were done again the later counts.
+        """
+        if self._path is None or not self._path.is_file():
+            return []
+        lines: dict[tuple[str, int], dict[str, Any]] = {}
+        for values in read_metrics(self._path.parent):
+            kind, step = values.pop("kind"), values["step"]
+            if kind != "run" and step <= last:
+                lines.pop((kind, step), None)
+                lines[kind, step] = values
+        return [(kind, values) for (kind, _), values in lines.items()]
+
+
+def _drop_half_line(path: Path) -> None:
+    """A run killed while it wrote leaves a line without an end; what follows must not join it."""
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        with open(path, "r+b") as file:
+            file.truncate(data.rfind(b"\n") + 1)
+
+
+def read_metrics(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+    """The lines of workdir/metrics.jsonl."""
+    with open(Path(workdir) / "metrics.jsonl", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 def differences(ours: Any, theirs: Any, name: str = "") -> list[str]:

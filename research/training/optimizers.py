@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers
 
 from research.errors import UsageError
 from research.training import sharding_rules
 from research.training.config import OptimizerConfig
-from research.training.optim.forgetting import scale_by_per_row_adam
+from research.training.forgetting import scale_by_per_row_adam
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule
 
 # Muon's orthogonal updates have this root mean square times the learning rate, about AdamW's, so
@@ -70,7 +71,7 @@ def make_optimizer(
     if by_row and config.name != "adamw":
         raise UsageError(f"forgetting needs the optimizer adamw, not {config.name}")
     rate = learning_rate(config, steps)
-    transforms = {"adamw": _adamw, "adafactor": _adafactor, "muon": _muon}
+    transforms = {"adamw": _adamw, "adafactor": adafactor, "muon": _muon}
     transform = _adamw_by_row if by_row else transforms[config.name]
     parts: list[optax.GradientTransformation] = [transform(config, rate, rules)]
     if config.clip_norm > 0:
@@ -104,16 +105,6 @@ def _adamw_by_row(config, rate, rules):
     )
 
 
-def _adafactor(config, rate, rules):
-    return adafactor(
-        rate,
-        rules,
-        decay_rate=config.decay_rate,
-        clip_threshold=config.clip_threshold,
-        min_factored=config.min_factored,
-    )
-
-
 def _muon(config, rate, rules):
     def labels(params):
         return jax.tree.map(
@@ -144,12 +135,7 @@ class AdafactorState(NamedTuple):
 
 
 def adafactor(
-    learning_rate: optax.Schedule,
-    rules: Sequence[Rule],
-    *,
-    decay_rate: float = 0.8,
-    clip_threshold: float = 1.0,
-    min_factored: int = 128,
+    config: OptimizerConfig, learning_rate: optax.Schedule, rules: Sequence[Rule]
 ) -> optax.GradientTransformation:
     """Adafactor (Shazeer & Stern 2018, Algorithm 5, no momentum), with matrices given by rule.
 
@@ -170,15 +156,15 @@ def adafactor(
     def init(params):
         def start(rule, param):
             return {
-                name: jnp.zeros(_kept_shape(rule, param.shape, name), jnp.float32)
-                for name in _moment_names(rule, param.shape, min_factored)
+                name: jnp.zeros(np.delete(param.shape, _reduced_axes(rule, name)), jnp.float32)
+                for name in _moment_names(rule, param.shape, config.min_factored)
             }
 
         matched = sharding_rules.match(params, rules)
         return AdafactorState(jnp.zeros((), jnp.int32), jax.tree.map(start, matched, params))
 
     def update(updates, state, params=None):
-        decay = 1.0 - (state.count + 1).astype(jnp.float32) ** -decay_rate
+        decay = 1.0 - (state.count + 1).astype(jnp.float32) ** -config.decay_rate
         rate = jnp.asarray(learning_rate(state.count))
 
         def one(rule, grad, moments, param):
@@ -189,7 +175,7 @@ def adafactor(
             }
             u = grad * _inverse_root(rule, new)
             axes = tuple(i for i in range(grad.ndim) if i not in rule.indices("layer"))
-            u /= jnp.maximum(1.0, _rms(u, axes) / clip_threshold)
+            u /= jnp.maximum(1.0, _rms(u, axes) / config.clip_threshold)
             return -rate * jnp.maximum(_SCALE_FLOOR, _rms(param, axes)) * u, new
 
         matched = sharding_rules.match(params, rules)
@@ -210,11 +196,6 @@ def _moment_names(rule: Rule, shape, min_factored: int) -> tuple[str, ...]:
 
 def _reduced_axes(rule: Rule, name: str) -> tuple[int, ...]:
     return {"row": rule.indices("out"), "col": rule.indices("in"), "full": ()}[name]
-
-
-def _kept_shape(rule: Rule, shape, name: str) -> tuple[int, ...]:
-    gone = _reduced_axes(rule, name)
-    return tuple(size for i, size in enumerate(shape) if i not in gone)
 
 
 def _reduced(rule: Rule, square: jax.Array, name: str) -> jax.Array:

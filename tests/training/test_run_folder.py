@@ -1,14 +1,18 @@
+"""A run goes on where it was stopped; two runs never write to the same place."""
+
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 
 from research.errors import FreevocabError, UsageError
-from research.training import checkpoints, loop, metrics
-from research.training.checkpoints import Checkpoints
+from research.training import loop, run_folder
 from research.training.compile import compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
+from research.training.run_folder import Checkpoints
 
 SINGLE = ParallelismConfig()
 MESH_8X1 = ParallelismConfig("mesh")
@@ -46,7 +50,8 @@ def test_a_run_goes_on_on_other_devices(first, second, bigram, compare, tmp_path
     workdir = cut_back(tmp_path / "a", tmp_path / "b", 4)
     resumed = train(bigram, workdir, second, optimizer=optimizer)
     assert [row["step"] for row in resumed.history] == [1, 2, 3, 4, 5, 6]
-    assert [row["step"] for row in metrics.read(workdir) if row["kind"] == "run"] == [0, 4]
+    rows = run_folder.read_metrics(workdir)
+    assert [row["step"] for row in rows if row["kind"] == "run"] == [0, 4]
     assert compare.largest_difference(straight.params, resumed.params) < 1e-5
     for name in ("loss", "grad_norm"):
         np.testing.assert_allclose(straight.metrics[name], resumed.metrics[name], rtol=1e-5)
@@ -123,23 +128,46 @@ def test_a_checkpoint_of_another_model_gets_one_line(bigram, tmp_path):
 def test_differences_name_the_settings():
     ours = {"seed": 1, "optimizer": {"name": "adamw", "rate": 0.1}, "new": 2}
     theirs = {"seed": 1, "optimizer": {"name": "muon", "rate": 0.1}, "old": 3}
-    assert checkpoints.differences(ours, theirs) == [
+    assert run_folder.differences(ours, theirs) == [
         "new is new",
         "old is gone",
         "optimizer.name is 'adamw', was 'muon'",
     ]
-    assert checkpoints.differences(ours, ours) == []
+    assert run_folder.differences(ours, ours) == []
 
 
 def test_a_given_checkpoint_must_exist(tmp_path):
     with pytest.raises(UsageError, match="no checkpoint in"):
-        checkpoints.open_given(tmp_path / "nothing")
+        run_folder.open_given(tmp_path / "nothing")
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UsageError, match="no checkpoint in"):
-        checkpoints.open_given(tmp_path)
+        run_folder.open_given(tmp_path)
 
 
 def test_a_full_disk_is_said_first():
     long = "RESOURCE_EXHAUSTED: Error writing " + "x" * 400 + ": No space left on device [14]"
-    assert checkpoints._first_line(ValueError(long)) == "No space left on device"
-    assert checkpoints._first_line(ValueError("other\nlines")) == "other"
+    assert run_folder._first_line(ValueError(long)) == "No space left on device"
+    assert run_folder._first_line(ValueError("other\nlines")) == "other"
+
+
+def test_a_second_run_is_refused_until_the_first_ends(tmp_path):
+    with run_folder.lock(tmp_path / "run"):
+        with pytest.raises(FreevocabError, match="another run is using .*run: wait"):
+            with run_folder.lock(tmp_path / "run"):
+                raise AssertionError("both are in")
+        with run_folder.lock(tmp_path / "other"):
+            assert (tmp_path / "other").is_dir()
+    with run_folder.lock(tmp_path / "run"):
+        assert (tmp_path / "run").is_dir()
+
+
+def test_a_killed_run_leaves_no_lock(tmp_path):
+    program = (
+        "import os, pathlib, sys\n"
+        "from research.training import run_folder\n"
+        "with run_folder.lock(pathlib.Path(sys.argv[1])):\n"
+        "    os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path)]).returncode == 9
+    with run_folder.lock(tmp_path):
+        assert (tmp_path / ".lock").exists()

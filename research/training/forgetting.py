@@ -110,10 +110,13 @@ def forget(
     """
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAM), state.step)
     choice_key, rows_key = jax.random.split(key)
-    rows = _num_rows(state.params)
-    chosen_V = jax.random.bernoulli(choice_key, share, (rows,))
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state.params)
+    sizes = [leaf.shape[:1] for path, leaf in leaves if is_table(name_of(path))]
+    if not sizes:
+        raise UsageError("forgetting needs a learned vocabulary; this one has no row for each id")
+    chosen_V = jax.random.bernoulli(choice_key, share, sizes[0])
     if keep:
-        chosen_V &= ~jnp.isin(jnp.arange(rows), jnp.asarray(keep))
+        chosen_V &= ~jnp.isin(jnp.arange(len(chosen_V)), jnp.asarray(keep))
 
     def reset(node):
         return _forget_moments(node, chosen_V) if _is_adam(node) else node
@@ -132,12 +135,10 @@ def redraw(
 ) -> Any:
     """The parameters with the chosen rows (bool [V]) of every table from init_fn(key)."""
 
-    def one(path, old, new):
-        if not is_table(name_of(path)):
-            return old
+    def chosen(old, new):
         return jnp.where(chosen_V[:, None], new, old)
 
-    return jax.tree_util.tree_map_with_path(one, params, init_fn(key))
+    return _on_tables(chosen, params, init_fn(key))
 
 
 def compiled(
@@ -159,26 +160,23 @@ def compiled(
 def _forget_moments(state: PerRowAdamState, chosen_V: jax.Array) -> PerRowAdamState:
     """The state with moments and step count of the chosen rows (bool [V]) at zero."""
 
-    def cleared(path, leaf):
-        if not is_table(name_of(path)):
-            return leaf
+    def cleared(leaf):
         return jnp.where(chosen_V[:, None], jnp.zeros_like(leaf), leaf)
 
+    rows = jax.tree.map(lambda row_V: jnp.where(chosen_V, 0, row_V), state.rows)
     return PerRowAdamState(
-        state.count,
-        jax.tree_util.tree_map_with_path(cleared, state.mu),
-        jax.tree_util.tree_map_with_path(cleared, state.nu),
-        jax.tree.map(lambda row_V: jnp.where(chosen_V, 0, row_V), state.rows),
+        state.count, _on_tables(cleared, state.mu), _on_tables(cleared, state.nu), rows
     )
+
+
+def _on_tables(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """`tree` with `function` of each table's leaves in its place."""
+
+    def one(path, leaf, *more):
+        return function(leaf, *more) if is_table(name_of(path)) else leaf
+
+    return jax.tree_util.tree_map_with_path(one, tree, *others)
 
 
 def _is_adam(node: Any) -> bool:
     return isinstance(node, PerRowAdamState)
-
-
-def _num_rows(params: Any) -> int:
-    flat, _ = jax.tree_util.tree_flatten_with_path(params)
-    rows = [leaf.shape[0] for path, leaf in flat if is_table(name_of(path))]
-    if not rows:
-        raise UsageError("forgetting needs a learned vocabulary; this one has no row for each id")
-    return rows[0]
