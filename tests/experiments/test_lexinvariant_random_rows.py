@@ -6,7 +6,7 @@ import pytest
 
 from configs.lexinvariant import random_rows as configs
 from experiments.lexinvariant import random_rows as table
-from tests.experiments.table_checks import check_remarks, check_rows
+from tests.experiments.table_checks import check_table
 
 
 @pytest.fixture(scope="module")
@@ -15,13 +15,12 @@ def rows(tmp_path_factory):
 
 
 def test_a_row_for_each_variant_and_two_floors(rows):
-    check_rows(rows, [*table.COLUMNS, "corpus"])
+    check_table(table, rows)
     names = [(row["random"], row.get("p")) for row in rows]
     assert names == [
         ("drawn", 0.2), ("permuted", 1.0), ("all drawn (gaussian)", 1.0),
         ("counts in the sequence", None), ("uniform", None),
     ]  # fmt: skip
-    check_remarks(table.remarks(rows))
 
 
 def test_learned_rows_begin_as_long_as_drawn_ones(rows):
