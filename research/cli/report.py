@@ -85,6 +85,12 @@ def sections(
                     and hasattr(configuration, scale)
                     and results.is_older(measured[key], table.config(scale))
                 },
+                partial=[
+                    scale
+                    for scale in scales
+                    if hasattr(configuration, scale)
+                    and not catalog.weights_are_there(table, table.config(scale))
+                ],
                 plot=getattr(experiment, "PLOT", None),
                 draw=getattr(experiment, "picture", None),
                 summary=getattr(experiment, "summary", None),

@@ -45,6 +45,8 @@ class Section:
     """Scale -> what was measured; an absent scale has not been run."""
     older: Collection[str] = ()
     """The scales whose result was measured with other settings than a run has today."""
+    partial: Collection[str] = ()
+    """The scales that open models of which most are not trained yet."""
     plot: Mapping[str, Any] | None = None
     """What the experiment says about its plot, or None."""
     draw: Callable[..., bool] | None = None
@@ -70,9 +72,10 @@ class Section:
 
     @property
     def best(self) -> str | None:
-        """The scale of the best record that has rows."""
+        """The scale of the best record that has rows; one that lacks most models comes last."""
         measured = {scale for scale, result in self.results.items() if result.rows}
-        return next((scale for scale in claims.BEST_FIRST if scale in measured), None)
+        found = [scale for scale in claims.BEST_FIRST if scale in measured]
+        return next(iter(sorted(found, key=lambda scale: scale in self.partial)), None)
 
 
 def write(directory: Path, sections: Sequence[Section], judged: Sequence[Judged]) -> list[Path]:
@@ -262,9 +265,14 @@ def summary(section: Section) -> str:
     if "bits_per_byte" in section.columns:
         known = (each.spread for each in section.judged if each.spread.bits is not None)
         spread = next(known, None)
+    others = [
+        f"- {scale}: so far {len(section.results[scale].rows)} rows, in `freevocab report`\n"
+        for scale in section.partial if scale in section.results and scale != section.best
+    ]  # fmt: skip
     return (
         f"**{section.title}**\n\n{tables.markdown(names, lines)}\n"
         f"- {section.best}: {origin(result, spread)}\n{dated(section, section.best)}"
+        + "".join(others)
     )
 
 

@@ -117,6 +117,11 @@ def test_the_readme_shows_the_best_record_and_where_it_comes_from():
         return ["method", "learned"], [{"method": rows[0]["method"], "learned": "0 %"}]
 
     assert "| AC | 0 % |" in report.summary(section(results=both, summary=brief))
+    # A record whose models are mostly not trained yet waits behind a whole one.
+    early = section(results=both, partial=["hours"])
+    assert early.best == "cpu" and "| AC | small | 2.5 |" in report.summary(early)
+    assert report.summary(early).endswith("- hours: so far 1 rows, in `freevocab report`\n")
+    assert section(results={"hours": both["hours"]}, partial=["hours"]).best == "hours"
 
 
 def test_a_dirty_record_stays_dirty_and_the_spread_is_said():
