@@ -136,8 +136,6 @@ OLDER_COLUMNS = {
     ("lexinvariant", "dual_process", "cpu"),
     ("tokenizer_transfer", "ablations", "cpu"),
     ("tokenizer_transfer", "fine_tuned", "cpu"),
-    ("tokenizer_transfer", "n_shot", "cpu"),
-    ("tokenizer_transfer", "zero_shot", "cpu"),
 }
 
 
