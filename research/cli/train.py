@@ -233,6 +233,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
         "batch": [options.batch_size, length],
         "z_loss": options.z_loss,
     }
+    log("compiling the training step")
     result = lm.train(
         lm.training_batches(train, seed=options.seed, batch_size=options.batch_size, length=length),
         options.loop_config(options.checkpoint),

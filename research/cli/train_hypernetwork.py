@@ -186,6 +186,7 @@ def run(options: TrainHypernetwork, log: Log = print) -> "training.Trained":
     language = languages.index(options.language) if options.language else 0
     draws, rows = _draws(options, source, windows, target, language)
     log(_summary(source, network, rows))
+    log("compiling the training step")
     if options.warmup_steps:
         log(f"first stage: {options.warmup_steps} steps of the identity")
     trained = training.train(

@@ -135,6 +135,7 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
         "batch": [rows, length],
         "z_loss": options.z_loss,
     }
+    log("compiling the training step")
     result = lm.train(
         batch_fn, options.loop_config(), workdir,
         eval_fn=evaluations, description=description, log=log,

@@ -33,6 +33,10 @@ from research.training.step import LossFn, TrainState
 
 BatchFn = Callable[[int], dict[str, np.ndarray]]
 EvalFn = Callable[[Any], Mapping[str, float]]
+IN_FLIGHT = 2
+"""Steps that devices may have ahead of them besides the one that is given to them."""
+QUIET_SECONDS = 10.0
+"""After so long without a line a step says that the run is alive."""
 
 
 class TrainResult(NamedTuple):
@@ -178,7 +182,7 @@ class _Run:
     def __post_init__(self):
         self._waiting: list[tuple[int, dict[str, jax.Array]]] = []
         self._fetched: list[dict[str, float]] = []
-        self._started = self._logged = time.monotonic()
+        self._started = self._logged = self._said = time.monotonic()
 
     def announce(self, start: int) -> None:
         """The file's line about the run."""
@@ -204,7 +208,7 @@ class _Run:
         """All the steps that are left."""
         config, compiled = self.config, self.compiled
         start = int(state.step)
-        self._started = self._logged = time.monotonic()
+        self._started = self._logged = self._said = time.monotonic()
         with Interrupts() as interrupts:
             for index in range(start, config.steps):
                 batch = parallelism.put_batch(config.parallelism, compiled.mesh, batch_fn(index))
@@ -216,10 +220,16 @@ class _Run:
                     state, metrics = compiled.step(state, batch)
                 done = index + 1
                 self._waiting.append((done, metrics))
+                # A signal is answered after the steps that are under way, so these are few.
+                if len(self._waiting) > IN_FLIGHT:
+                    jax.block_until_ready(self._waiting[-1 - IN_FLIGHT][1])
                 last = done == config.steps
                 logging = last or done % config.log_every == 0
                 if logging:
                     self._log_progress(done, done - start)
+                elif time.monotonic() - self._said > QUIET_SECONDS:
+                    sums = jax.device_get(metrics)
+                    self._say(done, float(sums["nats"] / max(sums["tokens"], 1.0)), done - start)
                 if last or (config.save_every and done % config.save_every == 0):
                     self._save(done, state)
                 if eval_fn and not last and config.eval_every and done % config.eval_every == 0:
@@ -276,12 +286,14 @@ class _Run:
         self.metrics = {**self.metrics, **values}
         self.history.append(values)
         self.file.write("train", values)
+        self._say(step, values["loss"], steps_here, f"  {units.quantity(rate)} tokens/s")
+
+    def _say(self, step: int, loss: float, steps_here: int, rate: str = "") -> None:
+        """A line about a step, with its loss or the mean one since the last such line."""
+        self._said = now = time.monotonic()
         steps = self.config.steps
         left = units.countdown((now - self._started) / steps_here * (steps - step))
-        self.log(
-            f"step {step:>{len(str(steps))}}/{steps}  loss {values['loss']:.4f}  "
-            f"{units.quantity(rate)} tokens/s  {left} left"
-        )
+        self.log(f"step {step:>{len(str(steps))}}/{steps}  loss {loss:.4f}{rate}  {left} left")
 
     def _evaluate(self, step: int, state: TrainState, eval_fn: EvalFn) -> None:
         self._check()

@@ -272,6 +272,25 @@ def test_nothing_is_fetched_between_log_points(train, monkeypatch, tmp_path):
     assert fetches == [6, 6]
 
 
+def test_few_steps_are_under_way_and_no_silence_is_long(train, bigram, monkeypatch, tmp_path):
+    waited = []
+    real = jax.block_until_ready
+    monkeypatch.setattr(
+        loop.jax, "block_until_ready", lambda metrics: waited.append(1) or real(metrics)
+    )
+    monkeypatch.setattr(loop, "QUIET_SECONDS", -1.0)
+    lines = []
+    talking = train(tmp_path / "a", steps=6, log_every=6, log=lines.append)
+    assert len(waited) == 6 - loop.IN_FLIGHT
+    said = [line for line in lines if line.startswith("step ")]
+    assert [line.split()[1] for line in said] == [f"{step}/6" for step in range(1, 7)]
+    assert all("loss" in line and "left" in line for line in said)
+    # What is only said is no part of the history.
+    monkeypatch.setattr(loop, "QUIET_SECONDS", 1e9)
+    quiet = train(tmp_path / "b", steps=6, log_every=6)
+    assert [row["loss"] for row in talking.history] == [row["loss"] for row in quiet.history]
+
+
 def test_without_a_workdir_nothing_is_written(train, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = train(None, steps=2, eval_every=1, eval_fn=lambda params: {"x": 1.0})
