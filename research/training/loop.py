@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from research import units
@@ -108,6 +109,11 @@ def train(
             run.remember(int(state.step), eval_fn)
         state = run.steps(state, batch_fn, eval_fn)
         return TrainResult(state.params, config.steps, run.metrics, run.history)
+
+
+@jax.jit
+def _all_finite(params: Any) -> jax.Array:
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))
 
 
 def remove(workdir: str | os.PathLike) -> None:
@@ -238,6 +244,7 @@ class _Run:
                 if logging or jax.process_count() == 1:
                     if number := interrupts.agreed():
                         self._stop(done, state, number)
+        self._check_parameters(config.steps, state)
         if eval_fn:
             self._evaluate(config.steps, state, eval_fn)
         if self.saved is not None:
@@ -252,14 +259,21 @@ class _Run:
             if not all(map(math.isfinite, self._fetched[-1].values())):
                 self.file.write("train", {"step": step, **self._fetched[-1]})
                 what = "gradient" if math.isfinite(self._fetched[-1]["nats"]) else "loss"
-                raise FreevocabError(
-                    f"the {what} of step {step} is not finite; {self._where_to_go_on()}"
-                )
+                raise self._not_finite(f"{what} of step {step}", step - 1)
         self._waiting.clear()
 
-    def _where_to_go_on(self) -> str:
-        if self.saved is None or (good := self.saved.latest()) is None:
-            return "no checkpoint was saved before; lower the learning rate"
+    def _check_parameters(self, step: int, state: TrainState) -> None:
+        """Stops the run if an update that no loss has seen yet left numbers that are not finite."""
+        if not _all_finite(state.params):
+            raise self._not_finite(f"result of step {step}", step)
+
+    def _not_finite(self, what: str, step: int) -> FreevocabError:
+        """`step`: after how many updates the parameters were wrong."""
+        return FreevocabError(f"the {what} is not finite; {self._where_to_go_on(step)}")
+
+    def _where_to_go_on(self, bad: int) -> str:
+        if self.saved is None or (good := self.saved.latest(before=bad)) is None:
+            return "no good checkpoint was saved before; lower the learning rate"
         return (
             f"the last good checkpoint is step {good} in {self.saved.directory}; "
             "start from it with a lower learning rate or another seed"
@@ -298,6 +312,9 @@ class _Run:
     def _evaluate(self, step: int, state: TrainState, eval_fn: EvalFn) -> None:
         self._check()
         values = {"step": step, **{name: float(v) for name, v in eval_fn(state.params).items()}}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise self._not_finite(f"{name} of the evaluation after step {step}", step)
         self.metrics = {**self.metrics, **values}
         self.history.append(values)
         self.file.write("eval", values)
@@ -308,6 +325,7 @@ class _Run:
         if self.saved is None:
             return
         self._check()
+        self._check_parameters(step, state)
         meta = {
             "identity": self.identity,
             "config": dataclasses.asdict(self.config),

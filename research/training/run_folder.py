@@ -1,25 +1,29 @@
 """A run's working directory: its lock, its checkpoints (by Orbax), its metrics as JSON lines.
 
 A checkpoint holds `state` (step, parameters, optimizer) and `meta` (JSON: config, versions, seed,
-clock). The data position is the step, because batch = f(seed, step). Arrays are written whole,
-whatever their sharding, so a checkpoint opens on any number of devices.
+clock, a checksum of every array and one of itself). The data position is the step, because batch =
+f(seed, step). Arrays are written whole, whatever their sharding, so a checkpoint opens on any
+number of devices.
 """
 
 import contextlib
 import errno
+import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from research import folders
 from research.errors import FreevocabError, UsageError
 
-VERSION = 1
+VERSION = 2  # from 2 on with checksums; 1 is read
 
 
 class Checkpoints:
@@ -57,9 +61,9 @@ class Checkpoints:
         except (OSError, ValueError, RuntimeError) as error:
             raise self._cannot_write(error) from error
 
-    def latest(self) -> int | None:
-        """The newest whole checkpoint's step, or None."""
-        return self._manager.latest_step()
+    def latest(self, before: float = math.inf) -> int | None:
+        """The newest whole checkpoint's step (of those before a step), or None."""
+        return max((step for step in self._manager.all_steps() if step < before), default=None)
 
     def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
         """Saves unless this step is saved already.
@@ -69,9 +73,11 @@ class Checkpoints:
         """
         if step == self._manager.latest_step():
             return
+        meta = {**meta, "version": VERSION, "checksums": checksums(state)}
+        meta = json.loads(json.dumps(meta))
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state),
-            meta=ocp.args.JsonSave({"version": VERSION, **json.loads(json.dumps(meta))}),
+            meta=ocp.args.JsonSave({**meta, "digest": _digest(meta)}),
         )
         try:
             self._manager.save(step, args=items)
@@ -79,11 +85,19 @@ class Checkpoints:
             raise self._cannot_write(error) from error
 
     def meta(self, step: int) -> dict[str, Any]:
-        """The meta of a checkpoint."""
+        """The meta of a checkpoint.
+
+        Raises:
+          FreevocabError: if it is damaged, or of a newer program.
+        """
         restored = self._restore(step, meta=ocp.args.JsonRestore())["meta"]
-        if restored.get("version") != VERSION:
+        version = restored.get("version") if isinstance(restored, dict) else None
+        digest = restored.pop("digest", None) if version != 1 else _digest(restored)
+        if digest != _digest(restored):
+            raise self._cannot_read(step, "its description was changed")
+        if version not in (1, VERSION):
             raise FreevocabError(
-                f"checkpoint {self.directory / str(step)} has version {restored.get('version')}, "
+                f"checkpoint {self.directory / str(step)} has version {version}, "
                 f"this program reads {VERSION}; update freevocab"
             )
         return restored
@@ -94,21 +108,64 @@ class Checkpoints:
         Raises:
           FreevocabError: if it is damaged or its arrays are not those of `abstract_state`.
         """
-        return self._restore(step, state=ocp.args.StandardRestore(abstract_state))["state"]
+        state = self._restore(step, state=ocp.args.StandardRestore(abstract_state))["state"]
+        expected = self.meta(step).get("checksums")
+        if expected is not None and expected != (found := checksums(state)):
+            changed = sorted(name for name in found if found[name] != expected.get(name))
+            raise self._cannot_read(step, f"numbers in it were changed ({', '.join(changed[:1])})")
+        return state
 
     def _restore(self, step: int, **items: Any) -> Any:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:  # Orbax and tensorstore raise many kinds, none documented
-            raise FreevocabError(
-                f"cannot read checkpoint {self.directory / str(step)}: {_first_line(error)}; "
-                "delete that folder to go on from an earlier one, or use another workdir"
-            ) from error
+            raise self._cannot_read(step, _first_line(error)) from error
+
+    def _cannot_read(self, step: int, why: str) -> FreevocabError:
+        return FreevocabError(
+            f"cannot read checkpoint {self.directory / str(step)}: {why}; "
+            "delete that folder to go on from an earlier one, or use another workdir"
+        )
 
     def _cannot_write(self, error: Exception) -> FreevocabError:
         return FreevocabError(
             f"cannot write a checkpoint to {self.directory}: {_first_line(error)}"
         )
+
+
+def checksums(state: Any) -> dict[str, int]:
+    """Path of each array -> a number that any single changed bit changes, whatever the sharding.
+
+    The array's words, each times an odd number of its place, summed mod 2^32: a sum of integers is
+    the same in every order, so also over devices.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    sums = jax.device_get(_sums([leaf for _, leaf in leaves]))
+    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+    return {name: int(value) for name, value in zip(names, sums, strict=True)}
+
+
+@jax.jit
+def _sums(arrays: list[jax.Array]) -> list[jax.Array]:
+    return [_sum(array) for array in arrays]
+
+
+def _sum(array: jax.Array) -> jax.Array:
+    words = array.astype(jnp.uint32) if array.dtype == bool else array
+    if words.dtype.itemsize < 4:
+        words = jax.lax.bitcast_convert_type(words, f"uint{8 * words.dtype.itemsize}")
+    elif words.dtype != jnp.uint32:
+        words = jax.lax.bitcast_convert_type(words, jnp.uint32)
+    place = jnp.zeros(words.shape, jnp.uint32)
+    for axis in range(words.ndim):
+        count = jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)
+        place = place * jnp.uint32(0x01000193) + count
+    return jnp.sum(words.astype(jnp.uint32) * (2 * place + 1), dtype=jnp.uint32)
+
+
+def _digest(meta: Any) -> str:
+    """Of JSON values."""
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def open_given(directory: str | os.PathLike) -> tuple[Checkpoints, int]:

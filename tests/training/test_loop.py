@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 
@@ -102,7 +103,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(train, bigram, tmp_path):
     with pytest.raises(FreevocabError, match="loss of step 5 is not finite") as caught:
         train(tmp_path, steps=12, batch=poisoned, log_every=100, save_every=2)
     message = str(caught.value)
-    assert "step 4 in" in message and "\n" not in message
+    # No finite loss has been seen of what step 4 left.
+    assert "step 2 in" in message and "\n" not in message
     assert saved_steps(tmp_path) == 4
     # Every line is JSON, though the loss is not a number.
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
@@ -110,6 +112,27 @@ def test_a_loss_that_is_not_finite_stops_the_run(train, bigram, tmp_path):
     assert (last["step"], last["nats"]) == (5, "nan")
     # From the good checkpoint, with good data, the run ends well.
     assert train(tmp_path, steps=12).step == 12
+
+
+def test_a_result_that_no_loss_has_seen_is_looked_at(train, bigram, tmp_path):
+    """The last update, and an evaluation, may be the first that are not finite."""
+    wild = OptimizerConfig(
+        name="adamw", learning_rate=3e38, schedule="constant", warmup_steps=0, clip_norm=0.0
+    )
+
+    def nats(params):
+        return {"nats": float(jax.numpy.sum(jax.tree.leaves(params)[0]))}
+
+    for steps, extra in ((1, {}), (1, {"eval_fn": lambda params: {"nats": math.nan}})):
+        optimizer = FAST if extra else wild
+        compiled = compile_step(
+            bigram.loss, bigram.init, bigram.batch(0), TrainConfig(steps=1, optimizer=optimizer)
+        )
+        workdir = tmp_path / str(len(extra))
+        given = extra or {"eval_fn": nats}
+        with pytest.raises(FreevocabError, match="not finite; no good checkpoint") as caught:
+            train(workdir, steps=steps, optimizer=optimizer, compiled=compiled, **given)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

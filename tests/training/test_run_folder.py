@@ -171,3 +171,46 @@ def test_a_killed_run_leaves_no_lock(tmp_path):
     assert subprocess.run([sys.executable, "-c", program, str(tmp_path)]).returncode == 9
     with run_folder.lock(tmp_path):
         assert (tmp_path / ".lock").exists()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "uint8", "bool"])
+def test_any_changed_bit_changes_the_checksum(dtype):
+    rng = np.random.default_rng(0)
+    whole = rng.integers(0, 2, (3, 4, 5)).astype(dtype)
+    before = run_folder.checksums({"a": jax.numpy.asarray(whole)})["a"]
+    for place in range(whole.size):
+        for bit in range(8 * whole.dtype.itemsize if dtype != "bool" else 1):
+            flipped = whole.copy().reshape(-1)
+            flipped.view(f"u{whole.dtype.itemsize}")[place] ^= 1 << bit
+            changed = {"a": jax.numpy.asarray(flipped.reshape(whole.shape))}
+            assert run_folder.checksums(changed)["a"] != before
+    swapped = {"a": jax.numpy.asarray(whole[::-1])}
+    assert run_folder.checksums(swapped)["a"] != before
+
+
+def test_a_damaged_checkpoint_is_refused_or_as_it_was(bigram, tmp_path):
+    """Whatever bit a disk turns: no other number, and no other description, is ever trained on."""
+    train(bigram, tmp_path, SINGLE, steps=2)
+    folder = tmp_path / "checkpoints" / "2"
+    with Checkpoints(tmp_path / "checkpoints") as saved:
+        state = saved._restore(2, state=run_folder.ocp.args.StandardRestore())["state"]
+        shapes = jax.eval_shape(lambda: state)
+        good, meta = saved.restore(2, shapes), saved.meta(2)
+    assert meta["checksums"]
+    rng, refused = np.random.default_rng(0), 0
+    files = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
+    for number in range(60):
+        path = files[number % len(files)]
+        data = path.read_bytes()
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with Checkpoints(tmp_path / "checkpoints") as saved:
+            try:
+                assert saved.meta(2) == meta
+                jax.tree.map(np.testing.assert_array_equal, saved.restore(2, shapes), good)
+            except FreevocabError as error:
+                refused += 1
+                assert "delete that folder" in str(error) or "update freevocab" in str(error)
+        path.write_bytes(data)
+    assert refused
