@@ -8,7 +8,9 @@ then). Measured are the norm of the learned rows as the training goes on, in nor
 and held-out text as it is and with all ids of a sequence permuted.
 
 cpu: letters of novels, four models of half a million kernels for 400 steps of 16 x 128, two seeds.
-  Not yet run.
+  Beside drawn rows (p = .2) the learned ones grow to 1.38 times their norm and go on; permuted
+  instead they stay at .99. With all ids permuted a letter costs 2.98 nats, with all rows drawn
+  3.16, by counts in the sequence 3.08: so short a training does not read drawn rows.
 gpu: 25m models of the novels' characters for 400 steps of 64 x 512. Not yet run.
 paper: the Pile, 151m, 250,000 steps; the paper gives no figures. Not run here.
 

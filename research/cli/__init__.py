@@ -119,7 +119,7 @@ def call(argv: Sequence[str]) -> int:
         return _explain(f"{error.filename}: {reason}" if error.filename else reason, 1, error)
     except MemoryError as error:
         return _explain(_OUT_OF_MEMORY, 1, error)
-    except Exception as error:
+    except BaseException as error:  # also of libraries in Rust, whose panics are no Exception
         if "RESOURCE_EXHAUSTED" in str(error):  # the device's memory, as XLA says it
             return _explain(_OUT_OF_MEMORY, 1, error)
         line = f"{type(error).__name__}: {first_line(error)}"
@@ -137,6 +137,11 @@ def dispatch(argv: list[str]) -> None:
     if argv in (["-h"], ["--help"], ["help"]):
         print(overview())
         return
+    if "--trust-code" in argv:
+        from research import codecs
+
+        argv = [word for word in argv if word != "--trust-code"]
+        codecs.trust_code.set(True)
     if argv == ["--version"]:
         print(f"freevocab {__version__}")
         return
@@ -163,7 +168,8 @@ def overview(prefix: str = "") -> str:
     return (
         "usage: freevocab COMMAND [ARGUMENTS]      freevocab COMMAND --help says more\n\n"
         "Language models that are not bound to a fixed vocabulary.\n\n"
-        f"commands:\n{commands}\n\n{EXAMPLES}\nfreevocab --version prints the version."
+        f"commands:\n{commands}\n\n{EXAMPLES}\nfreevocab --version prints the version. With"
+        " --trust-code, anywhere, a folder may\nrun code that came with it."
     )
 
 

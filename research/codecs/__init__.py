@@ -1,10 +1,17 @@
 """Text <-> ids. `codecs.load(name or directory)` is the way in; the protocol is in protocol.py.
 
 Nothing heavy is imported here: a kind's module comes in when a codec of that kind is loaded.
+
+A folder may name a class of somebody else's, and to open it is to run that code. What is installed,
+or stands in a package or module of the user's own, is imported; what came with the folder is not,
+unless the caller trusts it (`trust_code`).
 """
 
 import importlib
+import importlib.machinery
 import os
+import sys
+from contextvars import ContextVar
 from pathlib import Path
 
 from research.codecs import saved
@@ -25,6 +32,9 @@ KINDS = {
     "letters": "research.codecs.basic:LettersCodec",
     "codebook": "research.codecs.codebook:CodebookCodec",
 }
+
+trust_code: ContextVar[bool] = ContextVar("trust_code", default=False)
+"""Whether code is run that lies with a codec's folder; `freevocab --trust-code` sets it."""
 
 _WITHOUT_FILES = ("bytes", "characters", "gzip", "letters")
 _SHIPPED = Path(__file__).parent / "shipped"
@@ -61,7 +71,7 @@ def load(name_or_directory: str | os.PathLike) -> Codec:
 
 def _open(directory: Path) -> Codec:
     meta = saved.read(directory)
-    codec_class = _class_of(meta["kind"])
+    codec_class = _class_of(meta["kind"], directory)
     try:
         return codec_class.from_directory(directory, meta)
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
@@ -69,14 +79,47 @@ def _open(directory: Path) -> Codec:
         raise FreevocabError(f"the codec in {directory} is damaged ({problem})") from error
 
 
-def _class_of(kind: str) -> type:
+def _class_of(kind: str, directory: Path | None = None) -> type:
     path = KINDS.get(kind, kind)
     if ":" not in path:
         kinds = ", ".join(KINDS) + ' and "package.module:Class"'
         raise FreevocabError(f"unknown kind of codec {kind!r}: this freevocab has {kinds}")
     module, _, name = path.partition(":")
+    if kind not in KINDS and directory is not None and not trust_code.get():
+        if module not in sys.modules and not _is_users_own(module, directory):
+            raise FreevocabError(
+                f"the codec in {directory} names the code {path}, which would run: if you trust"
+                " who made it, say --trust-code"
+            )
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         problem = str(error).splitlines()[0]
         raise FreevocabError(f"cannot import the codec {path!r}: {problem}") from error
+
+
+def _is_users_own(module: str, directory: Path) -> bool:
+    """Whether a module stands in a package or on its own, apart from the folder that names it.
+
+    Nothing is imported to find out. No module of the standard library is a codec, and a folder
+    without an __init__.py is only data that lies where Python looks.
+    """
+    parts, where = module.split("."), None
+    if parts[0] in sys.stdlib_module_names:
+        return False
+    folder = directory.resolve()
+    for count in range(1, len(parts) + 1):
+        try:
+            spec = importlib.machinery.PathFinder.find_spec(".".join(parts[:count]), where)
+        except (ImportError, ValueError):
+            return True  # as the import will say
+        if spec is None:
+            return True
+        if spec.origin is None:
+            return False
+        file = Path(spec.origin).resolve()
+        package = file.parent if spec.submodule_search_locations else file
+        if file.is_relative_to(folder) or folder.is_relative_to(package):
+            return False
+        where = spec.submodule_search_locations
+    return True

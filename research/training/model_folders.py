@@ -11,6 +11,7 @@ Without either, the place before a text is empty: no position sees it, and the t
 prediction and is charged the uniform cost, ln(rows) nats.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ import numpy as np
 from research import tokenizers
 from research.codecs import lm_folder
 from research.codecs.protocol import Codec
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
 from research.models import pretrained
 from research.tokenizers import Tokenizer
 from research.training import parallelism
@@ -76,11 +77,30 @@ def evaluate(
 
     Raises:
       UsageError: for arguments that do not go together, or a masked language model.
+      FreevocabError: if the loss is not finite.
     """
     if pretrained.is_hugging_face(folder):
-        return _hugging_face(folder, build_store, tokenizer, batch_size, length, config)
-    if tokenizer is not None:
+        measured = _hugging_face(folder, build_store, tokenizer, batch_size, length, config)
+    elif tokenizer is not None:
         raise UsageError("--tokenizer is for Hugging Face folders; this model has its own codec")
+    else:
+        measured = _own(folder, build_store, batch_size, length, config)
+    if not math.isfinite(measured.totals.nats):
+        raise FreevocabError(
+            f"the loss of {folder} on this text is not finite: its weights are damaged, or its"
+            " training went wrong"
+        )
+    return measured
+
+
+def _own(
+    folder: str | Path,
+    build_store: BuildStore,
+    batch_size: int,
+    length: int | None,
+    config: ParallelismConfig,
+) -> FolderTotals:
+    """A folder that was trained here."""
     params, model, codec, meta = lm_folder.load(folder)
     store = build_store(codec)
     length = length or int(meta.get("length", 512))

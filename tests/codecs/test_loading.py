@@ -212,6 +212,45 @@ def test_a_codec_of_ones_own_is_a_class_and_its_import_path(tmp_path, monkeypatc
     assert codec.byte_lengths(ids).tolist() == [2, 1, 2, 1]
 
 
+PAYLOAD = "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\nX = None\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["their_model/codec/payload.py"], "their_model.codec.payload:X"),
+        (["their_model/payload.py"], "their_model.payload:X"),
+        (["their_model/__init__.py", "their_model/payload.py"], "their_model.payload:X"),
+        (["their_model/__init__.py", "their_model/codec/__init__.py",
+          "their_model/codec/payload.py"], "their_model.codec.payload:X"),
+        ([], "this:s"),
+        ([], "idlelib.idle:X"),
+    ],
+)  # fmt: skip
+def test_code_that_came_with_a_folder_is_not_run_unasked(
+    files, kind, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "their_model" / "codec"
+    saved.write(folder, kind, {})
+    for name in files:
+        (tmp_path / name).write_text(PAYLOAD)
+    before = set(sys.modules)
+    with pytest.raises(FreevocabError, match="say --trust-code") as caught:
+        codecs.load(folder)
+    assert "\n" not in str(caught.value) and kind in str(caught.value)
+    assert not list(tmp_path.rglob("ran")) and set(sys.modules) == before
+    assert capsys.readouterr().out == ""
+    if files:
+        token = codecs.trust_code.set(True)
+        with pytest.raises(FreevocabError, match="damaged"):  # X is no class
+            codecs.load(folder)
+        codecs.trust_code.reset(token)
+        assert list(tmp_path.rglob("ran"))
+        for name in set(sys.modules) - before:
+            del sys.modules[name]
+
+
 HEAVY = ("jax", "flax", "numba", "tokenizers", "sentencepiece", "tensorflow_datasets", "orbax")
 
 

@@ -15,7 +15,7 @@ from research.codecs import lm_folder
 from research.codecs.subword import BPECodec
 from research.corpora import Corpus
 from research.corpora.text import whole as text_of
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
 from research.models import language_model, pretrained
 from research.testing.tiny import tiny_model
 from research.training import model_folders
@@ -52,6 +52,15 @@ def evaluate(folder, name, **options):
         Evaluate(str(folder / name), batch_size=BATCH, **options), lines.append
     )
     return sums, "\n".join(lines)
+
+
+def test_a_loss_that_is_not_finite_is_an_error(setting, tmp_path):
+    folder, _ = setting
+    params, config, codec, meta = lm_folder.load(folder / "ours")
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, params)
+    lm_folder.save(tmp_path / "broken", broken, config, codec, meta)
+    with pytest.raises(FreevocabError, match="not finite"):
+        evaluate(folder, tmp_path / "broken")
 
 
 def changed(folder, name, change):
