@@ -142,14 +142,23 @@ class GZipCodec:
         """One byte string per id array: the longest valid prefix (see `decode_prefix`)."""
         return [self.decode_prefix(one)[0] for one in ids]
 
-    def decode_prefix(self, ids: np.ndarray) -> tuple[bytes, bool]:
+    def decode_at_most(self, ids: Sequence[np.ndarray], most: Sequence[int]) -> list[bytes]:
+        """As `decode`, but of a text longer than its `most` bytes only one byte more is made."""
+        pairs = zip(ids, most, strict=True)
+        return [self.decode_prefix(one, limit + 1)[0] for one, limit in pairs]
+
+    def decode_prefix(self, ids: np.ndarray, most: int = 0) -> tuple[bytes, bool]:
         """The text of the longest valid prefix of `ids`, and whether the stream was complete.
 
         Complete means: the end was reached, with a right checksum where there is one, and
         nothing but zero padding follows.
+
+        Args:
+          most: bytes of text to stop after; 0: none.
         """
-        stream = np.packbits(bits.ids_to_bits(ids, self.bits_per_token))
-        text, rest = _inflate(stream.tobytes(), zlib.MAX_WBITS if self.header else _RAW_DEFLATE)
+        stream = np.packbits(bits.ids_to_bits(ids, self.bits_per_token)).tobytes()
+        wbits = zlib.MAX_WBITS if self.header else _RAW_DEFLATE
+        text, rest = _inflate(stream, wbits, most)
         return text, rest is not None and not rest.strip(b"\0")
 
     def token_bytes(self) -> None:
@@ -177,23 +186,25 @@ class GZipCodec:
         return bits.bits_to_ids(np.unpackbits(stream), self.bits_per_token)
 
 
-def _inflate(stream: bytes, wbits: int) -> tuple[bytes, bytes | None]:
+def _inflate(stream: bytes, wbits: int, most: int) -> tuple[bytes, bytes | None]:
     """The text of the longest valid prefix, and what follows its end (None: no end was reached)."""
     inflater = zlib.decompressobj(wbits)
     try:
-        text = inflater.decompress(stream)
+        text = inflater.decompress(stream, most)
     except zlib.error:
-        return _inflate_bytewise(stream, wbits), None
+        return _inflate_bytewise(stream, wbits, most), None
     return text, inflater.unused_data if inflater.eof else None
 
 
-def _inflate_bytewise(stream: bytes, wbits: int) -> bytes:
+def _inflate_bytewise(stream: bytes, wbits: int, most: int) -> bytes:
     """What comes out before the error: zlib drops the output of the call that meets it."""
     inflater = zlib.decompressobj(wbits)
-    parts = []
+    text = bytearray()
     for position in range(len(stream)):
         try:
-            parts.append(inflater.decompress(stream[position : position + 1]))
+            text += inflater.decompress(stream[position : position + 1])
         except zlib.error:
             break
-    return b"".join(parts)
+        if most and len(text) >= most:
+            return bytes(text[:most])
+    return bytes(text)

@@ -60,7 +60,16 @@ class SavableCodec(Codec, Protocol):
         """Writes a folder that `codecs.load` opens: codec.json and what it names."""
 
 
-# A codec may also have these two; one written elsewhere need not know of them.
+# A codec may also have these three; one written elsewhere need not know of them.
+
+
+def decode_at_most(
+    codec: Codec, ids: Sequence[np.ndarray], most: Sequence[int]
+) -> list[bytes]:
+    """`codec.decode_at_most`: as `decode`, by a codec whose ids may stand for very long texts; of
+    one that is longer than it should be it need not make all."""
+    limited = getattr(codec, "decode_at_most", None)
+    return codec.decode(ids) if limited is None else limited(ids, most)
 
 
 def block_bytes(codec: Codec) -> int | None:

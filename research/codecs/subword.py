@@ -63,6 +63,8 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
         self.lossless = entries.lossless
         self._entries, self._byte_ids = entries, entries.byte_ids_256()
         self.name = name or f"{self.kind}-{self.vocab_size}"
+        if piece is not None and (isinstance(piece, bool) or piece < 1):
+            raise UsageError(f"piece is {piece!r}: characters at once, at least 1, or None")
         self._piece = piece
 
     @classmethod

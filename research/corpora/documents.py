@@ -193,10 +193,13 @@ def _zstandard_chunks(path: Path) -> Iterator[bytes]:
     try:
         with open(path, "rb") as file:
             while data := file.read(2**16):
-                while data:
-                    frame = frame or context.decompressobj()
-                    yield frame.decompress(data)
-                    data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+                # A block of a few bytes may stand for 128 kB, so few bytes go in at once.
+                slices = [data[at : at + 2**9] for at in range(0, len(data), 2**9)]
+                for data in slices:
+                    while data:
+                        frame = frame or context.decompressobj()
+                        yield frame.decompress(data)
+                        data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     except zstandard.ZstdError as error:
         raise FreevocabError(f"{path} cannot be decompressed ({error}): damaged") from error
     if frame is not None:

@@ -117,3 +117,14 @@ def test_wrong_widths_are_refused(wrong):
 def test_ids_out_of_range_are_refused():
     with pytest.raises(FreevocabError, match="outside"):
         GZipCodec(5).decode([np.array([32])])
+
+
+@ANY
+@given(st.binary(max_size=400), st.integers(1, 60), st.booleans())
+def test_a_text_is_decoded_no_further_than_asked_for(text, most, damaged):
+    codec = GZipCodec()
+    (ids,) = codec.encode([text * 20])
+    if damaged:
+        ids = ids[: len(ids) // 2]
+    whole = codec.decode([ids])[0]
+    assert codec.decode_at_most([ids], [most]) == [whole[: most + 1]]

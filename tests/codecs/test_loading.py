@@ -129,6 +129,14 @@ def test_damage_is_one_line(damage, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("piece", [0, -1, False, "x"])
+def test_a_piece_of_nothing_is_refused(piece, tmp_path):
+    MAKERS["bpe"]().save(tmp_path / "codec")
+    spoil_key("piece", piece)(tmp_path / "codec")
+    with pytest.raises(FreevocabError):
+        codecs.load(tmp_path / "codec")
+
+
 @pytest.mark.parametrize("kind", ["sentencepiece", "bpe"])
 def test_a_changed_file_beside_codec_json_is_found(kind, tmp_path):
     MAKERS[kind]().save(tmp_path / "codec")

@@ -179,3 +179,11 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, kind):
     tracemalloc.stop()
     assert total >= 3000 * 9 * len(line)
     assert peak < 8 * 2**20
+
+
+def test_a_small_file_of_much_text_is_read_in_pieces(tmp_path):
+    path = tmp_path / "zeros.txt.zst"
+    path.write_bytes(zstandard.ZstdCompressor().compress(bytes(200 * 2**20)))
+    assert path.stat().st_size < 2**15
+    sizes = [len(chunk) for chunk in reading._chunks(path)]
+    assert sum(sizes) == 200 * 2**20 and max(sizes) <= 2**9 * 2**17 // 4

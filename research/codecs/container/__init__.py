@@ -148,7 +148,8 @@ def decompress(
             crc = num_ids = num_blocks = 0
             blocks = _Blocks(reader, header, link)
             for group in _batched(blocks, header.block_bytes):
-                texts = opened.decode([ids for _, ids in group])
+                lengths = [head.num_bytes for head, _ in group]
+                texts = protocol.decode_at_most(opened, [ids for _, ids in group], lengths)
                 for (head, ids), text in zip(group, texts, strict=True):
                     if len(text) != head.num_bytes or zlib.crc32(text) != head.text_crc:
                         raise FreevocabError(
