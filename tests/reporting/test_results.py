@@ -135,7 +135,6 @@ TRAINING = {
 OLDER_COLUMNS = {
     ("lexinvariant", "dual_process", "cpu"),
     ("tokenizer_transfer", "ablations", "cpu"),
-    ("tokenizer_transfer", "fine_tuned", "cpu"),
 }
 
 
