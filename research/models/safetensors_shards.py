@@ -136,7 +136,7 @@ def open_checkpoint(directory: str | os.PathLike) -> StoredTensors:
         if foreign:
             raise UsageError(
                 f"{directory} holds {foreign[0]} and no {SINGLE}: convert it first, with "
-                "AutoModel.from_pretrained(DIR).save_pretrained(OUT) of transformers"
+                f"{_class_of(directory)}.from_pretrained(DIR).save_pretrained(OUT) of transformers"
             )
         raise UsageError(f"{directory} is no checkpoint: it has neither {SINGLE} nor {INDEX}")
     weight_map = _weight_map(directory / INDEX)
@@ -149,6 +149,15 @@ def open_checkpoint(directory: str | os.PathLike) -> StoredTensors:
         if name not in checkpoint or checkpoint[name].path.name != file:
             raise FreevocabError(f"{directory}: {INDEX} says that {file} holds {name}; it does not")
     return checkpoint
+
+
+def _class_of(directory: Path) -> str:
+    """The class of transformers that opens all of a model, its readout included."""
+    try:
+        names = json.loads((directory / "config.json").read_text("utf-8"))["architectures"]
+        return str(names[0])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "AutoModelForCausalLM"
 
 
 def write_checkpoint(

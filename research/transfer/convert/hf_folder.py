@@ -114,11 +114,16 @@ class HFMove:
             generation, more_notes = special_ids.rewrite(generation, renaming)
             notes += [note for note in more_notes if note not in notes]
         notes += special_ids.frame_notes(source.tokenizer, target, renaming)
+        if not tables.has_readout:
+            notes.append("the checkpoint holds no readout: transformers draws one at random where "
+                         "a task needs it")  # fmt: skip
         self.tokenizer, self.match = target, match
         self.notes = notes
         """What a reader should know, one line each."""
         self._source, self._config, self._generation = source, config, generation
-        self._padding, self._tokenizer_files = padding, target.files
+        self._padding = padding
+        self._tokenizer_files = target_tokenizer.files_for(family, target.files)
+        target_tokenizer.check_ids(self._tokenizer_files, target.vocab_size)
         self._dtype = None if dtype is None else np.dtype(dtype)
         self._trunk: TrunkChange | None = None
 
@@ -137,6 +142,7 @@ class HFMove:
             "dtype": dtype,
             "d_model": tables.d_model,
             "tied": tables.tied,
+            "readout": tables.has_readout,
             "bias": bool(tables.biases),
             "rows": tables.rows,
             "parameters": sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes),
@@ -190,8 +196,7 @@ class HFMove:
         write_json(directory / CONFIG, self._config)
         if self._generation is not None:
             write_json(directory / GENERATION, self._generation)
-        files = target_tokenizer.files_for(source.tables.family, self._tokenizer_files)
-        for name, content in files.items():
+        for name, content in self._tokenizer_files.items():
             (directory / name).write_bytes(content)
         for path in source.licences():
             shutil.copyfile(path, directory / path.name)

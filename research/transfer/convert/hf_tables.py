@@ -29,6 +29,8 @@ class HFTables(NamedTuple):
     """Tensors that hold the readout's table."""
     biases: tuple[str, ...]
     """Tensors that hold the readout's bias."""
+    has_readout: bool
+    """False for a bare trunk, and for one with a classifier."""
     positions: str | None
     """The position table, if its rows are counted from the padding id."""
     rows: int
@@ -145,7 +147,10 @@ def find(config: Mapping[str, Any], tensors: StoredTensors) -> HFTables:
     if family.position_table:
         spellings = family.spellings(family.position_table)
         positions = next((name for name in spellings if name in tensors), None)
-    return HFTables(family, tensors, inputs, outputs, biases, positions, rows, d_model, first.dtype)
+    has_readout = _has_head(config) or bool(outputs)
+    return HFTables(
+        family, tensors, inputs, outputs, biases, has_readout, positions, rows, d_model, first.dtype
+    )
 
 
 def _has_head(config: Mapping[str, Any]) -> bool:

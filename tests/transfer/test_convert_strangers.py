@@ -1,0 +1,87 @@
+"""Other people's folders: what was silently wrong once, and what is said instead."""
+
+import json
+
+import numpy as np
+import pytest
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from research.errors import FreevocabError, UsageError
+from research.models import safetensors_shards as shards
+from research.testing.tokenizers import sentencepiece_model
+from research.transfer.convert import target_tokenizer
+from tests.transfer.hf_folders import bpe, config_of, edit, message, model, opened, transfer
+
+
+def ascii_bpe(path):
+    """A byte-level BPE that was trained without the 256 bytes."""
+    library = tokenizers.Tokenizer(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=80, special_tokens=["<e>"], show_progress=False)
+    library.train_from_iterator(["the cat and the other cats of the house"], trainer)
+    path.mkdir()
+    library.save(str(path / "tokenizer.json"))
+    (path / "tokenizer_config.json").write_text('{"eos_token": "<e>"}')
+    return path, library.get_vocab_size()
+
+
+def test_an_entry_that_no_piece_covers_takes_the_mean_row(tmp_path):
+    old, size = ascii_bpe(tmp_path / "old")
+    new = bpe(tmp_path / "new", 300, eos="</s>")
+    source, arrays = model(tmp_path / "model", "gpt2", size, tokenizer=old)
+    assert "none: " in transfer(source, new, tmp_path / "out")
+    rows = arrays["transformer.wte.weight"]
+    _, tensors, layout = opened(tmp_path / "out")
+    table = tensors[layout.inputs[0]].read()
+    library = tokenizers.Tokenizer.from_file(str(new / "tokenizer.json"))
+    mean = rows[1:].mean(0, dtype=np.float64).astype(np.float32)
+    np.testing.assert_allclose(table[library.token_to_id("\u0100")], mean, rtol=1e-6)
+    assert not np.isclose(table[2:], rows[0]).all(1).any()
+
+
+def test_other_weights_are_converted_with_the_class_that_keeps_the_readout(tmp_path):
+    tokenizer = bpe(tmp_path / "tokenizer", 300)
+    source, _ = model(tmp_path / "model", "llama", 300, tokenizer=tokenizer)
+    (source / "model.safetensors").rename(source / "pytorch_model.bin")
+    line = message(UsageError, source, tokenizer, tmp_path / "out")
+    assert "LlamaForCausalLM.from_pretrained(DIR)" in line
+
+
+def test_a_model_without_a_readout_is_not_called_tied(tmp_path):
+    tokenizer = bpe(tmp_path / "tokenizer", 300)
+    source, arrays = model(tmp_path / "model", "llama", 300, tokenizer=tokenizer)
+    edit(source / "config.json", architectures=["LlamaModel"])
+    del arrays["lm_head.weight"]
+    shards.write_checkpoint(source, [shards.entry(*one) for one in arrays.items()])
+    said = transfer(source, tokenizer, tmp_path / "out", dry_run=True)
+    assert "input alone" in said
+    assert "holds no readout" in said
+
+
+def test_a_tokenizer_that_pads_by_itself_puts_nothing_around_texts(tmp_path):
+    tokenizer = bpe(tmp_path / "old", 300)
+    source, _ = model(tmp_path / "model", "gpt2", 300, tokenizer=tokenizer)
+    new = bpe(tmp_path / "new", 320, ("<s>", "</s>", "<pad>"), pad="<pad>")
+    library = tokenizers.Tokenizer.from_file(str(new / "tokenizer.json"))
+    library.enable_padding(length=128, pad_id=2, pad_token="<pad>")
+    library.save(str(new / "tokenizer.json"))
+    assert "around every text" not in transfer(source, new, tmp_path / "out", dry_run=True)
+
+
+def test_tokens_that_only_other_files_name_get_rows(tmp_path):
+    old = bpe(tmp_path / "old", 300)
+    source, _ = model(tmp_path / "model", "gpt2", 300, tokenizer=old)
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "tokenizer.model").write_bytes(sentencepiece_model(model_type="bpe"))
+    (new / "added_tokens.json").write_text('{"[PAD]": 500, "<|im_end|>": 501}')
+    config = {"eos_token": "<|im_end|>", "pad_token": "[PAD]"}
+    (new / "tokenizer_config.json").write_text(json.dumps(config))
+    transfer(source, new, tmp_path / "out")
+    assert config_of(tmp_path / "out")["vocab_size"] == 502
+    files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    target_tokenizer.check_ids(files, 502)
+    with pytest.raises(FreevocabError, match="lead to 502 ids, its table would have 500 rows"):
+        target_tokenizer.check_ids(files, 500)
