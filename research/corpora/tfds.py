@@ -8,8 +8,9 @@ Wiki-40B and the rest have builders that need TensorFlow, so they are prepared e
 
 The text is the feature 'text' or 'book_text' (pg19), unless another `field` is named. Splits are
 known by the common names; `valid=validation_matched` names another (train, valid, test). A data
-set without a validation split gives the documents of train that `split_by_hash` puts into valid; one without any held-out
-split is split by hash altogether; one without a test split has an empty test split here.
+set without a validation split gives the documents of train that `split_by_hash` puts into valid;
+one without any held-out split is split by hash altogether; one without a test split has an empty
+test split here.
 """
 
 import dataclasses

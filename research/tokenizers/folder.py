@@ -17,6 +17,9 @@ MODEL_CONFIG = "config.json"
 # Where a folder says which special token is for what, the first to be believed first.
 CONFIGS = (CONFIG, SPECIAL_MAP, GENERATION)
 MODELS = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+TEKKEN = "tekken.json"
+# Files of older tokenizers, each with one that it needs.
+_OLDER = (("vocab.json", "merges.txt"), ("vocab.txt", None))
 # Files that go along with a tokenizer's model.
 _BESIDE = (
     CONFIG,
@@ -38,7 +41,7 @@ def tokenizer_file(folder: Path) -> Path:
     Raises:
       UsageError: none of its files is, or several might be.
     """
-    names = (TOKENIZER, *MODELS)
+    names = (TOKENIZER, *MODELS, TEKKEN)
     for file in (folder / name for name in names):
         if file.is_file():
             return file
@@ -47,7 +50,10 @@ def tokenizer_file(folder: Path) -> Path:
         raise UsageError(f"{folder} has several tokenizers, {others[0].name} among them: name one")
     if others:
         return others[0]
-    more = f"{', '.join(names)}, *.model, *.tiktoken"
+    for name, partner in _OLDER:
+        if (folder / name).is_file() and (folder / (partner or name)).is_file():
+            return folder / name
+    more = f"{', '.join(names)}, *.model, *.tiktoken, vocab.json with merges.txt, vocab.txt"
     raise UsageError(f"no tokenizer in {folder}: it has none of {more}")
 
 

@@ -5,9 +5,20 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from research import contents
 from research.errors import FreevocabError, UsageError
-from research.tokenizers import added_tokens, classes, folder, roles, tiktoken_file, tokenizer_json
+from research.tokenizers import (
+    added_tokens,
+    classes,
+    folder,
+    roles,
+    tekken_file,
+    tiktoken_file,
+    tokenizer_json,
+    vocabulary_files,
+)
 from research.tokenizers.file_tokenizer import FileTokenizer
 from research.tokenizers.folder import CONFIG, TOKENIZER, Files
 from research.tokenizers.json_engine import JsonEngine
@@ -25,12 +36,16 @@ def load(
 
     Args:
       path: a tokenizer.json (BPE, WordPiece, Unigram, WordLevel), a sentencepiece .model, a
-        tiktoken file, or a folder that holds one of them.
-      pattern, specials: of a tiktoken file, the regular expression that cuts text and the ids of
-        special tokens; see `tiktoken_file.tokenizer_json` for what None means.
+        tiktoken file, a tekken.json, a vocab.json with its merges.txt, BERT's vocab.txt, or a
+        folder that holds one of them.
+      pattern: of a tiktoken file, the regular expression that cuts text; None: what lies next to
+        it, else that of the published encoding with exactly that many ranks.
+      specials: of a tiktoken file, the ids of special tokens; None: those that its folder gives
+        ids to, and those of the published encoding.
 
     Raises:
-      UsageError: nothing there, or a folder without a tokenizer.
+      UsageError: nothing there, a folder without a tokenizer, or what decides about its ids is
+        neither in the file nor next to it.
       FreevocabError: unreadable, damaged, or none of these formats.
     """
     path = Path(path)
@@ -40,21 +55,61 @@ def load(
     content = folder.read(file)
     beside = folder.beside(path) if path.is_dir() else {}
     name = path.resolve().name if path.is_dir() else path.stem
-    if name == "tokenizer":
+    if name in ("tokenizer", "vocab", "tekken"):
         name = path.resolve().parent.name or name
     try:
+        if what := contents.foreign(content[: contents.HEAD_BYTES]):
+            raise FreevocabError(f"it is {what}")
+        content = content.removeprefix(contents.BYTE_ORDER_MARK)
         if content.lstrip()[:1] == b"{":
-            return of_json(content, name=name, beside=beside)
+            return _of_braces(content, file, name, beside)
         if tiktoken_file.is_tiktoken(content):
-            spec = tiktoken_file.tokenizer_json(content, pattern=pattern, specials=specials)
-            converted = json.dumps(spec, ensure_ascii=False).encode()
-            return of_json(converted, name=name, beside=beside | {file.name: content})
+            ranks = tiktoken_file.ranks(content)
+            pattern = pattern or tiktoken_file.pattern_beside(file)
+            pattern = pattern or tiktoken_file.known_pattern(ranks)
+            if pattern is None:
+                raise UsageError(
+                    f"{len(ranks):,} ranks are of no encoding known here, and the regular "
+                    f"expression that cuts its text is not in it: write that to "
+                    f"{file.with_suffix('.pattern').name} next to it"
+                )
+            if specials is None:
+                stated = {
+                    t.content: t.id_ for t in added_tokens.listed(beside) if t.id_ is not None
+                }
+                specials = tiktoken_file.known_specials(ranks)
+                specials = tiktoken_file.without_holes(ranks, stated) if stated else specials
+            spec = tiktoken_file.tokenizer_json(ranks, pattern=pattern, specials=specials)
+            return _of_spec(spec, name, beside | {file.name: content})
+        if file.name == vocabulary_files.WORD_PIECES:
+            return _of_spec(vocabulary_files.word_pieces(content, beside), name, beside)
         return of_sentencepiece(content, name=name, beside=beside, file=file.name)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         problem = " ".join(f"{type(error).__name__} {error}".split())
         raise FreevocabError(f"{file}: the tokenizer is damaged ({problem})") from error
     except FreevocabError as error:
         raise type(error)(f"{file}: {error}") from error
+
+
+def _of_braces(content: bytes, file: Path, name: str, beside: Files) -> FileTokenizer:
+    """Whichever of the formats that are written in JSON it is."""
+    try:
+        parsed = json.loads(content)
+    except ValueError:
+        parsed = None  # the library's own message says where
+    if tekken_file.is_tekken(parsed):
+        return _of_spec(tekken_file.tokenizer_json(parsed), name, beside | {file.name: content})
+    if vocabulary_files.is_vocabulary(parsed):
+        merges = file.parent / vocabulary_files.MERGES
+        if merges.is_file():
+            beside = {vocabulary_files.MERGES: folder.read(merges)} | beside
+        spec = vocabulary_files.byte_level(parsed, beside)
+        return _of_spec(spec, name, beside | {vocabulary_files.VOCABULARY: content})
+    return of_json(content, name=name, beside=beside)
+
+
+def _of_spec(spec: Mapping[str, Any], name: str, beside: Files) -> FileTokenizer:
+    return of_json(json.dumps(spec, ensure_ascii=False).encode(), name=name, beside=beside)
 
 
 def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTokenizer:
@@ -128,8 +183,7 @@ def of_sentencepiece(
     if renumbered or changes:
         spec = exact_tokenizer_json(model)
         spec = classes.as_xlm_r(spec) if renumbered else spec
-        content = json.dumps(spec, ensure_ascii=False).encode()
-        return of_json(content, name=name, beside={file: model} | beside)
+        return _of_spec(spec, name, {file: model} | beside)
     entries, special = engine.entries(), engine.special_names()
     role_ids = roles.of_configs(ids, special, folder.configs(beside), engine.roles())
     originals = {file: model} | folder.to_write(beside)

@@ -7,7 +7,7 @@ from typing import Any
 from research.tokenizers.protocol import ROLES
 
 # Names that mean the same wherever they are special tokens; the first that is found counts.
-_WELL_KNOWN = {
+WELL_KNOWN = {
     "bos": ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<|endoftext|>"),
     "eos": ("</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"),
     "unk": ("<unk>", "[UNK]"),
@@ -47,7 +47,7 @@ def of_configs(
     for role, id_ in own.items():
         out.setdefault(role, id_)
     by_name = {name: id_ for id_, name in [*special.items()][::-1]}
-    for role, names in _WELL_KNOWN.items():
+    for role, names in WELL_KNOWN.items():
         known = [by_name[name] for name in names if name in by_name]
         if known:
             out.setdefault(role, known[0])

@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 
 from research.codecs.subword import BPECodec
 from research.testing.tokenizers import KINDS, english, sentencepiece_model, tokenizer_json
-from research.tokenizers import load
+from research.tokenizers import load, tiktoken_file
 from research.tokenizers.load import of_json, of_sentencepiece
 
 TEXTS = [*english(20_000), "  two spaces,\ttabs\n\n\nlines\r\n and ends ", "naïve 大象 🦊"]
@@ -53,7 +53,8 @@ def test_a_tiktoken_file(tmp_path):
     (tmp_path / "some.tiktoken").write_bytes(b"".join(lines))
     ends = {"<|endoftext|>": 600}
     (tmp_path / "out").mkdir()
-    check(load(tmp_path / "some.tiktoken", specials=ends), tmp_path / "out")
+    opened = load(tmp_path / "some.tiktoken", pattern=tiktoken_file.GPT2, specials=ends)
+    check(opened, tmp_path / "out")
 
 
 OPTIONS = {
