@@ -5,6 +5,7 @@ first, or when its own reader fails.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,32 @@ def folder_of(directory: Path) -> str | None:
     return None
 
 
-def quantized(config: dict[str, Any]) -> str | None:
+def not_a(noun: str, directory: Path, why: str) -> str:
+    """The line for a folder that should be a `noun`: what it is, if that can be told, else `why`
+    it is none."""
+    what = folder_of(Path(directory))
+    if what is not None:
+        return f"{directory} is {what}"
+    return f"{directory} is no {noun}: {why}"
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file; a byte order mark is passed over.
+
+    Raises:
+      ValueError: saying what it is instead.
+      OSError: it cannot be read.
+    """
+    content = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+    if what := foreign(content[:HEAD_BYTES]):
+        raise ValueError(f"it is {what}")
+    parsed = json.loads(content)
+    if not isinstance(parsed, dict):
+        raise ValueError("it is no object")
+    return parsed
+
+
+def quantized(config: Mapping[str, Any]) -> str | None:
     """How a config.json says that weights are quantised; None if they are not."""
     settings = config.get("quantization_config")
     if not isinstance(settings, dict):
@@ -124,7 +150,6 @@ def quantized(config: dict[str, Any]) -> str | None:
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes().removeprefix(BYTE_ORDER_MARK))
+        return read_mapping(path)
     except (ValueError, OSError):
         return {}
-    return content if isinstance(content, dict) else {}

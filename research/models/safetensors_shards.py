@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from research import contents
 from research.errors import FreevocabError, UsageError
 from research.files import share, write_json
 from research.models import safetensors_format
@@ -138,7 +139,8 @@ def open_checkpoint(directory: str | os.PathLike) -> StoredTensors:
                 f"{directory} holds {foreign[0]} and no {SINGLE}: convert it first, with "
                 f"{_class_of(directory)}.from_pretrained(DIR).save_pretrained(OUT) of transformers"
             )
-        raise UsageError(f"{directory} is no checkpoint: it has neither {SINGLE} nor {INDEX}")
+        lacking = f"it has neither {SINGLE} nor {INDEX}"
+        raise UsageError(contents.not_a("checkpoint", directory, lacking))
     weight_map = _weight_map(directory / INDEX)
     files = sorted(set(weight_map.values()))
     for file in files:

@@ -85,3 +85,50 @@ def test_tokens_that_only_other_files_name_get_rows(tmp_path):
     target_tokenizer.check_ids(files, 502)
     with pytest.raises(FreevocabError, match="lead to 502 ids, its table would have 500 rows"):
         target_tokenizer.check_ids(files, 500)
+
+
+def test_scores_that_cannot_be_had_are_refused_before_the_work(tmp_path):
+    tokenizer = bpe(tmp_path / "tokenizer", 300)
+    source, _ = model(tmp_path / "model", "llama", 300, tokenizer=tokenizer)
+    (tmp_path / "text.txt").write_text("a text")
+    yarn = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2,
+            "num_hidden_layers": 1}  # fmt: skip
+    edit(source / "config.json", rope_scaling=yarn, **size)
+    text = str(tmp_path / "text.txt")
+    line = message(UsageError, source, tokenizer, tmp_path / "out", eval_text=text)
+    assert "--eval-text: this model can be moved, not measured (rope type 'yarn'" in line
+    transfer(source, tokenizer, tmp_path / "out")
+
+
+def test_an_adapter_is_named(tmp_path):
+    tokenizer = bpe(tmp_path / "tokenizer", 300)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "x/y"}')
+    line = message(UsageError, adapter, tokenizer, tmp_path / "out")
+    assert "is an adapter of x/y, no model: merge it first" in line
+
+
+def test_a_tied_copy_may_be_of_another_type(tmp_path):
+    tokenizer = bpe(tmp_path / "tokenizer", 300)
+    source, arrays = model(
+        tmp_path / "model", "llama", 300, tokenizer=tokenizer, tie_word_embeddings=True
+    )
+    table = arrays["model.embed_tokens.weight"].astype(np.float16)
+    both = {"model.embed_tokens.weight": table, "lm_head.weight": table.astype(np.float32)}
+    shards.write_checkpoint(source, [shards.entry(*one) for one in (arrays | both).items()])
+    assert "tied" in transfer(source, tokenizer, tmp_path / "out")
+    both["lm_head.weight"] = both["lm_head.weight"] + 1
+    shards.write_checkpoint(source, [shards.entry(*one) for one in (arrays | both).items()])
+    assert "differ: set" in message(FreevocabError, source, tokenizer, tmp_path / "other")
+
+
+def test_a_configuration_may_begin_with_a_mark(tmp_path):
+    tokenizer = bpe(tmp_path / "tokenizer", 300)
+    source, _ = model(tmp_path / "model", "gpt2", 300, tokenizer=tokenizer)
+    path = source / "config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    transfer(source, tokenizer, tmp_path / "out", dry_run=True)
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    assert "git lfs pull" in message(FreevocabError, source, tokenizer, tmp_path / "out")

@@ -12,7 +12,7 @@ import numpy as np
 from research import tokenizers
 from research.errors import FreevocabError, UsageError
 from research.files import shown, write_json
-from research.models import safetensors_shards
+from research.models import pretrained, safetensors_shards
 from research.tokenizers import FileTokenizer, Tokenizer
 from research.transfer.convert import hf_tables, hf_weights, special_ids, target_tokenizer
 from research.transfer.convert.hf_weights import TrunkChange
@@ -49,12 +49,18 @@ class HFSource:
         return self.tables.read(self.tokenizer)
 
     def check_measurable(self) -> None:
-        """Raises UsageError for a model that has no bits/byte."""
+        """Raises UsageError for a model that has no bits/byte, or that cannot be run here."""
         if self.tables.family.masked:
             raise UsageError(
                 f"--eval-text: a {self.tables.family.model_type} model fills gaps and has no "
                 "bits/byte: leave it out, and measure the task that the model is for"
             )
+        try:
+            pretrained.check_known(self.config)
+        except FreevocabError as error:
+            raise UsageError(
+                f"--eval-text: this model can be moved, not measured ({error}): leave it out"
+            ) from None
 
     def open_target(self, name: str) -> FileTokenizer:
         """The new tokenizer; raises as `target_tokenizer.open_target`."""
