@@ -61,7 +61,7 @@ class Transfer:
     after training. With --base it must be given (the paper's best: 0.5)."""
     vectors: str | None = None
     """Of wechsel, focus, ofa, omp-aux: word vectors of the new tokenizer's language, a fastText
-    .vec, .vec.gz or .bin file (.bin: with the extra [vectors])."""
+    .vec, .vec.gz or .bin file (.bin: with the extra [vectors]), or GloVe's text."""
     aux_text: str | None = None
     """In place of --vectors: text files (a glob) to make vectors from; omp and ofa are then called
     omp-aux and ofa-aux."""
@@ -71,7 +71,8 @@ class Transfer:
     source_aux_text: str | None = None
     """In place of --source-vectors: text files (a glob)."""
     dictionary: str | None = None
-    """Of wechsel and ofa, for two languages: a file of a word, a tab and its translation a line."""
+    """Of wechsel and ofa, for two languages: a file of a word, a tab and its translation a line, or
+    of two single words with a space between (MUSE's)."""
     donor: str | None = None
     """Of omp: a checkpoint folder that has the new tokenizer."""
     map_special: tuple[str, ...] = ()
