@@ -83,6 +83,9 @@ class Transfer:
     """Print what would be done, its sizes and cost; write nothing."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """Write all numbers in this type; by default each tensor keeps its own."""
+    pad_to_multiple_of: int = 1
+    """Of a Hugging Face folder: rows of the tables, with mean rows at the end for ids that no token
+    has (tensor parallelism wants 64 or 128)."""
     seed: int = 0
     """Decides what is drawn."""
 
@@ -99,6 +102,8 @@ class Transfer:
         """The arguments besides model, tokenizer, method and out; of paths the last names."""
         names = ("copy_overlap", "language", "map_special", "dtype", "seed")
         facts: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name)}
+        if self.pad_to_multiple_of > 1:
+            facts["pad_to_multiple_of"] = self.pad_to_multiple_of
         if self.task_vector is not None:
             facts["task_vector"] = self.task_vector
         for name in (HYPERNETWORK, "base", *AUXILIARIES):
@@ -126,7 +131,7 @@ def run(options: Transfer, say: Callable[[str], None] = print) -> None:
     target = source.open_target(options.tokenizer)
     mapped = special_ids.parse_map(options.map_special, source.tokenizer, target)
     match = matching.match(source.tokenizer, target, map_special=mapped)
-    move = source.move(target, match, options.dtype)
+    move = source.move(target, match, options.dtype, options.pad_to_multiple_of)
 
     # The method, with what it needs, so that this fails before anything else is done.
     base = _open_base(options.base, source) if options.base else None
@@ -201,6 +206,10 @@ def check(options: Transfer) -> None:
         raise UsageError(f"--method is one of {', '.join(METHODS)}, not {options.method!r}")
     if options.dtype is not None and options.dtype not in DTYPES:
         raise UsageError(f"--dtype is one of {', '.join(DTYPES)}, not {options.dtype!r}")
+    if options.pad_to_multiple_of < 1:
+        raise UsageError(
+            f"--pad-to-multiple-of must be at least 1, not {options.pad_to_multiple_of}"
+        )
     if options.seed < 0:
         raise UsageError(f"--seed must be at least 0, not {options.seed}")
     if options.task_vector is not None and not math.isfinite(options.task_vector):

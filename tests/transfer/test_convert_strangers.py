@@ -132,3 +132,26 @@ def test_a_configuration_may_begin_with_a_mark(tmp_path):
     transfer(source, tokenizer, tmp_path / "out", dry_run=True)
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     assert "git lfs pull" in message(FreevocabError, source, tokenizer, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["llama", "roberta"])
+def test_tables_may_be_padded_to_a_multiple(kind, tmp_path):
+    specials = ("<s>", "</s>", "<pad>")
+    old = bpe(tmp_path / "old", 300, specials, pad="<pad>")
+    new = bpe(tmp_path / "new", 310, specials, pad="<pad>", bos="<s>")
+    source, _ = model(tmp_path / "model", kind, 300, tokenizer=old, pad_token_id=2)
+    said = transfer(source, new, tmp_path / "out", pad_to_multiple_of=64)
+    assert "320 rows, the last 10 of them padding" in said
+    transfer(source, new, tmp_path / "plain")
+    _, tensors, layout = opened(tmp_path / "out")
+    _, others, _ = opened(tmp_path / "plain")
+    assert config_of(tmp_path / "out")["vocab_size"] == layout.rows == 320
+    for name in (*layout.inputs, *layout.outputs, *layout.biases):
+        rows, plain = tensors[name].read(), others[name].read()
+        np.testing.assert_array_equal(rows[:310], plain)
+        np.testing.assert_allclose(rows[310:], np.broadcast_to(plain[3:].mean(0), rows[310:].shape),
+                                   atol=1e-6)  # fmt: skip
+    again = transfer(tmp_path / "out", old, tmp_path / "back", dry_run=True)
+    assert "320 x 16 (10 of padding)" in again
+    line = message(UsageError, source, new, tmp_path / "other", pad_to_multiple_of=0)
+    assert "--pad-to-multiple-of must be at least 1" in line
