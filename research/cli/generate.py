@@ -133,6 +133,7 @@ def _hugging_face(folder: str) -> "Opened":
 
 def _that_fit(model: "LanguageModelConfig", prompt_ids: Sequence[int], max_tokens: int) -> int:
     """As many of `max_tokens` as a table of positions has rows for, after the prompt and BOS."""
+    assert model.trunk.max_positions is not None, "as for all learned positions"
     left = model.trunk.max_positions - model.trunk.position_offset - len(prompt_ids) - 1
     if left < 1:
         raise UsageError(

@@ -12,9 +12,9 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from research import contents
 from research.contents import BYTE_ORDER_MARK, HEAD_BYTES
@@ -186,9 +186,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
         if suffix == ".zst":
             yield from _zstandard_chunks(path)
             return
-        readers: dict[str | None, Callable[..., BinaryIO]] = {
-            ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open
-        }  # fmt: skip
+        readers: dict[str | None, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
         with readers.get(suffix, open)(path, "rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 yield chunk

@@ -51,7 +51,8 @@ def source(argument: str) -> "PreparedDataset":
       FreevocabError: if its download fails or its files are damaged.
     """
     name, *rest = re.split("[?&]", argument)
-    pairs = [option.partition("=")[::2] for option in rest]
+    parts = [option.partition("=") for option in rest]
+    pairs = [(key, value) for key, _, value in parts]
     options = dict(pairs)
     if not name or len(options) < len(pairs) or not all(
         key in ("data_dir", "field", *_THEIR_NAMES) and value for key, value in pairs

@@ -94,9 +94,9 @@ def load(
 def _of_braces(content: bytes, file: Path, name: str, beside: Files) -> FileTokenizer:
     """Whichever of the formats that are written in JSON it is."""
     try:
-        parsed = json.loads(content)
+        parsed: Any = json.loads(content)
     except ValueError:
-        parsed = None  # the library's own message says where
+        parsed = {}  # the library's own message says where
     if tekken_file.is_tekken(parsed):
         return _of_spec(tekken_file.tokenizer_json(parsed), name, beside | {file.name: content})
     if vocabulary_files.is_vocabulary(parsed):

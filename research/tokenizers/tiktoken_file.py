@@ -121,8 +121,9 @@ def pattern_beside(file: Path) -> str | None:
         except (SyntaxError, ValueError, OSError):
             continue
         for node in ast.walk(tree):
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            names = [getattr(t, "id", getattr(t, "attr", "")).lower() for t in targets]
+            if not isinstance(node, ast.Assign):
+                continue
+            names = [getattr(t, "id", getattr(t, "attr", "")).lower() for t in node.targets]
             if "pat_str" in names and (pattern := _string(node.value)) is not None:
                 patterns.add(pattern)
     return patterns.pop() if len(patterns) == 1 else None
@@ -130,8 +131,10 @@ def pattern_beside(file: Path) -> str | None:
 
 def _string(node: ast.AST) -> str | None:
     """The value of a string, or of "|".join([...]) of strings, in Python's grammar."""
-    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "join" and node.args:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
         try:
+            if node.func.attr != "join":
+                return None
             return ast.literal_eval(node.func.value).join(ast.literal_eval(node.args[0]))
         except (ValueError, TypeError, AttributeError):
             return None
