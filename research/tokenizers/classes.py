@@ -21,7 +21,7 @@ _RENUMBERING = (
     "BigBirdPegasus", "DebertaV2", "M2M100", "Speech2Text", "ErnieM",
 )  # fmt: skip
 # Of those, all models whose file has this name.
-_RENUMBERED_FILE = "sentencepiece.bpe.model"
+RENUMBERED_FILE = "sentencepiece.bpe.model"
 _OF_MODELS = {"xlm-roberta": XLM_R, "xlm-roberta-xl": XLM_R, "camembert": "Camembert",
               "mbart": "MBart", "xglm": "XGLM", "pegasus": "Pegasus",
               "deberta-v2": "DebertaV2"}  # fmt: skip
@@ -52,7 +52,7 @@ def renumbers(file: str, beside: Files) -> bool:
               ".save_pretrained(OUT) of transformers")  # fmt: skip
     if name in _RENUMBERING:
         raise UsageError(f"{name}Tokenizer gives the pieces of {file} ids of its own: {advice}")
-    if file == _RENUMBERED_FILE and not name:
+    if file == RENUMBERED_FILE and not name:
         raise UsageError(
             f"models with a {file} give its pieces ids of their own, and no tokenizer_config.json "
             f"next to it says which model it is: {advice}; or name it tokenizer.model if its ids "

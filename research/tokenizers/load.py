@@ -53,7 +53,9 @@ def load(
         raise UsageError(f"no tokenizer at {path}: give a tokenizer file or a folder with one")
     file = folder.tokenizer_file(path) if path.is_dir() else path
     content = folder.read(file)
-    beside = folder.beside(path) if path.is_dir() else {}
+    # What a file of this name means, only the files next to it say.
+    whole = path.is_dir() or path.name == classes.RENUMBERED_FILE
+    beside = folder.beside(file.parent) if whole else {}
     name = path.resolve().name if path.is_dir() else path.stem
     if name in ("tokenizer", "vocab", "tekken"):
         name = path.resolve().parent.name or name

@@ -150,6 +150,8 @@ def test_ids_of_xlm_r_are_one_further(beside, tmp_path):
     text = "the language of elephants"
     np.testing.assert_array_equal(opened.encode([text])[0], np.array(processor.encode(text)) + 1)
     assert opened.vocab_size == 502
+    file = load(tmp_path / "sentencepiece.bpe.model")
+    np.testing.assert_array_equal(file.encode([text])[0], opened.encode([text])[0])
     names = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 501}
     assert {name: id_ for id_, name in opened.special_names.items()} == names
     assert set(opened.files) >= {"tokenizer.json", "sentencepiece.bpe.model"}
