@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from research import folders
+from research import contents, folders
 from research.errors import FreevocabError, UsageError
 from research.files import share, write_json
 
@@ -66,7 +66,9 @@ class Spec:
         try:
             manifest = json.loads(path.read_bytes().decode())
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise self.error(self._text(self.missing, directory)) from None
+            what = contents.folder_of(Path(directory))
+            line = f"{directory} is {what}" if what else self._text(self.missing, directory)
+            raise self.error(line) from None
         except OSError as error:
             raise FreevocabError(f"cannot read {path}: {error.strerror}") from error
         except ValueError as error:

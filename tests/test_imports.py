@@ -27,7 +27,10 @@ ALLOWED = {
     "transfer": (*STANDING_ALONE, "training", "evaluation", "reporting"),
     "cli": (*STANDING_ALONE, "training", "evaluation", "reporting", "lexinvariance", "transfer"),
 }
-BELOW_ALL = ("artifact", "errors", "files", "folders", "interrupts", "numba_jit", "shapes", "units")
+BELOW_ALL = (
+    "artifact", "contents", "errors", "files", "folders", "interrupts", "numba_jit", "shapes",
+    "units",
+)  # fmt: skip
 
 
 def imported(path):

@@ -1,4 +1,7 @@
-"""`freevocab generate`: a model's continuation of a text, through its codec, while it is drawn."""
+"""`freevocab generate`: a model's continuation of a text, through its codec, while it is drawn.
+
+A Hugging Face folder's codec is its tokenizer.
+"""
 
 import codecs as text_codecs
 import dataclasses
@@ -14,6 +17,11 @@ from research.training.config import check_seed
 
 if TYPE_CHECKING:
     from research.codecs.protocol import Codec
+    from research.models.language_model import LanguageModelConfig
+    from research.tokenizers import Tokenizer
+
+    # Parameters, config, codec, and how many positions attention looks back (None: all).
+    Opened = tuple[Any, LanguageModelConfig, "Codec | Tokenizer", int | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +29,7 @@ class Generate:
     """Continue a text with a saved model, through its codec, as it is drawn."""
 
     model: str
-    """A folder that `train m2` or `reproduce` wrote."""
+    """A folder that `train m2` or `reproduce` wrote, or a Hugging Face folder."""
     prompt: str = ""
     """Text to go on from."""
     max_tokens: int = 256
@@ -49,21 +57,24 @@ def run(options: Generate) -> None:
     """
     import jax
 
-    from research.codecs import lm_folder
-    from research.models import decoding
+    from research.models import decoding, pretrained
 
-    params, model, codec, meta = lm_folder.load(options.model)
+    opened = _hugging_face if pretrained.is_hugging_face(options.model) else _own
+    params, model, codec, context = opened(options.model)
     prompt_ids, prompt = encode_prompt(codec, options.prompt)
+    max_tokens = options.max_tokens
+    if model.trunk.positions == "learned" and model.bos is not None:
+        max_tokens = _that_fit(model, prompt_ids, max_tokens)
     ids = decoding.generate(
         params,
         model,
         prompt_ids,
         key=jax.random.key(options.seed),
-        max_tokens=options.max_tokens,
+        max_tokens=max_tokens,
         temperature=options.temperature,
         top_k=options.top_k,
         top_p=options.top_p,
-        context=meta.get("length"),
+        context=context,
     )
 
     def pieces() -> Iterator[bytes]:
@@ -83,7 +94,55 @@ def run(options: Generate) -> None:
     sys.stdout.write("\n")
 
 
-def encode_prompt(codec: "Codec", prompt: bytes | str) -> tuple[list[int], bytes]:
+def _own(folder: str) -> "Opened":
+    from research.codecs import lm_folder
+
+    params, model, codec, meta = lm_folder.load(folder)
+    return params, model, codec, meta.get("length")
+
+
+def _hugging_face(folder: str) -> "Opened":
+    """The model with BOS and EOS as `freevocab evaluate` has them, its rows of no token left out.
+
+    Raises:
+      UsageError: a masked model, no tokenizer, or neither BOS nor EOS.
+    """
+    from research.models import pretrained
+    from research.training import model_folders
+
+    model = pretrained.load(folder)
+    rows, tokenizer = model.config.rows, model.tokenizer
+    if model.masked:
+        raise UsageError(f"{folder} is a masked language model ({model.family}): it cannot go on")
+    if tokenizer is None:
+        raise UsageError(f"{folder} holds no tokenizer: put its tokenizer.json there")
+    pretrained.check_ids(tokenizer, rows, folder)
+    specials = model_folders.special_ids(tokenizer, model.raw, rows)
+    if specials.start is None:
+        raise UsageError(f"{folder} names no BOS or EOS, which a text could start with")
+    size = min(rows, tokenizer.vocab_size)
+    config = dataclasses.replace(
+        model.config,
+        vocab_size=size,
+        padded_vocab_size=rows,
+        bos=specials.start,
+        eos=specials.between,
+    )
+    return model.params, config, tokenizer, None
+
+
+def _that_fit(model: "LanguageModelConfig", prompt_ids: Sequence[int], max_tokens: int) -> int:
+    """As many of `max_tokens` as a table of positions has rows for, after the prompt and BOS."""
+    assert model.trunk.max_positions is not None, "as for all learned positions"
+    left = model.trunk.max_positions - model.trunk.position_offset - len(prompt_ids) - 1
+    if left < 1:
+        raise UsageError(
+            f"--prompt has {len(prompt_ids):,} tokens, more than the model has positions for"
+        )
+    return min(max_tokens, left)
+
+
+def encode_prompt(codec: "Codec | Tokenizer", prompt: bytes | str) -> tuple[list[int], bytes]:
     """The ids that a continuation can follow, and the bytes that they stand for.
 
     Windows that fill no whole group of ids at the end are left out: their last id would be filled
@@ -106,7 +165,9 @@ def encode_prompt(codec: "Codec", prompt: bytes | str) -> tuple[list[int], bytes
     return ids, _decode(codec, ids)
 
 
-def stream_bytes(codec: "Codec", prompt_ids: Sequence[int], ids: Iterable[int]) -> Iterator[bytes]:
+def stream_bytes(
+    codec: "Codec | Tokenizer", prompt_ids: Sequence[int], ids: Iterable[int]
+) -> Iterator[bytes]:
     """The bytes that `ids` add to what `prompt_ids` stand for, as soon as they are certain.
 
     A static vocabulary gives each id's bytes at once. Windows are decoded as soon as their bits
@@ -144,7 +205,7 @@ def _group_size(codec: Any) -> int | None:
     return math.lcm(rules.window_bits, codec.bits_per_token) // codec.bits_per_token
 
 
-def _decode(codec: "Codec", ids: Sequence[int]) -> bytes:
+def _decode(codec: "Codec | Tokenizer", ids: Sequence[int]) -> bytes:
     if not ids:
         return b""
     try:

@@ -61,7 +61,7 @@ class Transfer:
     after training. With --base it must be given (the paper's best: 0.5)."""
     vectors: str | None = None
     """Of wechsel, focus, ofa, omp-aux: word vectors of the new tokenizer's language, a fastText
-    .vec, .vec.gz or .bin file (.bin: with the extra [vectors])."""
+    .vec, .vec.gz or .bin file (.bin: with the extra [vectors]), or GloVe's text."""
     aux_text: str | None = None
     """In place of --vectors: text files (a glob) to make vectors from; omp and ofa are then called
     omp-aux and ofa-aux."""
@@ -71,7 +71,8 @@ class Transfer:
     source_aux_text: str | None = None
     """In place of --source-vectors: text files (a glob)."""
     dictionary: str | None = None
-    """Of wechsel and ofa, for two languages: a file of a word, a tab and its translation a line."""
+    """Of wechsel and ofa, for two languages: a file of a word, a tab and its translation a line, or
+    of two single words with a space between (MUSE's)."""
     donor: str | None = None
     """Of omp: a checkpoint folder that has the new tokenizer."""
     map_special: tuple[str, ...] = ()
@@ -82,6 +83,9 @@ class Transfer:
     """Print what would be done, its sizes and cost; write nothing."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """Write all numbers in this type; by default each tensor keeps its own."""
+    pad_to_multiple_of: int = 1
+    """Of a Hugging Face folder: rows of the tables, with mean rows at the end for ids that no token
+    has (tensor parallelism wants 64 or 128)."""
     seed: int = 0
     """Decides what is drawn."""
 
@@ -98,6 +102,8 @@ class Transfer:
         """The arguments besides model, tokenizer, method and out; of paths the last names."""
         names = ("copy_overlap", "language", "map_special", "dtype", "seed")
         facts: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name)}
+        if self.pad_to_multiple_of > 1:
+            facts["pad_to_multiple_of"] = self.pad_to_multiple_of
         if self.task_vector is not None:
             facts["task_vector"] = self.task_vector
         for name in (HYPERNETWORK, "base", *AUXILIARIES):
@@ -125,7 +131,7 @@ def run(options: Transfer, say: Callable[[str], None] = print) -> None:
     target = source.open_target(options.tokenizer)
     mapped = special_ids.parse_map(options.map_special, source.tokenizer, target)
     match = matching.match(source.tokenizer, target, map_special=mapped)
-    move = source.move(target, match, options.dtype)
+    move = source.move(target, match, options.dtype, options.pad_to_multiple_of)
 
     # The method, with what it needs, so that this fails before anything else is done.
     base = _open_base(options.base, source) if options.base else None
@@ -200,6 +206,10 @@ def check(options: Transfer) -> None:
         raise UsageError(f"--method is one of {', '.join(METHODS)}, not {options.method!r}")
     if options.dtype is not None and options.dtype not in DTYPES:
         raise UsageError(f"--dtype is one of {', '.join(DTYPES)}, not {options.dtype!r}")
+    if options.pad_to_multiple_of < 1:
+        raise UsageError(
+            f"--pad-to-multiple-of must be at least 1, not {options.pad_to_multiple_of}"
+        )
     if options.seed < 0:
         raise UsageError(f"--seed must be at least 0, not {options.seed}")
     if options.task_vector is not None and not math.isfinite(options.task_vector):

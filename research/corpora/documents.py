@@ -4,6 +4,8 @@ Everything streams: what is held in memory is one document, one line of JSON, or
 `WHOLE_FILE_BYTES` of a plain file.
 """
 
+import bz2
+import codecs
 import gzip
 import itertools
 import json
@@ -14,23 +16,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from research import contents
+from research.contents import BYTE_ORDER_MARK, HEAD_BYTES
 from research.errors import FreevocabError
 
+FIELD = "text"  # of JSON lines
 WHOLE_FILE_BYTES = 16 * 2**20  # a plain file up to this size is one document
 PIECE_BYTES = 64 * 2**10  # a larger one is cut at the first blank line after this many bytes
 ELEMENT_BYTES = 64 * 2**20  # a <doc> element longer than this is taken for an unclosed one
 _CHUNK_BYTES = 2**20
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_HEAD_BYTES = 1024
 _ELEMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*<doc[ >]")
 _BETWEEN_ELEMENTS = re.compile(rb"</doc>\s*(?=<doc[ >])")
-_COMPRESSIONS = (".xz", ".gz", ".zst")
 
 
-def documents(path: Path, *, only: bool = False) -> Iterator[bytes]:
+def documents(path: Path, *, only: bool = False, field: str = FIELD) -> Iterator[bytes]:
     """The documents of one file, in order.
 
-    * `.jsonl` (and `.jsonl.zst` ...): the "text" of each line; empty lines are skipped.
+    * `.jsonl` (and `.jsonl.zst` ...): the "text" of each line, or another `field`; empty lines are
+      skipped.
     * A file that begins with `<doc `: what stands between each `<doc ...>` and `</doc>`, the
       title that such dumps repeat as the first line included; tags are dropped.
     * Anything else: the file is one document, a byte order mark dropped. Above
@@ -38,23 +41,32 @@ def documents(path: Path, *, only: bool = False) -> Iterator[bytes]:
       so is a smaller one, into about a hundred pieces, when it is the `only` one of a corpus
       that must be split.
 
-    Empty documents are left out.
+    Empty documents are left out. UTF-16 and UTF-32 are known by their marks; compressed files by
+    their names or first bytes (gzip, xz, bzip2, zstandard).
 
     Raises:
-      FreevocabError: for a file that cannot be read or decompressed, a line without text, an
-        unclosed element; the message names the file and the place.
+      FreevocabError: for a file that is no text or cannot be read or decompressed, a line without
+        text, an unclosed element; the message names the file and the place.
     """
-    return (document for document in _parts(path, only) if document)
+    return (document for document in _parts(path, only, field) if document)
 
 
-def _parts(path: Path, only: bool) -> Iterator[bytes]:
+def _parts(path: Path, only: bool, field: str) -> Iterator[bytes]:
     chunks = _chunks(path)
     first = b""  # enough to tell the format by
-    while len(first) < _HEAD_BYTES and (chunk := next(chunks, None)) is not None:
+    while len(first) < HEAD_BYTES and (chunk := next(chunks, None)) is not None:
         first += chunk
-    chunks = itertools.chain([first.removeprefix(_BYTE_ORDER_MARK)], chunks)
+    encoding = contents.wide_encoding(first)
+    name = None if encoding else contents.no_text(first[:HEAD_BYTES])
+    if name is not None:
+        raise FreevocabError(f"{path} is no text: it is {name}")
+    chunks = itertools.chain([first.removeprefix(BYTE_ORDER_MARK)], chunks)
+    if encoding:
+        chunks = _as_utf8(path, chunks, encoding)
+        first = next(chunks, b"")
+        chunks = itertools.chain([first], chunks)
     if format_suffix(path) == ".jsonl":
-        yield from _json_texts(path, chunks)
+        yield from _json_texts(path, chunks, field)
     elif _ELEMENT.match(first):
         yield from _elements(path, chunks)
     else:
@@ -63,11 +75,11 @@ def _parts(path: Path, only: bool) -> Iterator[bytes]:
 
 def format_suffix(path: Path) -> str:
     """The suffix below a compression's: '.jsonl' for a.jsonl and a.jsonl.zst."""
-    inner = Path(path.stem) if path.suffix.lower() in _COMPRESSIONS else path
+    inner = Path(path.stem) if path.suffix.lower() in contents.compressions() else path
     return inner.suffix.lower()
 
 
-def _json_texts(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _json_texts(path: Path, chunks: Iterable[bytes], field: str) -> Iterator[bytes]:
     for number, line in enumerate(_lines(chunks), start=1):
         if not line.strip():
             continue
@@ -75,9 +87,14 @@ def _json_texts(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
             value: Any = json.loads(line)
         except ValueError as error:
             raise FreevocabError(f"{path}, line {number}: not JSON ({error})") from error
-        text = value.get("text") if isinstance(value, dict) else None
+        text = value.get(field) if isinstance(value, dict) else None
         if not isinstance(text, str):
-            raise FreevocabError(f'{path}, line {number}: no "text" field with a string in it')
+            names = [name for name, one in value.items() if isinstance(one, str)] if isinstance(
+                value, dict) else []  # fmt: skip
+            others = f"; it has {', '.join(names[:8])}: name one with ;field=" if names else ""
+            raise FreevocabError(
+                f'{path}, line {number}: no "{field}" field with a string in it{others}'
+            )
         yield text.encode("utf-8", "surrogatepass")
 
 
@@ -163,13 +180,14 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """The decompressed content in chunks of about 1 MiB."""
-    suffix = path.suffix.lower()
     try:
+        with open(path, "rb") as file:
+            suffix = contents.compression(path, file.read(HEAD_BYTES))
         if suffix == ".zst":
             yield from _zstandard_chunks(path)
             return
-        opened = {".gz": gzip.open, ".xz": lzma.open}.get(suffix, open)
-        with opened(path, "rb") as file:
+        readers: dict[str | None, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+        with readers.get(suffix, open)(path, "rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 yield chunk
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
@@ -177,7 +195,20 @@ def _chunks(path: Path) -> Iterator[bytes]:
             f"{path} cannot be decompressed ({error}): the file is damaged or cut short"
         ) from error
     except OSError as error:
+        if error.errno is None:  # bz2's for bytes that are none of its own
+            raise FreevocabError(f"{path} cannot be decompressed ({error}): damaged") from error
         raise FreevocabError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _as_utf8(path: Path, chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        name = encoding.upper()
+        raise FreevocabError(f"{path} begins as {name} and is damaged: {error}") from error
 
 
 def _zstandard_chunks(path: Path) -> Iterator[bytes]:

@@ -1,4 +1,5 @@
-"""`text:GLOB[;valid=GLOB][;test=GLOB]`: documents from files (see `documents` for formats).
+"""`text:GLOB[;valid=GLOB][;test=GLOB][;field=NAME]`: documents from files (see `documents` for
+formats; `field` is that of JSON lines, "text" unless given).
 
 Which split a document belongs to, the first that applies:
   1. `;valid=` or `;test=` are given: their files are those splits, the other files of GLOB
@@ -21,7 +22,7 @@ from typing import Any
 
 from research import files
 from research.corpora.corpus import SPLITS, Source, split_by_hash
-from research.corpora.documents import documents, format_suffix
+from research.corpora.documents import FIELD, documents, format_suffix
 from research.errors import UsageError
 
 _SPLIT_FILE = "SPLIT.tsv"
@@ -29,7 +30,7 @@ _RULES = b"freevocab text 1"  # to be raised when the same files would give othe
 
 
 def source(argument: str) -> "TextFiles":
-    """`text:GLOB[;valid=GLOB][;test=GLOB]`, the part after the colon.
+    """`text:GLOB[;valid=GLOB][;test=GLOB][;field=NAME]`, the part after the colon.
 
     Raises:
       UsageError: if a glob matches no file, an option is unknown, a SPLIT.tsv is wrong.
@@ -37,11 +38,16 @@ def source(argument: str) -> "TextFiles":
     pattern, *options = argument.split(";")
     if not pattern:
         raise UsageError("text: needs files: text:GLOB[;valid=GLOB][;test=GLOB]")
-    globs = {}
+    globs, field = {}, FIELD
     for option in options:
         split, equals, value = option.partition("=")
+        if split == "field" and value and field == FIELD:
+            field = value
+            continue
         if split not in ("valid", "test") or not equals or not value or split in globs:
-            raise UsageError(f"text: takes ;valid=GLOB and ;test=GLOB once each, not ;{option}")
+            raise UsageError(
+                f"text: takes ;valid=GLOB, ;test=GLOB and ;field=NAME once each, not ;{option}"
+            )
         globs[split] = value
     files = _matches(pattern)
     if globs:
@@ -52,7 +58,7 @@ def source(argument: str) -> "TextFiles":
             raise UsageError(f"text:{argument} leaves no file for train")
     else:
         assigned = _listed(files, pattern)
-    return TextFiles(_short_name(pattern), tuple(sorted(assigned.items())))
+    return TextFiles(_short_name(pattern), tuple(sorted(assigned.items())), field)
 
 
 def whole(path: Path) -> "TextFiles":
@@ -66,16 +72,18 @@ class TextFiles(Source):
 
     name: str
     files: tuple[tuple[Path, str | None], ...]
+    field: str = FIELD
+    """Of JSON lines."""
 
     def documents(self, split: str) -> Iterator[bytes]:
         only = self.by_hash and len(self.files) == 1
         for path, assigned in self.files:
             if assigned is None:
-                for document in documents(path, only=only):
+                for document in documents(path, only=only, field=self.field):
                     if split_by_hash(document) == split:
                         yield document
             elif assigned == split:
-                yield from documents(path)
+                yield from documents(path, field=self.field)
 
     @property
     def by_hash(self) -> bool:
@@ -87,6 +95,8 @@ class TextFiles(Source):
     def digest(self) -> str:
         """Over the files as they are stored: decompressing them first would take long."""
         state = hashlib.blake2b(_RULES, digest_size=16)
+        if self.field != FIELD:
+            state.update(f"field {self.field}\n".encode())
         for path, split in self.files:
             with files.reading(path), open(path, "rb") as file:
                 content = hashlib.file_digest(file, "sha256").digest()

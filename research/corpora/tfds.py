@@ -1,4 +1,4 @@
-"""`tfds:NAME[/CONFIG][:VERSION][?data_dir=DIR]`: TensorFlow Datasets directories.
+"""`tfds:NAME[/CONFIG][:VERSION][?data_dir=DIR][&field=NAME][&SPLIT=NAME]`: TensorFlow Datasets.
 
 Directories prepared as array_record are read without TensorFlow and without the data set's
 builder class. lm1b and pg19 are prepared here when they are missing (see `preparation`); C4,
@@ -6,9 +6,11 @@ Wiki-40B and the rest have builders that need TensorFlow, so they are prepared e
 
     tfds build c4/en --file_format=array_record --data_dir=DIR
 
-The text is the feature 'text', or 'book_text' (pg19). A data set without a validation split
-gives the documents of train that `split_by_hash` puts into valid; one without any held-out
-split is split by hash altogether; one without a test split has an empty test split here.
+The text is the feature 'text' or 'book_text' (pg19), unless another `field` is named. Splits are
+known by the common names; `valid=validation_matched` names another (train, valid, test). A data
+set without a validation split gives the documents of train that `split_by_hash` puts into valid;
+one without any held-out split is split by hash altogether; one without a test split has an empty
+test split here.
 """
 
 import dataclasses
@@ -28,7 +30,12 @@ from research.corpora.corpus import Source, split_by_hash
 from research.errors import FreevocabError, UsageError
 
 _TEXT_FEATURES = ("text", "book_text")
-_THEIR_NAMES = {"train": ("train",), "valid": ("validation", "valid", "dev"), "test": ("test",)}
+_THEIR_NAMES = {
+    "train": ("train",),
+    "valid": ("validation", "valid", "dev", "val"),
+    "test": ("test",),
+}
+_LIKE_HELD_OUT = re.compile("val|dev|test|eval|held|hold", re.IGNORECASE)
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _FETCH_BYTES = 4 * 2**20  # about so much is fetched at a time: sentences by the thousand,
 _FETCH_RECORDS = 4096  # books by the dozen
@@ -43,12 +50,19 @@ def source(argument: str) -> "PreparedDataset":
         format, or no text.
       FreevocabError: if its download fails or its files are damaged.
     """
-    name, _, option = argument.partition("?")
-    key, _, value = option.partition("=")
-    if not name or (option and (key != "data_dir" or not value)):
-        raise UsageError(f"tfds:{argument}: give tfds:NAME[/CONFIG][?data_dir=DIR]")
+    name, *rest = re.split("[?&]", argument)
+    parts = [option.partition("=") for option in rest]
+    pairs = [(key, value) for key, _, value in parts]
+    options = dict(pairs)
+    if not name or len(options) < len(pairs) or not all(
+        key in ("data_dir", "field", *_THEIR_NAMES) and value for key, value in pairs
+    ):  # fmt: skip
+        raise UsageError(
+            f"tfds:{argument}: give tfds:NAME[/CONFIG][?data_dir=DIR][&field=NAME], and "
+            "&train=NAME, &valid=NAME, &test=NAME for splits by other names"
+        )
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    data_dir = Path(value or default).expanduser()
+    data_dir = Path(options.pop("data_dir", default)).expanduser()
     folder = _find(name, data_dir)
     if folder is None and name in preparation.BUILDERS:
         preparation.prepare(name, data_dir)
@@ -60,7 +74,7 @@ def source(argument: str) -> "PreparedDataset":
             " or name its place with ?data_dir=DIR or TFDS_DATA_DIR"
         )
     _check_format(name, folder)
-    return PreparedDataset(f"tfds:{name}", folder)
+    return PreparedDataset(f"tfds:{name}", folder, tuple(sorted(options.items())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +83,8 @@ class PreparedDataset(Source):
 
     name: str
     folder: Path
+    options: tuple[tuple[str, str], ...] = ()
+    """"field" and names of splits that were given."""
 
     @functools.cached_property
     def _builder(self) -> Any:
@@ -81,25 +97,51 @@ class PreparedDataset(Source):
     def _names(self) -> dict[str, str]:
         """Their name of each split that they have, by ours."""
         theirs = self._builder.info.splits
+        given = dict(self.options)
+        for ours in _THEIR_NAMES:
+            if ours in given and given[ours] not in theirs:
+                raise UsageError(
+                    f"{self.name} has no split {given[ours]}, only {', '.join(theirs)}"
+                )
         known = {
-            ours: [name for name in names if name in theirs] for ours, names in _THEIR_NAMES.items()
+            ours: [given[ours]] if ours in given else [name for name in names if name in theirs]
+            for ours, names in _THEIR_NAMES.items()
         }
-        return {ours: names[0] for ours, names in known.items() if names}
+        first = {ours: names[0] for ours, names in known.items() if names}
+        # A held-out split may be said to come out of train.
+        return {o: name for o, name in first.items() if o == "train" or name != first.get("train")}
 
     @functools.cached_property
     def _feature(self) -> str:
         features: Any = self._builder.info.features
-        for feature in _TEXT_FEATURES:
+        given = dict(self.options).get("field")
+        for feature in (given,) if given else _TEXT_FEATURES:
             if feature in features:
                 return feature
         raise UsageError(
             f"{self.name} has no text: none of its features ({', '.join(sorted(features))})"
-            f" is called {' or '.join(_TEXT_FEATURES)}"
+            f" is called {given or ' or '.join(_TEXT_FEATURES)}; name one with &field=NAME"
         )
 
     def __post_init__(self):
         if not self._feature or "train" not in self._names:
-            raise UsageError(f"{self.name} in {self.folder} has no train split")
+            theirs = ", ".join(self._builder.info.splits)
+            raise UsageError(
+                f"{self.name} in {self.folder} has no train split, only {theirs}: "
+                "name one with &train=NAME"
+            )
+        self._check_held_out()
+
+    def _check_held_out(self) -> None:
+        """Raises UsageError for a split that is held out and goes by a name not known here."""
+        splits, taken = list(self._builder.info.splits), set(self._names.values())
+        others = [name for name in splits if name not in taken and _LIKE_HELD_OUT.match(name)]
+        for ours in ("valid", "test"):
+            if others and ours not in self._names and ours not in dict(self.options):
+                raise UsageError(
+                    f"{self.name} has the splits {', '.join(splits)}: say which is {ours} with "
+                    f"&{ours}=NAME (&{ours}=train: a share of train)"
+                )
 
     def documents(self, split: str) -> Iterator[bytes]:
         taken_from_train = {"valid"} if "valid" not in self._names else set()
@@ -135,6 +177,8 @@ class PreparedDataset(Source):
     def digest(self) -> str:
         """Over the description and both ends of every shard: whole, C4 has 800 GB."""
         state = hashlib.blake2b(digest_size=16)
+        if self.options:
+            state.update(repr(self.options).encode())
         for path in sorted(self.folder.iterdir()):
             if not path.is_file():
                 continue

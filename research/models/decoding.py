@@ -111,8 +111,9 @@ def generate(
             f"generation needs a learned vocabulary; this model's is {config.vocabulary.kind}"
         )
     prompt = np.asarray(prompt_ids, np.int64).reshape(-1)
-    if prompt.size and not (0 <= prompt.min() and prompt.max() < config.bos_id):
-        raise UsageError(f"prompt ids must lie in [0, {config.bos_id})")
+    end = config.bos_id if config.bos is None else config.vocab_size
+    if prompt.size and not (0 <= prompt.min() and prompt.max() < end):
+        raise UsageError(f"prompt ids must lie in [0, {end})")
     counts = 0 <= max_tokens <= LARGEST and 0 <= top_k <= LARGEST
     if not (counts and temperature >= 0 and 0 < top_p <= 1):  # so that NaN fails
         raise UsageError(

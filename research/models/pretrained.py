@@ -9,7 +9,6 @@ of a model trained here go: training, sharding, cached decoding, evaluation.
 """
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research import files, tokenizers
+from research import contents, files, tokenizers
 from research.errors import FreevocabError, UsageError
 from research.models import families, language_model, safetensors_shards, saved, tensor_layout
 from research.models.families.base import Family, both_generations
@@ -159,8 +158,7 @@ def load(directory: str | os.PathLike, *, with_tokenizer: bool = True) -> Pretra
     directory = Path(directory)
     raw = read_config(directory)
     try:
-        family = families.of_config(raw)
-        config = family.language_model_config(raw)
+        config, family = check_known(raw), families.of_config(raw)
     except FreevocabError as error:
         raise type(error)(f"{directory}: {error}") from None
     tensors = safetensors_shards.open_checkpoint(directory)
@@ -232,14 +230,39 @@ def read_config(directory: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(directory) / CONFIG
     if not path.is_file():
-        raise UsageError(f"{directory} is no Hugging Face folder: it has no {CONFIG}")
+        lacking = f"it has no {CONFIG}"
+        raise UsageError(contents.not_a("Hugging Face folder", Path(directory), lacking))
     try:
-        raw = json.loads(path.read_text("utf-8"))
+        return contents.read_mapping(path)
     except (ValueError, OSError) as error:
-        raise FreevocabError(f"{path} is damaged: {error}") from None
-    if not isinstance(raw, dict):
-        raise FreevocabError(f"{path} is damaged: it is no object")
-    return raw
+        raise FreevocabError(f"{path} is damaged ({error}): get it again") from None
+
+
+def check_known(raw: Mapping[str, Any]) -> LanguageModelConfig:
+    """What a config.json describes, if `load` can open such a model.
+
+    Raises:
+      UsageError: a family or an option that is not known here, or quantised weights.
+      FreevocabError: it is damaged.
+    """
+    if method := contents.quantized(raw):
+        raise UsageError(
+            f"its weights are quantised ({method}), which is not supported: save them as bfloat16 "
+            "first, with dequantize() of transformers, or get the original"
+        )
+    return families.of_config(raw).language_model_config(raw)
+
+
+def check_ids(tokenizer: Tokenizer, rows: int, where: str | os.PathLike) -> None:
+    """Raises UsageError if ordinary ids are beyond a table's last row.
+
+    Special tokens may be: people add some without making the table longer.
+    """
+    if not np.asarray(tokenizer.special_V)[rows:].all():
+        raise UsageError(
+            f"{where}: its tokenizer has {tokenizer.vocab_size:,} ids, its table only {rows:,} "
+            "rows: it is the tokenizer of another model"
+        )
 
 
 def _tokenizer(directory: Path) -> tokenizers.FileTokenizer | None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from research import contents
 from research.errors import FreevocabError, UsageError
 from research.files import share, write_json
 from research.models import safetensors_format
@@ -136,9 +137,10 @@ def open_checkpoint(directory: str | os.PathLike) -> StoredTensors:
         if foreign:
             raise UsageError(
                 f"{directory} holds {foreign[0]} and no {SINGLE}: convert it first, with "
-                "AutoModel.from_pretrained(DIR).save_pretrained(OUT) of transformers"
+                f"{_class_of(directory)}.from_pretrained(DIR).save_pretrained(OUT) of transformers"
             )
-        raise UsageError(f"{directory} is no checkpoint: it has neither {SINGLE} nor {INDEX}")
+        lacking = f"it has neither {SINGLE} nor {INDEX}"
+        raise UsageError(contents.not_a("checkpoint", directory, lacking))
     weight_map = _weight_map(directory / INDEX)
     files = sorted(set(weight_map.values()))
     for file in files:
@@ -149,6 +151,15 @@ def open_checkpoint(directory: str | os.PathLike) -> StoredTensors:
         if name not in checkpoint or checkpoint[name].path.name != file:
             raise FreevocabError(f"{directory}: {INDEX} says that {file} holds {name}; it does not")
     return checkpoint
+
+
+def _class_of(directory: Path) -> str:
+    """The class of transformers that opens all of a model, its readout included."""
+    try:
+        names = json.loads((directory / "config.json").read_text("utf-8"))["architectures"]
+        return str(names[0])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "AutoModelForCausalLM"
 
 
 def write_checkpoint(

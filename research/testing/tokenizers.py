@@ -30,6 +30,12 @@ SENTENCEPIECE = {
         "vocab_size": 700,
     },
     "own symbols": {"user_defined_symbols": ["<sep>", "def"]},
+    "own symbols of a bpe": {
+        "model_type": "bpe",
+        "byte_fallback": True,
+        "user_defined_symbols": ["<sep>", "def", "0", "1", "10"],
+        "vocab_size": 700,
+    },
     "crossing spaces": {"split_by_whitespace": False},
 }
 _SPACE = "\u2581"

@@ -63,8 +63,7 @@ class FileTokenizer(StaticVocabulary):
         self._engine, self._entries = engine, entries
         self._digest, self._files = digest, functools.cache(files)
         self._byte_ids = entries.byte_ids_256()
-        unknown = self.roles.get("unk", next(iter(self.roles.values()), 0))
-        self._decompose = Decomposer(engine.split, entries, unknown, spaced=spaced)
+        self._decompose = Decomposer(engine.split, entries, self.roles.get("unk"), spaced=spaced)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         plans = [self._spans(text) for text in each_as_bytes(texts)]
@@ -102,7 +101,8 @@ class FileTokenizer(StaticVocabulary):
         A BPE's entry is its own piece if its merges lead to it, a WordPiece's always, a
         Unigram's unless others cover it with a better score. For an exact tokenizer with all
         byte ids the pieces' bytes, joined, are the string; elsewhere what no entry covers is the
-        unknown token. WordLevel models match the longest entry from the left.
+        unknown token, or nothing where there is none. WordLevel models match the longest entry
+        from the left.
         """
         return self._decompose(tokens)
 
@@ -149,21 +149,22 @@ class Decomposer:
       split: strings in the tokenizer's own characters -> ids of each; with `continued=True` the
         strings go on within a word.
       entries: what the tokenizer's entries are.
-      unknown: the id for what no entry covers.
+      unknown: the id for what no entry covers; None: it has no piece.
       spaced: U+2581 stands for a space.
 
     What is not text goes by byte ids where the tokenizer has all of them, else it is unknown.
     """
 
-    def __init__(self, split: Split, entries: Strings, unknown: int, *, spaced: bool):
-        self._split, self._entries, self._unknown = split, entries, unknown
+    def __init__(self, split: Split, entries: Strings, unknown: int | None, *, spaced: bool):
+        self._split, self._entries = split, entries
+        self._unknown = [] if unknown is None else [unknown]
         self._space = SPACE if spaced else " "
         self._byte_ids = [id_ for id_ in entries.byte_ids if id_ is not None]
         self._by_bytes = len(self._byte_ids) == 256
         self._forget()
 
     def __call__(self, tokens: Sequence[bytes]) -> Pieces:
-        """At least one piece for each string; none for b""."""
+        """The pieces of each string; none for b"" and for what nothing covers."""
         tokens = list(tokens)
         new = [token for token in dict.fromkeys(tokens) if token not in self._index]
         if len(self._index) + len(new) > _REMEMBERED:
@@ -180,7 +181,7 @@ class Decomposer:
 
     def _learn(self, tokens: list[bytes]) -> None:
         rows = self._level(tokens) if self._entries.byte_level else self._text(tokens)
-        rows = [row or [self._unknown] for row in rows]
+        rows = [row or self._unknown for row in rows]
         count_T = np.fromiter(map(len, rows), np.int64, len(rows))
         ids_N = np.fromiter(itertools.chain.from_iterable(rows), np.int32, count_T.sum())
         old = self._pieces
@@ -231,7 +232,7 @@ class Decomposer:
         for span in spans(token, reserved):
             if isinstance(span, bytes):
                 known = self._by_bytes
-                yield [self._byte_ids[b] for b in span] if known else [self._unknown], False
+                yield [self._byte_ids[b] for b in span] if known else self._unknown, False
             elif self._entries.drops_spaces:
                 for number, word in enumerate(span.split()):
                     yield word, number == 0 and not span[0].isspace()

@@ -32,6 +32,12 @@ class Pieces(NamedTuple):
         ids_N = self.ids_N[np.repeat(self.start_T[tokens_M], counts_M) + offset_N]
         return Pieces(ids_N, start_M)
 
+    def only(self, ordinary_V: np.ndarray) -> "Pieces":
+        """Without the ids where bool [V] `ordinary_V` is False."""
+        kept_N = np.asarray(ordinary_V, bool)[self.ids_N]
+        kept_before = np.concatenate([[0], np.cumsum(kept_N)])
+        return Pieces(self.ids_N[kept_N], kept_before[self.start_T].astype(np.int64))
+
     @classmethod
     def of(cls, rows: Sequence[Sequence[int] | np.ndarray]) -> "Pieces":
         """From one sequence of ids for each token."""
@@ -93,7 +99,8 @@ class Tokenizer(Protocol):
 
     def decompose(self, tokens: Sequence[bytes]) -> Pieces:
         """Ids that the tokenizer's model makes of each string (as of `match_bytes`), taken whole:
-        no normaliser, no pre-tokenizer. At least one for every string but b"", which has none."""
+        no normaliser, no pre-tokenizer. What no entry covers is the unknown token; where there is
+        none it has no piece, and neither has b""."""
         ...
 
     def fingerprint(self) -> str:

@@ -1,6 +1,8 @@
 """A sentencepiece .model at work, and as a tokenizer.json with the same ids."""
 
 import base64
+import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -71,7 +73,7 @@ class SentencePieceEngine:
 
     @cached_property
     def _twin(self) -> JsonEngine:
-        spec = as_tokenizer_json(self._model)
+        spec = exact_tokenizer_json(self._model)
         return JsonEngine(spec, tokenizer_json.strings(spec))
 
     def entries(self) -> Strings:
@@ -93,6 +95,29 @@ class SentencePieceEngine:
         return {role: id_ for role, id_ in named.items() if id_ >= 0}
 
 
+def exact_tokenizer_json(model: bytes) -> dict[str, Any]:
+    """As `as_tokenizer_json`, checked: it must give the ids that the model gives.
+
+    Raises:
+      FreevocabError: as `as_tokenizer_json`; or the ids differ.
+    """
+    spec = as_tokenizer_json(model)
+    unigram = spec["model"]["type"] == "Unigram"
+    library = tokenizer_json.library(json.dumps(spec).encode())
+    texts = looks(model)
+    theirs = library.encode_batch_fast(texts, add_special_tokens=False)
+    ours = sentencepiece_model.processor(model).encode(texts)
+    for text, one, other in zip(texts, ours, theirs, strict=True):
+        # The same pieces in another order are a Unigram's tie.
+        same = sorted(one) == sorted(other.ids) if unigram else one == other.ids
+        if not same:
+            raise FreevocabError(
+                "this sentencepiece model has no exact tokenizer.json: ids differ for "
+                f"{text[:20]!r}"
+            )
+    return spec
+
+
 def as_tokenizer_json(model: bytes) -> dict[str, Any]:
     """The parsed tokenizer.json of a Unigram or BPE model.
 
@@ -111,8 +136,6 @@ def as_tokenizer_json(model: bytes) -> dict[str, Any]:
     if rules.model_type not in (UNIGRAM, BPE) or not rules.escape_whitespaces:
         raise FreevocabError("a sentencepiece model of this kind has no tokenizer.json")
     model_of = _unigram if rules.model_type == UNIGRAM else _bpe
-    inner = any(SPACE in entry.text[1:] for entry in entries)
-    space = {"replacement": SPACE, "prepend_scheme": "never", "split": not inner}
     decoders: list[dict[str, Any]] = [
         {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
         {"type": "ByteFallback"},
@@ -124,10 +147,9 @@ def as_tokenizer_json(model: bytes) -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": _added(entries, rules.model_type),
+        "added_tokens": _added(entries),
         "normalizer": {"type": "Sequence", "normalizers": _normalizers(rules)},
-        # Without pieces that go on after a space it changes no ids, and is many times faster.
-        "pre_tokenizer": {"type": "Metaspace"} | space,
+        "pre_tokenizer": _pre_tokenizer(entries, rules.model_type),
         "post_processor": None,
         "decoder": {"type": "Sequence", "decoders": decoders},
         "model": model_of(entries, rules.byte_fallback),
@@ -140,9 +162,12 @@ def looks(model: bytes) -> list[str]:
     words = [e.text.replace(SPACE, " ") for e in entries if e.kind == NORMAL]
     # Neighbours by a stride that mixes common entries with rare ones.
     mixed = words[::2] + words[1::2]
-    own = [e.text.replace(SPACE, " ") for e in entries if e.kind == USER_DEFINED][:_OWN_LOOKED_AT]
+    own = [text.replace(SPACE, " ") for text in _own_symbols(entries)][:_OWN_LOOKED_AT]
     lines = ["".join(mixed[i : i + 40]) for i in range(0, len(mixed), 40)]
-    return [*_LOOKS, *(f"x {text}y{text} z" for text in own), *lines]
+    with_own = [f"{start}{text}y{text} z" for text in own for start in ("", "x ")]
+    # With such symbols words that are entries are taken whole: is each its own piece?
+    alone = [word.strip() for word in words] if own else []
+    return [*_LOOKS, *with_own, *alone, *lines]
 
 
 def _normalizers(rules: sentencepiece_model.Normalization) -> list[dict[str, Any]]:
@@ -160,14 +185,30 @@ def _normalizers(rules: sentencepiece_model.Normalization) -> list[dict[str, Any
     return [*steps, {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]
 
 
-def _added(entries: list[Piece], model_type: int) -> list[dict[str, Any]]:
+def _pre_tokenizer(entries: list[Piece], model_type: int) -> dict[str, Any]:
+    inner = any(SPACE in entry.text[1:] for entry in entries)
+    # Without pieces that go on after a space it changes no ids, and is many times faster.
+    space = {"replacement": SPACE, "prepend_scheme": "never", "split": not inner}
+    cutter: dict[str, Any] = {"type": "Metaspace"} | space
+    own = _own_symbols(entries)
+    if model_type == UNIGRAM or not own:
+        return cutter
+    # A BPE takes symbols of the user's own out of the text before it merges, the longest first.
+    longest_first = "|".join(re.escape(text) for text in sorted(own, key=len, reverse=True))
+    split = {"type": "Split", "pattern": {"Regex": longest_first}, "behavior": "Isolated"}
+    return {"type": "Sequence", "pretokenizers": [split | {"invert": False}, cutter]}
+
+
+def _own_symbols(entries: list[Piece]) -> list[str]:
+    return [entry.text for entry in entries if entry.kind == USER_DEFINED]
+
+
+def _added(entries: list[Piece]) -> list[dict[str, Any]]:
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    special = (UNKNOWN, CONTROL)
-    kinds = special if model_type == UNIGRAM else (*special, USER_DEFINED)
     return [
-        {"id": id_, "content": entry.text, "special": entry.kind in special} | flags
+        {"id": id_, "content": entry.text, "special": True} | flags
         for id_, entry in enumerate(entries)
-        if entry.kind in kinds
+        if entry.kind in (UNKNOWN, CONTROL)
     ]
 
 
@@ -204,7 +245,8 @@ def _bpe(entries: list[Piece], byte_fallback: bool) -> dict[str, Any]:
         "end_of_word_suffix": None,
         "fuse_unk": True,
         "byte_fallback": byte_fallback,
-        "ignore_merges": False,
+        # Symbols of the user's own are whole words by then, which no merges lead to.
+        "ignore_merges": bool(_own_symbols(entries)),
         "vocab": {entry.text: id_ for id_, entry in enumerate(entries)},
         "merges": [parts for _, _, parts in sorted(merges)],
     }

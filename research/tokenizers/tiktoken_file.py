@@ -1,13 +1,15 @@
 """A tiktoken file (a line for each token: its bytes in base64, its rank) as a tokenizer.json.
 
-The file holds neither the regular expression that cuts text nor the special tokens. Unless they
-are given, the number of ranks says which of the published encodings they belong to.
+The file holds neither the regular expression that cuts text nor the special tokens. The exact
+number of ranks says which of the published encodings they belong to, if they belong to one.
 """
 
+import ast
 import base64
 import binascii
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from research.errors import FreevocabError
@@ -26,9 +28,22 @@ O200K = (
     rf"{_MARK}{_UPPER}*{_LOWER}+{_SHORT}?|{_MARK}{_UPPER}+{_LOWER}*{_SHORT}?|\p{{N}}{{1,3}}"
     rf"| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{_REST}"
 )
-# From this many ranks up: GPT-2 and Codex have about 50,000, cl100k 100,256 and Llama 3, with the
-# same expression, 128,000; o200k has 199,998.
-_BY_SIZE = ((150_000, O200K), (60_000, CL100K), (0, GPT2))
+QWEN = (
+    rf"{_SHORT}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}"
+    rf"| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{_REST}"
+)
+_QWEN_ENDS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+_QWEN = (*_QWEN_ENDS, *(f"<|extra_{number}|>" for number in range(205)))
+# The published encodings, by their exact number of ranks: GPT-2's, Codex's, cl100k, Llama 3's with
+# the same expression, Qwen's, o200k.
+_PATTERNS = {
+    50_256: GPT2,
+    50_280: GPT2,
+    100_256: CL100K,
+    128_000: CL100K,
+    151_643: QWEN,
+    199_998: O200K,
+}
 _SPECIALS = {
     50_256: {"<|endoftext|>": 50_256},
     50_280: {"<|endoftext|>": 50_256},
@@ -39,6 +54,7 @@ _SPECIALS = {
         "<|fim_suffix|>": 100_260,
         "<|endofprompt|>": 100_276,
     },
+    151_643: {name: 151_643 + number for number, name in enumerate(_QWEN)},
     199_998: {"<|endoftext|>": 199_999, "<|endofprompt|>": 200_018},
 }
 _LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?$")
@@ -72,29 +88,75 @@ def ranks(content: bytes) -> dict[bytes, int]:
     return rank_of
 
 
+def known_pattern(rank_of: Mapping[bytes, int]) -> str | None:
+    """The expression of the published encoding with exactly that many ranks, if there is one."""
+    return _PATTERNS.get(len(rank_of))
+
+
+def known_specials(rank_of: Mapping[bytes, int]) -> dict[str, int]:
+    """The special tokens of the published encoding with exactly that many ranks."""
+    return dict(_SPECIALS.get(len(rank_of), {}))
+
+
+def without_holes(rank_of: Mapping[bytes, int], specials: Mapping[str, int]) -> dict[str, int]:
+    """`specials`, and one called <|reserved_token_ID|> for each id below theirs without a token.
+
+    So tokens that are added later do not get ids that are taken.
+    """
+    taken = {*rank_of.values(), *specials.values()}
+    holes = [id_ for id_ in range(max(taken)) if id_ not in taken]
+    return dict(specials) | {f"<|reserved_token_{id_}|>": id_ for id_ in holes}
+
+
+def pattern_beside(file: Path) -> str | None:
+    """The expression that lies next to a file of ranks: in NAME.pattern, or as a string called
+    pat_str in a Python file, which is read and never run. None if there is none, or several."""
+    own = file.with_suffix(".pattern")
+    if own.is_file():
+        return own.read_text("utf-8").strip("\r\n")
+    patterns = set()
+    for path in sorted(file.parent.glob("*.py")):
+        try:
+            tree = ast.parse(path.read_text("utf-8"))
+        except (SyntaxError, ValueError, OSError):
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Assign):
+                continue
+            names = [getattr(t, "id", getattr(t, "attr", "")).lower() for t in node.targets]
+            if "pat_str" in names and (pattern := _string(node.value)) is not None:
+                patterns.add(pattern)
+    return patterns.pop() if len(patterns) == 1 else None
+
+
+def _string(node: ast.AST) -> str | None:
+    """The value of a string, or of "|".join([...]) of strings, in Python's grammar."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+        try:
+            if node.func.attr != "join":
+                return None
+            return ast.literal_eval(node.func.value).join(ast.literal_eval(node.args[0]))
+        except (ValueError, TypeError, AttributeError):
+            return None
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, str) else None
+
+
 def tokenizer_json(
-    content: bytes, *, pattern: str | None = None, specials: Mapping[str, int] | None = None
+    rank_of: Mapping[bytes, int], *, pattern: str, specials: Mapping[str, int]
 ) -> dict[str, Any]:
     """The parsed tokenizer.json with the same ids.
 
     Args:
-      pattern: regular expression whose matches are the words; None takes GPT-2's up to 60,000
-        ranks, cl100k's up to 150,000, else o200k's.
-      specials: id of each special token; None takes those of the published encoding with exactly
-        that many ranks, if there is one.
+      rank_of: the rank of each token, which is its id; all 256 bytes are among them.
+      pattern: regular expression whose matches are the words.
+      specials: id of each special token.
 
     tiktoken merges any two neighbours whose joint string has a rank, the lowest first. So every
     way to cut a string into two others is a merge here, in the order of the whole's rank.
-
-    Raises:
-      FreevocabError: as `ranks`.
     """
-    rank_of = ranks(content)
-    if pattern is None:
-        pattern = next(one for size, one in _BY_SIZE if len(rank_of) >= size)
-    if specials is None:
-        specials = _SPECIALS.get(len(rank_of), {})
-    specials = {name: id_ for name, id_ in specials.items() if id_ not in rank_of.values()}
+    taken = {*rank_of.values()}
+    specials = {name: id_ for name, id_ in specials.items() if id_ not in taken}
     letters = dict(enumerate(byte_characters()))
     written = {token: token.decode("latin-1").translate(letters) for token in rank_of}
     merges = []

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,11 +67,23 @@ class Strings:
         return np.array([-1 if id_ is None else id_ for id_ in self.byte_ids], np.int32)
 
 
-def strings(spec: Mapping[str, Any]) -> Strings:
+class AddedTexts(NamedTuple):
+    """What added tokens that are no special ones stand for."""
+
+    bytes_of: Mapping[int, bytes]
+    """The text, by id."""
+    ambiguous: bool
+    """One of them stands for two texts, so that ids do not say which it was."""
+
+
+def strings(spec: Mapping[str, Any], added_texts: AddedTexts | None = None) -> Strings:
     """Reads a parsed tokenizer.json, as the library writes it (older files leave parts out).
 
     Exact for byte-level tokenizers, and where nothing but spaces is exchanged (Metaspace, or a
     plain replacement); of any other the strings are the tokens as decoded.
+
+    Args:
+      added_texts: what added tokens stand for; None: what is written.
 
     Raises:
       FreevocabError: a model without a vocabulary.
@@ -86,6 +98,7 @@ def strings(spec: Mapping[str, Any]) -> Strings:
     suffix = model.get("end_of_word_suffix") or ""
     drops = _drops_spaces(spec)
     added = {token["id"]: token for token in spec.get("added_tokens") or ()}
+    texts = {} if added_texts is None else added_texts.bytes_of
     unknown = unknown_id(spec)
     entries = [entry for entry in vocabulary(spec) if entry[1] not in added]
     size = max([*added, *(id_ for _, id_ in entries)], default=-1) + 1
@@ -113,7 +126,7 @@ def strings(spec: Mapping[str, Any]) -> Strings:
         starts[id_] = tokens[id_].startswith(b" ") or (drops and said and not inner)
     for id_, token in added.items():
         special[id_] = bool(token["special"])
-        tokens[id_] = b"" if token["special"] else token["content"].encode()
+        tokens[id_] = b"" if token["special"] else texts.get(id_, token["content"].encode())
         starts[id_] = tokens[id_].startswith(b" ")
     prefix = _has_prefix(spec)
     keeps = _keeps_byte_level(spec) if level else _keeps_metaspace(spec)
@@ -122,6 +135,7 @@ def strings(spec: Mapping[str, Any]) -> Strings:
         and not model.get("dropout")
         and not continued
         and not suffix
+        and not (added_texts is not None and added_texts.ambiguous)
         and not any(
             token["lstrip"] or token["rstrip"] for token in added.values() if not token["special"]
         )

@@ -132,16 +132,12 @@ def _hugging_face(
     if tokenizer is None:
         raise UsageError(f"{folder} holds no tokenizer: give --tokenizer FILE")
     rows = model.config.rows
-    if tokenizer.vocab_size > rows:
-        raise UsageError(
-            f"the tokenizer has {tokenizer.vocab_size:,} ids, the model's tables "
-            f"{rows:,} rows: it is another model's"
-        )
+    pretrained.check_ids(tokenizer, rows, folder)
     length = length or min(model.context, _LONGEST)
     if model.config.trunk.positions == "learned" and length > model.context:
         raise UsageError(f"--length {length}: this model has {model.context} positions")
     store = build_store(tokenizer)
-    specials = special_ids(tokenizer, model.raw)
+    specials = special_ids(tokenizer, model.raw, rows)
     lm = LM(model.config, parallelism.make_mesh(config), config)
     stream = evaluation_batches(
         store, specials, batch_size=lm.rows_that_fit(batch_size), length=length, shard=lm.shard
@@ -183,15 +179,18 @@ class SpecialIds(NamedTuple):
         return f"{counted}; {name(self.start)} before every window"
 
 
-def special_ids(tokenizer: Tokenizer, raw: Mapping[str, Any]) -> SpecialIds:
-    """By the tokenizer's roles, else by config.json where that names a special token."""
+def special_ids(tokenizer: Tokenizer, raw: Mapping[str, Any], rows: int) -> SpecialIds:
+    """By the tokenizer's roles, else by config.json where that names a special token.
+
+    A token beyond the table's last of `rows` is none that the model knows.
+    """
 
     def find(role: str) -> int | None:
-        if role in tokenizer.roles:
+        if tokenizer.roles.get(role, rows) < rows:
             return tokenizer.roles[role]
         id_ = raw.get(f"{role}_token_id")
         id_ = id_[0] if isinstance(id_, list) and id_ else id_
-        if not isinstance(id_, int) or not 0 <= id_ < tokenizer.vocab_size:
+        if not isinstance(id_, int) or not 0 <= id_ < min(rows, tokenizer.vocab_size):
             return None
         return id_ if tokenizer.special_V[id_] else None
 

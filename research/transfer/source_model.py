@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from research import contents
 from research.codecs.codec_tokenizer import CodecTokenizer
 from research.errors import UsageError
 from research.models import pretrained, saved
@@ -31,10 +32,20 @@ class SourceModel(NamedTuple):
 
     @property
     def table(self) -> EmbeddingTable:
-        """The rows of real ids, without padding; float32."""
+        """The rows of real ids, without padding; float32.
+
+        Special tokens beyond the last row get the mean of the others, as in a transfer.
+        """
         size = self.tokenizer.vocab_size
-        table = learned.table(self.params["vocabulary"])
-        return jax.tree.map(lambda rows: jnp.asarray(rows, jnp.float32)[:size], table)
+
+        def of_ids(rows: jax.Array) -> jax.Array:
+            rows = jnp.asarray(rows, jnp.float32)[:size]
+            if len(rows) == size:
+                return rows
+            shape = (size - len(rows), *rows.shape[1:])
+            return jnp.concatenate([rows, jnp.broadcast_to(rows.mean(0), shape)])
+
+        return jax.tree.map(of_ids, learned.table(self.params["vocabulary"]))
 
 
 def load(directory: str | os.PathLike) -> SourceModel:
@@ -56,10 +67,12 @@ def load(directory: str | os.PathLike) -> SourceModel:
             )
         return SourceModel(params, config, CodecTokenizer(codec))
     if not pretrained.is_hugging_face(directory):
-        raise UsageError(f"{directory} is no model folder: it has no model.json or config.json")
+        lacking = "it has no model.json or config.json"
+        raise UsageError(contents.not_a("model folder", directory, lacking))
     model = pretrained.load(directory)
     if model.tokenizer is None:
         raise UsageError(f"{directory} has no tokenizer; put its tokenizer.json beside the weights")
+    pretrained.check_ids(model.tokenizer, model.config.rows, directory)
     return SourceModel(model.params, model.config, model.tokenizer)
 
 

@@ -1,5 +1,6 @@
 """Documents out of files of every format."""
 
+import bz2
 import gzip
 import json
 import lzma
@@ -17,6 +18,7 @@ from research.errors import FreevocabError
 COMPRESSORS = {
     ".gz": gzip.compress,
     ".xz": lzma.compress,
+    ".bz2": bz2.compress,
     ".zst": zstandard.ZstdCompressor().compress,
 }
 
@@ -62,7 +64,7 @@ def test_elements_do_not_depend_on_the_chunks(tmp_path, monkeypatch, size):
     bodies = [b"\nT%d\n\n" % i + b"x" * i for i in range(1, 30)]
     dump = b"\n".join(b'<doc id="%d">%b</doc>' % (i, body) for i, body in enumerate(bodies))
     monkeypatch.setattr(reading, "_CHUNK_BYTES", size)
-    monkeypatch.setattr(reading, "_HEAD_BYTES", 10)
+    monkeypatch.setattr(reading, "HEAD_BYTES", 10)
     for mark in (b"", b"\xef\xbb\xbf"):
         assert read(tmp_path / "wiki", mark + dump) == [body[1:] for body in bodies]
         assert read(tmp_path / "wiki.gz", gzip.compress(mark + dump)) == [b[1:] for b in bodies]
@@ -187,3 +189,49 @@ def test_a_small_file_of_much_text_is_read_in_pieces(tmp_path):
     assert path.stat().st_size < 2**15
     sizes = [len(chunk) for chunk in reading._chunks(path)]
     assert sum(sizes) == 200 * 2**20 and max(sizes) <= 2**9 * 2**17 // 4
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl"])
+def test_other_encodings_are_known_by_their_marks(tmp_path, encoding, suffix):
+    text = "na\u00efve \U0001f98a\nline " * 50
+    path = tmp_path / f"a{suffix}"
+    path.write_text(text if suffix == ".txt" else json.dumps({"text": text}), encoding)
+    assert list(reading.documents(path)) == [text.encode()]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress])
+def test_compressed_files_are_known_by_their_first_bytes(tmp_path, pack):
+    (tmp_path / "a.txt").write_bytes(pack(b"some text"))
+    assert list(reading.documents(tmp_path / "a.txt")) == [b"some text"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PAR1" + bytes(range(256)) * 4 + b"PAR1", "Parquet"),
+        (b"PK\x03\x04" + bytes(50), "zip archive"),
+        (b"%PDF-1.7\n...", "a PDF"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (("text " * 99).encode("utf-16-le"), "UTF-16 without its mark"),
+        (b"\x80\x03\xff\x00\x10" * 5 + b"binary" * 5, "binary"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path, content, said):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(FreevocabError, match=said) as caught:
+        list(reading.documents(tmp_path / "a.txt"))
+    assert str(tmp_path / "a.txt") in str(caught.value)
+
+
+def test_a_nul_in_a_text_is_text(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"a long line with one \x00 in it")
+    assert list(reading.documents(tmp_path / "a.txt")) == [b"a long line with one \x00 in it"]
+
+
+def test_lines_may_hold_their_text_under_another_name(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"content": "x", "id": 1}\n')
+    assert list(reading.documents(path, field="content")) == [b"x"]
+    with pytest.raises(FreevocabError, match='no "text" field .*; it has content: name one with'):
+        list(reading.documents(path))

@@ -162,7 +162,7 @@ def test_home_is_understood(tmp_path, monkeypatch):
         ("{}", "matches no file; to read a folder, write .*corpus/\\*$"),
         ("{}/*.txt;valid={}/*.md", "md matches no file"),
         ("{}/*.txt;valid={}/*.txt", "leaves no file for train"),
-        ("{}/*.txt;train={}/*.txt", "takes ;valid=GLOB and ;test=GLOB once each"),
+        ("{}/*.txt;train={}/*.txt", "takes ;valid=GLOB, ;test=GLOB and ;field=NAME once each"),
         ("{}/*.txt;valid={}/a.txt;valid={}/b.txt", "once each"),
         ("{}/*.txt;valid=", "once each"),
     ],
@@ -180,3 +180,12 @@ def test_a_file_that_went_away_is_one_line(novels):
         list(corpus.documents("train"))
     with pytest.raises(FreevocabError, match="cannot read .*b.txt"):
         corpus.describe()
+
+
+def test_the_field_of_json_lines_is_part_of_the_corpus(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"content": "x", "text": "y"}\n')
+    pattern = f"text:{tmp_path}/*.jsonl"
+    both = [corpora.load(pattern).source, corpora.load(f"{pattern};field=content").source]
+    found = [[d for split in SPLITS for d in source.documents(split)] for source in both]
+    assert found == [[b"y"], [b"x"]]
+    assert both[0].digest() != both[1].digest()

@@ -181,6 +181,23 @@ def test_no_text_and_no_train_are_one_line(tmp_path):
         corpora.load(f"tfds:c4?data_dir={tmp_path}")
 
 
+def test_splits_and_the_field_by_other_names(tmp_path):
+    texts = {"train": ["a"], "validation_matched": ["b"], "validation_mismatched": ["c"]}
+    prepare(tmp_path, "mnli", texts, feature="document")
+    where = f"tfds:mnli?data_dir={tmp_path}"
+    with pytest.raises(UsageError, match=r"called text or book_text; name one with &field=NAME"):
+        corpora.load(where)
+    with pytest.raises(UsageError, match=r"has the splits .*: say which is valid with &valid=NAME"):
+        corpora.load(f"{where}&field=document")
+    with pytest.raises(UsageError, match="has no split dev, only train"):
+        corpora.load(f"{where}&field=document&valid=dev")
+    found = read(f"{where}&field=document&valid=validation_matched&test=validation_mismatched")
+    assert found == {"train": [b"a"], "valid": [b"b"], "test": [b"c"]}
+    found = read(f"{where}&field=document&valid=train&test=validation_matched")
+    assert found["valid"] == [text for text in [b"a"] if split_by_hash(text) == "valid"]
+    assert found["test"] == [b"b"]
+
+
 def test_damage_is_one_line(tmp_path):
     prepare(tmp_path, "c4", {"train": ["a" * 1000] * 50}, config="en")
     folder = tmp_path / "c4/en/3.1.0"

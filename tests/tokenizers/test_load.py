@@ -221,11 +221,12 @@ def test_a_sentencepiece_model_becomes_a_tokenizer_json_with_its_ids(name, model
 
 
 def test_a_model_without_an_exact_counterpart_says_so():
-    model = sentencepiece_model(model_type="bpe", user_defined_symbols=["def"])
+    model = sentencepiece_model(model_type="bpe", treat_whitespace_as_suffix=True)
     tokenizer = of_sentencepiece(model, name="x")
     assert tokenizer.encode(["x def"])[0].tolist()
-    with pytest.raises(FreevocabError, match="no exact tokenizer.json"):
-        _ = tokenizer.files
+    for part in ("files", "spec"):
+        with pytest.raises(FreevocabError, match="no exact tokenizer.json"):
+            getattr(tokenizer, part)
     model = sentencepiece_model(60, model_type="char", hard_vocab_limit=False)
     with pytest.raises(FreevocabError, match="of this kind has no tokenizer.json"):
         _ = of_sentencepiece(model, name="x").files

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from research.codecs.subword import BPECodec
-from research.errors import FreevocabError
+from research.errors import FreevocabError, UsageError
 from research.testing.tokenizers import english
 from research.tokenizers import load, tiktoken_file
 from research.tokenizers.load import of_json
@@ -31,6 +31,7 @@ def tokens():
 def tokenizer(tokens, tmp_path_factory):
     file = tmp_path_factory.mktemp("tiktoken") / "some.tiktoken"
     file.write_bytes(written(tokens))
+    file.with_suffix(".pattern").write_text(tiktoken_file.GPT2)
     return load(file)
 
 
@@ -69,7 +70,8 @@ def test_ids_are_those_of_the_algorithm(tokens, tokenizer):
 def test_overlapping_merges_are_taken_in_the_order_of_ranks(word):
     singles = [bytes([byte]) for byte in range(256)]
     tokens = [*singles, b"ab", b"bc", b"ba", b"abc", b"baba", b"aba"]
-    spec = tiktoken_file.tokenizer_json(written(tokens))
+    ranks = tiktoken_file.ranks(written(tokens))
+    spec = tiktoken_file.tokenizer_json(ranks, pattern=tiktoken_file.GPT2, specials={})
     ranks = {token: rank for rank, token in enumerate(tokens)}
     (ids,) = of_json(json.dumps(spec).encode(), name="x").encode([word])
     assert ids.tolist() == (merged(word.encode(), ranks) if word else [])
@@ -116,14 +118,50 @@ def test_patterns_cut_as_the_published_encodings_do(pattern, text, expected):
         (50_256, tiktoken_file.GPT2, {"<|endoftext|>": 50_256}),
         (128_000, tiktoken_file.CL100K, {}),
         (199_998, tiktoken_file.O200K, {"<|endoftext|>": 199_999, "<|endofprompt|>": 200_018}),
+        (600, None, {}),
+        (100_257, None, {}),
+        (160_000, None, {}),
     ],
 )
-def test_the_size_says_which_encoding_it_is(size, pattern, specials):
-    singles = [bytes([byte]) for byte in range(256)]
-    others = [b"\xff" + number.to_bytes(3, "big") for number in range(size - 256)]
-    spec = tiktoken_file.tokenizer_json(written([*singles, *others]))
-    assert spec["pre_tokenizer"]["pretokenizers"][0]["pattern"] == {"Regex": pattern}
-    assert {token["content"]: token["id"] for token in spec["added_tokens"]} == specials
+def test_the_exact_size_says_which_encoding_it_is(size, pattern, specials):
+    ranks = {number.to_bytes(4, "big"): number for number in range(size)}
+    assert tiktoken_file.known_pattern(ranks) == pattern
+    assert tiktoken_file.known_specials(ranks) == specials
+
+
+def test_qwens_ranks_are_cut_and_named_as_its_own_code_does():
+    ranks = dict.fromkeys(range(151_643), 0)
+    pattern, specials = tiktoken_file.known_pattern(ranks), tiktoken_file.known_specials(ranks)
+    assert words("HelloWorld 123", pattern) == [b"HelloWorld", b" ", b"1", b"2", b"3"]
+    assert (specials["<|im_start|>"], specials["<|im_end|>"]) == (151_644, 151_645)
+    assert max(specials.values()) + 1 == 151_851
+
+
+def test_an_expression_that_is_not_known_is_asked_for(tokens, tmp_path):
+    file = tmp_path / "some.tiktoken"
+    file.write_bytes(written(tokens))
+    with pytest.raises(UsageError, match=r"600 ranks .* write that to some.pattern next to it"):
+        load(file)
+    (tmp_path / "code.py").write_text('raise SystemExit\npat_str = r"\\s|\\S+"\n')
+    assert load(file).spec["pre_tokenizer"]["pretokenizers"][0]["pattern"] == {"Regex": r"\s|\S+"}
+    (tmp_path / "code.py").write_text('class A:\n    PAT_STR = "|".join([r"\\s", r"\\S+"])\n')
+    assert load(file).spec["pre_tokenizer"]["pretokenizers"][0]["pattern"] == {"Regex": r"\s|\S+"}
+    (tmp_path / "some.pattern").write_text(tiktoken_file.GPT2 + "\n")
+    expected = {"Regex": tiktoken_file.GPT2}
+    assert load(tmp_path).spec["pre_tokenizer"]["pretokenizers"][0]["pattern"] == expected
+
+
+def test_ids_that_the_folder_states_may_leave_holes(tokens, tmp_path):
+    (tmp_path / "tiktoken.model").write_bytes(written(tokens))
+    (tmp_path / "tiktoken.pattern").write_text(tiktoken_file.GPT2)
+    listed = {"600": {"content": "[BOS]", "special": True},
+              "700": {"content": "[PAD]", "special": True}}  # fmt: skip
+    config = {"added_tokens_decoder": listed, "pad_token": "[PAD]", "sep_token": "<new>"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    opened = load(tmp_path)
+    assert opened.special_names[600] == "[BOS]"
+    assert opened.special_names[650] == "<|reserved_token_650|>"
+    assert (opened.roles["pad"], opened.roles["sep"], opened.vocab_size) == (700, 701, 702)
 
 
 @pytest.mark.parametrize(

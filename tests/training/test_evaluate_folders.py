@@ -113,6 +113,34 @@ def plain_sum(lm, documents, start, between, counted):
     return nats, tokens
 
 
+def test_special_tokens_beyond_the_last_row_are_none_of_the_models(setting):
+    folder, _ = setting
+
+    def change(file, content):
+        if file != "tokenizer.json":
+            return content
+        one = content["added_tokens"][0]
+        more = [one | {"id": 282, "content": "<PRE>"}, one | {"id": 283, "content": "<SUF>"}]
+        return content | {"added_tokens": [*content["added_tokens"], *more]}
+
+    theirs, _ = evaluate(folder, "theirs")
+    changed(folder, "longer", change)
+    longer, _ = evaluate(folder, "longer")
+    assert (longer.tokens, longer.nats) == (theirs.tokens, theirs.nats)
+
+
+def test_weights_that_are_quantised_are_named(setting):
+    folder, _ = setting
+
+    def change(file, content):
+        return content | ({"quantization_config": {"quant_method": "fp8"}}
+                          if file == "config.json" else {})  # fmt: skip
+
+    changed(folder, "fp8", change)
+    with pytest.raises(UsageError, match=r"quantised \(fp8\).* bfloat16"):
+        evaluate(folder, "fp8")
+
+
 @pytest.mark.parametrize("roles", [("bos", "eos"), ("bos",), ("eos",), ()])
 def test_a_plain_sum_with_whatever_specials_there_are(setting, roles):
     folder, lm = setting
@@ -127,6 +155,7 @@ def test_a_plain_sum_with_whatever_specials_there_are(setting, roles):
         if file == "tokenizer.json":
             names_left = {f"<|{role}|>" for role in roles}
             added = [one for one in content["added_tokens"] if one["content"] in names_left]
+            added = [one | {"id": 280 + place} for place, one in enumerate(added)]
             return content | {"added_tokens": added}
         if file == "config.json":
             return {key: one for key, one in content.items() if not key.endswith("_token_id")}
@@ -137,7 +166,7 @@ def test_a_plain_sum_with_whatever_specials_there_are(setting, roles):
     tokenizer = pretrained.load(folder / name).tokenizer
     assert set(roles) == set(tokenizer.roles) & set(names)
     sums, said = evaluate(folder, name)
-    marks = model_folders.special_ids(tokenizer, {})
+    marks = model_folders.special_ids(tokenizer, {}, tokenizer.vocab_size)
     texts = list(Corpus(text_of(Path(folder / "text.txt"))).documents("valid"))
     assert sums.bytes == sum(map(len, texts)) and len(texts) == 3
     assert ("no BOS or EOS" in said) == (not roles)
@@ -158,7 +187,7 @@ def test_what_does_not_go_together_is_one_line(setting, tmp_path):
     with pytest.raises(UsageError, match="holds no tokenizer: give --tokenizer"):
         evaluate(FIXTURES, "llama", text=__file__)
     tokenizer = str(folder / "theirs" / "tokenizer.json")
-    with pytest.raises(UsageError, match="282 ids, the model's tables 40 rows"):
+    with pytest.raises(UsageError, match="282 ids, its table only 40 rows"):
         evaluate(FIXTURES, "llama", text=__file__, tokenizer=tokenizer)
     codec = codecs.load(folder / "codec")
     assert lm.config.rows == codec.vocab_size + 2

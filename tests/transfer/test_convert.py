@@ -122,7 +122,7 @@ def test_a_dry_run_says_everything_and_writes_nothing(old, new, tmp_path):
     # What is announced is what is written.
     opened_source, tokenizer = HFSource(str(source)), tokenizers.load(new)
     match = matching.match(opened_source.tokenizer, tokenizer)
-    move = opened_source.move(tokenizer, match, None)
+    move = opened_source.move(tokenizer, match, None, 1)
     announced = plan.of_move(opened_source, move, "fvt", "out").new_nbytes
     transfer(source, new, tmp_path / "out")
     assert announced == shards.open_checkpoint(tmp_path / "out").nbytes

@@ -166,6 +166,18 @@ def test_a_fasttext_file_plain_and_zipped(tmp_path):
     assert fasttext.read(path, max_words=1).words == ["the"]
 
 
+def test_a_file_of_glove_has_no_first_line(tmp_path):
+    path = tmp_path / "glove.txt"
+    path.write_text("the 1.5 -2 0\n. . 0 3e-1 1\n42 1 2 3\n")
+    made = fasttext.read(path)
+    assert made.words == ["the", ". .", "42"]
+    np.testing.assert_allclose(made.vectors_WxK, [[1.5, -2, 0], [0, 0.3, 1], [1, 2, 3]])
+    assert fasttext.read(path, max_words=2).words == ["the", ". ."]
+    path.write_text("the 1.5 -2 0\nand 1 2\n")
+    with pytest.raises(FreevocabError, match="line 2 should hold a word and 3 numbers"):
+        fasttext.read(path)
+
+
 @pytest.mark.parametrize(
     ("lines", "header", "message"),
     [
@@ -173,7 +185,7 @@ def test_a_fasttext_file_plain_and_zipped(tmp_path):
         (["a 1 2", "b 1 x"], "2 2", "line 3 should hold a word and 2 numbers"),
         (["a 1 nan"], "1 2", "line 2 should hold a word and 2 numbers"),
         (["a 1 2"], "5 2", "ends after 1 of 5 words: cut off"),
-        (["a 1 2"], "a 0.1 0.2", "line 1 should give the number of words"),
+        (["a 1 2"], "a b c", "line 1 should give the number of words"),
     ],
 )
 def test_a_damaged_vector_file_is_one_line(tmp_path, lines, header, message):
@@ -232,8 +244,11 @@ def test_a_dictionary_file(tmp_path):
     path = tmp_path / "german.txt"
     path.write_text("free\tfrei\n\nfree of charge\tumsonst\r\n", encoding="utf-8")
     assert word_vectors.read_dictionary(path) == [("free", "frei"), ("free of charge", "umsonst")]
+    path.write_text("free frei\nhouse\thaus\nfree kostenlos\n", encoding="utf-8")
+    muse = [("free", "frei"), ("house", "haus"), ("free", "kostenlos")]
+    assert word_vectors.read_dictionary(path) == muse
     for content, message in (
-        (b"free\tfrei\nno tab\n", "line 2: expected two words with a tab between"),
+        (b"free\tfrei\nnot a tab\n", "line 2: expected two words with a tab between"),
         (b"a\tb\tc\n", "line 1: expected two words"),
         (b"\n\n", "an empty dictionary"),
         (b"a\t\xff\n", "not UTF-8"),

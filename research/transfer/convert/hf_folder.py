@@ -12,7 +12,7 @@ import numpy as np
 from research import tokenizers
 from research.errors import FreevocabError, UsageError
 from research.files import shown, write_json
-from research.models import safetensors_shards
+from research.models import pretrained, safetensors_shards
 from research.tokenizers import FileTokenizer, Tokenizer
 from research.transfer.convert import hf_tables, hf_weights, special_ids, target_tokenizer
 from research.transfer.convert.hf_weights import TrunkChange
@@ -49,26 +49,36 @@ class HFSource:
         return self.tables.read(self.tokenizer)
 
     def check_measurable(self) -> None:
-        """Raises UsageError for a model that has no bits/byte."""
+        """Raises UsageError for a model that has no bits/byte, or that cannot be run here."""
         if self.tables.family.masked:
             raise UsageError(
                 f"--eval-text: a {self.tables.family.model_type} model fills gaps and has no "
                 "bits/byte: leave it out, and measure the task that the model is for"
             )
+        try:
+            pretrained.check_known(self.config)
+        except FreevocabError as error:
+            raise UsageError(
+                f"--eval-text: this model can be moved, not measured ({error}): leave it out"
+            ) from None
 
     def open_target(self, name: str) -> FileTokenizer:
         """The new tokenizer; raises as `target_tokenizer.open_target`."""
         return target_tokenizer.open_target(name)
 
-    def move(self, target: Tokenizer, match: Match, dtype: str | None) -> "HFMove":
+    def move(self, target: Tokenizer, match: Match, dtype: str | None, multiple: int) -> "HFMove":
         """What will become of the model; nothing is written yet.
+
+        Args:
+          dtype: of all numbers; None: each tensor keeps its own.
+          multiple: of which the new tables' rows are one; mean rows are put at the end.
 
         Raises:
           UsageError: the family cannot do without a special token that the tokenizer lacks.
           FreevocabError: generation_config.json is damaged.
         """
         assert isinstance(target, FileTokenizer), "what open_target gave"
-        return HFMove(self, target, match, dtype)
+        return HFMove(self, target, match, dtype, multiple)
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the configuration and of the tables that are replaced."""
@@ -90,11 +100,22 @@ class HFSource:
 class HFMove:
     """A checkpoint with its new tokenizer: configurations rewritten, tables still to come."""
 
-    def __init__(self, source: HFSource, target: FileTokenizer, match: Match, dtype: str | None):
+    def __init__(
+        self,
+        source: HFSource,
+        target: FileTokenizer,
+        match: Match,
+        dtype: str | None,
+        multiple: int,
+    ):
         tables, family = source.tables, source.tables.family
         renaming = special_ids.Renaming.of(source.tokenizer, target, match)
         config, notes = special_ids.rewrite(source.config, renaming, family.special_ids)
-        config["vocab_size"] = target.vocab_size
+        self._rows = -(-target.vocab_size // multiple) * multiple
+        config["vocab_size"] = self._rows
+        if padding_rows := self._rows - target.vocab_size:
+            notes.append(f"the new tables have {self._rows:,} rows, the last {padding_rows:,} of "
+                         "them padding: mean rows of no token")  # fmt: skip
         default_pad = family.special_ids.get("pad")
         pads = (source.config.get("pad_token_id", default_pad), config.get("pad_token_id"))
         padding = hf_weights.padding_ids(tables, *pads)
@@ -114,11 +135,16 @@ class HFMove:
             generation, more_notes = special_ids.rewrite(generation, renaming)
             notes += [note for note in more_notes if note not in notes]
         notes += special_ids.frame_notes(source.tokenizer, target, renaming)
+        if not tables.has_readout:
+            notes.append("the checkpoint holds no readout: transformers draws one at random where "
+                         "a task needs it")  # fmt: skip
         self.tokenizer, self.match = target, match
         self.notes = notes
         """What a reader should know, one line each."""
         self._source, self._config, self._generation = source, config, generation
-        self._padding, self._tokenizer_files = padding, target.files
+        self._padding = padding
+        self._tokenizer_files = target_tokenizer.files_for(family, target.files)
+        target_tokenizer.check_ids(self._tokenizer_files, target.vocab_size)
         self._dtype = None if dtype is None else np.dtype(dtype)
         self._trunk: TrunkChange | None = None
 
@@ -126,7 +152,7 @@ class HFMove:
         """Fields of `plan.Plan` about the model, its tables and its size, before and after."""
         source, tables = self._source, self._source.tables
         new_parameters, new_nbytes = hf_weights.sizes(
-            tables, self.tokenizer.vocab_size, padding=self._padding, dtype=self._dtype
+            tables, self._rows, padding=self._padding, dtype=self._dtype
         )
         architecture = (source.config.get("architectures") or [source.config["model_type"]])[0]
         name = shown(source.directory.resolve().name)
@@ -137,6 +163,7 @@ class HFMove:
             "dtype": dtype,
             "d_model": tables.d_model,
             "tied": tables.tied,
+            "readout": tables.has_readout,
             "bias": bool(tables.biases),
             "rows": tables.rows,
             "parameters": sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes),
@@ -180,6 +207,7 @@ class HFMove:
           progress: called with the bytes of each piece.
         """
         source = self._source
+        table = _padded(table, self._rows, ~np.asarray(self.tokenizer.special_V, bool))
         entries = hf_weights.entries(
             source.tables, table, padding=self._padding, dtype=self._dtype, trunk=self._trunk
         )
@@ -190,11 +218,23 @@ class HFMove:
         write_json(directory / CONFIG, self._config)
         if self._generation is not None:
             write_json(directory / GENERATION, self._generation)
-        files = target_tokenizer.files_for(source.tables.family, self._tokenizer_files)
-        for name, content in files.items():
+        for name, content in self._tokenizer_files.items():
             (directory / name).write_bytes(content)
         for path in source.licences():
             shutil.copyfile(path, directory / path.name)
+
+
+def _padded(table: EmbeddingTable, rows: int, ordinary_V: np.ndarray) -> EmbeddingTable:
+    """With means of the ordinary rows at the end, up to `rows` rows."""
+
+    def longer(part: np.ndarray | None) -> np.ndarray | None:
+        if part is None or len(part) == rows:
+            return part
+        part = np.asarray(part)
+        mean = part[ordinary_V].mean(0, dtype=np.float64).astype(part.dtype)
+        return np.concatenate([part, np.repeat(mean[None], rows - len(part), 0)])
+
+    return EmbeddingTable(*map(longer, table))
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 No trunk is needed to exchange tables, so this asks for nothing else of config.json.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from research import contents
 from research.errors import FreevocabError, UsageError
+from research.models import pretrained, tensor_layout
 from research.models.families import FAMILIES, Family
-from research.models.safetensors_shards import StoredTensors, Tensor
+from research.models.safetensors_shards import StoredTensors
 from research.tokenizers import Tokenizer
 from research.vocabularies.protocol import EmbeddingTable
 
@@ -29,6 +30,8 @@ class HFTables(NamedTuple):
     """Tensors that hold the readout's table."""
     biases: tuple[str, ...]
     """Tensors that hold the readout's bias."""
+    has_readout: bool
+    """False for a bare trunk, and for one with a classifier."""
     positions: str | None
     """The position table, if its rows are counted from the padding id."""
     rows: int
@@ -42,12 +45,8 @@ class HFTables(NamedTuple):
         return not self.outputs
 
     def check_tokenizer(self, tokenizer: Tokenizer) -> None:
-        """Raises FreevocabError if ordinary ids are beyond the table's last row."""
-        if not np.asarray(tokenizer.special_V)[self.rows :].all():
-            raise FreevocabError(
-                f"{self.tensors.directory}: its tokenizer has {tokenizer.vocab_size:,} ids, its "
-                f"table only {self.rows:,} rows: it is the tokenizer of another model"
-            )
+        """Raises UsageError if ordinary ids are beyond the table's last row."""
+        pretrained.check_ids(tokenizer, self.rows, self.tensors.directory)
 
     def read(self, tokenizer: Tokenizer) -> EmbeddingTable:
         """The table as float32 numpy arrays of one row for each of the tokenizer's ids.
@@ -85,14 +84,8 @@ def read_config(directory: str | os.PathLike) -> dict[str, Any]:
     directory = Path(directory)
     if not directory.is_dir():
         raise UsageError(f"there is no folder {directory}")
-    path = directory / "config.json"
-    if not path.is_file():
-        raise UsageError(f"{directory} is no checkpoint: it has no config.json")
-    try:
-        config = json.loads(path.read_text("utf-8"))
-        kind = config.get("model_type")
-    except (ValueError, AttributeError) as error:
-        raise FreevocabError(f"{path} is damaged ({error}): get it again") from None
+    config = pretrained.read_config(directory)
+    kind = config.get("model_type")
     if kind not in FAMILIES:
         name = (config.get("architectures") or [kind])[0]
         titles = ", ".join(family.title for family in FAMILIES.values())
@@ -110,7 +103,7 @@ def find(config: Mapping[str, Any], tensors: StoredTensors) -> HFTables:
     inputs = tuple(name for name in family.spellings(family.embedding) if name in tensors)
     outputs = tuple(name for name in (family.head,) if name in tensors)
     if config.get("tie_word_embeddings", family.defaults["tie_word_embeddings"]):
-        if inputs and outputs and not _equal(tensors[inputs[0]], tensors[outputs[0]]):
+        if inputs and outputs and not tensor_layout.equal(tensors[inputs[0]], tensors[outputs[0]]):
             raise FreevocabError(
                 f"{where}: config.json ties input and readout, but {inputs[0]} and {outputs[0]} "
                 'differ: set "tie_word_embeddings" in config.json to what is meant'
@@ -123,6 +116,11 @@ def find(config: Mapping[str, Any], tensors: StoredTensors) -> HFTables:
     biases = tuple(name for name in family.biases if name in tensors)
     first = tensors[inputs[0]]
     if len(first.shape) != 2 or first.dtype.kind not in "fV" or first.dtype.itemsize < 2:
+        if method := contents.quantized(config):
+            raise UsageError(
+                f"{where}: its table is quantised ({method}), which is not supported: save it as "
+                "bfloat16 first, with dequantize() of transformers, or get the original"
+            )
         raise FreevocabError(f"{where}: {inputs[0]} is {first.code}{list(first.shape)}, no table")
     rows, d_model = first.shape
     width = config.get("hidden_size", config.get("n_embd", d_model))
@@ -145,15 +143,12 @@ def find(config: Mapping[str, Any], tensors: StoredTensors) -> HFTables:
     if family.position_table:
         spellings = family.spellings(family.position_table)
         positions = next((name for name in spellings if name in tensors), None)
-    return HFTables(family, tensors, inputs, outputs, biases, positions, rows, d_model, first.dtype)
+    has_readout = _has_head(config) or bool(outputs)
+    return HFTables(
+        family, tensors, inputs, outputs, biases, has_readout, positions, rows, d_model, first.dtype
+    )
 
 
 def _has_head(config: Mapping[str, Any]) -> bool:
     ends = ("ForCausalLM", "LMHeadModel", "ForMaskedLM")
     return any(name.endswith(ends) for name in config.get("architectures") or ["ForCausalLM"])
-
-
-def _equal(a: Tensor, b: Tensor) -> bool:
-    if (a.code, a.shape) != (b.code, b.shape):
-        return False
-    return all(x == y for x, y in zip(a.chunks(), b.chunks(), strict=True))

@@ -58,7 +58,10 @@ class OwnSource:
             )
         return CodecTokenizer(codecs.load(name))
 
-    def move(self, target: Tokenizer, match: Match, dtype: str | None) -> "OwnMove":
+    def move(self, target: Tokenizer, match: Match, dtype: str | None, multiple: int) -> "OwnMove":
+        if multiple > 1:
+            raise UsageError("--pad-to-multiple-of is for Hugging Face folders; tables of "
+                             "freevocab are padded as it trains them")  # fmt: skip
         if dtype is not None:
             raise UsageError("--dtype is for Hugging Face folders; freevocab saves float32")
         assert isinstance(target, CodecTokenizer), "what open_target gave"

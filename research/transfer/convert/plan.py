@@ -54,13 +54,16 @@ class Plan:
     new: int
     """New entries that it lacks."""
     pieces: dict[str, float]
-    """Share of the latter that the old tokenizer takes 1, 2, 3, 4, 5 to 7, 8 or more pieces for."""
+    """Share of the latter that the old tokenizer takes no piece for, or 1, 2, 3, 4, 5 to 7, 8 or
+    more."""
     copied: list[str]
     """Special tokens that take over a row."""
     unmatched: list[str]
     """Special tokens that take the mean row."""
     notes: list[str]
     """What a reader should know, one line each."""
+    readout: bool = True
+    """False: the checkpoint holds none."""
     trunk: float = 0.0
     """How much of n-shot training's change of the trunk is added."""
     trained_on: str = ""
@@ -120,8 +123,11 @@ def described(tokenizer: Tokenizer) -> dict[str, Any]:
 def piece_shares(source: Tokenizer, target: Tokenizer, match: Match) -> dict[str, float]:
     """How many old pieces make a new entry that the old tokenizer lacks, as shares."""
     tokens = target.match_bytes()
-    counts = source.decompose([tokens[id_] for id_ in match.new_target_M.tolist()]).counts_T
-    edges = {"1": (0, 1), "2": (2, 2), "3": (3, 3), "4": (4, 4), "5-7": (5, 7), "8+": (8, 1 << 40)}
+    pieces = source.decompose([tokens[id_] for id_ in match.new_target_M.tolist()])
+    counts = pieces.only(match.ordinary_source_V).counts_T
+    edges = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4": (4, 4), "5-7": (5, 7), "8+": (8, 1 << 40)}
+    if np.any(counts == 0):
+        edges = {"none": (0, 0)} | edges
     return {
         name: round(float(np.mean((counts >= low) & (counts <= high))), 4) if len(counts) else 0.0
         for name, (low, high) in edges.items()
@@ -149,7 +155,8 @@ def special_lists(
 
 def lines(plan: Plan) -> list[str]:
     """The plan for people, before anything is written."""
-    where = "tied" if plan.tied else "apart"
+    where = "input and readout tied" if plan.tied else "input and readout apart"
+    where = where if plan.readout else "input alone"
     bias = ", with a bias" if plan.bias else ""
     pieces = ", ".join(f"{name}: {share:.0%}" for name, share in plan.pieces.items() if share)
     padding = plan.rows - plan.source["size"]
@@ -159,7 +166,7 @@ def lines(plan: Plan) -> list[str]:
         f"model      {plan.model}",
         f"           {quantity(plan.parameters)} parameters, {plan.dtype},"
         f" {quantity(plan.nbytes, 'B')}{several}",
-        f"tables     {plan.rows:,} x {plan.d_model:,}{padded}, input and readout {where}{bias}",
+        f"tables     {plan.rows:,} x {plan.d_model:,}{padded}, {where}{bias}",
         f"tokenizer  {_tokenizer(plan.source)}",
         f"        -> {_tokenizer(plan.target)}",
         f"overlap    {plan.overlap:,} of the new entries are old ones too"

@@ -184,10 +184,14 @@ def _frame(tokenizer: Tokenizer) -> tuple[list[int], dict[str, Any]]:
     config = json.loads(files.get("tokenizer_config.json", b"{}"))
     ids = []
     if "tokenizer.json" in files:
-        ids = list(tokenizers.Tokenizer.from_str(files["tokenizer.json"].decode()).encode("").ids)
-    bos = tokenizer.roles.get("bos")
-    if config.get("add_bos_token") and bos is not None and bos not in ids:
-        ids = [bos, *ids]
+        library = tokenizers.Tokenizer.from_str(files["tokenizer.json"].decode())
+        library.no_padding()
+        library.no_truncation()
+        ids = list(library.encode("").ids)
+    ends = [name for name in ("bos", "eos") if f"add_{name}_token" in config]
+    if ends:  # these rule over the file
+        added = [name for name in ends if config[f"add_{name}_token"]]
+        ids = [tokenizer.roles[name] for name in added if name in tokenizer.roles]
     return ids, config
 
 

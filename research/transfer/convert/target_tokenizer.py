@@ -89,6 +89,19 @@ def files_for(family: Family, files: Mapping[str, bytes]) -> dict[str, bytes]:
     return out
 
 
+def check_ids(files: Mapping[str, bytes], rows: int) -> None:
+    """Raises FreevocabError if files as `files_for` gives them lead to ids beyond `rows`."""
+    from research.tokenizers.load import of_json
+
+    size = of_json(files["tokenizer.json"], name="", beside=dict(files)).vocab_size
+    if size > rows:
+        raise FreevocabError(
+            f"the new tokenizer's files lead to {size:,} ids, its table would have {rows:,} rows: "
+            "save the tokenizer again with AutoTokenizer.from_pretrained(DIR).save_pretrained(OUT) "
+            "of transformers"
+        )
+
+
 def _writable(tokenizer: FileTokenizer) -> FileTokenizer:
     """The same, with its files built now: what cannot be written must fail before anything is."""
     if not tokenizer.files:

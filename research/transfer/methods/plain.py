@@ -57,7 +57,9 @@ def _bytes_as_pieces(source: Tokenizer, tokens: list[bytes]) -> Pieces:
     # Of several entries of one byte ("A" and "<0x41>"), the one that the tokenizer uses.
     known = [single for single in singles if single in first]
     pieces = source.decompose(known)
-    for single, own in zip(known, pieces.ids_N[pieces.start_T[:-1]], strict=True):
+    first_T = pieces.start_T[:-1][pieces.counts_T > 0]
+    covered = [single for single, count in zip(known, pieces.counts_T, strict=True) if count]
+    for single, own in zip(covered, pieces.ids_N[first_T], strict=True):
         if of_source[own] == single and not source.special_V[own]:
             ids_256[single[0]] = own
     text_N = ids_256[np.frombuffer(b"".join(tokens), np.uint8)]

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse
 
 from research.tokenizers import Pieces, Tokenizer
-from research.transfer.matching import Match
+from research.transfer.matching import Match, mean_row
 from research.vocabularies.protocol import EmbeddingTable
 
 COLUMNS = 256  # of a table that are summed in float64 at a time
@@ -35,12 +35,24 @@ def combined(weights_TxV: scipy.sparse.csr_array, source: EmbeddingTable) -> Emb
 
 
 def piece_means(inputs: Inputs, pieces: Pieces) -> EmbeddingTable:
-    """Each target entry's row is the mean of the source's rows of its pieces; 0 without any."""
+    """Each target entry's row is the mean of the source's rows of its pieces.
+
+    Special tokens of the source (the unknown one) say nothing of an entry and are left out; an
+    entry that has no other pieces takes the mean of all ordinary rows.
+    """
+    pieces = pieces.only(inputs.match.ordinary_source_V)
     counts_T = pieces.counts_T
     share_N = np.repeat(1.0 / np.maximum(counts_T, 1), counts_T)
     shape = (len(counts_T), inputs.source.vocab_size)
     weights_TxV = scipy.sparse.csr_array((share_N, pieces.ids_N, pieces.start_T), shape)
-    return combined(weights_TxV, inputs.table)
+    means = combined(weights_TxV, inputs.table)
+    nothing_M = np.flatnonzero(counts_T == 0)
+
+    def filled(rows: np.ndarray, source: np.ndarray) -> np.ndarray:
+        rows[nothing_M] = mean_row(np.asarray(source), inputs.match)
+        return rows
+
+    return jax.tree.map(filled, means, inputs.table)
 
 
 def placed(

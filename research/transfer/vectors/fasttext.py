@@ -1,20 +1,22 @@
-"""Word vectors from files: fastText's (and word2vec's) text format, plain or gzipped, or .bin.
+"""Word vectors from files: fastText's (word2vec's, GloVe's) text format, plain or gzipped, or .bin.
 
 `read` tells the formats apart. fastText's binary models (`cc.de.300.bin`) are read by gensim, the
 extra [vectors].
 """
 
 import gzip
+import itertools
 import logging
 import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from research import contents
 from research.errors import FreevocabError, UsageError
 from research.transfer.vectors.words import MAX_WORDS, WordVectors
 
@@ -33,9 +35,9 @@ _END_OF_LINE = "</s>"  # fastText lists it among the words, with the number of l
 def read(path: str | os.PathLike, *, max_words: int = MAX_WORDS) -> WordVectors:
     """The first `max_words` words of a fastText file, told by how it starts, not by its name.
 
-    `.bin`: see `read_bin`. `.vec` or `.vec.gz`: a line "COUNT DIM", then one a word. The
-    latter list words by falling frequency and leave the counts out: 1 / rank stands in (Zipf). Of
-    a word listed twice the first counts; zero vectors are left out.
+    `.bin`: see `read_bin`. `.vec` or `.vec.gz`: a line "COUNT DIM" (GloVe's files have none), then
+    one a word. The latter list words by falling frequency and leave the counts out: 1 / rank stands
+    in (Zipf). Of a word listed twice the first counts; zero vectors are left out.
 
     Raises:
       UsageError: a `.bin` that is gzipped, or that cannot be read for want of gensim.
@@ -58,12 +60,16 @@ def read(path: str | os.PathLike, *, max_words: int = MAX_WORDS) -> WordVectors:
 
 
 def _read(path: str | os.PathLike, file: BinaryIO, max_words: int) -> WordVectors:
-    count, dim = _header(path, file.readline())
-    expected = min(count, max_words)
+    first = file.readline()
+    count, dim = _header(path, first)
+    lines: Iterable[bytes] = file if count is not None else itertools.chain([first], file)
+    expected = max_words if count is None else min(count, max_words)
     vectors_WxK = np.empty((expected, dim), np.float32)
     words: dict[str, int] = {}
     ranks = []
-    for rank, (word, vector_K) in enumerate(_lines(path, file, expected, dim), 1):
+    numbered = zip(itertools.count(1 if count is None else 2), lines, strict=False)
+    vectors = _lines(path, numbered, expected, dim, to_end=count is None)
+    for rank, (word, vector_K) in enumerate(vectors, 1):
         if word in words or not vector_K.any():
             continue
         vectors_WxK[len(words)] = vector_K
@@ -73,24 +79,42 @@ def _read(path: str | os.PathLike, file: BinaryIO, max_words: int) -> WordVector
     return WordVectors(list(words), vectors_WxK[: len(words)], weights_W)
 
 
-def _header(path: str | os.PathLike, line: bytes) -> tuple[int, int]:
+def _header(path: str | os.PathLike, line: bytes) -> tuple[int | None, int]:
+    """(words, dimensions); None words where the first line is a word with its vector."""
     try:
         count, dim = map(int, line.split())
+        if count >= 1 and dim >= 1:
+            return count, dim
     except ValueError:
-        count = dim = 0
-    if count < 1 or dim < 1:
-        raise FreevocabError(f"{path}: line 1 should give the number of words and of dimensions, "
-                             "as a fastText .vec file does")
-    return count, dim
+        pass
+    try:
+        numbers = [float(field) for field in line.split()[1:]]
+        if len(numbers) > 1:
+            return None, len(numbers)
+    except ValueError:
+        pass
+    what = contents.foreign(line[: contents.HEAD_BYTES])
+    if what is not None:
+        raise FreevocabError(f"{path} is {what}")
+    raise FreevocabError(
+        f"{path}: line 1 should give the number of words and of dimensions, "
+        "as a fastText .vec file does, or hold a word and its numbers"
+    )
 
 
 def _lines(
-    path: str | os.PathLike, file: BinaryIO, expected: int, dim: int
+    path: str | os.PathLike,
+    numbered: Iterator[tuple[int, bytes]],
+    expected: int,
+    dim: int,
+    to_end: bool,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    for number in range(2, expected + 2):
-        line = file.readline()
+    for done in range(expected):
+        number, line = next(numbered, (0, b""))
         if not line:
-            raise FreevocabError(f"{path}: ends after {number - 2} of {expected} words: cut off?")
+            if to_end:
+                return
+            raise FreevocabError(f"{path}: ends after {done} of {expected} words: cut off?")
         # From the right: a word may hold odd spaces, numbers do not.
         word, *numbers = line.rstrip(b" \r\n").rsplit(b" ", dim)
         try:
@@ -151,8 +175,9 @@ def _check(data: mmap.mmap) -> None:
     header = _HEADER.unpack_from(data)
     version, dim, bucket = header[1], header[2], header[10]
     if version > _NEWEST_VERSION:
-        raise _BadModelError(f"version {version} of fastText's format is not known; give the .vec "
-                             "file")
+        raise _BadModelError(
+            f"version {version} of fastText's format is not known; give the .vec file"
+        )
     entries, words, labels, _, pruned = _DICTIONARY.unpack_from(data, _HEADER.size)
     if labels > 0:
         raise _BadModelError("a fastText classifier; give a model of unlabelled text")
@@ -185,8 +210,10 @@ def _load(path):
     try:
         from gensim.models.fasttext import load_facebook_vectors  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise UsageError(f"{path}: to read fastText's .bin install the extra [vectors] (pip "
-                         "install 'gensim>=4.4,<5'), or give the .vec file") from error
+        raise UsageError(
+            f"{path}: to read fastText's .bin install the extra [vectors] (pip "
+            "install 'gensim>=4.4,<5'), or give the .vec file"
+        ) from error
     log = logging.getLogger("gensim")  # it reports words that are not UTF-8, a line each
     level = log.level
     log.setLevel(logging.CRITICAL)

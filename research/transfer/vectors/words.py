@@ -114,12 +114,13 @@ def _string(entry: bytes) -> str:
 
 
 def read_dictionary(path: str | os.PathLike) -> list[tuple[str, str]]:
-    """Pairs of words from a text file of two columns with a tab between them (WECHSEL's format).
+    """Pairs of words from a text file of two columns with a tab between them (WECHSEL's format), or
+    of two single words with a space between (MUSE's).
 
     Empty lines are left out.
 
     Raises:
-      FreevocabError: unreadable, not UTF-8, or a line without exactly one tab.
+      FreevocabError: unreadable, not UTF-8, or a line of another form.
     """
     try:
         with files.reading(path), open(path, encoding="utf-8") as file:
@@ -131,8 +132,11 @@ def read_dictionary(path: str | os.PathLike) -> list[tuple[str, str]]:
         if not line.strip():
             continue
         columns = [column.strip() for column in line.split("\t")]
+        if len(columns) == 1:
+            columns = line.split()
         if len(columns) != 2 or not all(columns):
-            raise FreevocabError(f"{path}, line {number}: expected two words with a tab between")
+            raise FreevocabError(f"{path}, line {number}: expected two words with a tab between "
+                                 "(or single words with a space)")
         pairs.append((columns[0], columns[1]))
     if not pairs:
         raise FreevocabError(f"{path}: an empty dictionary")
