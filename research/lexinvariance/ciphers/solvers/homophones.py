@@ -40,12 +40,23 @@ def restart(problem: Problem, *, seed: int) -> tuple[np.ndarray, float]:
     """Where one annealed run ends: the letter of each symbol, int64 [S], and its score in nats."""
     rng = np.random.default_rng(seed)
     symbols = problem.num_symbols
-    unigram_A = np.exp(problem.tables[: problem.base].astype(np.float64))[problem.letters_P]
-    slots_S = rng.choice(problem.letters_P, symbols, p=unigram_A / unigram_A.sum())
-    rough = problem.shorter(min(ROUGH, problem.order))
-    slots_S, _ = anneal(rough, slots_S, np.geomspace(*HOT_NATS, HOT * symbols), rng)
+    slots_S, _ = rough(problem, rng, HOT)
     cool_T = np.geomspace(*COOL_NATS, COOL * symbols)
     return anneal(problem, slots_S, np.append(cool_T, np.zeros(POLISH * symbols)), rng)
+
+
+def rough(
+    problem: Problem, rng: np.random.Generator, proposals: int = HOT // 8
+) -> tuple[np.ndarray, float]:
+    """Where a run with short n-grams ends, and its score.
+
+    Args:
+      proposals: for each symbol.
+    """
+    unigram_A = np.exp(problem.tables[: problem.base].astype(np.float64))[problem.letters_P]
+    slots_S = rng.choice(problem.letters_P, problem.num_symbols, p=unigram_A / unigram_A.sum())
+    temperatures_T = np.geomspace(*HOT_NATS, proposals * problem.num_symbols)
+    return anneal(problem.shorter(min(ROUGH, problem.order)), slots_S, temperatures_T, rng)
 
 
 def anneal(
@@ -68,6 +79,11 @@ def anneal(
         problem.prior_PxA, temperatures_T, rng.random((steps, 4)), best, steps // 10, counts,
     )  # fmt: skip
     return best, float(score)
+
+
+def plain_score(problem: Problem, key_S: np.ndarray) -> float:
+    """ln p(plain text) of a key, without the prior."""
+    return problem._replace(prior_PxA=np.zeros_like(problem.prior_PxA)).score(key_S)
 
 
 def choice_nats(symbols_L: np.ndarray, key_S: np.ndarray) -> float:

@@ -97,7 +97,8 @@ def make(
         symbol any letter (`homophones.py`).
 
     Raises:
-      UsageError: if a key that is one to one has more symbols than letters, or clear spaces and a model without.
+      UsageError: if a key that is one to one has more symbols than letters, or there are clear
+        spaces and the model has none.
     """
     symbols_L = np.asarray(symbols_L, np.int64).reshape(-1)
     num_symbols = int(symbols_L.max(initial=-1)) + 1
