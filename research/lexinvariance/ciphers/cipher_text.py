@@ -27,6 +27,7 @@ SPACES = ("clear", "enciphered", "none")
 _LETTERS, _PRINTABLE = 26, 94  # a to z; ASCII without the space
 _EDGE, _INSIDE = 3.0, 12.0  # bits of a mark at the edge of a word, and inside one
 _COINCIDENCE = 15.0
+_SHOWN = 2  # times that a symbol of a homophonic cipher must stand in a text, in the mean
 _APOSTROPHES = "'’"
 _INNER = "'’-–—"
 _MARKS = ".,;:!?()[]\"'“”„‘’‚«»¿¡…-–—&$£€%/"
@@ -209,16 +210,9 @@ def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[C
     Raises:
       FreevocabError: if there is none.
     """
-    kinds = (symbols,) if symbols != "auto" else _kinds(text)
-    if kinds == ("numbers",):
-        numbers = number_symbols.find(text, MOST_SYMBOLS)
-        own = ("clear",) if numbers.words else ("none", "enciphered")
-        return [read(text, each, "numbers") for each in (own if spaces == "auto" else (spaces,))]
-    readings = [
-        read(text, each, kind)
-        for kind in kinds
-        for each in ((spaces,) if spaces != "auto" else _spaces(text, kind))
-    ]
+    readings = _every(text, spaces, symbols)
+    if readings[0].reading == "numbers":
+        return readings
     narrow = [each for each in readings if not each.wide]
     # With capitals and marks where English has them, they need not be symbols.
     if narrow and all(each.natural for each in readings):
@@ -226,6 +220,37 @@ def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[C
     wide = [each for each in readings if each.wide and each.reading == "all"]
     fitting = [each for each in wide if each.spaces != "none" and len(each.symbols) <= each.letters]
     return [*narrow, *fitting] or readings
+
+
+def homophonic_candidates(
+    text: str, spaces: str = "auto", symbols: str = "auto"
+) -> list[CipherText]:
+    """The readings in which several symbols may stand for one letter, likewise; there may be none.
+
+    They have more symbols than letters, few enough for each to show what it means, and no
+    enciphered space.
+    """
+    return [
+        dataclasses.replace(each, homophonic=True)
+        for each in _every(text, spaces, symbols)
+        if each.spaces != "enciphered"
+        and len(each.symbols) > _LETTERS
+        and len(each.ids) >= _SHOWN * len(each.symbols)
+    ]
+
+
+def _every(text, spaces, symbols):
+    """All readings."""
+    kinds = (symbols,) if symbols != "auto" else _kinds(text)
+    if kinds == ("numbers",):
+        numbers = number_symbols.find(text, MOST_SYMBOLS)
+        own = ("clear",) if numbers.words else ("none", "enciphered")
+        return [read(text, each, "numbers") for each in (own if spaces == "auto" else (spaces,))]
+    return [
+        read(text, each, kind)
+        for kind in kinds
+        for each in ((spaces,) if spaces != "auto" else _spaces(text, kind))
+    ]
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -16,13 +16,12 @@ from typing import Any
 
 from research.errors import FreevocabError
 from research.lexinvariance.ciphers import ciphers, languages
-from research.lexinvariance.ciphers.cipher_text import CipherText, candidates
+from research.lexinvariance.ciphers.cipher_text import CipherText, candidates, homophonic_candidates
 from research.lexinvariance.ciphers.doubts import SURE, doubts_of, reads, reads_well
 from research.lexinvariance.ciphers.shipped_solver import Solution, Solve, key_nats
 from research.lexinvariance.ciphers.solvers import cribs
 
 AUTO = "auto"
-_SHOWN = 2  # times that a symbol of a homophonic cipher must stand in a text, in the mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +113,9 @@ def decipher(
     tried = languages.LANGUAGES if language == AUTO else (languages.known(language),)
     readings = candidates(text, spaces, symbols)
     solved: list[tuple[CipherText, Solution]] = []
-    for homophonic in (False, True):
+    for of_a_kind in (readings, homophonic_candidates(text, spaces, symbols)):
         for each in tried:
-            fitting = _fitting(readings, each, crib, homophonic=homophonic)
+            fitting = _fitting(of_a_kind, each, crib)
             solved += [(reading, solve(reading, 1 / len(fitting))) for reading in fitting]
             if solved and reads_well(*_shortest(solved)):
                 break
@@ -158,30 +157,22 @@ def _shortest(solved):
     return min(solved, key=lambda pair: description(*pair))
 
 
-def _fitting(readings, language, crib, *, homophonic):
-    """The readings that a kind of key can have, in a language, with a place for the crib."""
+def _fitting(readings, language, crib):
+    """The readings that a key can have, in a language, with a place for the crib."""
     words = ciphers.normalise(languages.spelt_out(crib, language))
     if crib and not words:
         raise FreevocabError(f"the crib {crib!r} has no letters from a to z")
     made = [
-        dataclasses.replace(each, language=language, homophonic=homophonic, crib=words)
+        dataclasses.replace(each, language=language, crib=words)
         for each in readings
-        if not homophonic or _may_be_homophonic(each)
     ]
     return [
         each
         for each in made
-        if (homophonic or len(each.symbols) <= each.letters)
+        if (each.homophonic or len(each.symbols) <= each.letters)
         and not (each.wide and language != "english")
         and (not words or cribs.fits(each))
     ]
-
-
-def _may_be_homophonic(reading):
-    """Are there more symbols than letters, and few enough for each to show what it means?"""
-    symbols = len(reading.symbols)
-    enough = len(reading.ids) >= _SHOWN * symbols
-    return reading.spaces != "enciphered" and enough and symbols > len(ciphers.LETTERS)
 
 
 def _unfit(readings, crib):
