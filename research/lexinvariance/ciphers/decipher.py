@@ -162,10 +162,7 @@ def _fitting(readings, language, crib):
     words = ciphers.normalise(languages.spelt_out(crib, language))
     if crib and not words:
         raise FreevocabError(f"the crib {crib!r} has no letters from a to z")
-    made = [
-        dataclasses.replace(each, language=language, crib=words)
-        for each in readings
-    ]
+    made = [dataclasses.replace(each, language=language, crib=words) for each in readings]
     return [
         each
         for each in made

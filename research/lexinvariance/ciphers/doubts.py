@@ -53,9 +53,7 @@ def doubts_of(cipher: CipherText, solution: Solution, tried: Sequence[str]) -> l
         )
     if not reads(cipher, solution):
         names = " or ".join(language.capitalize() for language in tried)
-        doubts.append(
-            f"it does not read like {names} ({bits(cipher, solution):.1f} bits a letter)"
-        )
+        doubts.append(f"it does not read like {names} ({bits(cipher, solution):.1f} bits a letter)")
         return doubts + _why(cipher)
     confident = float(np.mean(solution.confidence_S[np.asarray(cipher.ids)]))
     if confident < SURE:

@@ -53,12 +53,14 @@ def find(text: str, most: int) -> Numbers:
       most: how many different ones can be read.
 
     Raises:
-      FreevocabError: if there are no numbers or too many.
+      FreevocabError: if there are no numbers, too many, or letters too.
     """
     parts = re.split(r"([0-9]+)", text)
     between, numbers = parts[2:-1:2], parts[1::2]
     if not numbers:
         raise FreevocabError("there is nothing to decipher: the text has no numbers")
+    if any(character.isalpha() for character in text):
+        raise FreevocabError("there are letters among the numbers: give --symbols all or letters")
     index: dict[str, str] = {}
     for number in numbers:
         index.setdefault(number, chr(_FIRST + len(index)))
