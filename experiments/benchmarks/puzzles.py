@@ -2,9 +2,9 @@
 
     python -m experiments.benchmarks.puzzles [--data DIR] [--texts N] [--restarts N] [--out FILE]
 
-DIR holds eltec-deu and eltec-fra (txt/*.txt, SPLIT.tsv); without it there is English alone, the
-clone's novels. Texts are pieces of
-the novels of the test split, which no shipped model has counted.
+DIR holds english-novels-100 and eltec-deu and eltec-fra, each with its SPLIT.tsv. Texts are pieces
+of novels that no shipped model has counted: English ones of the valid split, others of the test
+split. Without DIR there is English alone, of the clone's novels, some of which have been counted.
 Kinds: simple (a random key, spaces in the clear), solid (without spaces), numbers (`07 12 / 03`),
 caesar, homophonic (54 symbols, without spaces; a letter's number of symbols by its frequency, or
 `uniform`, drawn), vigenere (a key of 7 letters) and random letters. For the last two the right
@@ -21,6 +21,7 @@ from research import corpora
 from research.lexinvariance.ciphers import ciphers, decipher, languages, shipped_solver
 
 FOLDERS = {
+    "english": "english-novels-100/corpus/*.txt",
     "german": "eltec-deu/txt/*.txt",
     "french": "eltec-fra/txt/*.txt",
 }
@@ -30,21 +31,21 @@ KINDS = {
     "solid": ((160, 320), languages.LANGUAGES),
     "numbers": ((160,), languages.LANGUAGES),
     "caesar": ((20, 35), languages.LANGUAGES),
-    "homophonic": ((300, 400), languages.LANGUAGES),
+    "homophonic": ((400,), languages.LANGUAGES),
     "homophonic, uniform": ((400,), ("english",)),
     "vigenere": ((240,), ("english",)),
     "random": ((240,), ("english",)),
 }
-SYMBOLS = [chr(0x3B1 + n) for n in range(24)] + [chr(0x430 + n) for n in range(32)]
+SYMBOLS = [chr(0x430 + n) for n in range(32)] + [chr(0x561 + n) for n in range(30)]
 HOMOPHONES, VIGENERE = 54, 7
 Row = dict[str, Any]
 
 
 def held_out(data: str, language: str) -> list[str]:
     """Novels that are counted nowhere, with umlauts and ligatures spelt out."""
-    english = language == "english"
-    corpus = corpora.load("builtin:novels" if english else f"text:{data}/{FOLDERS[language]}")
-    return [languages.spelt_out(document, language) for document in corpus.documents("test")]
+    corpus = corpora.load(f"text:{data}/{FOLDERS[language]}" if data else "builtin:novels")
+    split = "valid" if language == "english" else "test"
+    return [languages.spelt_out(document, language) for document in corpus.documents(split)]
 
 
 def enciphered(plain: str, kind: str, rng: np.random.Generator) -> str:

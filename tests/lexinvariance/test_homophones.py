@@ -11,8 +11,8 @@ from research.lexinvariance.ciphers.solvers import homophones
 
 @pytest.fixture(scope="module")
 def plain():
-    """400 letters of a novel that no shipped model was counted on."""
-    documents = corpora.load("builtin:novels").documents("test")
+    """400 letters of a novel."""
+    documents = corpora.load("builtin:novels").documents("valid")
     text = ciphers.normalise(max(documents, key=len), spaces=False)
     return text[5_000:5_400]
 
