@@ -32,22 +32,30 @@ _HOME_AND_CLEAR = "\x1b[H\x1b[2J"
 
 @dataclass(frozen=True)
 class Decipher:
-    """Solve a substitution cipher of English: each letter replaced by one symbol of any alphabet.
+    """Solve a substitution cipher: each letter replaced by a symbol of any alphabet, or by several.
 
-    With more symbols than letters, capitals, digits and punctuation are taken to be enciphered too.
+    Caesar, Atbash and affine keys are tried first, then any key that gives each letter one symbol,
+    then, with 27 and more symbols, capitals, digits and marks that are enciphered too and
+    homophonic keys. Numbers between separators are symbols (12-5 8, 12 5 / 8).
     Prints the plain text, the key, how sure each letter is, and which part of the solver decided.
-    A text that is too short to be sure of is said to be, and is no error.
+    A text that is too short to be sure of, or that no key makes readable, is said to be, and is no
+    error. Languages are written with a to z (German ae, oe, ue, ss; French without accents).
     """
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """A file, or - for standard input."""
     spaces: Literal["auto", "clear", "enciphered", "none"] = "auto"
     """clear: white space ends words. enciphered: one symbol is the space. none: no spaces."""
-    symbols: Literal["auto", "all", "letters"] = "auto"
+    symbols: Literal["auto", "all", "letters", "numbers"] = "auto"
     """all: every character is a symbol, upper and lower case differ. letters: only letters are
-    enciphered, whatever their case, and punctuation stays."""
+    enciphered, whatever their case, and punctuation stays. numbers: each number is one."""
+    language: Literal["auto", "english", "german", "french"] = "auto"
+    """auto: English, and the others too unless it reads well."""
+    crib: str = ""
+    """A word or phrase that the plain text is known to hold."""
     seconds: float = 3.0
-    """Processor time to search; with --follow at most one second."""
+    """Processor time to search, for each language; 15 times as much for a homophonic key; with
+    --follow at most one second."""
     restarts: int | None = None
     """Number of searches in place of a time; the result then depends on the seed alone."""
     seed: int = 0
@@ -67,16 +75,23 @@ def run(options: Decipher) -> None:
     """
     if options.seconds <= 0 or (options.restarts is not None and options.restarts < 1):
         raise UsageError("--seconds must be above 0 and --restarts at least 1")
-    from research.lexinvariance.ciphers import cipher_text, decipher
+    from research.lexinvariance.ciphers import cipher_text, decipher, shipped_solver
 
-    solve = decipher.shipped_solver(
+    solve = shipped_solver.make(
         seconds=min(options.seconds, 1.0) if options.follow else options.seconds,
         restarts=options.restarts,
         seed=options.seed,
     )
 
     def solved(text: str) -> decipher.Deciphered:
-        return decipher.decipher(text, solve, spaces=options.spaces, symbols=options.symbols)
+        return decipher.decipher(
+            text,
+            solve,
+            spaces=options.spaces,
+            symbols=options.symbols,
+            language=options.language,
+            crib=options.crib,
+        )
 
     if options.follow:
         if options.file != PIPE:
@@ -98,8 +113,16 @@ def page(result: "Deciphered", *, terminal: bool = False) -> str:
     """
     cipher = result.cipher
     spaces = {"clear": "in the clear", "enciphered": "enciphered", "none": "none"}[cipher.spaces]
-    what = "letters alone" if cipher.reading == "letters" else "every character"
+    what = {"letters": "letters alone", "all": "every character", "numbers": "numbers"}
     unsure = result.unsure()
+    language = cipher.language.capitalize() if result.reads else "no language"
+    homophonic = ", several may stand for one letter" if cipher.homophonic else ""
+    if result.text_confidence is None:
+        confidence = "none: no reading"
+    else:
+        confidence = f"{result.text_confidence:.0%} of the text" + (
+            f"; unsure (marked ?): {len(unsure)} symbols" if unsure else "; every letter is sure"
+        )
     pairs = (
         f"{symbol}={'space' if letter == ' ' else letter}{'?' if symbol in unsure else ''}"
         for symbol, letter in result.key().items()
@@ -109,9 +132,8 @@ def page(result: "Deciphered", *, terminal: bool = False) -> str:
         "",
         f"key         {' '.join(pairs)}",
         f"read as     {len(cipher.ids)} enciphered characters, {len(cipher.symbols)} symbols,"
-        f" {what}; spaces {spaces}",
-        f"confidence  {result.text_confidence:.0%} of the text"
-        + (f"; unsure (marked ?): {len(unsure)} symbols" if unsure else "; every letter is sure"),
+        f" {what[cipher.reading]}; spaces {spaces}{homophonic}; {language}",
+        f"confidence  {confidence}",
         f"decided by  {result.decided}",
     ]
     lines += [f"not sure    {doubt}" for doubt in result.doubts]
@@ -151,10 +173,9 @@ def follow(solved: Callable[[str], "Deciphered"], *, as_json: bool) -> None:
         else:
             flat = " ".join(result.plain.split())
             sure = "" if not result.doubts else ", not sure"
-            print(
-                f"{len(result.cipher.ids)} letters, {result.text_confidence:.0%}{sure}: {flat}",
-                flush=True,
-            )
+            confidence = result.text_confidence
+            share = "no reading" if confidence is None else f"{confidence:.0%}{sure}"
+            print(f"{len(result.cipher.ids)} letters, {share}: {flat}", flush=True)
     if problem is not None:
         raise problem
 

@@ -10,12 +10,14 @@ import sys
 import termios
 import time
 
+import numpy as np
 import pytest
 
+from experiments.benchmarks import puzzles
 from research import corpora
 from research.cli import decipher as command
 from research.cli.decipher import edited
-from research.lexinvariance.ciphers import cipher_text, ciphers, decipher, letters
+from research.lexinvariance.ciphers import cipher_text, ciphers, decipher, letters, shipped_solver
 from tests.one_line import is_one_line
 
 ASCII = [chr(code) for code in range(33, 127)]
@@ -183,9 +185,9 @@ def test_the_shortest_description_wins_and_a_near_one_is_named():
         assert share == 0.5
         count = len(cipher.symbols)
         key = ciphers.LETTERS[:count]
-        nats = costs[cipher.reading] - decipher.key_nats(cipher)
-        return decipher.Solution(
-            key, nats - math.log(2) * cipher.clear_bits, decipher.np.ones(count), 1.0, "x"
+        nats = costs[cipher.reading] - shipped_solver.key_nats(cipher)
+        return shipped_solver.Solution(
+            key, nats - math.log(2) * cipher.clear_bits, np.ones(count), 1.0, "x"
         )
 
     found = decipher.decipher("ab, cd", solve)
@@ -200,3 +202,83 @@ def test_the_shortest_description_wins_and_a_near_one_is_named():
 def test_what_is_shipped_is_small():
     files = [path for path in letters.SHIPPED.rglob("*") if path.is_file()]
     assert files and sum(path.stat().st_size for path in files) < 15e6
+
+
+CRYPTOGRAM = (
+    "VWLOO, WKH ROG PDQ ZDONHG GRZQ WR WKH KDUERU; KH ORRNHG DW WKH VKLSV DQG WKH JUHB ZDWHU. KH"
+    " DVNHG, EXW QRERGB DQVZHUHG."
+)
+
+
+@pytest.mark.parametrize("key", ["caesar", "random"])
+def test_marks_of_a_cryptogram_in_capitals_are_marks(key, tmp_path, freevocab):
+    plain = (
+        "STILL, THE OLD MAN WALKED DOWN TO THE HARBOR; HE LOOKED AT THE SHIPS AND THE GREY WATER."
+        " HE ASKED, BUT NOBODY ANSWERED."
+    )
+    capitals = ciphers.LETTERS.upper()
+    text = CRYPTOGRAM if key == "caesar" else enciphered(plain, list(capitals), 7, capitals)
+    code, out, _ = freevocab("decipher", write(tmp_path, text), "--json")
+    found = json.loads(out)
+    assert (code, found["symbols"], found["sure"]) == (0, "letters", True)
+    assert found["plain"] == plain
+
+
+def test_numbers_between_separators_are_letters(text, tmp_path, freevocab):
+    names = [f"{number:02} " for number in range(1, 27)]
+    cipher = enciphered(text[:200].rsplit(" ", 1)[0].replace(" ", "/ "), names, 8)
+    code, out, _ = freevocab("decipher", write(tmp_path, cipher), "--json")
+    found = json.loads(out)
+    assert (code, found["symbols"]) == (0, "numbers") and set(found["key"]) <= {
+        name.strip() for name in names
+    }
+    assert found["plain"].strip() == text[:200].rsplit(" ", 1)[0]
+
+
+GERMAN = (
+    "als der junge mann am naechsten morgen erwachte lag der schnee schon hoch vor dem hause und"
+    " die leute auf der strasse gingen langsam und schweigend zur kirche"
+)
+FRENCH = (
+    "quand le jeune homme se reveilla le lendemain matin la neige couvrait deja les toits du"
+    " village et les gens marchaient lentement vers la petite eglise"
+)
+
+
+@pytest.mark.parametrize(("language", "plain"), [("german", GERMAN), ("french", FRENCH)])
+def test_a_language_is_recognised(language, plain, tmp_path, freevocab):
+    cipher = enciphered(plain, list(ciphers.LETTERS.upper()), 9)
+    path = write(tmp_path, cipher)
+    code, out, _ = freevocab("decipher", path, "--json", "--seconds", "0.5")
+    found = json.loads(out)
+    assert (code, found["language"]) == (0, language)
+    assert found["plain"].lower() == plain
+
+
+def test_a_crib_settles_a_short_text_and_one_that_fits_nowhere_is_said(tmp_path, freevocab):
+    plain = "the quick wizard jumped over a lazy fox"
+    path = write(tmp_path, enciphered(plain, GREEK, 10))
+    code, out, _ = freevocab("decipher", path, "--crib", "Quick wizard jumped", "--json")
+    assert code == 0 and json.loads(out)["plain"].startswith("the quick wizard jumped")
+    code, out, err = freevocab("decipher", path, "--crib", "aaaa")
+    assert (code, out) == (1, "") and is_one_line(err) and "fits nowhere" in err
+
+
+@pytest.mark.parametrize("kind", ["vigenere", "random"])
+def test_what_is_no_simple_substitution_has_no_reading(kind, text, tmp_path, freevocab):
+    cipher = puzzles.enciphered(text[:300], kind, np.random.default_rng(11))
+    options = ("--seconds", "0.2", "--language", "english")
+    code, out, _ = freevocab("decipher", write(tmp_path, cipher), *options)
+    assert code == 0 and "confidence  none: no reading" in out and "%" not in out
+    assert "it does not read like English" in out and "no simple substitution" in out
+    found = json.loads(freevocab("decipher", write(tmp_path, cipher), *options, "--json")[1])
+    assert found["text_confidence"] is found["confidence"] is found["language"] is None
+    assert not found["sure"]
+
+
+def test_an_unread_text_of_many_symbols_is_said_to_look_homophonic(text, tmp_path, freevocab):
+    solid = text.replace(" ", "")[:200]
+    cipher = puzzles.homophonic(solid, np.random.default_rng(12), uniform=False)
+    options = ("--restarts", "1", "--language", "german")
+    code, out, _ = freevocab("decipher", write(tmp_path, cipher), *options)
+    assert code == 0 and "no reading" in out and "it looks homophonic" in out

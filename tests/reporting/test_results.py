@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.compressed_text import train_english_codebook
-from experiments.lexinvariant import train_english_letters
+from experiments.lexinvariant import train_english_letters, train_letters_of_novels
 from research.cli import catalog
 from research.errors import FreevocabError
 from research.reporting import environment, results
@@ -127,6 +127,7 @@ COMMITTED = results.load_all(results.COMMITTED)
 TRAINING = {
     ("compressed_text", "english_b16"): train_english_codebook,
     ("lexinvariant", "english_letters"): train_english_letters,
+    ("lexinvariant", "letters_of_novels"): train_letters_of_novels,
 }
 
 

@@ -4,6 +4,7 @@ Two ways to read a text (`symbols`):
   all      every character that is not white space is a symbol; upper and lower case differ.
   letters  letters are symbols, whatever their case; everything else is as it was (the
            cryptograms of newspapers).
+  numbers  the numbers between separators are symbols (`number_symbols.py`).
 and three kinds of spaces (`spaces`):
   clear        white space ends words and is not a symbol.
   enciphered   one symbol stands for the space.
@@ -18,14 +19,18 @@ from collections.abc import Container
 import numpy as np
 
 from research.errors import FreevocabError, UsageError
+from research.lexinvariance.ciphers import number_symbols
 
 MOST_SYMBOLS = 128
-SYMBOLS = ("all", "letters")
+SYMBOLS = ("all", "letters", "numbers")
 SPACES = ("clear", "enciphered", "none")
 _LETTERS, _PRINTABLE = 26, 94  # a to z; ASCII without the space
 _EDGE, _INSIDE = 3.0, 12.0  # bits of a mark at the edge of a word, and inside one
 _COINCIDENCE = 15.0
-_INNER, _MARKS = "'’-", ".,;:!?()\"'“”‘’-"
+_SHOWN = 2  # times that a symbol of a homophonic cipher must stand in a text, in the mean
+_APOSTROPHES = "'’"
+_INNER = "'’-–—"
+_MARKS = ".,;:!?()[]\"'“”„‘’‚«»¿¡…-–—&$£€%/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +50,18 @@ class CipherText:
     spaces: str
     reading: str
     """`spaces`, `reading`: see the module's docstring."""
+    language: str = "english"
+    """That the plain text is taken to be in."""
+    homophonic: bool = False
+    """May several symbols stand for one letter?"""
+    crib: str = ""
+    """Words that the plain text is known to hold, of `ciphers.normalise`."""
 
     @property
     def wide(self) -> bool:
         """Are there more symbols than letters? Then capitals, digits and marks are enciphered too,
         each by a symbol of its own."""
-        return len(self.symbols) > _LETTERS + (self.spaces == "enciphered")
+        return not self.homophonic and len(self.symbols) > _LETTERS + (self.spaces == "enciphered")
 
     @property
     def letters(self) -> int:
@@ -63,24 +74,29 @@ class CipherText:
 
         Cheap where English has it: marks at the edges of words, an apostrophe inside one, a capital
         at the beginning of one. Dear elsewhere: symbols of a cipher stand anywhere. Where all marks
-        and capitals stand as in English, that they are symbols is a coincidence to be paid for.
+        and capitals stand as in English, that they are symbols is a coincidence to be paid for, the
+        dearer the more of them there are.
         """
         bits = sum(cost for cost, _ in self._marks())
         if self.reading == "letters":
             return bits
-        return _COINCIDENCE if bits and self.natural else 0.0
+        return _COINCIDENCE + bits if bits and self.natural else 0.0
 
     @property
     def natural(self) -> bool:
         """Do all marks and capitals stand where English has them?"""
         return all(
-            cost < _INSIDE / 2 and (here.isalpha() or here in _MARKS)
+            cost < _INSIDE / 2 and (here.isalnum() or here in _MARKS)
             for cost, here in self._marks()
         )
 
     def _marks(self) -> list[tuple[float, str]]:
-        """Bits of each mark and capital, and the character."""
+        """Bits of each mark, digit and capital, and the character; the case of a text that is all
+        in capitals says nothing."""
+        if self.reading == "numbers":
+            return []
         text = f" {self.text} "
+        text = text.lower() if text.isupper() else text
         triples = zip(text, text[1:], text[2:], strict=False)
         return [(c, here) for before, here, after in triples if (c := _cost(before, here, after))]
 
@@ -113,7 +129,8 @@ class CipherText:
                 letter = letter.upper()
             marked = self.symbols[id_] in unsure
             out[place] = letter.join(marks) if marked else letter
-        if self.spaces == "none":  # what layout there is keeps its lines alone
+        # What layout there is keeps its lines alone.
+        if self.spaces == "none" and self.reading != "numbers":
             pairs = zip(out, self.text, strict=True)
             out = [plain for plain, original in pairs if original not in " \t"]
         return "".join(out)
@@ -125,7 +142,9 @@ def _cost(before: str, here: str, after: str) -> float:
         return 0.0
     if here.isalpha():
         return _INSIDE / 2 if before.isalpha() else _EDGE
-    edge = before.isspace() or not after.isalnum()
+    if here.isdigit():  # a number among words is whole
+        return _INSIDE if before.isalpha() or after.isalpha() else _EDGE
+    edge = before.isspace() or not after.isalnum() or (before.isdigit() and after.isdigit())
     return _EDGE if edge or here in _INNER else _INSIDE
 
 
@@ -156,6 +175,11 @@ def read(text: str, spaces: str, symbols: str) -> CipherText:
     """
     if symbols not in SYMBOLS or spaces not in SPACES:
         raise UsageError(f"no way to read a cipher: symbols {symbols!r}, spaces {spaces!r}")
+    if symbols == "numbers":
+        numbers = number_symbols.find(text, MOST_SYMBOLS)
+        letters = read(numbers.text, spaces, "letters")
+        names = tuple(numbers.names[symbol] for symbol in letters.symbols)
+        return dataclasses.replace(letters, symbols=names, reading="numbers")
     index: dict[str, int] = {}
     places, ids, breaks = [], [], []
     gap = False
@@ -164,7 +188,7 @@ def read(text: str, spaces: str, symbols: str) -> CipherText:
         blank = space and not (spaces == "enciphered" and character == " ")
         if blank or (symbols == "letters" and not space and not character.isalpha()):
             # A hyphen or a dash ends a word, an apostrophe does not.
-            gap |= blank or character not in _INNER[:2]
+            gap |= blank or character not in _APOSTROPHES
             continue
         symbol = character.casefold() if symbols == "letters" else character
         places.append(place)
@@ -186,12 +210,9 @@ def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[C
     Raises:
       FreevocabError: if there is none.
     """
-    kinds = (symbols,) if symbols != "auto" else _kinds(text)
-    readings = [
-        read(text, each, kind)
-        for kind in kinds
-        for each in ((spaces,) if spaces != "auto" else _spaces(text, kind))
-    ]
+    readings = _every(text, spaces, symbols)
+    if readings[0].reading == "numbers":
+        return readings
     narrow = [each for each in readings if not each.wide]
     # With capitals and marks where English has them, they need not be symbols.
     if narrow and all(each.natural for each in readings):
@@ -201,16 +222,47 @@ def candidates(text: str, spaces: str = "auto", symbols: str = "auto") -> list[C
     return [*narrow, *fitting] or readings
 
 
+def homophonic_candidates(
+    text: str, spaces: str = "auto", symbols: str = "auto"
+) -> list[CipherText]:
+    """The readings in which several symbols may stand for one letter, likewise; there may be none.
+
+    They have more symbols than letters, few enough for each to show what it means, and no
+    enciphered space.
+    """
+    return [
+        dataclasses.replace(each, homophonic=True)
+        for each in _every(text, spaces, symbols)
+        if each.spaces != "enciphered"
+        and len(each.symbols) > _LETTERS
+        and len(each.ids) >= _SHOWN * len(each.symbols)
+    ]
+
+
+def _every(text, spaces, symbols):
+    """All readings."""
+    kinds = (symbols,) if symbols != "auto" else _kinds(text)
+    if kinds == ("numbers",):
+        numbers = number_symbols.find(text, MOST_SYMBOLS)
+        own = ("clear",) if numbers.words else ("none", "enciphered")
+        return [read(text, each, "numbers") for each in (own if spaces == "auto" else (spaces,))]
+    return [
+        read(text, each, kind)
+        for kind in kinds
+        for each in ((spaces,) if spaces != "auto" else _spaces(text, kind))
+    ]
+
+
 def _kinds(text: str) -> tuple[str, ...]:
     """Are only letters enciphered? Open where there is anything else, or upper and lower case."""
     solid = {c for c in text if not c.isspace()}
     letters = {c for c in solid if c.isalpha()}
     if not letters:
-        return ("all",)
+        return ("numbers",) if number_symbols.likely(text) else ("all",)
     one_case = len({c.casefold() for c in letters}) == len(letters)
     if letters == solid and one_case:
         return ("all",)
-    return SYMBOLS
+    return SYMBOLS[:2]
 
 
 def _spaces(text: str, kind: str) -> tuple[str, ...]:

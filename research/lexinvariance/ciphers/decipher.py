@@ -2,64 +2,26 @@
 
 A reading (`cipher_text.py`) and its solution describe the text in
 
-    nats of the plain text under the letter n-grams
-    + ln(A! / (A - S)!)            which letters the S symbols mean, of A plain ones
+    nats of the plain text under the letter n-grams of the reading's language
+    + what it takes to say the key (`shipped_solver.key_nats`), and which homophones were chosen
     + what it takes to say what the reading leaves in the clear (`CipherText.clear_bits`),
 
-and the reading with the fewest is taken.
-
-The shipped solver (`shipped_solver`) has letter n-grams and annealing: searches are repeated until
-the best key has been found AGAIN times or the time is over; the keys in which they end start the
-chains that say how sure each letter is (`climb.marginals`).
+and the reading with the fewest is taken. Languages are tried in their order until a text reads
+well; homophonic keys only if no key of one symbol a letter makes a text that can be read.
 """
 
 import dataclasses
-import functools
 import math
-import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from research.errors import FreevocabError
-from research.lexinvariance.ciphers import letters
-from research.lexinvariance.ciphers.cipher_text import CipherText, candidates
-from research.lexinvariance.ciphers.solvers import climb, problem
+from research.lexinvariance.ciphers import ciphers, languages
+from research.lexinvariance.ciphers.cipher_text import CipherText, candidates, homophonic_candidates
+from research.lexinvariance.ciphers.doubts import SURE, doubts_of, reads, reads_well
+from research.lexinvariance.ciphers.shipped_solver import Solution, Solve, key_nats
+from research.lexinvariance.ciphers.solvers import cribs
 
-SURE = 0.9  # a letter of lower confidence is marked
-_REDUNDANCY = 3.2  # bits of a letter of English that say something of the key
-_ENGLISH = 3.0  # bits a letter: above it the n-grams do not take the solution for English
-AGAIN = 3
-ENOUGH = 2_000  # symbols of a long text that are searched; more would settle nothing
-_OCCURRENCES, _AROUND = 8, 15  # of symbols that occur later: how many, and symbols on each side
-LEAST = 12  # searches, however slow
-MOST = 400  # searches, whatever the time
-CHAINS = 10  # keys, the best and different ones, that confidence is sampled around
-# The n-grams are surer of a key than they are right, so scores are divided by this for the
-# climb. On texts of 24 to 100 letters it then says .956 where .970 are right (96 texts of the
-# train split) and .960 where .982 are (96 held out).
-DOUBT = 2.0
-NEGLIGIBLE = 12.0  # nats, after DOUBT: a key so much worse adds nothing
-PROPOSALS = 2_000_000  # of a chain, times letters
-
-
-class Solution(NamedTuple):
-    """A key for the symbols of one reading."""
-
-    letters: str
-    """The plain letter of each symbol."""
-    nats: float
-    """-ln P of the plain text, clear spaces counted."""
-    confidence_S: np.ndarray
-    """Probability that each symbol's letter is right, as far as the models know."""
-    agreed: float
-    """Share of the restarts that ended at this key."""
-    decided: str
-    """Which part of the solver made it, for the reader of the result."""
-
-
-Solve = Callable[[CipherText, float], Solution]  # the reading, and its share of the time
+AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +42,8 @@ class Deciphered:
     """Which part of the solver decided."""
     doubts: tuple[str, ...]
     """Why the solution may be wrong; empty if nothing speaks against it."""
+    reads: bool = True
+    """Does the plain text read like the language? If not, `confidence` is 0 and means nothing."""
 
     @property
     def plain(self) -> str:
@@ -87,8 +51,10 @@ class Deciphered:
         return self.cipher.plain(self.letters)
 
     @property
-    def text_confidence(self) -> float:
-        """Mean confidence over the enciphered characters."""
+    def text_confidence(self) -> float | None:
+        """Mean confidence over the enciphered characters; None where there is no reading."""
+        if not self.reads:
+            return None
         return sum(self.confidence[id_] for id_ in self.cipher.ids) / len(self.cipher.ids)
 
     def key(self) -> dict[str, str]:
@@ -103,13 +69,16 @@ class Deciphered:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
+        confidence = dict(zip(self.cipher.symbols, self.confidence, strict=True))
         return {
             "plain": self.plain,
             "key": self.key(),
-            "confidence": dict(zip(self.cipher.symbols, self.confidence, strict=True)),
+            "confidence": confidence if self.reads else None,
             "text_confidence": self.text_confidence,
             "sure": not self.doubts,
             "doubts": list(self.doubts),
+            "language": self.cipher.language if self.reads else None,
+            "homophonic": self.cipher.homophonic,
             "spaces": self.cipher.spaces,
             "symbols": self.cipher.reading,
             "letters": len(self.cipher.ids),
@@ -119,145 +88,105 @@ class Deciphered:
         }
 
 
-def decipher(text: str, solve: Solve, *, spaces: str = "auto", symbols: str = "auto") -> Deciphered:
+def decipher(
+    text: str,
+    solve: Solve,
+    *,
+    spaces: str = AUTO,
+    symbols: str = AUTO,
+    language: str = "english",
+    crib: str = "",
+) -> Deciphered:
     """Reads and solves a text.
 
     Args:
       text: of `cipher_text.decode`.
-      solve: (reading, share of the time) -> its best key; `shipped_solver` makes one.
+      solve: (reading, share of the time) -> its best key; `shipped_solver.make` makes one.
       spaces, symbols: how to read the text; `auto`: whatever describes it in the fewest bits.
+      language: one of `languages`; `auto`: likewise.
+      crib: words that the plain text is known to hold.
 
     Raises:
-      FreevocabError: if the text has no symbols, or too many for a one-to-one key.
+      FreevocabError: if the text has no symbols, or too many; if the crib fits nowhere.
+      UsageError: if there is no such language.
     """
+    tried = languages.LANGUAGES if language == AUTO else (languages.known(language),)
     readings = candidates(text, spaces, symbols)
-    fitting = [each for each in readings if len(each.symbols) <= each.letters]
-    if not fitting:
-        least = min(readings, key=lambda each: len(each.symbols))
-        raise FreevocabError(
-            f"{len(least.symbols)} different symbols for {least.letters} letters, digits and marks:"
-            " this is no cipher that gives each one symbol"
-            " (--symbols letters ignores case and punctuation)"
-        )
-    solved = [(each, solve(each, 1 / len(fitting))) for each in fitting]
-    cipher, solution = min(solved, key=lambda pair: description(*pair))
-    doubts = _doubts(cipher, solution)
+    solved: list[tuple[CipherText, Solution]] = []
+    for of_a_kind in (readings, homophonic_candidates(text, spaces, symbols)):
+        for each in tried:
+            fitting = _fitting(of_a_kind, each, crib)
+            solved += [(reading, solve(reading, 1 / len(fitting))) for reading in fitting]
+            if solved and reads_well(*_shortest(solved)):
+                break
+        if solved and reads(*_shortest(solved)):
+            break
+    if not solved:
+        raise _unfit(readings, crib)
+    cipher, solution = _shortest(solved)
+    readable = reads(cipher, solution)
+    doubts = doubts_of(cipher, solution, tried)
     most = description(cipher, solution) + math.log(100)
     close = [each for each, other in solved
              if each is not cipher and description(each, other) < most]  # fmt: skip
     if close:
-        names = ", ".join(f"spaces {each.spaces}, symbols {each.reading}" for each in close)
+        names = ", ".join(_differing(each, cipher) for each in close)
         doubts.append(f"another way to read the text is nearly as good: {names}")
     return Deciphered(
         cipher=cipher,
         letters=solution.letters,
-        confidence=tuple(round(float(value), 3) for value in solution.confidence_S),
+        confidence=tuple(
+            round(float(value), 3) if readable else 0.0 for value in solution.confidence_S
+        ),
         bits_per_letter=solution.nats / math.log(2) / len(cipher.stream()),
         agreed=solution.agreed,
         decided=solution.decided,
         doubts=tuple(doubts),
+        reads=readable,
     )
 
 
 def description(cipher: CipherText, solution: Solution) -> float:
     """Nats of a reading and its solution; see the module's docstring."""
-    return solution.nats + key_nats(cipher) + math.log(2) * cipher.clear_bits
+    key = key_nats(cipher) if solution.key_nats is None else solution.key_nats
+    clear = math.log(2) * cipher.clear_bits
+    return solution.nats + key + solution.choice_nats + clear
 
 
-def key_nats(cipher: CipherText) -> float:
-    """ln(A! / (A - S)!): what it takes to say the key."""
-    letters, symbols = cipher.letters, len(cipher.symbols)
-    return math.lgamma(letters + 1) - math.lgamma(letters - symbols + 1)
+def _shortest(solved):
+    return min(solved, key=lambda pair: description(*pair))
 
 
-def _doubts(cipher: CipherText, solution: Solution) -> list[str]:
-    """What a reader should know before trusting the solution."""
-    doubts = []
-    length = len(cipher.ids)
-    # Shannon's unicity distance; half as much again before all letters have shown themselves.
-    needed = math.ceil(1.5 * key_nats(cipher) / math.log(2) / _REDUNDANCY)
-    if length < needed:
-        doubts.append(
-            f"{length} letters are few for {len(cipher.symbols)} symbols:"
-            f" about {needed} settle a key"
+def _fitting(readings, language, crib):
+    """The readings that a key can have, in a language, with a place for the crib."""
+    words = ciphers.normalise(languages.spelt_out(crib, language))
+    if crib and not words:
+        raise FreevocabError(f"the crib {crib!r} has no letters from a to z")
+    made = [dataclasses.replace(each, language=language, crib=words) for each in readings]
+    return [
+        each
+        for each in made
+        if (each.homophonic or len(each.symbols) <= each.letters)
+        and not (each.wide and language != "english")
+        and (not words or cribs.fits(each))
+    ]
+
+
+def _unfit(readings, crib):
+    """Why no reading can be solved."""
+    if crib:
+        return FreevocabError(
+            f"the crib {crib!r} fits nowhere: no place has one symbol for each of its letters"
         )
-    bits = solution.nats / math.log(2) / len(cipher.stream())
-    if bits > _ENGLISH:
-        doubts.append(f"it does not read like English ({bits:.1f} bits a letter)")
-    confident = float(np.mean(solution.confidence_S[np.asarray(cipher.ids)]))
-    if confident < SURE:
-        doubts.append(
-            f"other keys are nearly as good: {confident:.0%} of the letters are likely right"
-        )
-    return doubts
-
-
-def shipped_solver(*, seconds: float, restarts: int | None = None, seed: int = 0) -> Solve:
-    """A function that solves one reading of a text with the shipped models.
-
-    Args:
-      seconds: of processor time to search, all readings together; the confidence takes a little
-        more.
-      restarts: searches, in place of the time: the result is then a function of the seed.
-    """
-    return functools.partial(_solve, seconds=seconds, restarts=restarts, seed=seed)
-
-
-def _solve(cipher: CipherText, share: float, *, seconds, restarts, seed) -> Solution:
-    model = letters.load("ascii" if cipher.wide else cipher.spaces)
-    stream = cipher.stream()
-    cipher_problem = problem.make(excerpt(stream, ENOUGH), model)
-    keys, rounds, agreeing = searched(
-        cipher_problem, seconds=share * seconds, restarts=restarts, seed=seed)
-    best, nats = keys[0]
-    near = [key for key, others in keys[:CHAINS] if others - nats < NEGLIGIBLE * DOUBT]
-    starts = [climb.slots_of(cipher_problem, np.asarray(key)) for key in near]
-    doubtful = cipher_problem._replace(tables=cipher_problem.tables / np.float32(DOUBT))
-    proposals = int(np.clip(PROPOSALS / len(cipher_problem.symbols_L), 4_000, 20_000))
-    marginals_SxA = climb.marginals(doubtful, starts, seed=seed, proposals=proposals)
-    key_S = np.asarray(best)
-    kind = "character" if cipher.wide else "letter"
-    searches = f"{rounds} searches, {agreeing} found this key" if rounds > 1 else "1 search"
-    return Solution(
-        letters="".join(model.alphabet[letter] for letter in best),
-        nats=nats * len(stream) / len(cipher_problem.symbols_L),
-        confidence_S=marginals_SxA[np.arange(len(key_S)), key_S],
-        agreed=agreeing / rounds,
-        decided=f"{kind} {model.order}-grams by annealing ({searches})",
+    least = min(readings, key=lambda each: len(each.symbols))
+    return FreevocabError(
+        f"{len(least.symbols)} different symbols for {least.letters} letters, digits and marks:"
+        " this is no cipher that gives each one symbol"
+        " (--symbols letters ignores case and punctuation)"
     )
 
 
-def excerpt(stream_L: np.ndarray, most: int) -> np.ndarray:
-    """The first `most` symbols of a long text, and what is around those that occur only later."""
-    if len(stream_L) <= most:
-        return stream_L
-    places = [np.arange(most)]
-    for symbol in np.setdiff1d(stream_L, stream_L[:most]):
-        for place in np.flatnonzero(stream_L == symbol)[:_OCCURRENCES]:
-            last = min(place + _AROUND, len(stream_L))
-            places.append(np.arange(max(most, place - _AROUND), last))
-    return stream_L[np.unique(np.concatenate(places))]
-
-
-def searched(
-    cipher_problem: problem.Problem, *, seconds: float, restarts: int | None, seed: int
-) -> tuple[list[tuple[tuple[int, ...], float]], int, int]:
-    """Repeats the search.
-
-    Returns:
-      The different keys in which searches ended, each with its nats, the best first; the number of
-      searches; how many ended in the best.
-    """
-    began = time.process_time()
-    ends: dict[tuple[int, ...], list[float]] = {}
-    rounds, most = 0, restarts or MOST
-    while rounds < most:
-        solution = climb.search(cipher_problem, seed=seed + rounds, restarts=1)
-        ends.setdefault(tuple(int(letter) for letter in solution.key_S), []).append(solution.nats)
-        rounds += 1
-        best = min(ends.values(), key=lambda nats: nats[0])
-        over = rounds >= LEAST and time.process_time() - began > seconds
-        if restarts is None and (len(best) >= AGAIN or over):
-            break
-    order = sorted(ends, key=lambda key: ends[key][0])
-    return [(key, ends[key][0]) for key in order], rounds, len(ends[order[0]])
+def _differing(reading, cipher):
+    """What sets a reading apart from the one that was taken."""
+    names = f"spaces {reading.spaces}, symbols {reading.reading}"
+    return names + (f", {reading.language}" if reading.language != cipher.language else "")

@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from research.errors import UsageError
-from research.lexinvariance.ciphers import ciphers, letters_file
+from research.lexinvariance.ciphers import ciphers, languages, letters_file
 
 SMOOTHINGS = ("kneser-ney", "witten-bell")
 ASCII = "".join(map(chr, range(32, 127)))
 SHIPPED = Path(__file__).resolve().parent / "shipped"
 _FILES = {
-    "clear": "english-letters.bin",
-    "enciphered": "english-letters.bin",
-    "none": "english-letters-no-spaces.bin",
-    "ascii": "english-ascii.bin",
+    "clear": "letters.bin",
+    "enciphered": "letters.bin",
+    "none": "letters-no-spaces.bin",
+    "ascii": "ascii.bin",
 }
 _MOST_ENTRIES = 1 << 27
 _DROP = 255
@@ -64,11 +64,11 @@ class LetterNGrams:
         )
 
 
-def load(name: str = "clear") -> LetterNGrams:
-    """A shipped English model: for a condition of `ciphers`, or "ascii".
+def load(name: str = "clear", language: str = "english") -> LetterNGrams:
+    """A shipped model of a language: for a condition of `ciphers`, or "ascii".
 
-    clear, enciphered: a to z and the space, order 5; none: a to z, order 5; ascii: the 95
-    printable characters, order 3. Loaded once.
+    clear, enciphered: a to z and the space, order 5; none: a to z, order 5; ascii (English only):
+    the 95 printable characters, order 3. Loaded once.
 
     Raises:
       UsageError: if there is no such model.
@@ -76,7 +76,9 @@ def load(name: str = "clear") -> LetterNGrams:
     """
     if name not in _FILES:
         raise UsageError(f"no letter model {name!r}; there are {', '.join(_FILES)}")
-    return _opened(SHIPPED / _FILES[name])
+    if name == "ascii" and language != "english":
+        raise UsageError(f"no model of all characters in {languages.known(language)}")
+    return _opened(SHIPPED / f"{languages.known(language)}-{_FILES[name]}")
 
 
 @functools.cache

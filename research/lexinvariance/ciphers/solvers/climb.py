@@ -83,6 +83,12 @@ def search(
     return problem.solution(best_slots)
 
 
+def rough(problem: Problem, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Where a run with short n-grams alone ends, and its score."""
+    short = problem.shorter(min(ROUGH, problem.order))
+    return anneal(short, frequency_slots(problem), schedules(problem)[0], rng)
+
+
 def schedules(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Temperatures in nats of a restart's proposals, with short n-grams and with long; float64 [T].
 

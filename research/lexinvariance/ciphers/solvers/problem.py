@@ -36,7 +36,8 @@ class Problem(NamedTuple):
     num_symbols: int
     """S."""
     letters_P: np.ndarray
-    """int64, letters that can be assigned, in the order of the alphabet."""
+    """int64, letters that can be assigned, in the order of the alphabet; with homophones their
+    number is not P."""
     space: int
     """The letter of a clear space."""
     tables: np.ndarray
@@ -63,7 +64,7 @@ class Problem(NamedTuple):
         """The same with n-grams of a lower order, whose tables are there already."""
         if order == self.order:
             return self
-        first_S1, ends = _ends(self.symbols_L, len(self.letters_P), order)
+        first_S1, ends = _ends(self.symbols_L, len(self.first_S1) - 1, order)
         return self._replace(order=order, first_S1=first_S1, ends=ends)
 
     def plain(self, slots_P: np.ndarray) -> np.ndarray:
@@ -83,6 +84,7 @@ def make(
     *,
     order: int | None = None,
     prior_SxA: np.ndarray | None = None,
+    homophones: bool = False,
 ) -> Problem:
     """Prepares a text.
 
@@ -91,9 +93,12 @@ def make(
       order: uses shorter n-grams than the model has; None: all.
       prior_SxA: log-probabilities of letters, one row for each symbol, which are added to a key's
         score.
+      homophones: several symbols may stand for one letter. P is then S, and a state gives each
+        symbol any letter (`homophones.py`).
 
     Raises:
-      UsageError: if there are more symbols than letters, or clear spaces and a model without.
+      UsageError: if a key that is one to one has more symbols than letters, or there are clear
+        spaces and the model has none.
     """
     symbols_L = np.asarray(symbols_L, np.int64).reshape(-1)
     num_symbols = int(symbols_L.max(initial=-1)) + 1
@@ -105,16 +110,17 @@ def make(
     if clear and space < 0:
         raise UsageError("the text has clear spaces, and this letter model knows no spaces")
     letters_P = np.asarray([a for a in range(base) if not (clear and a == space)], np.int64)
-    if num_symbols > len(letters_P):
+    num_slots = num_symbols if homophones else len(letters_P)
+    if num_symbols > num_slots:
         raise UsageError(
             f"the text has {num_symbols} cipher symbols, the letter model {len(letters_P)} letters"
         )
-    slots = np.where(symbols_L < 0, len(letters_P), symbols_L)
+    slots = np.where(symbols_L < 0, num_slots, symbols_L)
     every = [*letters.lower, letters.log_p][:order]
     tables = np.concatenate([np.ravel(table) for table in every]).astype(np.float32, copy=False)
     starts_N = np.cumsum([0, *(base**n for n in range(1, order))]).astype(np.int64)
-    first_S1, ends = _ends(slots, len(letters_P), order)
-    prior_PxA = np.zeros((len(letters_P), base))
+    first_S1, ends = _ends(slots, num_slots, order)
+    prior_PxA = np.zeros((num_slots, base))
     if prior_SxA is not None:
         prior_PxA[:num_symbols] = prior_SxA
     return Problem(

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from research.lexinvariance.ciphers import cipher_text, decipher
+from research.lexinvariance.ciphers import cipher_text, shipped_solver
 from research.lexinvariance.ciphers.solvers import climb
 
 
 def test_a_short_text_is_searched_whole():
     stream = np.array([-1, 0, 1, -1, 2, -1])
-    assert decipher.excerpt(stream, 6) is stream
+    assert shipped_solver.excerpt(stream, 6) is stream
 
 
 def test_of_a_long_text_the_beginning_and_whatever_occurs_only_later():
     stream = np.tile([0, 1, 2, -1], 500)
     stream[[1_000, 1_001, 1_900]] = [3, 3, 4]
-    found = decipher.excerpt(stream, 100)
+    found = shipped_solver.excerpt(stream, 100)
     assert found[:100].tolist() == stream[:100].tolist()
     assert set(found) == {-1, 0, 1, 2, 3, 4}
     assert found[100:].tolist() == [*stream[985:1_016], *stream[1_885:1_915]]
@@ -41,24 +41,24 @@ class Ended:
 
 
 def test_a_search_ends_when_the_best_key_comes_again(ends):
-    keys, rounds, found = decipher.searched(Ended(), seconds=60, restarts=None, seed=0)
+    keys, rounds, found = shipped_solver.searched([Ended()], seconds=60, restarts=None, seed=0)
     assert keys == [((1, 0), 3.0), ((0, 1), 5.0)]
-    assert (rounds, found) == (5, decipher.AGAIN) == (5, 3)
+    assert (rounds, found) == (5, shipped_solver.AGAIN) == (5, 3)
 
 
 def test_a_number_of_restarts_is_kept_to(ends):
-    keys, rounds, found = decipher.searched(Ended(), seconds=1e-9, restarts=7, seed=0)
+    keys, rounds, found = shipped_solver.searched([Ended()], seconds=1e-9, restarts=7, seed=0)
     assert (rounds, found, keys[0][1]) == (7, 4, 3.0)
 
 
 def test_some_searches_are_made_however_short_the_time(ends, monkeypatch):
-    monkeypatch.setattr(decipher, "AGAIN", 99)
-    rounds = decipher.searched(Ended(), seconds=1e-9, restarts=None, seed=0)[1]
-    assert rounds == decipher.LEAST
+    monkeypatch.setattr(shipped_solver, "AGAIN", 99)
+    rounds = shipped_solver.searched([Ended()], seconds=1e-9, restarts=None, seed=0)[1]
+    assert rounds == shipped_solver.LEAST
 
 
 def test_a_solution_is_a_function_of_the_seed_and_its_confidence_of_the_text():
-    solve = decipher.shipped_solver(seconds=1.0, restarts=4, seed=3)
+    solve = shipped_solver.make(seconds=1.0, restarts=4, seed=3)
     read = cipher_text.read("abcd efg abh ebcad", "clear", "all")
     first, second = solve(read, 1.0), solve(read, 0.1)
     assert first.decided == second.decided and first.nats == second.nats
