@@ -91,7 +91,7 @@ def homophonic(plain: str, rng: np.random.Generator, *, uniform: bool) -> str:
         symbols_A[rng.choice(present) if uniform else np.argmax(shares_A)] += 1
     first_A = np.cumsum(np.append(0, symbols_A))
     names = rng.permutation(SYMBOLS)
-    return "".join(names[first_A[a] + rng.integers(symbols_A[a])] for a in ids_L)
+    return "".join(str(names[first_A[a] + rng.integers(symbols_A[a])]) for a in ids_L)
 
 
 def errors(plain: str, found: str) -> float:

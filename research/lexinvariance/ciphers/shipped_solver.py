@@ -95,7 +95,7 @@ def _solve(cipher: CipherText, share: float, *, seconds, restarts, seed) -> Solu
         decided=f"{affine_key.name} (one of 312 keys tried)",
         key_nats=affine_key.key_nats,
     )
-    if by_affine and affine_key.margin(_size(cipher_problem)) > _CERTAIN:
+    if affine_key and by_affine and affine_key.margin(_size(cipher_problem)) > _CERTAIN:
         return by_affine
     priors = _crib_priors(cipher_problem, fits, homophonic=False, seed=seed)
     keys, rounds, agreeing = searched(
@@ -103,7 +103,8 @@ def _solve(cipher: CipherText, share: float, *, seconds, restarts, seed) -> Solu
         seconds=share * seconds, restarts=restarts, seed=seed,
     )  # fmt: skip
     best, nats = keys[0]
-    if by_affine and by_affine.nats + affine_key.key_nats < nats * scale + key_nats(cipher):
+    searched_nats = nats * scale + key_nats(cipher)
+    if affine_key and by_affine and by_affine.nats + affine_key.key_nats < searched_nats:
         return by_affine
     near = [key for key, others in keys[:CHAINS] if others - nats < NEGLIGIBLE * DOUBT]
     starts = [climb.slots_of(cipher_problem, np.asarray(key)) for key in near]
