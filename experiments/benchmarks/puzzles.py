@@ -9,6 +9,11 @@ Kinds: simple (a random key, spaces in the clear), solid (without spaces), numbe
 caesar, homophonic (54 symbols, without spaces; a letter's number of symbols by its frequency, or
 `uniform`, drawn), vigenere (a key of 7 letters) and random letters. For the last two the right
 answer is that there is no reading.
+
+Measured with --seed 0, wrong letters in all of 2 texts (caesar, homophonic) or 3 (simple), the
+language recognised in each: simple, 40 / 80 / 160 / 320 letters, English .017 / 0 / 0 / 0, German
+0 / 0 / 0 / 0; French, 40 letters, .025. caesar, 20 and 35 letters, English and German, 0.
+homophonic, 400 letters, English, 0 in 5 s of processor time. The other rows are not yet measured.
 """
 
 import time
