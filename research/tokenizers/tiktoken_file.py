@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from research.errors import FreevocabError
-from research.tokenizers.tokenizer_json import byte_characters
+from research.tokenizers.tokenizer_json import MAX_ID, byte_characters
 
 GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -80,6 +80,8 @@ def ranks(content: bytes) -> dict[bytes, int]:
             rank_of[base64.b64decode(token, validate=True)] = int(rank)
         except (ValueError, binascii.Error) as error:
             raise FreevocabError(f"not a tiktoken file: line {number} is damaged") from error
+    if max(rank_of.values(), default=0) >= MAX_ID:
+        raise FreevocabError(f"a rank of the tiktoken file is not below {MAX_ID:,}: it is damaged")
     lines = sum(bool(line.strip()) for line in content.splitlines())
     if len(rank_of) < lines or len(set(rank_of.values())) < lines:
         raise FreevocabError("not a tiktoken file: a token or a rank comes twice")

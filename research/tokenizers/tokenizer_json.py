@@ -1,6 +1,7 @@
 """What a tokenizer.json (of the `tokenizers` library) says about the bytes behind its ids."""
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 from research.errors import FreevocabError
 
 SPACE = "\u2581"
+# Ids from here on are refused: lists as long as the largest id are made of them.
+MAX_ID = 1 << 24
 # Pre-tokenizers that take white space away instead of writing it into the tokens.
 _REMOVING = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer", "CharDelimiterSplit")
 
@@ -161,10 +164,11 @@ def library(content: bytes):
     """`tokenizers`' own object for a tokenizer.json, set to give the ids of a text and no others.
 
     Raises:
-      FreevocabError: not one that the library reads.
+      FreevocabError: not one that the library reads, or one whose ids `check_ids` refuses.
     """
     from tokenizers import Tokenizer
 
+    check_ids(content)
     try:
         tokenizer = Tokenizer.from_str(content.decode())
     except Exception as error:  # the library raises bare Exception for whatever does not parse
@@ -173,7 +177,39 @@ def library(content: bytes):
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
+    if getattr(tokenizer.model, "dropout", None):
+        tokenizer.model.dropout = None
     return tokenizer
+
+
+def check_ids(content: bytes) -> None:
+    """Refuses a tokenizer.json with ids from `MAX_ID` on, or with one id for two entries.
+
+    Content that is not of that form is left to the library, which says what is wrong with it.
+
+    Raises:
+      FreevocabError: names the entry.
+    """
+    try:
+        spec = json.loads(content)
+        entries = spec["model"]["vocab"]
+        model = list(entries.items()) if isinstance(entries, dict) else []
+        added = [(token["content"], token["id"]) for token in spec.get("added_tokens") or ()]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+    token_of: dict[int, str] = {}
+    for token, id_ in [*model, *added]:
+        if not isinstance(id_, int):
+            continue
+        if id_ >= MAX_ID:
+            raise FreevocabError(
+                f"the entry {token!r} of the tokenizer.json has id {id_}: ids are below {MAX_ID:,}"
+            )
+        if token_of.setdefault(id_, token) != token:
+            raise FreevocabError(
+                f"the entries {token_of[id_]!r} and {token!r} of the tokenizer.json both have id "
+                f"{id_}: give each its own"
+            )
 
 
 def vocabulary(spec: Mapping[str, Any]) -> list[tuple[str, int]]:

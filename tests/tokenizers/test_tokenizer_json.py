@@ -1,0 +1,47 @@
+"""A tokenizer.json says one thing, and no number in it fills the memory."""
+
+import base64
+import json
+
+import pytest
+
+from research.errors import FreevocabError
+from research.tokenizers import tiktoken_file, tokenizer_json
+
+
+def spec(vocab, **model):
+    return {
+        "version": "1.0",
+        "added_tokens": [],
+        "model": {"type": "BPE", "vocab": vocab, "merges": [["a", "b"]], **model},
+    }
+
+
+def read(content):
+    return tokenizer_json.library(json.dumps(content).encode())
+
+
+def test_an_id_beyond_the_bound_is_refused_by_name():
+    with pytest.raises(FreevocabError, match="'huge' .* has id 2147483648: ids are below"):
+        read(spec({"a": 0, "b": 1, "ab": 2, "huge": 2**31}))
+    added = {"id": 1 << 24, "content": "<s>", "special": True}
+    with pytest.raises(FreevocabError, match="'<s>' .* has id 16777216"):
+        read(spec({"a": 0, "b": 1, "ab": 2}) | {"added_tokens": [added]})
+
+
+def test_a_rank_beyond_the_bound_is_refused():
+    lines = [b"%s %d" % (base64.b64encode(bytes([byte])), byte) for byte in range(255)]
+    lines.append(b"%s %d" % (base64.b64encode(b"\xff"), 1 << 24))
+    with pytest.raises(FreevocabError, match="rank of the tiktoken file is not below"):
+        tiktoken_file.ranks(b"\n".join(lines))
+
+
+def test_one_id_for_two_entries_is_refused():
+    with pytest.raises(FreevocabError, match="'b' and 'ab' .* both have id 1"):
+        read(spec({"a": 0, "b": 1, "ab": 1}))
+
+
+def test_dropout_is_switched_off():
+    library = read(spec({"a": 0, "b": 1, "ab": 2}, dropout=0.9))
+    assert all(library.encode("ab").ids == [2] for _ in range(50))
+    assert not json.loads(library.to_str())["model"].get("dropout")
