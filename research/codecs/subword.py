@@ -101,7 +101,13 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
     @classmethod
     def from_directory(cls, directory: Path, meta: Mapping[str, Any]) -> Self:
         content = saved.read_file(directory, meta, cls.file)
-        return cls(content, name=meta["name"], piece=meta["piece"])
+        piece = meta["piece"]
+        if piece is not None and (type(piece) is not int or piece < 1):
+            raise FreevocabError(
+                f"{directory} is damaged (piece is {piece!r}, not a number from 1 or null): "
+                "get another copy"
+            )
+        return cls(content, name=meta["name"], piece=piece)
 
     def _encode(self, data: bytes) -> np.ndarray:
         if self.lossless:

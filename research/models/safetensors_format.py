@@ -88,8 +88,10 @@ def read_header(path: str | os.PathLike) -> tuple[dict[str, Place], dict[str, st
     try:
         entries = json.loads(raw)
         metadata = entries.pop("__metadata__", None) or {}
+        if not all(isinstance(value, str) for value in dict(metadata).values()):
+            raise ValueError("its __metadata__ holds values that are no strings")
         places = {name: _place(entry, start) for name, entry in entries.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FreevocabError(f"{path} is damaged ({error}): get it again") from None
     ordered = dict(sorted(places.items(), key=lambda item: (item[1].offset, item[1].nbytes)))
     end = start

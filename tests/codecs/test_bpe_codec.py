@@ -211,3 +211,12 @@ def test_a_unigram_file_is_refused():
     tokenizer = Tokenizer(models.Unigram([("<unk>", 0.0), ("a", -1.0)], 0))
     with pytest.raises(FreevocabError, match="only BPE"):
         as_codec(tokenizer)
+
+
+@pytest.mark.parametrize("piece", [0, -1, False, 1.5, "9"])
+def test_a_piece_of_no_length_is_refused_at_opening(inside, piece, tmp_path):
+    """Cutting a text into such pieces would never end."""
+    inside.save(tmp_path / "codec")
+    meta = json.loads((tmp_path / "codec" / "codec.json").read_text())
+    with pytest.raises(FreevocabError, match="piece is .*, not a number from 1 or null"):
+        BPECodec.from_directory(tmp_path / "codec", meta | {"piece": piece})
