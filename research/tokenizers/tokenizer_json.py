@@ -135,7 +135,6 @@ def strings(spec: Mapping[str, Any], added_texts: AddedTexts | None = None) -> S
     keeps = _keeps_byte_level(spec) if level else _keeps_metaspace(spec)
     exact = (
         keeps
-        and not model.get("dropout")
         and not continued
         and not suffix
         and not (added_texts is not None and added_texts.ambiguous)

@@ -184,10 +184,13 @@ def test_the_prefix_of_metaspace_is_taken_off_again():
     assert codec.decode(codec.encode(["the object", "x"])) == [b"the object", b"x"]
 
 
-def test_dropout_and_tokens_that_take_white_space_are_lossy():
+def test_dropout_is_switched_off():
     tokenizer = byte_level()
     tokenizer.model.dropout = 0.5
-    assert not as_codec(tokenizer).lossless
+    assert as_codec(tokenizer).lossless
+
+
+def test_tokens_that_take_white_space_are_lossy():
     spec = json.loads(byte_level().to_str())
     spec["added_tokens"].append(
         {**spec["added_tokens"][0], "id": 700, "content": "<m>", "lstrip": True, "special": False}
