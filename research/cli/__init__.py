@@ -100,6 +100,7 @@ def call(argv: Sequence[str]) -> int:
     """Runs one command line. Returns its exit code; prints at most one line for an error."""
     try:
         dispatch(list(argv))
+        interrupts.check()  # one whose exception was lost
         sys.stdout.flush()
         return 0
     except SystemExit as end:  # argument parsing ends this way after --help
@@ -120,6 +121,8 @@ def call(argv: Sequence[str]) -> int:
     except MemoryError as error:
         return _explain(_OUT_OF_MEMORY, 1, error)
     except BaseException as error:  # also of libraries in Rust, whose panics are no Exception
+        if number := interrupts.noted():  # which may come out as another error
+            return _explain(str(interrupts.Interrupted(number)), 128 + number, error)
         if "RESOURCE_EXHAUSTED" in str(error):  # the device's memory, as XLA says it
             return _explain(_OUT_OF_MEMORY, 1, error)
         line = f"{type(error).__name__}: {first_line(error)}"
