@@ -142,6 +142,7 @@ class BPECodec(SubwordCodec):
     kind, file = "bpe", "tokenizer.json"
 
     def _open(self, content: bytes) -> Strings:
+        tokenizer_json.check_ids(content)
         self._tokenizer = tokenizer_json.library(content)
         try:
             # As the library writes it: older files leave out what it fills in.

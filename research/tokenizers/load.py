@@ -126,6 +126,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     """
     beside = beside or {}
     configs = folder.configs(beside)
+    tokenizer_json.check_ids(content)
     library = tokenizer_json.library(content)
     added_tokens.check_ids(json.loads(content), library)
     changed = added_tokens.add(library, beside)

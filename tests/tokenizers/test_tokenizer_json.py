@@ -2,11 +2,14 @@
 
 import base64
 import json
+import re
 
 import pytest
 
+from research.codecs.subword import BPECodec
 from research.errors import FreevocabError
 from research.tokenizers import tiktoken_file, tokenizer_json
+from research.tokenizers.load import of_json
 
 
 def spec(vocab, **model):
@@ -18,7 +21,13 @@ def spec(vocab, **model):
 
 
 def read(content):
-    return tokenizer_json.library(json.dumps(content).encode())
+    """The two ways in: as a tokenizer, and as a codec."""
+    data = json.dumps(content).encode()
+    with pytest.raises(FreevocabError) as caught:
+        of_json(data, name="x")
+    with pytest.raises(FreevocabError, match=re.escape(str(caught.value))):
+        BPECodec(data)
+    raise caught.value
 
 
 def test_an_id_beyond_the_bound_is_refused_by_name():
@@ -42,6 +51,7 @@ def test_one_id_for_two_entries_is_refused():
 
 
 def test_dropout_is_switched_off():
-    library = read(spec({"a": 0, "b": 1, "ab": 2}, dropout=0.9))
+    content = json.dumps(spec({"a": 0, "b": 1, "ab": 2}, dropout=0.9)).encode()
+    library = tokenizer_json.library(content)
     assert all(library.encode("ab").ids == [2] for _ in range(50))
     assert not json.loads(library.to_str())["model"].get("dropout")
