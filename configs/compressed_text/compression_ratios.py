@@ -4,8 +4,8 @@
 
 cpu: novels, M1 = byte 5-gram. Windows are three quarters of the paper's: W = 12 (beta 12) for 16,
   24 for 32, 48 for 64, 96 for 128, and tokens of 6 and 12 bits stand for v=256 and v=65,536. A
-  12-bit grid costs up to .093 bits/byte. The committed record is of Python's text, and its
-  SentencePiece lacks pieces of spaces alone.
+  12-bit grid costs up to .093 bits/byte. Bytes a token of 12 bits: StaticAC 2.66, GZip
+  3.28, SentencePiece 3.43, BPE 3.46, EqualInfo 3.59, 4.71, 5.17, 5.37 (W = 12 to 96), AC 5.59.
 hours: novels, a byte 5-gram at the paper's precision (beta 14) and widths (W = 16 to 128, tokens
   of 8 and 16 bits), examples of 10,240 bytes each encoded alone. Counts alone.
   Bytes a token, narrow / wide: AC 3.95 / 7.91, EqualInfo W = 16 to 128 2.94 / 5.88, 3.31 / 6.62,

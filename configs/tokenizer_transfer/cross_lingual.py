@@ -3,7 +3,8 @@
     freevocab reproduce tokenizer_transfer/cross_lingual [--scale gpu|paper]
 
 cpu: novels, and documentation in place of another language, each with a BPE of 6,144 entries of its
-  own. Not yet run with these texts.
+  own. Bits/byte, original, FVT, FOCUS, hypernetwork: novels 1.975, 2.070, 2.019, 2.004 (text 4 %
+  shorter), documentation 3.390, 2.941, 2.788, 2.782 (30 % shorter).
 gpu: a 25m model of English, German, French and Chinese with one BPE of 32k, moved to a Unigram of
   32k for each; deu/, fra/ and zh/ next to enwiki/ in $FREEVOCAB_DATA. Not yet run.
 paper: XLM-R-base, 50k Unigram tokenizers of 15 languages: XNLI 72.6 -> 71.2, 14 % shorter. Not run
