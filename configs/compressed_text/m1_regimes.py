@@ -7,7 +7,9 @@ byte n-gram and a Transformer are trained both ways, and each is compiled into t
 windows.
 
 cpu: novels, W = 12, a Transformer of 524 k kernels for 600 steps of 2,048 bytes, against counts
-  over half of the train split. The committed record is of Python's text, its n-gram pruned.
+  over half of the train split. Bytes a window, learned everywhere and where windows begin: n-gram
+  3.06 and 3.10, Transformer 2.84 and 3.07; bits/byte of running text 2.14 and, of the Transformer,
+  3.01 and 3.82.
 gpu: the text in $FREEVOCAB_DATA, W = 16, the 3m Transformer for 3,000 steps of 131,072 bytes. One
   H100/H200-class device, at most 5 minutes. Not yet run.
 paper: the 3m Transformer as in the paper (C4, 2,500,000 steps): 1.457 bits/byte, 5.31 bytes a

@@ -151,19 +151,13 @@ def test_committed_results_belong_to_tables():
         assert not any(f'"{root}' in json.dumps(result.config) for root in ("/", "text:/", "C:"))
 
 
-# Measured before this was looked at. Records leave the list as they are measured again.
-DIRTY = {
-    "compressed_text/m1_regimes/cpu",
-}
-
-
 def test_committed_results_are_of_committed_code():
     dirty = set()
     for path in results.COMMITTED.rglob("*.json"):
         values = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(values, dict) and environment.is_dirty(values.get("commit")):
             dirty.add(path.relative_to(results.COMMITTED).with_suffix("").as_posix())
-    assert dirty == DIRTY
+    assert dirty == set()
 
 
 def test_rows_of_another_text_are_told_apart():
