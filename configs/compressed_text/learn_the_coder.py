@@ -1,6 +1,6 @@
 """Can a model learn to compress or decompress? Sequence to sequence (Table 5).
 
-    freevocab reproduce compressed_text/learn_the_coder [--scale gpu|paper]
+    freevocab reproduce compressed_text/learn_the_coder [--scale hours|gpu|paper]
 
 A text and its ids in one sequence, loss only on the second half: the text given the ids
 (decompress), the ids given the text (compress), and the text given nothing (the baseline: a byte
@@ -10,6 +10,9 @@ cpu: novels, texts of 64 bytes, M1 = byte 5-gram, tokens of 6 bits, W = 12 (beta
   steps of 32 sequences. 31.4 % right for the byte model alone, 30.4 % given AC's ids, 29.8 %
   given EqualInfo's (not learned in so few steps); compressing, AC 1.9 % (4.161 of 4.159 nats),
   EqualInfo 7.2 % (3.932). One seed.
+hours: texts of 64 bytes, a token for each window of 12 bits (beta 12); M2 "mini", 9,000 steps of 48
+  sequences of 96 ids, 41 M in all, each text seen once or twice. Trained where it is run, no
+  weights are kept. Not yet run.
 gpu: text in $FREEVOCAB_DATA, texts of 256 bytes, W = 16, tokens of 8 bits, M2 25m, 1,000 steps of
   64. Not yet run.
 paper: C4, 3m Transformer, texts of 1,024 bytes, 113m. The paper: decompressing AC 76.98 % against
@@ -68,6 +71,28 @@ def cpu() -> Config:
         num_texts=4_800,
         valid_texts=512,
         train_bytes=10_000_000,
+    )
+
+
+def hours() -> Config:
+    """Sixty times the steps, and tokens that hold a whole window."""
+    return Config(
+        corpus=presets.NOVELS,
+        m1=presets.CPU_M1,
+        codecs=rows(12, 12),
+        m2=M2Config(
+            size="mini",
+            length=96,
+            batch_size=48,
+            steps=9_000,
+            tied=True,
+            optimizer=presets.HOURS_M2.optimizer,
+            save_every=500,
+        ),
+        text_bytes=64,
+        num_texts=288_000,
+        valid_texts=2_048,
+        train_bytes=25_000_000,
     )
 
 

@@ -136,7 +136,7 @@ def _n_shot(config, base, tuned, to, hypernet, measure, seed, workdir, run, log)
     """The base model and its hypernetwork trained on with the new tokenizer: the rows predicted
     then in the tuned model, with lambda times what happened to the trunk."""
     log("n-shot: the base model and its hypernetwork go on in the target's tokens")
-    model = finetune.model_of(base, config.n_shot_steps, config.learning_rate)
+    model = finetune.model_of(base, config.n_shot_steps, config.n_shot_learning_rate)
     settings = config.setting.hypernetwork
     done = finetune.train_together(
         base, hypernet, settings, to, model, seed=seed, workdir=workdir, run=run, log=log
