@@ -30,6 +30,8 @@ from dataclasses import dataclass, replace
 from configs.compressed_text import presets
 from configs.shared import CodecConfig, M1Config, M2Config
 
+EXPECTED_MINUTES = {"hours": 120}
+
 
 @dataclass(frozen=True)
 class Config:
