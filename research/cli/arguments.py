@@ -8,11 +8,13 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import sys
 import types
 import typing
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from research.cli import help_text
 from research.errors import UsageError
 
 Arguments = TypeVar("Arguments")
@@ -28,21 +30,23 @@ def parse(kind: type[Arguments], program: str, argv: Sequence[str]) -> Arguments
     """
     import tyro
 
-    printed = io.StringIO()
+    wrong, page = io.StringIO(), help_text.Printed()
     preset = _preset(kind, argv)
     try:
-        with contextlib.redirect_stderr(printed):
+        with contextlib.redirect_stderr(wrong), contextlib.redirect_stdout(page):
             return tyro.cli(
                 kind,
                 prog=program,
-                args=list(argv),
+                args=["--help" if word == "--help-all" else word for word in argv],
                 default=tyro.MISSING_NONPROP if preset is None else preset,
-                config=(tyro.conf.FlagCreatePairsOff,),
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
             )
     except SystemExit as end:
         if end.code != 2:
+            fold = "--help-all" not in argv
+            sys.stdout.write(help_text.finished(page.getvalue(), program, fold=fold))
             raise
-        raise UsageError(f"{_condense(printed.getvalue())}; see `{program} --help`") from None
+        raise UsageError(f"{_condense(wrong.getvalue())}; see `{program} --help`") from None
 
 
 def _preset(kind: Any, argv: Sequence[str]) -> Any:

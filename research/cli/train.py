@@ -50,7 +50,8 @@ class TrainLM:
     workdir: str | None = None
     """Folder for checkpoints, metrics and ids; default: OUT.work. Run again to go on."""
     size: str = "25m"
-    """Shape of the trunk: 3m, 25m, 113m, 403m, 2b, 151m; mini and small for two cores."""
+    """Shape of the trunk: 3m, 25m, 113m, 403m, 2b, 151m; mini and small for two cores; llama-mini,
+    llama-small, llama-3m, llama-25m for a checkpoint that `freevocab export` can write."""
     length: int = 512
     """Ids in a sequence."""
     batch_size: int = 256
@@ -105,7 +106,8 @@ class TrainM2(TrainLM):
     """Train a language model (M2) over a codec's ids."""
 
     codec: str = "english-b16"
-    """A shipped codec's name or a folder that a codec was saved to."""
+    """english-b16, english-dictionary, bytes, gzip, characters, letters, or a folder that a codec
+    was saved to."""
     remat: bool = False
     """Recompute each block in the backward pass: less memory, a third more time."""
     tied: bool = False

@@ -35,7 +35,8 @@ class ParallelismConfig:
     model: int = 1
     """Devices along 'model': attention heads, MLP width and rows of the tables are split."""
     fsdp: bool = True
-    """Kernels and the optimizer's state are split over 'data' too; off: whole (mesh only)."""
+    """Kernels and the optimizer's state are split over 'data' too (mesh only);
+    --parallelism.no-fsdp keeps them whole."""
 
 
 @dataclasses.dataclass(frozen=True)
