@@ -1,4 +1,10 @@
-"""Numbers for people: quantities with a prefix, durations in words and as a clock shows them."""
+"""Numbers for people: counts of things, quantities with a prefix, durations in words and as a clock
+shows them."""
+
+
+def counted(number: int, thing: str, things: str = "") -> str:
+    """1 -> '1 block', 1234 -> '1,234 blocks'; `things` for a plural that is not formed by -s."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
 def quantity(number: float, unit: str = "") -> str:

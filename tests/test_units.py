@@ -20,6 +20,12 @@ def test_the_clock():
     assert units.countdown(59.6) == "1:00"
 
 
+def test_one_of_a_thing_has_no_s():
+    words = [units.counted(number, "block") for number in (0, 1, 1234)]
+    assert words == ["0 blocks", "1 block", "1,234 blocks"]
+    assert units.counted(2, "entry", "entries") == "2 entries"
+
+
 def test_quantities():
     assert units.quantity(1234567) == "1.23M"
     assert units.quantity(999, "B") == "999 B"

@@ -97,23 +97,25 @@ def _corpus(options: Evaluate) -> "tuple[Corpus, str]":
 def _report(options: Evaluate, measured: "FolderTotals") -> Iterator[str]:
     """The lines for people."""
     from research.evaluation.per_byte import with_lost_bytes
+    from research.units import counted
 
     totals, store, codec = measured.totals, measured.store, measured.codec
     nats_per_token = totals.nats / totals.tokens
     name = options.text or f"{options.split} of {store.meta['corpus_name']}"
+    documents = counted(store.num_documents, "document")
     yield f"model       {options.model} ({codec.name}, {measured.ids})"
-    yield f"text        {name}: {store.num_bytes:,} bytes, {store.num_documents:,} documents"
+    yield f"text        {name}: {store.num_bytes:,} bytes, {documents}"
     yield f"tokens      {totals.tokens:,}, {measured.specials}"
     yield f"ratio       {totals.bytes_per_token:.4f} bytes/token"
     yield f"tokens/byte {totals.tokens / totals.bytes:.6f}"
     yield f"loss        {nats_per_token:.4f} nats/token, {totals.nats:.2f} nats in all"
     yield f"bits/byte   {totals.bits_per_byte:.4f}"
-    if not codec.lossless:
-        lost = _lost_share(options, codec)
+    if not codec.lossless and (lost := _lost_share(options, codec)):
         adjusted = with_lost_bytes(totals.bits_per_byte, lost)
         yield f"lost bytes  {lost:.4%}; with 8 bits for each {adjusted:.4f} bits/byte"
     uniform = float(np.log2(codec.vocab_size)) / totals.bytes_per_token
     yield f"uniform     {uniform:.4f} bits/byte for a model that knows nothing"
+    yield f"kept        the text's ids, in {options.stores}"
     if measured.foreign:
         yield f"windows     {measured.length} tokens, none sees another"
 

@@ -122,8 +122,10 @@ def _without_nones(lines: Sequence[str]) -> list[str]:
 
 
 def _without_groups(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The lines outside of the groups of FOLDED (boxes, or lines up to an empty one), and what these
-    groups hold."""
+    """The lines outside of the groups of FOLDED, and what these hold.
+
+    A group is a box, or goes on to an empty line.
+    """
     rest, folded, inside = [], [], False
     for line in lines:
         plain = _plain(line)

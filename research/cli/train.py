@@ -211,7 +211,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
     corpus = corpora.load(options.corpus)
     check_apart(options.out, [("--corpus", path) for path in corpus.paths])
     build = runtime.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
-    train, valid = build("train", codec), build("valid", codec)
+    valid, train = build("valid", codec), build("train", codec)
 
     # The model. A partly random vocabulary trains as such; the learned one is evaluated and kept.
     trunk = sizes.size(options.size, dtype=options.dtype, remat=options.remat)

@@ -82,7 +82,7 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
     check_apart(options.out, [("--corpus", path) for path in corpus.paths])
     build = runtime.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
     window_codec = codecs.load(options.codec) if options.codec else None
-    train, valid = (build(split, BytesCodec()) for split in ("train", "valid"))
+    valid, train = (build(split, BytesCodec()) for split in ("valid", "train"))
 
     def starts_of(split: str, store: "TokenStore", codec: "Codec") -> "np.ndarray":
         coded = build(split, codec)

@@ -59,6 +59,8 @@ def run(options: Unigramify) -> None:
     corpus = corpora.load_files_or(options.text)
     texts = list(first_bytes(corpus.documents("train"), options.max_bytes))
     held_out = list(first_bytes(corpus.documents("valid"), options.max_bytes // 10))
+    if not held_out:
+        texts, held_out = end_apart(texts)
     print(
         f"{tokenizer.name}: {tokenizer.vocab_size:,} ids, to agree on {sum(map(len, texts)):,} "
         f"bytes of {corpus.name}; at most {options.rounds} linear programs, each takes seconds to "
@@ -82,6 +84,20 @@ def run(options: Unigramify) -> None:
         f"wrote {out}: the same pieces for {unigram.agreement:.2%} of the pretokens, and for "
         f"{unigram.held_out_agreement:.2%} of held-out ones ({unigram.prior_agreement:.2%} before)"
     )
+
+
+def end_apart(texts: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """The texts without their last tenth, and that; of a single text the cut is before a word."""
+    size, rest = sum(map(len, texts)) // 10, list(texts)
+    apart: list[bytes] = []
+    while sum(map(len, apart)) < size:
+        last, missing = rest.pop(), size - sum(map(len, apart))
+        if len(last) > 2 * missing or not rest:
+            cut = max(0, last.rfind(b" ", 0, len(last) - missing))
+            rest += [last[:cut]] * bool(cut)
+            last = last[cut:]
+        apart.insert(0, last)
+    return rest, apart
 
 
 def _files(tokenizer: str) -> Iterator[Path]:

@@ -29,7 +29,7 @@ _ELEMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*<doc[ >]")
 _BETWEEN_ELEMENTS = re.compile(rb"</doc>\s*(?=<doc[ >])")
 
 
-def documents(path: Path, *, only: bool = False, field: str = FIELD) -> Iterator[bytes]:
+def documents(path: Path, *, pieces: int = 1, field: str = FIELD) -> Iterator[bytes]:
     """The documents of one file, in order.
 
     * `.jsonl` (and `.jsonl.zst` ...): the "text" of each line, or another `field`; empty lines are
@@ -38,7 +38,7 @@ def documents(path: Path, *, only: bool = False, field: str = FIELD) -> Iterator
       title that such dumps repeat as the first line included; tags are dropped.
     * Anything else: the file is one document, a byte order mark dropped. Above
       `WHOLE_FILE_BYTES` it is cut at blank lines into pieces of `PIECE_BYTES` and a little;
-      so is a smaller one, into about a hundred pieces, when it is the `only` one of a corpus
+      so is a smaller one, into about so many `pieces`, when it is one of few files of a corpus
       that must be split.
 
     Empty documents are left out. UTF-16 and UTF-32 are known by their marks; compressed files by
@@ -48,10 +48,10 @@ def documents(path: Path, *, only: bool = False, field: str = FIELD) -> Iterator
       FreevocabError: for a file that is no text or cannot be read or decompressed, a line without
         text, an unclosed element; the message names the file and the place.
     """
-    return (document for document in _parts(path, only, field) if document)
+    return (document for document in _parts(path, pieces, field) if document)
 
 
-def _parts(path: Path, only: bool, field: str) -> Iterator[bytes]:
+def _parts(path: Path, pieces: int, field: str) -> Iterator[bytes]:
     chunks = _chunks(path)
     first = b""  # enough to tell the format by
     while len(first) < HEAD_BYTES and (chunk := next(chunks, None)) is not None:
@@ -70,7 +70,7 @@ def _parts(path: Path, only: bool, field: str) -> Iterator[bytes]:
     elif _ELEMENT.match(first):
         yield from _elements(path, chunks)
     else:
-        yield from _plain(chunks, only)
+        yield from _plain(chunks, pieces)
 
 
 def format_suffix(path: Path) -> str:
@@ -125,7 +125,7 @@ def _without_tag(path: Path, element: bytes) -> bytes:
     return rest
 
 
-def _plain(chunks: Iterable[bytes], only: bool) -> Iterator[bytes]:
+def _plain(chunks: Iterable[bytes], pieces: int) -> Iterator[bytes]:
     rest, large = b"", False
     for chunk in chunks:
         rest += chunk
@@ -135,8 +135,8 @@ def _plain(chunks: Iterable[bytes], only: bool) -> Iterator[bytes]:
             yield from pieces
     if large:
         yield from _cut(rest, PIECE_BYTES)
-    elif only:
-        yield from _cut(rest, min(PIECE_BYTES, max(1, len(rest) // 100)))
+    elif pieces > 1:
+        yield from _cut(rest, min(PIECE_BYTES, max(1, len(rest) // pieces)))
     else:
         yield rest
 

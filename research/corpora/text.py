@@ -7,8 +7,8 @@ Which split a document belongs to, the first that applies:
   2. A SPLIT.tsv is next to the files, or above them as far as the folder that holds the
      fixed part of the glob: first column train, valid or test, second the path relative to
      the SPLIT.tsv. Files that it does not list are an error.
-  3. Else by the hash of each document. If one plain file is all there is, it is cut at blank
-     lines into about a hundred documents first.
+  3. Else by the hash of each document. Where there are at most twenty files, plain ones are cut
+     at blank lines first, so that there are about a hundred documents.
 Names of files and folders are never taken for splits. `**` in a glob matches any folders.
 """
 
@@ -26,6 +26,7 @@ from research.corpora.documents import FIELD, documents, format_suffix
 from research.errors import UsageError
 
 _SPLIT_FILE = "SPLIT.tsv"
+_FEW, _PIECES = 20, 100  # files, and the documents that so few of them are cut into
 _RULES = b"freevocab text 1"  # to be raised when the same files would give other documents
 
 
@@ -76,10 +77,10 @@ class TextFiles(Source):
     """Of JSON lines."""
 
     def documents(self, split: str) -> Iterator[bytes]:
-        only = self.by_hash and len(self.files) == 1
+        pieces = _PIECES // len(self.files) if self._few else 1
         for path, assigned in self.files:
             if assigned is None:
-                for document in documents(path, only=only, field=self.field):
+                for document in documents(path, pieces=pieces, field=self.field):
                     if split_by_hash(document) == split:
                         yield document
             elif assigned == split:
@@ -89,12 +90,19 @@ class TextFiles(Source):
     def by_hash(self) -> bool:
         return all(split is None for _, split in self.files)
 
+    @property
+    def _few(self) -> bool:
+        """So few files that a split might have none."""
+        return self.by_hash and len(self.files) <= _FEW
+
     def overlaps(self, split: str) -> tuple[str, ...]:
         return () if self.by_hash else super().overlaps(split)
 
     def digest(self) -> str:
         """Over the files as they are stored: decompressing them first would take long."""
         state = hashlib.blake2b(_RULES, digest_size=16)
+        if self._few and len(self.files) > 1:
+            state.update(b"cut into pieces\n")
         if self.field != FIELD:
             state.update(f"field {self.field}\n".encode())
         for path, split in self.files:

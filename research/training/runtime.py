@@ -16,7 +16,7 @@ from research.files import shown
 from research.training.config import DistributedConfig
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
-from research.units import quantity
+from research.units import counted, quantity
 
 Log = Callable[[str], None]
 
@@ -135,7 +135,8 @@ def store_builder(
             )
         log(
             f"{split}: {quantity(store.num_bytes, 'B')} of {corpus.name} in "
-            f"{store.num_documents} documents, {quantity(store.num_tokens)} ids of {codec.name}"
+            f"{counted(store.num_documents, 'document')}, {quantity(store.num_tokens)} ids of"
+            f" {codec.name}"
         )
         return store
 

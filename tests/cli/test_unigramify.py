@@ -4,6 +4,7 @@ import pytest
 import tokenizers
 
 from research import cli
+from research.cli.unigramify import end_apart
 from research.testing.tokenizers import english, tokenizer_json
 from tests.one_line import is_one_line
 
@@ -33,6 +34,16 @@ def test_the_unigram_splits_as_the_bpe_does(bpe, tmp_path, capsys):
     words = " ".join(english()).split()[:400]
     same = [old.encode(" " + word).ids == new.encode(" " + word).ids for word in words]
     assert sum(same) > 0.97 * len(same)
+
+
+@pytest.mark.parametrize(
+    "texts", [[b"a b c d e f g h i j k"], [b"ab "] * 40, [b"x" * 30, b"yy zz"]]
+)
+def test_text_is_held_out_where_no_document_is(texts):
+    rest, apart = end_apart(texts)
+    assert b"".join(rest + apart) == b"".join(texts)
+    size = sum(map(len, texts))
+    assert size / 10 <= sum(map(len, apart)) <= size / 2
 
 
 @pytest.mark.parametrize(

@@ -157,10 +157,10 @@ def test_a_large_plain_file_is_cut_at_blank_lines(tmp_path, monkeypatch):
 def test_the_only_file_is_cut_into_about_a_hundred(tmp_path):
     for blank in (b"\n\n", b"\r\n\r\n", b"\n \n", b"\n \t\n\n"):
         text = (b"line\n  line" + blank) * 10_000
-        pieces = read(tmp_path / "only.txt", text, only=True)
+        pieces = read(tmp_path / "only.txt", text, pieces=100)
         assert b"".join(pieces) == text and 90 <= len(pieces) <= 100
         assert all(piece.startswith(b"line\n") for piece in pieces)
-    assert b"".join(read(tmp_path / "only.txt", b"short", only=True)) == b"short"
+    assert b"".join(read(tmp_path / "only.txt", b"short", pieces=100)) == b"short"
 
 
 @pytest.mark.parametrize("kind", ["plain", "elements", "jsonl"])

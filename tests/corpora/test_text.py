@@ -120,6 +120,20 @@ def test_a_single_file_still_has_splits(tmp_path):
     assert read(f"text:{tmp_path}/input.txt;valid={held_out}")["train"] == [text]
 
 
+@pytest.mark.parametrize("count", [2, 4, 20])
+def test_few_large_files_are_cut_so_that_every_split_has_text(tmp_path, count):
+    texts = []
+    for number in range(count):
+        lines = (f"File {number}, line {line}, of a long book.\n\n" for line in range(600))
+        texts.append("".join(lines).encode())
+        (tmp_path / f"{number}.txt").write_bytes(texts[-1])
+    corpus = corpora.load(f"text:{tmp_path}/*.txt")
+    of = {split: list(corpus.documents(split)) for split in ("train", "valid", "test")}
+    assert all(of.values())
+    assert sum(map(len, of["train"])) > 0.75 * sum(map(len, texts))
+    assert sorted(b"".join(sum(of.values(), []))) == sorted(b"".join(texts))
+
+
 def test_digest_follows_content_format_and_splits_but_not_the_place(tmp_path):
     def digest(folder: str, name: str, content: bytes, options: str = "") -> str:
         (tmp_path / folder).mkdir(exist_ok=True)

@@ -22,6 +22,7 @@ from research.codecs.container.streams import PIPE, Reader, reading, writing
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
 from research.tokenizers.static_vocabulary import checked
+from research.units import counted
 
 CodecOrName = str | os.PathLike | Codec
 DEFAULT_CODEC = "english-b16"
@@ -49,8 +50,8 @@ class Summary:
     def __str__(self) -> str:
         rate = f" ({8 * self.file_bytes / self.num_bytes:.3f} bits/byte)" if self.num_bytes else ""
         return (
-            f"{self.num_bytes:,} bytes of text, {self.file_bytes:,} compressed{rate}, "
-            f"{self.num_ids:,} ids of {self.codec}"
+            f"{counted(self.num_bytes, 'byte')} of text, {self.file_bytes:,} compressed{rate}, "
+            f"{counted(self.num_ids, 'id')} of {self.codec}"
         )
 
 
@@ -66,12 +67,14 @@ class Inspection:
 
     def __str__(self) -> str:
         size, header = self.summary, self.header
+        origin = "shipped" if header.shipped else "a saved one, for --codec"
+        blocks = counted(size.num_blocks, "block")
         rows = {
-            "codec": f"{header.name} ({'shipped' if header.shipped else 'given by --codec'})",
+            "codec": f"{header.name} ({origin})",
             "digest": header.digest.hex(),
             "format": f"version {fmt.VERSION}",
             "vocabulary": f"{header.vocab_size:,} ids, {header.bits_per_id} bits each",
-            "text": f"{size.num_bytes:,} bytes in {size.num_blocks:,} blocks of at most "
+            "text": f"{counted(size.num_bytes, 'byte')} in {blocks} of at most "
             f"{header.block_bytes:,}",
             "ids": f"{size.num_ids:,}",
             "compressed": f"{size.file_bytes:,} bytes, headers and checksums included",

@@ -185,8 +185,8 @@ def build_once(
                 more = encode(writer) or {}
             if not writer.num_documents:
                 raise UsageError(
-                    f"split {split!r} of {corpus.name} has no text:"
-                    " give more text, or files for this split"
+                    f"split {split!r} of {corpus.name} has no text: give more text, or files for"
+                    f" this split (text:GLOB;{split}=GLOB)"
                 )
             names = {"corpus_name": corpus.name, "codec_name": codec.name}
             meta = {**writer.meta(), **names, "source": source, **more}
