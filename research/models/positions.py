@@ -80,7 +80,8 @@ def rotate(
     else:
         frequencies = jnp.asarray(stretched_frequencies(2 * half, base, scaling))
     angles = positions_BxT.astype(jnp.float32)[:, :, None, None] * frequencies[None, None, None]
-    sine, cosine = jnp.sin(angles), jnp.cos(angles)
+    attention = 1.0 if scaling is None else scaling.attention
+    sine, cosine = jnp.sin(angles) * attention, jnp.cos(angles) * attention
     first, second = jnp.split(x_BxTxHxK.astype(jnp.float32), 2, axis=-1)
     turned = [first * cosine - second * sine, second * cosine + first * sine]
     return jnp.concatenate(turned, axis=-1).astype(x_BxTxHxK.dtype)
@@ -102,6 +103,8 @@ def stretched_frequencies(head_dim: int, base: float, scaling: RotaryScaling) ->
     plain = (np.float32(1.0) / np.float32(base) ** powers).astype(np.float32)
     if scaling.kind == "linear":
         return plain / np.float32(scaling.factor)
+    if scaling.kind == "yarn":
+        return plain * _yarn(head_dim, base, scaling)
     if scaling.kind != "llama3":
         return plain
     wavelengths = 2.0 * math.pi / plain.astype(np.float64)
@@ -110,3 +113,23 @@ def stretched_frequencies(head_dim: int, base: float, scaling: RotaryScaling) ->
     share = (turns - scaling.low_frequency) / (scaling.high_frequency - scaling.low_frequency)
     share = np.clip(share, 0.0, 1.0)
     return (plain * (share + (1.0 - share) / scaling.factor)).astype(np.float32)
+
+
+def _yarn(head_dim: int, base: float, scaling: RotaryScaling) -> np.ndarray:
+    """What frequencies are multiplied by, float32 [K / 2]: 1 up to the number of the one that turns
+    `high_frequency` times, 1 / factor from that of the one that turns `low_frequency` times.
+
+    Source: Peng et al. 2023, section 3.2; the order of roundings is transformers'.
+    """
+    assert scaling.length is not None
+
+    def number(turns: float) -> float:
+        return head_dim * math.log(scaling.length / (turns * 2 * math.pi)) / (2 * math.log(base))
+
+    first, last = number(scaling.high_frequency), number(scaling.low_frequency)
+    if scaling.truncate:
+        first, last = math.floor(first), math.ceil(last)
+    first, last = max(first, 0), min(last, head_dim - 1)
+    width = last - first or 0.001
+    share = np.clip((np.arange(head_dim // 2, dtype=np.float32) - first) / width, 0.0, 1.0)
+    return ((1.0 - share) + share / scaling.factor).astype(np.float32)

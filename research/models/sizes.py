@@ -10,7 +10,7 @@ ACTIVATIONS = ("gelu", "gelu_erf", "silu", "relu")
 MLPS = tuple(f"{gate}{name}" for gate in ("gated_", "") for name in ACTIVATIONS)
 POSITIONS = ("t5", "rotary", "learned", "none")
 NORMS = ("rms", "rms_plus_one", "layer")
-ROTARY_KINDS = ("default", "linear", "dynamic", "llama3")
+ROTARY_KINDS = ("default", "linear", "dynamic", "llama3", "yarn")
 NORM_ORDERS = ("pre", "post", "sandwich")
 
 
@@ -23,26 +23,33 @@ class RotaryScaling:
     T > length positions the base grows by (factor T / length - (factor - 1))^(K / (K - 2)); T is
     the largest position of the batch plus one. 'llama3': wavelengths above length / low_frequency
     are stretched by the factor, those below length / high_frequency stay, those between are
-    interpolated."""
+    interpolated. 'yarn' (Peng et al. 2023): likewise, but interpolated by the frequency's number i,
+    and the rotated queries and keys grow by `attention`."""
     factor: float = 1.0
     """See above."""
     length: int | None = None
-    """Positions that the model was trained with ('dynamic', 'llama3')."""
+    """Positions that the model was trained with ('dynamic', 'llama3', 'yarn')."""
     low_frequency: float = 1.0
     high_frequency: float = 4.0
-    """`low_frequency`, `high_frequency`: turns within `length` ('llama3')."""
+    """`low_frequency`, `high_frequency`: turns within `length` ('llama3', and 'yarn': 1 and 32)."""
+    attention: float = 1.0
+    """Factor of queries and of keys ('yarn': usually .1 ln(factor) + 1)."""
+    truncate: bool = True
+    """Whether interpolation begins and ends at whole numbers i ('yarn')."""
 
     def __post_init__(self):
         if self.kind not in ROTARY_KINDS:
             raise UsageError(
                 f"rotary scaling {self.kind!r} is not one of {', '.join(ROTARY_KINDS)}"
             )
-        if self.kind in ("dynamic", "llama3") and (self.length is None or self.length < 1):
+        if self.kind in ("dynamic", "llama3", "yarn") and (self.length is None or self.length < 1):
             raise UsageError(f"rotary scaling {self.kind} needs the length of the training")
         if not self.factor >= 1.0 or not 0 < self.low_frequency < self.high_frequency:
             raise UsageError(
                 f"rotary scaling needs a factor of at least 1 and frequencies in order, not {self}"
             )
+        if not self.attention > 0:
+            raise UsageError(f"rotary scaling needs a positive attention, not {self.attention}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -102,7 +102,9 @@ def test_a_tied_readout_starts_uniform_behind_a_map(kind):
 
 def test_rotary_scaling_that_makes_no_sense():
     for arguments, problem in (
-        (("yarn",), "'yarn' is not one of default, linear"),
+        (("longrope",), "'longrope' is not one of default, linear"),
+        (("yarn", 2.0), "needs the length"),
+        (("yarn", 2.0, 8, 1.0, 32.0, 0.0), "positive attention"),
         (("dynamic", 2.0), "needs the length"),
         (("linear", 0.5), "factor of at least 1"),
         (("llama3", 2.0, 8, 4.0, 1.0), "in order"),
@@ -149,6 +151,23 @@ def test_frequencies_by_kind():
     share = (10 * plain[1] / (2 * math.pi) - 0.2) / 0.8
     wanted = plain * np.asarray([1, share + (1 - share) / 4, 1 / 4, 1 / 4])
     np.testing.assert_allclose(llama3, wanted, rtol=1e-6)
+
+
+def test_frequencies_of_yarn_are_interpolated_by_their_number():
+    plain = positions.stretched_frequencies(8, 100.0, RotaryScaling())
+    # 16 positions: .8 turns at number 1.006, .1 turns at 2.81.
+    scaling = RotaryScaling("yarn", 4.0, 16, 0.1, 0.8, attention=1.5)
+    for truncate, first, last in ((True, 1, 3), (False, 1.0057, 2.81188)):
+        share = np.clip((np.arange(4) - first) / (last - first), 0, 1)
+        yarn = positions.stretched_frequencies(
+            8, 100.0, dataclasses.replace(scaling, truncate=truncate)
+        )
+        np.testing.assert_allclose(yarn, plain * (1 - share * 0.75), rtol=1e-4)
+    x = np.random.default_rng(0).normal(size=(1, 5, 1, 8)).astype("float32")
+    turned = positions.rotate(x, np.arange(5)[None], 100.0, scaling)
+    np.testing.assert_allclose(
+        np.linalg.norm(turned, axis=-1), 1.5 * np.linalg.norm(x, axis=-1), rtol=1e-5
+    )
 
 
 def test_dynamic_frequencies_grow_with_the_longest_sequence_alone():

@@ -239,7 +239,7 @@ def test_old_and_new_keys_mean_the_same():
     ("name", "fields", "problem"),
     [
         ("llama", {"model_type": "mamba"}, "'mamba' are not known here, only gpt2, llama"),
-        ("llama", {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}, "'yarn' is not"),
+        ("llama", {"rope_parameters": {"rope_type": "longrope", "factor": 2.0}}, "'longrope' is"),
         ("llama", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor=0.5"),
         ("llama", {"hidden_act": "xielu"}, "activation 'xielu' is not known"),
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx=True"),

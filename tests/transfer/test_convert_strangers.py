@@ -91,13 +91,13 @@ def test_scores_that_cannot_be_had_are_refused_before_the_work(tmp_path):
     tokenizer = bpe(tmp_path / "tokenizer", 300)
     source, _ = model(tmp_path / "model", "llama", 300, tokenizer=tokenizer)
     (tmp_path / "text.txt").write_text("a text")
-    yarn = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
+    longrope = {"type": "longrope", "factor": 4.0, "original_max_position_embeddings": 16}
     size = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2,
             "num_hidden_layers": 1}  # fmt: skip
-    edit(source / "config.json", rope_scaling=yarn, **size)
+    edit(source / "config.json", rope_scaling=longrope, **size)
     text = str(tmp_path / "text.txt")
     line = message(UsageError, source, tokenizer, tmp_path / "out", eval_text=text)
-    assert "--eval-text: this model can be moved, not measured (rope type 'yarn'" in line
+    assert "--eval-text: this model can be moved, not measured (rope type 'longrope'" in line
     transfer(source, tokenizer, tmp_path / "out")
 
 

@@ -1,5 +1,6 @@
 """Llama and the families that come from it: rotary positions, RMSNorm, a gated MLP."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -139,6 +140,14 @@ class LlamaLike(Family):
                 "original_max_position_embeddings": scaling.length,
                 "low_freq_factor": scaling.low_frequency,
                 "high_freq_factor": scaling.high_frequency,
+            }
+        if scaling is not None and scaling.kind == "yarn":
+            rope |= {
+                "original_max_position_embeddings": scaling.length,
+                "beta_slow": scaling.low_frequency,
+                "beta_fast": scaling.high_frequency,
+                "attention_factor": scaling.attention,
+                "truncate": scaling.truncate,
             }
         if scaling is not None and scaling.kind == "dynamic" and scaling.length is not None:
             context = scaling.length
@@ -328,5 +337,23 @@ def _rope(get: Get) -> tuple[float, RotaryScaling | None]:
     if kind == "dynamic":
         return theta, RotaryScaling(kind, float(rope["factor"]), length)
     length = rope.get("original_max_position_embeddings") or length
+    if kind == "yarn":
+        return theta, _yarn(rope, length)
     low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
     return theta, RotaryScaling(kind, float(rope["factor"]), length, low, high)
+
+
+def _yarn(rope: Mapping[str, Any], length: int) -> RotaryScaling:
+    """YaRN's numbers, with transformers' defaults."""
+    factor = float(rope["factor"])
+
+    def growth(scale: float) -> float:
+        return 0.1 * scale * math.log(factor) + 1.0 if factor > 1 else 1.0
+
+    attention = rope.get("attention_factor")
+    if attention is None:
+        top, bottom = rope.get("mscale"), rope.get("mscale_all_dim")
+        attention = growth(top) / growth(bottom) if top and bottom else growth(1.0)
+    low, high = float(rope.get("beta_slow") or 1), float(rope.get("beta_fast") or 32)
+    truncate = bool(rope.get("truncate", True))
+    return RotaryScaling("yarn", factor, length, low, high, float(attention), truncate)
