@@ -159,27 +159,6 @@ def strings(spec: Mapping[str, Any], added_texts: AddedTexts | None = None) -> S
     )
 
 
-def library(content: bytes):
-    """`tokenizers`' own object for a tokenizer.json, set to give the ids of a text and no others.
-
-    Raises:
-      FreevocabError: not one that the library reads.
-    """
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises bare Exception for whatever does not parse
-        reason = " ".join(str(error).split())
-        raise FreevocabError(f"not a tokenizer.json that `tokenizers` reads: {reason}") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    if getattr(tokenizer.model, "dropout", None):
-        tokenizer.model.dropout = None
-    return tokenizer
-
-
 def check_ids(content: bytes) -> None:
     """Refuses a tokenizer.json with ids from `MAX_ID` on, or with one id for two entries.
 
