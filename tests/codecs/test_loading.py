@@ -113,6 +113,9 @@ DAMAGES = {
     "no such module": (spoil_key("kind", "no_such_module:Codec"), "cannot import"),
     "no such class": (spoil_key("kind", "json:Codec"), "cannot import"),
     "not a codec": (spoil_key("kind", "json:loads"), "damaged"),
+    "nested without end": (spoil(b"[" * 100_000), "not JSON"),
+    "half a character": (spoil(b'{"format": "\\ud800"}'), "not JSON"),
+    "a name that is none": (spoil_key("name", 7), "its name is 7"),
     "a parameter missing": (drop_key("bits_per_token"), "damaged"),
     "a parameter wrong": (spoil_key("bits_per_token", "many"), "bits_per_token"),
 }
