@@ -1,0 +1,69 @@
+"""Hostile hands: kills at random moments, damaged files, and what surrounds a run going wrong.
+
+    python -m tests.faults kills --times 500
+    python -m tests.faults mutations --times 100000
+    python -m tests.faults surroundings --times 10
+
+Each prints what should not have happened, ends with 1 if there was something, and puts its counts
+into results/benchmarks/faults.json, with versions, hardware, commit, date and seed.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.faults import forked, record
+
+KINDS = ("kills", "mutations", "surroundings")
+
+
+def main() -> int:
+    """Runs one kind; 1 if it found a fault."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--times", type=int, default=10, help="of each case (10)")
+    parser.add_argument("--seed", type=int, default=0, help="decides what is done (0)")
+    parser.add_argument("--only", default="", help="cases whose name has this in it")
+    parser.add_argument("--first", type=int, default=0, help="of mutations: the first number (0)")
+    parser.add_argument("--out", type=Path, default=record.PATH, help="the record's file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="freevocab-compiled-") as compiled:
+        # What children compile, the next ones find; the environment is read as JAX is imported.
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", compiled)
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        forked.warm()
+        try:
+            rows = _run(options)
+        finally:
+            forked.kill_all()
+    if not rows:
+        parser.error(f"no case has {options.only!r} in its name")
+    config = {"times": options.times, "seed": options.seed, "only": options.only}
+    record.write(rows, config, options.out)
+    faults = sum(row.faults for row in rows)
+    print(f"{sum(row.times for row in rows):,} times, {faults} faults; counts in {options.out}")
+    return 1 if faults else 0
+
+
+def _run(options: argparse.Namespace) -> list[record.Row]:
+    if options.kind == "mutations":
+        from tests.faults import mutations
+
+        return mutations.run(options.times, options.seed, options.first, options.only)
+    if options.kind == "kills":
+        from tests.faults import kills
+
+        return kills.run(options.times, options.seed, options.only)
+    from tests.faults import surroundings
+
+    return surroundings.run(options.times, options.seed, options.only)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
