@@ -89,7 +89,7 @@ def strings(spec: Mapping[str, Any], added_texts: AddedTexts | None = None) -> S
       added_texts: what added tokens stand for; None: what is written.
 
     Raises:
-      FreevocabError: a model without a vocabulary.
+      FreevocabError: a model without a vocabulary, or an empty one.
     """
     model = spec["model"]
     if not isinstance(model.get("vocab"), dict | list):
@@ -105,6 +105,8 @@ def strings(spec: Mapping[str, Any], added_texts: AddedTexts | None = None) -> S
     unknown = unknown_id(spec)
     entries = [entry for entry in vocabulary(spec) if entry[1] not in added]
     size = max([*added, *(id_ for _, id_ in entries)], default=-1) + 1
+    if not size:
+        raise FreevocabError("the tokenizer.json has no entries")
     tokens, special, starts = [b""] * size, [True] * size, [False] * size
     byte_ids: list[int | None] = [None] * 256
     alphabet = byte_alphabet()

@@ -51,6 +51,11 @@ def test_one_id_for_two_entries_is_refused():
         read(spec({"a": 0, "b": 1, "ab": 1}))
 
 
+def test_a_vocabulary_of_nothing_is_refused():
+    with pytest.raises(FreevocabError, match="has no entries"):
+        read(spec({}, merges=[]))
+
+
 def test_dropout_is_switched_off():
     content = json.dumps(spec({"a": 0, "b": 1, "ab": 2}, dropout=0.9)).encode()
     library = JsonLibrary(content)
