@@ -29,8 +29,8 @@ def main() -> int:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--times", type=int, default=10, help="of each case (10)")
     parser.add_argument("--seed", type=int, default=0, help="decides what is done (0)")
-    parser.add_argument("--only", default="", help="cases whose name has this in it")
-    parser.add_argument("--first", type=int, default=0, help="of mutations: the first number (0)")
+    parser.add_argument("--only", default="", help="cases whose name this regular expression finds")
+    parser.add_argument("--first", type=int, help="mutations from this number on; no record")
     parser.add_argument("--out", type=Path, default=record.PATH, help="the record's file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="freevocab-compiled-") as compiled:
@@ -43,11 +43,12 @@ def main() -> int:
         finally:
             forked.kill_all()
     if not rows:
-        parser.error(f"no case has {options.only!r} in its name")
+        parser.error(f"no case's name has {options.only!r}")
     config = {"times": options.times, "seed": options.seed, "only": options.only}
-    record.write(rows, config, options.out)
     faults = sum(row.faults for row in rows)
-    print(f"{sum(row.times for row in rows):,} times, {faults} faults; counts in {options.out}")
+    print(f"{sum(row.times for row in rows):,} times, {faults} faults")
+    if options.first is None:
+        record.write(rows, config, options.out)
     return 1 if faults else 0
 
 
@@ -55,7 +56,7 @@ def _run(options: argparse.Namespace) -> list[record.Row]:
     if options.kind == "mutations":
         from tests.faults import mutations
 
-        return mutations.run(options.times, options.seed, options.first, options.only)
+        return mutations.run(options.times, options.seed, options.first or 0, options.only)
     if options.kind == "kills":
         from tests.faults import kills
 

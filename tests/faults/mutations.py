@@ -8,6 +8,7 @@ Number N of a format under a seed is always the same damage, so that a finding c
 import hashlib
 import os
 import random
+import re
 import shutil
 import tempfile
 import time
@@ -26,8 +27,8 @@ SECONDS = 120
 
 
 def run(times: int, seed: int, first: int, only: str) -> list[Row]:
-    """`times` damaged files of each format whose name has `only` in it."""
-    return [_row(name, times, seed, first) for name in FORMATS if only in name]
+    """`times` damaged files of each format in whose name `only`, an expression, is found."""
+    return [_row(name, times, seed, first) for name in FORMATS if re.search(only, name)]
 
 
 def _row(name: str, times: int, seed: int, first: int) -> Row:
