@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from research.codecs import saved
-from research.errors import FreevocabError, UsageError
+from research.errors import MALFORMED, FreevocabError, UsageError
 from research.files import reading
 from research.tokenizers import FileTokenizer, sentencepiece_model, tokenizer_json
 from research.tokenizers.json_library import JsonLibrary
@@ -80,6 +80,9 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
             return cls(content, name=name)
         except FreevocabError as error:
             raise FreevocabError(f"{file}: {error}") from error
+        except MALFORMED as error:
+            problem = " ".join(f"{type(error).__name__} {error}".split())
+            raise FreevocabError(f"{file}: the tokenizer is damaged ({problem})") from error
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         return [self._encode(text) for text in each_as_bytes(texts)]
@@ -151,7 +154,7 @@ class BPECodec(SubwordCodec):
                 model = spec["model"]["type"]
                 raise FreevocabError(f"a {model} tokenizer.json cannot be used here, only BPE")
             return tokenizer_json.strings(spec)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MALFORMED as error:
             raise FreevocabError(f"the tokenizer.json lacks a part ({error})") from error
 
     @classmethod

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.faults import forked, record
 
-KINDS = ("kills", "mutations", "surroundings")
+KINDS = ("kills", "mutations", "surroundings", "all")
 
 
 def main() -> int:
@@ -53,17 +53,17 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> list[record.Row]:
-    if options.kind == "mutations":
-        from tests.faults import mutations
+    from tests.faults import kills, mutations, surroundings
 
-        return mutations.run(options.times, options.seed, options.first or 0, options.only)
-    if options.kind == "kills":
-        from tests.faults import kills
-
-        return kills.run(options.times, options.seed, options.only)
-    from tests.faults import surroundings
-
-    return surroundings.run(options.times, options.seed, options.only)
+    times, seed, only = options.times, options.seed, options.only
+    rows = []
+    if options.kind in ("mutations", "all"):
+        rows += mutations.run(times, seed, options.first or 0, only)
+    if options.kind in ("kills", "all"):
+        rows += kills.run(times, seed, only)
+    if options.kind in ("surroundings", "all"):
+        rows += surroundings.run(times, seed, only)
+    return rows
 
 
 if __name__ == "__main__":

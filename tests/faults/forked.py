@@ -131,6 +131,7 @@ def command(folder: Path, argv: list[str]) -> Callable[[], int]:
             signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
             return code
         except interrupts.Interrupted as stop:  # before or after all else
+            print(f"freevocab: {stop}", file=sys.stderr)
             return stop.exit_code
 
     return work
