@@ -7,6 +7,7 @@ any nesting of arrays, bytes, texts and numbers. Everything else that it needs i
 import base64
 import bz2
 import dataclasses
+import functools
 import gzip
 import json
 import lzma
@@ -46,11 +47,19 @@ def _container(codec: str) -> Format:
     def read(folder: Path) -> Value:
         from research.codecs import container
 
-        container.inspect(folder / "small.fv")
-        container.decompress(folder / "small.fv", folder / "back")
+        container.inspect(folder / "small.fv", _shipped(codec))
+        container.decompress(folder / "small.fv", folder / "back", _shipped(codec))
         return (folder / "back").read_bytes()
 
     return Format(make, read, ("small.fv",), ("small.fv",))
+
+
+@functools.cache
+def _shipped(name: str) -> Any:
+    """Opened once: that takes far longer than a file."""
+    from research import codecs
+
+    return codecs.load(name)
 
 
 def _codec(kind: str) -> Format:

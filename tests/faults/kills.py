@@ -246,8 +246,8 @@ CASES = {
     ),
     "compress": Case(
         inputs=_text,
-        argv=_COMPRESS.format(codec="english-b16"),
-        older=_COMPRESS.format(codec="gzip"),
+        argv=_COMPRESS.format(codec="gzip"),
+        older=_COMPRESS.format(codec="bytes"),
         result=_files("small.fv"),
         out="small.fv",
     ),
