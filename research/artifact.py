@@ -8,7 +8,6 @@ All saved things are such folders: codecs, byte models, language models, hyperne
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from research import contents, folders
+from research import contents, files, folders
 from research.errors import FreevocabError, UsageError
-from research.files import share, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Spec:
     def write(self, folder: Path, fields: Mapping[str, Any]) -> None:
         """Writes the manifest into `folder`: format and version, then `fields`."""
         head = {"format": self.format, "version": self.version}
-        write_json(folder / self.file, head | dict(fields))
+        files.write_json(folder / self.file, head | dict(fields))
 
     def read(self, directory: str | os.PathLike) -> dict[str, Any]:
         """The manifest, its format and version checked.
@@ -64,7 +62,7 @@ class Spec:
         """The JSON object, whatever it describes; raises as `read`."""
         path = Path(directory) / self.file
         try:
-            manifest = json.loads(path.read_bytes().decode())
+            manifest = contents.parse_json(path.read_bytes().decode())
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             what = contents.folder_of(Path(directory))
             line = f"{directory} is {what}" if what else self._text(self.missing, directory)
@@ -112,7 +110,9 @@ class Spec:
         if not path.is_file():
             raise FreevocabError(f"{path} is missing; the folder is not complete")
         try:
-            if folders.digest(path) != digest:
+            with files.reading(path):
+                actual = folders.digest(path)
+            if actual != digest:
                 raise FreevocabError(
                     f"{path} is damaged (not what {self.file} was written with); restore the "
                     "folder or train again"
@@ -167,7 +167,7 @@ def write_arrays(
         save_file({name: stored(array) for name, array in arrays.items()}, path)
     except SafetensorError as error:
         raise FreevocabError(f"cannot write {directory}: {error}") from None
-    share(path)  # safetensors lets only the owner read it
+    files.share(path)  # safetensors lets only the owner read it
     return folders.digest(path)
 
 

@@ -5,6 +5,7 @@ first, or when its own reader fails.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ _WIDE = (
     (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
 )  # fmt: skip
 _TAR_AT = 257
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ENOUGH = 16  # bytes from which a share of NULs says something
 
 
@@ -134,9 +136,29 @@ def read_mapping(path: Path) -> dict[str, Any]:
     content = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
     if what := foreign(content[:HEAD_BYTES]):
         raise ValueError(f"it is {what}")
-    parsed = json.loads(content)
+    parsed = parse_json(content)
     if not isinstance(parsed, dict):
         raise ValueError("it is no object")
+    return parsed
+
+
+def parse_json(content: str | bytes) -> Any:
+    """The value that JSON of another's making holds.
+
+    Raises:
+      ValueError: no JSON; nested too deep; or a string in it is no text (half of a surrogate
+        pair), which could not be written again.
+    """
+    try:
+        parsed = json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    text = content if isinstance(content, str) else content.decode("latin-1")
+    if _ESCAPED_SURROGATE.search(text):
+        try:
+            json.dumps(parsed, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("a string in it holds half a character (a lone surrogate)") from None
     return parsed
 
 

@@ -17,6 +17,13 @@ class EncodeOnlyError(FreevocabError):
     """Raised by `decode` of a codec that cannot be decoded (`closing='point'` or `'dyadic'`)."""
 
 
+# What code that reads a file of another's making raises where a value is of the wrong kind.
+MALFORMED = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, StopIteration, TypeError,
+    ValueError,
+)  # fmt: skip
+
+
 def flag(name: str) -> str:
     """What a message calls an argument by: "aux_text" is --aux-text on the command line."""
     return "--" + name.replace("_", "-")

@@ -60,6 +60,20 @@ def atomic_path(
 
 
 @contextlib.contextmanager
+def all_into(directory: str | os.PathLike) -> Iterator[Path]:
+    """Yields an empty folder; on success its files are moved to the same places under `directory`,
+    over files of their names, else nothing changes there."""
+    target = folders.real(directory)
+    target.mkdir(parents=True, exist_ok=True)
+    with _temporary(target / "files", directory=True) as temporary:
+        yield temporary
+        for file in sorted(path for path in temporary.rglob("*") if path.is_file()):
+            place = target / file.relative_to(temporary)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
+
+
+@contextlib.contextmanager
 def reading(path: str | os.PathLike) -> Iterator[None]:
     """While entered, an OSError becomes a FreevocabError that names `path`."""
     try:
@@ -113,6 +127,24 @@ def check_apart(
     for flag, other in inputs:
         if other and folders.real(other).is_relative_to(target):
             raise UsageError(f"--out {path} would replace {flag} {other}: choose another folder")
+
+
+def check_inside(folder: str | os.PathLike, names: Iterable[str]) -> None:
+    """Raises UsageError for a link among files of a folder that leads out of it.
+
+    To be asked before files of a folder are copied that nobody reads first: it may come from
+    elsewhere, and the copy be made public. Links of a download cache, from snapshots/HASH to blobs,
+    stay in the model's folder there.
+    """
+    home = Path(folder).resolve()
+    home = home.parent.parent if home.parent.name == "snapshots" else home
+    for name in names:
+        file = Path(folder, name)
+        if file.exists() and not file.resolve().is_relative_to(home):
+            raise UsageError(
+                f"{file} is a link out of its folder, to {file.resolve()}, which would be copied: "
+                "put the file itself there, or remove the link"
+            )
 
 
 @contextlib.contextmanager

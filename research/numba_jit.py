@@ -1,5 +1,6 @@
 """Host loops compiled by numba when it is there; the same Python function otherwise."""
 
+import contextlib
 import functools
 import importlib.util
 from collections.abc import Callable
@@ -24,7 +25,31 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     import numba
 
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no writable place for the cache: compile anew in every process
-        return numba.njit(nogil=True)(function)
+    machine = numba.njit(nogil=True)(function)
+    with contextlib.suppress(RuntimeError, OSError):  # no writable place: no cache
+        machine._cache = _cache(function)
+    return machine
+
+
+def _cache(function: Callable[..., Any]) -> Any:
+    """numba's cache of a function, as cache=True would set it, but a cache that cannot be read or
+    written only costs the compilation.
+
+    numba itself lets a damaged file or a full disk end every call, in every process from then on.
+    """
+    from numba.core.caching import FunctionCache
+
+    class Cache(FunctionCache):
+        def load_overload(self, sig, target_context):
+            try:
+                return super().load_overload(sig, target_context)
+            except Exception:  # whatever unpickling a damaged file sets off
+                with contextlib.suppress(Exception):
+                    self.flush()  # so that it can be written anew
+            return None
+
+        def save_overload(self, sig, data):
+            with contextlib.suppress(Exception):
+                super().save_overload(sig, data)
+
+    return Cache(function)

@@ -33,3 +33,22 @@ def test_folders_are_known_by_a_file(tmp_path, file, said):
     assert contents.folder_of(tmp_path) is None
     (tmp_path / file).write_text("{}")
     assert said in contents.not_a("model folder", tmp_path, "it has no model.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", "Expecting"),
+        (b"[" * 100_000, "nested too deep"),
+        (b'{"a": ["\\uDC00"]}', "half a character"),
+        (b'{"\\ud83e": 1}', "half a character"),
+        (b"\xff", "decode"),
+    ],
+)
+def test_json_that_cannot_be_used_is_a_value_error(content, said):
+    with pytest.raises(ValueError, match=said):
+        contents.parse_json(content)
+
+
+def test_whole_surrogate_pairs_are_text():
+    assert contents.parse_json(b'["\\ud83e\\udd8a", "\\\\ud800"]') == ["\U0001f98a", "\\ud800"]

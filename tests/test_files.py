@@ -130,3 +130,45 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(FreevocabError, match=f"^cannot read {missing}: No such file or directory$"):
         with files.reading(missing):
             missing.read_bytes()
+
+
+def test_links_out_of_a_folder_are_refused_and_those_of_a_download_cache_are_not(tmp_path):
+    home = tmp_path / "models--x" / "snapshots" / "abc"
+    home.mkdir(parents=True)
+    blob = tmp_path / "models--x" / "blobs" / "1"
+    blob.parent.mkdir()
+    blob.write_text("terms")
+    (tmp_path / "secret").write_text("key")
+    (home / "LICENSE").symlink_to("../../blobs/1")
+    (home / "NOTICE").symlink_to("LICENSE")
+    files.check_inside(home, ["LICENSE", "NOTICE", "absent"])
+    (home / "NOTICE").unlink()
+    (home / "NOTICE").symlink_to(tmp_path / "secret")
+    with pytest.raises(UsageError, match="NOTICE is a link out of its folder"):
+        files.check_inside(home, ["LICENSE", "NOTICE"])
+    (tmp_path / "through").symlink_to(home)  # the folder itself may be reached by a link
+    files.check_inside(tmp_path / "through", ["LICENSE"])
+
+
+def test_files_are_put_in_their_places_all_or_none(tmp_path):
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "a" / "one").write_text("old")
+    (tmp_path / "out" / "other").write_text("stays")
+
+    def write(fail):
+        with files.all_into(tmp_path / "out") as folder:
+            files.write_text(folder / "a" / "one", "new")
+            if fail:
+                raise OSError("the disk is full")
+            files.write_text(folder / "two", "new")
+
+    def there():
+        paths = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+        return {path.name: path.read_text() for path in paths}
+
+    with pytest.raises(OSError):
+        write(fail=True)
+    assert there() == {"one": "old", "other": "stays"}
+    write(fail=False)
+    assert there() == {"one": "new", "two": "new", "other": "stays"}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "other", "two"]

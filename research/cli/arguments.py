@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import math
 import sys
 import types
 import typing
@@ -16,8 +17,10 @@ from typing import Any, TypeVar
 
 from research.cli import help_text
 from research.errors import UsageError
+from research.training.config import check_seed
 
 Arguments = TypeVar("Arguments")
+_AT_LEAST_ONE = ("length", "batch_size", "width", "d_model", "num_layers", "num_heads")
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -128,12 +131,29 @@ def _replace(config: Any, path: list[str], value: str, key: str) -> Any:
     kind = typing.get_type_hints(type(config))[path[0]]
     try:
         new = _read(value, kind)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"--set {key}: '{value}' is not {_describe(kind)}") from error
+    _check_numbers(new, old, key)
     try:
         return dataclasses.replace(config, **{path[0]: new})
     except (ValueError, TypeError) as error:  # the dataclass's own checks
         raise UsageError(f"--set {key}={value}: {error}") from error
+
+
+def _check_numbers(new: Any, old: Any, key: str) -> None:
+    """Raises UsageError for numbers that no table has a use for, whatever their field."""
+    name = key.split(".")[-1]
+    for value in new if isinstance(new, tuple) else [new]:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if not math.isfinite(value):
+            raise UsageError(f"--set {key}={value}: give a finite number")
+        least = 1 if name in _AT_LEAST_ONE else 0
+        below_zero = isinstance(old, int | float) and old < 0
+        if value < least and not below_zero:
+            raise UsageError(f"--set {key}={value}: {name} must be at least {least}")
+        if name in ("seed", "seeds"):
+            check_seed(value)
 
 
 def _replace_item(items: tuple, path: list[str], value: str, key: str) -> tuple:

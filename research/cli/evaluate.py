@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from research.errors import UsageError
-from research.training.config import DistributedConfig, ParallelismConfig, check_least
+from research.training.config import (
+    DistributedConfig,
+    ParallelismConfig,
+    check_counts,
+    check_least,
+)
 
 if TYPE_CHECKING:
     from research.corpora import Corpus
@@ -47,6 +52,7 @@ class Evaluate:
 
     def __post_init__(self):
         check_least(self, max_bytes=1, batch_size=1, length=1)
+        check_counts(self, "batch_size", "length")
 
 
 def run(options: Evaluate, log: Callable[[str], None] = print) -> "EvalTotals":

@@ -2,13 +2,12 @@
 
 import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from research import files, units
+from research import contents, files, units
 from research.cli import catalog
 from research.cli.catalog import Job
 from research.reporting import environment, results
@@ -67,7 +66,7 @@ def clock(job: Job, workdir: Path, *, again: bool) -> Iterator[Callable[[], floa
 def _spent(path: Path, run: Mapping[str, Any]) -> float:
     """Seconds that an interrupted run noted, if it was the same."""
     try:
-        stopped = json.loads(path.read_text(encoding="utf-8"))
+        stopped = contents.parse_json(path.read_text(encoding="utf-8"))
         return float(stopped["seconds"]) if run.items() <= stopped.items() else 0.0
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0.0

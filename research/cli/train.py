@@ -13,6 +13,7 @@ from research.training.config import (
     OptimizerConfig,
     ParallelismConfig,
     TrainConfig,
+    check_counts,
     check_least,
     check_seed,
 )
@@ -85,6 +86,7 @@ class TrainLM:
         counts = ("length", "batch_size", "steps", "max_bytes", "valid_bytes")
         check_least(self, **dict.fromkeys(counts, 1), z_loss=0)
         check_least(self, log_every=1, save_every=0, eval_every=0)
+        check_counts(self, "length", "batch_size", "steps")
         check_seed(self.seed)
 
     def loop_config(self, checkpoint: str | None = None) -> TrainConfig:

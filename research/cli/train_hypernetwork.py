@@ -11,6 +11,7 @@ from research.training.config import (
     DistributedConfig,
     OptimizerConfig,
     ParallelismConfig,
+    check_counts,
     check_least,
     check_seed,
 )
@@ -117,6 +118,7 @@ class TrainHypernetwork:
         check_least(self, **dict.fromkeys((*counts, "max_bytes", "log_every"), 1))
         check_least(self, auxiliary=0, sampled_rows=0, warmup_steps=0, save_every=0)
         check_least(self, vocab_size=256)
+        check_counts(self, "length", "batch_size", "steps", "vocab_size")
         check_seed(self.seed)
         names = [name for name, _ in self.texts if name]
         if self.languages and (len(names) < len(self.languages) or len(set(names)) < len(names)):

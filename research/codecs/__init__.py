@@ -16,7 +16,7 @@ from pathlib import Path
 
 from research.codecs import saved
 from research.codecs.protocol import Codec
-from research.errors import FreevocabError, UsageError
+from research.errors import MALFORMED, FreevocabError, UsageError
 
 __all__ = ["KINDS", "Codec", "load", "names"]
 
@@ -73,8 +73,11 @@ def _open(directory: Path) -> Codec:
     meta = saved.read(directory)
     codec_class = _class_of(meta["kind"], directory)
     try:
-        return codec_class.from_directory(directory, meta)
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        codec = codec_class.from_directory(directory, meta)
+        if not isinstance(codec.name, str):
+            raise TypeError(f"its name is {codec.name!r:.80}")
+        return codec
+    except (*MALFORMED, OSError) as error:
         problem = f"{type(error).__name__}: {error}".splitlines()[0]
         raise FreevocabError(f"the codec in {directory} is damaged ({problem})") from error
 

@@ -12,7 +12,6 @@ import abc
 import hashlib
 import io
 import itertools
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,9 +21,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from research.codecs import saved
-from research.errors import FreevocabError, UsageError
+from research.errors import MALFORMED, FreevocabError, UsageError
 from research.files import reading
 from research.tokenizers import FileTokenizer, sentencepiece_model, tokenizer_json
+from research.tokenizers.json_library import JsonLibrary
 from research.tokenizers.load import of_json, of_sentencepiece
 from research.tokenizers.static_vocabulary import StaticVocabulary
 from research.tokenizers.text_spans import cut, each_as_bytes, encode_spans, training_pieces
@@ -80,6 +80,9 @@ class SubwordCodec(StaticVocabulary, abc.ABC):
             return cls(content, name=name)
         except FreevocabError as error:
             raise FreevocabError(f"{file}: {error}") from error
+        except MALFORMED as error:
+            problem = " ".join(f"{type(error).__name__} {error}".split())
+            raise FreevocabError(f"{file}: the tokenizer is damaged ({problem})") from error
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         return [self._encode(text) for text in each_as_bytes(texts)]
@@ -143,15 +146,15 @@ class BPECodec(SubwordCodec):
 
     def _open(self, content: bytes) -> Strings:
         tokenizer_json.check_ids(content)
-        self._tokenizer = tokenizer_json.library(content)
+        self._library = JsonLibrary(content)
         try:
             # As the library writes it: older files leave out what it fills in.
-            spec = json.loads(self._tokenizer.to_str())
+            spec = self._library.spec()
             if not isinstance(spec["model"]["vocab"], dict):
                 model = spec["model"]["type"]
                 raise FreevocabError(f"a {model} tokenizer.json cannot be used here, only BPE")
             return tokenizer_json.strings(spec)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MALFORMED as error:
             raise FreevocabError(f"the tokenizer.json lacks a part ({error})") from error
 
     @classmethod
@@ -202,8 +205,7 @@ class BPECodec(SubwordCodec):
         return of_json(self.content, name=self.name)
 
     def _ids(self, pieces: list[str]) -> list[list[int]]:
-        encoded = self._tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
-        return [one.ids for one in encoded]
+        return self._library.encode(pieces)
 
 
 class SentencePieceCodec(SubwordCodec):

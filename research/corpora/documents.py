@@ -23,6 +23,7 @@ from research.errors import FreevocabError
 FIELD = "text"  # of JSON lines
 WHOLE_FILE_BYTES = 16 * 2**20  # a plain file up to this size is one document
 PIECE_BYTES = 64 * 2**10  # a larger one is cut at the first blank line after this many bytes
+LINE_BYTES = 128 * 2**20  # a longer line of JSON is refused
 ELEMENT_BYTES = 64 * 2**20  # a <doc> element longer than this is taken for an unclosed one
 _CHUNK_BYTES = 2**20
 _ELEMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*<doc[ >]")
@@ -80,12 +81,12 @@ def format_suffix(path: Path) -> str:
 
 
 def _json_texts(path: Path, chunks: Iterable[bytes], field: str) -> Iterator[bytes]:
-    for number, line in enumerate(_lines(chunks), start=1):
+    for number, line in enumerate(_lines(path, chunks), start=1):
         if not line.strip():
             continue
         try:
             value: Any = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FreevocabError(f"{path}, line {number}: not JSON ({error})") from error
         text = value.get(field) if isinstance(value, dict) else None
         if not isinstance(text, str):
@@ -167,14 +168,21 @@ def _cut(text: bytes, size: int) -> list[bytes]:
 _BLANK_LINE = re.compile(rb"\n(?:[ \t\r]*\n)+")
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
     pieces: list[bytes] = []
+    size = number = 0
     for chunk in chunks:
         *whole, rest = chunk.split(b"\n")
         for line in whole:
             yield b"".join([*pieces, line]) if pieces else line
-            pieces = []
+            pieces, size, number = [], 0, number + 1
         pieces.append(rest)
+        size += len(rest)
+        if size > LINE_BYTES:
+            raise FreevocabError(
+                f"{path}, line {number + 1}: longer than {LINE_BYTES:,} bytes: the file is damaged,"
+                " or holds no JSON lines"
+            )
     yield b"".join(pieces)
 
 

@@ -16,7 +16,6 @@ test split here.
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from typing import Any
 
 import tensorflow_datasets
 
+from research import contents
 from research.corpora import preparation
 from research.corpora.corpus import Source, split_by_hash
 from research.errors import FreevocabError, UsageError
@@ -226,7 +226,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _check_format(name: str, folder: Path) -> None:
     try:
-        info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
+        info = contents.read_mapping(folder / "dataset_info.json")
         # Directories from before the format was written down are tfrecord.
         file_format = info.get("fileFormat", "tfrecord")
     except (OSError, ValueError, AttributeError) as error:

@@ -11,7 +11,6 @@ option is a space and its word or letter. Shots are other examples of the same t
 each example.
 """
 
-import json
 import re
 import zlib
 from collections import Counter
@@ -21,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from research import contents
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
 
@@ -103,7 +103,7 @@ def load(directory: str | Path) -> list[Task]:
 
 def _task(name: str, path: Path) -> Task:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["examples"]
+        entries = contents.read_mapping(path)["examples"]
         texts = [(entry["input"].rstrip(), entry["target"].strip()) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FreevocabError(f"{path} is not a BIG-Bench Hard task ({error!r})") from error

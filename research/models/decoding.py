@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
 from research.models import transformer
 from research.models.cache import Cache, per_row
 from research.models.language_model import LanguageModelConfig
@@ -16,6 +16,7 @@ from research.vocabularies import learned
 from research.vocabularies.cross_entropy import masked_logits
 from research.vocabularies.protocol import embed
 
+_NO_ID = -1  # in place of an id drawn from scores that are not finite
 LARGEST = 2**31 - 1  # steps and top_k are int32 on the device
 
 
@@ -75,7 +76,8 @@ def _choose(config, logits_BxV, key, step, settings):
     if config.bos_id != config.eos_id:
         ids = jnp.arange(logits_BxV.shape[-1])[None]
         logits_BxV = jnp.where(ids == config.bos_id, -jnp.inf, logits_BxV)
-    return sample(jax.random.fold_in(key, step), logits_BxV, *settings)
+    drawn_B = sample(jax.random.fold_in(key, step), logits_BxV, *settings)
+    return jnp.where(jnp.isfinite(logits_BxV.max(-1)), drawn_B, _NO_ID)
 
 
 def generate(
@@ -105,6 +107,7 @@ def generate(
     Raises:
       UsageError: if an id or a setting is out of range (at the call, not at the first id), or the
         vocabulary is not a learned one.
+      FreevocabError: the model's scores are not finite (while ids are drawn).
     """
     if config.vocabulary.kind != "learned":
         raise UsageError(
@@ -141,6 +144,11 @@ def _stream(params, config, ids_BxL, length_B, slots, key, settings, max_tokens)
         if step < max_tokens:  # runs while the caller looks at the last id
             ids_B, cache = _advance(params, config, drawn, cache, key, np.int32(step), settings)
         last = int(drawn[0])
+        if last == _NO_ID:
+            raise FreevocabError(
+                "the model's scores are not finite: its weights are damaged, or too large for "
+                "their type"
+            )
         if last == config.eos_id:
             return
         yield last

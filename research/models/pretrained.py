@@ -232,8 +232,25 @@ def read_config(directory: str | os.PathLike) -> dict[str, Any]:
     if not path.is_file():
         lacking = f"it has no {CONFIG}"
         raise UsageError(contents.not_a("Hugging Face folder", Path(directory), lacking))
+    return read_settings(path)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The content of a config.json or generation_config.json; ids of special tokens are integers
+    or lists of them, architectures are names.
+
+    Raises:
+      FreevocabError: it is damaged.
+    """
     try:
-        return contents.read_mapping(path)
+        settings = contents.read_mapping(path)
+        for name, value in settings.items():
+            items = value if isinstance(value, list) else [] if value is None else [value]
+            kind = int if name.endswith("_token_id") else str
+            checked = kind is int or name in ("architectures", "model_type")
+            if checked and not all(type(item) is kind for item in items):
+                raise ValueError(f"its {name} is {value!r:.80}")
+        return settings
     except (ValueError, OSError) as error:
         raise FreevocabError(f"{path} is damaged ({error}): get it again") from None
 

@@ -3,7 +3,6 @@
 A tensor is copied a piece at a time; `Tensor.read` alone holds all of it.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -156,7 +155,7 @@ def open_checkpoint(directory: str | os.PathLike) -> StoredTensors:
 def _class_of(directory: Path) -> str:
     """The class of transformers that opens all of a model, its readout included."""
     try:
-        names = json.loads((directory / "config.json").read_text("utf-8"))["architectures"]
+        names = contents.read_mapping(directory / "config.json")["architectures"]
         return str(names[0])
     except (OSError, ValueError, LookupError, TypeError):
         return "AutoModelForCausalLM"
@@ -256,7 +255,7 @@ def _write(path: Path, shard: list[Entry], metadata, progress: Callable[[int], N
 
 def _weight_map(path: Path) -> dict[str, str]:
     try:
-        weight_map = json.loads(path.read_text("utf-8"))["weight_map"]
+        weight_map = contents.read_mapping(path)["weight_map"]
         files = set(weight_map.values())
         if not files or any(os.path.basename(file) != file or not file for file in files):
             raise ValueError("its weight_map names no files of the folder")

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from research import vocabularies
 from research.artifact import Spec, flatten, unflatten, write_arrays
-from research.errors import FreevocabError, UsageError
+from research.errors import MALFORMED, FreevocabError, UsageError
 from research.models import language_model
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
@@ -94,5 +94,5 @@ def config_from_dict(fields: Any, where: str | os.PathLike) -> LanguageModelConf
             fields["vocabulary"] = {"kind": "learned", "tied": fields.pop("tied")}
         vocabulary = vocabularies.from_dict(fields.pop("vocabulary"))
         return LanguageModelConfig(trunk=trunk, vocabulary=vocabulary, **fields)
-    except (TypeError, ValueError, KeyError, UsageError) as error:
+    except (*MALFORMED, UsageError) as error:
         raise FreevocabError(f"{where}: model.json has no usable config ({error})") from None

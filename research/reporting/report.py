@@ -79,7 +79,8 @@ class Section:
 
 
 def write(directory: Path, sections: Sequence[Section], judged: Sequence[Judged]) -> list[Path]:
-    """Writes report.md, and a CSV and (where there is something to draw) a PNG for each table.
+    """Writes report.md, and a CSV and (where there is something to draw) a PNG for each table; all
+    of them or, where that fails, none.
 
     Args:
       judged: every claim.
@@ -87,6 +88,12 @@ def write(directory: Path, sections: Sequence[Section], judged: Sequence[Judged]
     Returns:
       The paths written, report.md first.
     """
+    with files.all_into(directory) as folder:
+        written = [path.relative_to(folder) for path in _write(folder, sections, judged)]
+    return [directory / path for path in written]
+
+
+def _write(directory: Path, sections: Sequence[Section], judged: Sequence[Judged]) -> list[Path]:
     written, parts = [], [_head(sections, judged)]
     for section in sections:
         names, rows = tables.merge(section.columns, section.ours, section.paper_rows)

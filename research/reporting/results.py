@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from research import files
+from research import contents, files
 from research.errors import FreevocabError
 from research.reporting import environment
 
@@ -126,15 +126,16 @@ def load(path: str | Path) -> Result:
       FreevocabError: if it is not JSON, or a field is missing, unknown or of the wrong kind.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        values = contents.parse_json(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
         raise FreevocabError(f"{path} is damaged ({error}): delete it and run it again") from None
     if not isinstance(values, dict):
         raise FreevocabError(f"{path} is damaged (not an object): delete it and run it again")
     wrong = [name for name in KINDS if name not in values]
     wrong += [name for name in values if name not in KINDS]
     wrong += [name for name, kind in KINDS.items() if not isinstance(values.get(name), kind)]
-    wrong += ["rows"] * any(not isinstance(row, dict) for row in values.get("rows") or ())
+    rows = values.get("rows")
+    wrong += ["rows"] * (isinstance(rows, list) and any(type(row) is not dict for row in rows))
     if wrong:
         names = ", ".join(dict.fromkeys(wrong))
         raise FreevocabError(f"{path} is damaged (fields: {names}): delete it and run it again")
@@ -280,7 +281,7 @@ def once(
         return measure()
     path = _rows_of(workdir, config) / f"{key(facts, commit, environment.versions())}.json"
     try:
-        row = json.loads(path.read_text(encoding="utf-8"))
+        row = contents.parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # ValueError: damaged; then it is measured again
         row = plain(measure())
         files.write_json(path, row)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from research.errors import FreevocabError
 from research.tokenizers import folder, roles
 from research.tokenizers.folder import Files
+from research.tokenizers.json_library import JsonLibrary
 from research.tokenizers.tokenizer_json import (
     SPACE,
     AddedTexts,
@@ -85,33 +86,30 @@ def _named(config: Mapping[str, Any], file: str) -> list[Listed]:
     return list(out.values())
 
 
-def add(library: Any, beside: Files) -> bool:
+def add(library: JsonLibrary, beside: Files) -> bool:
     """Adds what `listed` names and the tokenizer lacks; was there any?
 
     Raises:
       FreevocabError: a file gives a token another id than it has, or gets.
     """
-    from tokenizers import AddedToken
-
-    size = library.get_vocab_size()
+    size = library.vocab_size()
     for token in listed(beside):
-        if library.token_to_id(token.content) is None:
-            method = library.add_special_tokens if token.special else library.add_tokens
-            method([AddedToken(token.content, normalized=False, **token.flags)])
-        own = library.token_to_id(token.content)
+        if library.id_of(token.content) is None:
+            library.add(token.content, special=token.special, **token.flags)
+        own = library.id_of(token.content)
         if token.id_ is not None and own != token.id_:
             raise FreevocabError(
                 f"{token.file} beside it gives {token.content!r} the id {token.id_}, "
                 f"the tokenizer {own}"
             )
-    return library.get_vocab_size() != size
+    return library.vocab_size() != size
 
 
-def check_ids(given: Mapping[str, Any], library: Any) -> None:
+def check_ids(given: Mapping[str, Any], library: JsonLibrary) -> None:
     """Raises FreevocabError if a parsed tokenizer.json states ids that its reader does not give."""
     for token in given.get("added_tokens") or ():
         content, id_ = token["content"], token["id"]
-        own = library.token_to_id(content)
+        own = library.id_of(content)
         if content and own != id_:
             raise FreevocabError(
                 f"the tokenizer.json gives {content!r} the id {id_}, its readers {own}: "
@@ -119,7 +117,7 @@ def check_ids(given: Mapping[str, Any], library: Any) -> None:
             )
 
 
-def texts(library: Any, spec: Mapping[str, Any]) -> AddedTexts:
+def texts(library: JsonLibrary, spec: Mapping[str, Any]) -> AddedTexts:
     """The text of each added token of a parsed tokenizer.json that is no special one.
 
     A token may be written as it stands in texts, or in the model's characters (U+2581 or GPT-2's
@@ -144,11 +142,10 @@ def texts(library: Any, spec: Mapping[str, Any]) -> AddedTexts:
     return AddedTexts(bytes_of, ambiguous)
 
 
-def _leads_to(library: Any, text: bytes, id_: int) -> bool:
+def _leads_to(library: JsonLibrary, text: bytes, id_: int) -> bool:
     try:
         string = text.decode()
     except UnicodeDecodeError:
         return False
     tries = [f"x{string}", f"x {string}", string]
-    encoded = library.encode_batch_fast(tries, add_special_tokens=False)
-    return any(id_ in one.ids for one in encoded)
+    return any(id_ in ids for ids in library.encode(tries))

@@ -1,10 +1,9 @@
 """The files of a tokenizer: which of a folder's is the tokenizer, and what the others say."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from research import files
+from research import contents, files
 from research.errors import FreevocabError, UsageError
 
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -20,17 +19,9 @@ MODELS = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 TEKKEN = "tekken.json"
 # Files of older tokenizers, each with one that it needs.
 _OLDER = (("vocab.json", "merges.txt"), ("vocab.txt", None))
-# Files that go along with a tokenizer's model.
-_BESIDE = (
-    CONFIG,
-    SPECIAL_MAP,
-    ADDED,
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-    "chat_template.jinja",
-    "chat_template.json",
-)
+# Files that go along with a tokenizer's model as they are, unread where it has a tokenizer.json.
+COPIED = ("vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja", "chat_template.json")
+_BESIDE = (CONFIG, SPECIAL_MAP, ADDED, *COPIED)
 
 Files = dict[str, bytes]
 
@@ -91,7 +82,7 @@ def parsed(files_beside: Files, name: str) -> dict[str, Any] | None:
     if name not in files_beside:
         return None
     try:
-        content = json.loads(files_beside[name])
+        content = contents.parse_json(files_beside[name])
     except ValueError as error:
         raise FreevocabError(f"{name} beside it is no JSON") from error
     if not isinstance(content, dict):
@@ -105,5 +96,5 @@ def configs(files_beside: Files) -> list[dict[str, Any]]:
     Raises:
       FreevocabError: one is damaged.
     """
-    contents = [parsed(files_beside, name) for name in CONFIGS]
-    return [content for content in contents if content is not None]
+    mappings = [parsed(files_beside, name) for name in CONFIGS]
+    return [mapping for mapping in mappings if mapping is not None]

@@ -1,12 +1,12 @@
 """A tokenizer.json at work: the ids of texts, and what its model alone makes of strings."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from research.tokenizers import tokenizer_json
+from research.tokenizers.json_library import JsonLibrary
 from research.tokenizers.tokenizer_json import SPACE, Strings
 
 _AT_SPACES = re.compile(f"{SPACE}*[^{SPACE}]+|{SPACE}+")
@@ -24,19 +24,20 @@ class JsonEngine:
       library: the library's object for just that, if it is at hand.
     """
 
-    def __init__(self, spec: Mapping[str, Any], entries: Strings, library: Any = None):
-        self._original = library or tokenizer_json.library(json.dumps(spec).encode())
+    def __init__(
+        self, spec: Mapping[str, Any], entries: Strings, library: JsonLibrary | None = None
+    ):
+        self._original = library or JsonLibrary.of(spec)
         self._hidden = hidden(spec, entries)
         self._spec = without(spec, self._hidden)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The file's own ids; special tokens are never among them."""
-        encoded = self._library.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [one.ids for one in encoded]
+        return self._library.encode(texts)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The library's text of ids, special tokens left out."""
-        return self._original.decode_batch([list(one) for one in ids], skip_special_tokens=True)
+        return self._original.decode(ids)
 
     def split(self, words: Sequence[str], continued: bool = False) -> list[list[int]]:
         """What the model makes of each string: no normalizer, no pre-tokenizer, no added tokens.
@@ -44,8 +45,7 @@ class JsonEngine:
         Args:
           continued: the strings go on within a word (WordPiece alone tells these apart).
         """
-        encoded = self._models[continued].encode_batch_fast(list(words), add_special_tokens=False)
-        return [one.ids for one in encoded]
+        return self._models[continued].encode(words)
 
     def words(self, text: str) -> list[str]:
         """The strings that the model is given for a text: normalised, cut, in its own characters.
@@ -53,12 +53,9 @@ class JsonEngine:
         Where there is no pre-tokenizer and no entry goes on over a space, cut before spaces: the
         pieces are the same.
         """
-        library = self._library
-        if library.normalizer is not None:
-            text = library.normalizer.normalize_str(text)
-        if library.pre_tokenizer is not None:
-            words = [word for word, _ in library.pre_tokenizer.pre_tokenize_str(text)]
-        else:
+        words = self._library.words(text)
+        if words is None:
+            text = self._library.normalized(text)
             words = [text] if text else []
         if self._crosses:
             return words
@@ -67,7 +64,7 @@ class JsonEngine:
     @cached_property
     def spec(self) -> Mapping[str, Any]:
         """The tokenizer.json, parsed, as the library writes it."""
-        return json.loads(self._original.to_str())
+        return self._original.spec()
 
     @cached_property
     def _crosses(self) -> bool:
@@ -77,13 +74,11 @@ class JsonEngine:
         return any(_CROSSING.search(token) for token, _ in entries)
 
     @cached_property
-    def _library(self):
-        if not self._hidden:
-            return self._original
-        return tokenizer_json.library(json.dumps(self._spec).encode())
+    def _library(self) -> JsonLibrary:
+        return JsonLibrary.of(self._spec) if self._hidden else self._original
 
     @cached_property
-    def _models(self) -> tuple[Any, Any]:
+    def _models(self) -> tuple[JsonLibrary, JsonLibrary]:
         return _models(self._spec)
 
 
@@ -125,7 +120,7 @@ def without(spec: Mapping[str, Any], hidden: Mapping[str, str]) -> dict[str, Any
     return dict(spec) | {"model": model, "added_tokens": added, "post_processor": None}
 
 
-def _models(spec: Mapping[str, Any]) -> tuple[Any, Any]:
+def _models(spec: Mapping[str, Any]) -> tuple[JsonLibrary, JsonLibrary]:
     """Tokenizers of nothing but the model: for strings that start a word, and for those within."""
     model = dict(spec["model"])
     if model["type"] == "BPE":
@@ -152,7 +147,7 @@ def _models(spec: Mapping[str, Any]) -> tuple[Any, Any]:
     return _bare(model), _bare(model | {"vocab": plain | inner | last})
 
 
-def _bare(model: Mapping[str, Any]):
+def _bare(model: Mapping[str, Any]) -> JsonLibrary:
     parts = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "truncation", "padding")
     spec = {"version": "1.0", "added_tokens": [], "model": model} | dict.fromkeys(parts)
-    return tokenizer_json.library(json.dumps(spec).encode())
+    return JsonLibrary.of(spec)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from research import contents
-from research.errors import FreevocabError, UsageError
+from research.errors import MALFORMED, FreevocabError, UsageError
 from research.tokenizers import (
     added_tokens,
     classes,
@@ -22,6 +22,7 @@ from research.tokenizers import (
 from research.tokenizers.file_tokenizer import FileTokenizer
 from research.tokenizers.folder import CONFIG, TOKENIZER, Files
 from research.tokenizers.json_engine import JsonEngine
+from research.tokenizers.json_library import JsonLibrary
 from research.tokenizers.protocol import ROLES
 from research.tokenizers.sentencepiece_engine import SentencePieceEngine, exact_tokenizer_json
 
@@ -86,7 +87,7 @@ def load(
         if file.name == vocabulary_files.WORD_PIECES:
             return _of_spec(vocabulary_files.word_pieces(content, beside), name, beside)
         return of_sentencepiece(content, name=name, beside=beside, file=file.name)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except MALFORMED as error:
         problem = " ".join(f"{type(error).__name__} {error}".split())
         raise FreevocabError(f"{file}: the tokenizer is damaged ({problem})") from error
     except FreevocabError as error:
@@ -96,7 +97,7 @@ def load(
 def _of_braces(content: bytes, file: Path, name: str, beside: Files) -> FileTokenizer:
     """Whichever of the formats that are written in JSON it is."""
     try:
-        parsed: Any = json.loads(content)
+        parsed: Any = contents.parse_json(content)
     except ValueError:
         parsed = {}  # the library's own message says where
     if tekken_file.is_tekken(parsed):
@@ -127,10 +128,10 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     beside = beside or {}
     configs = folder.configs(beside)
     tokenizer_json.check_ids(content)
-    library = tokenizer_json.library(content)
+    library = JsonLibrary(content)
     added_tokens.check_ids(json.loads(content), library)
     changed = added_tokens.add(library, beside)
-    spec = json.loads(library.to_str())
+    spec = library.spec()
     ids = dict(tokenizer_json.vocabulary(spec))
     ids |= {token["content"]: token["id"] for token in spec["added_tokens"]}
     named = {roles.written(config.get(f"{role}_token")) for config in configs for role in ROLES}
@@ -138,7 +139,7 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     spec = classes.overruled(spec, beside)
     changed |= spec != original
     if spec != original:
-        library = tokenizer_json.library(json.dumps(spec).encode())
+        library = JsonLibrary.of(spec)
     texts = added_tokens.texts(library, spec)
     for token in spec["added_tokens"]:
         if token["content"] in named and not token["special"]:
@@ -147,7 +148,10 @@ def of_json(content: bytes, *, name: str, beside: Files | None = None) -> FileTo
     special = {t["id"]: t["content"] for t in spec["added_tokens"] if t["special"]}
     unknown = tokenizer_json.unknown_id(spec)
     if unknown is not None:
-        special.setdefault(unknown, next(t for t, id_ in ids.items() if id_ == unknown))
+        names = [token for token, id_ in ids.items() if id_ == unknown]
+        if not names:
+            raise FreevocabError(f"the tokenizer.json's unknown token {unknown} has no entry")
+        special.setdefault(unknown, names[0])
     role_ids = roles.of_configs(ids, special, configs, tokenizer_json.roles(spec))
     if changed:
         content = json.dumps(spec, ensure_ascii=False).encode()

@@ -1,7 +1,6 @@
 """A sentencepiece .model at work, and as a tokenizer.json with the same ids."""
 
 import base64
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 from research.errors import FreevocabError
 from research.tokenizers import sentencepiece_model, tokenizer_json
 from research.tokenizers.json_engine import JsonEngine
+from research.tokenizers.json_library import JsonLibrary
 from research.tokenizers.sentencepiece_model import (
     BPE,
     CONTROL,
@@ -103,13 +103,12 @@ def exact_tokenizer_json(model: bytes) -> dict[str, Any]:
     """
     spec = as_tokenizer_json(model)
     unigram = spec["model"]["type"] == "Unigram"
-    library = tokenizer_json.library(json.dumps(spec).encode())
     texts = looks(model)
-    theirs = library.encode_batch_fast(texts, add_special_tokens=False)
+    theirs = JsonLibrary.of(spec).encode(texts)
     ours = sentencepiece_model.processor(model).encode(texts)
     for text, one, other in zip(texts, ours, theirs, strict=True):
         # The same pieces in another order are a Unigram's tie.
-        same = sorted(one) == sorted(other.ids) if unigram else one == other.ids
+        same = sorted(one) == sorted(other) if unigram else one == other
         if not same:
             raise FreevocabError(
                 "this sentencepiece model has no exact tokenizer.json: ids differ for "
@@ -213,7 +212,10 @@ def _added(entries: list[Piece]) -> list[dict[str, Any]]:
 
 
 def _unknown(entries: list[Piece]) -> int:
-    return next(i for i, e in enumerate(entries) if e.kind == UNKNOWN)
+    ids = [id_ for id_, entry in enumerate(entries) if entry.kind == UNKNOWN]
+    if not ids:
+        raise FreevocabError("the sentencepiece model has no unknown piece")
+    return ids[0]
 
 
 def _unigram(entries: list[Piece], byte_fallback: bool) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def strings(spec: Mapping[str, Any], added_texts: AddedTexts | None = None) -> S
       added_texts: what added tokens stand for; None: what is written.
 
     Raises:
-      FreevocabError: a model without a vocabulary.
+      FreevocabError: a model without a vocabulary, or an empty one.
     """
     model = spec["model"]
     if not isinstance(model.get("vocab"), dict | list):
@@ -105,6 +105,8 @@ def strings(spec: Mapping[str, Any], added_texts: AddedTexts | None = None) -> S
     unknown = unknown_id(spec)
     entries = [entry for entry in vocabulary(spec) if entry[1] not in added]
     size = max([*added, *(id_ for _, id_ in entries)], default=-1) + 1
+    if not size:
+        raise FreevocabError("the tokenizer.json has no entries")
     tokens, special, starts = [b""] * size, [True] * size, [False] * size
     byte_ids: list[int | None] = [None] * 256
     alphabet = byte_alphabet()
@@ -157,27 +159,6 @@ def strings(spec: Mapping[str, Any], added_texts: AddedTexts | None = None) -> S
         exact=exact,
         lossless=exact and known and not prefix,
     )
-
-
-def library(content: bytes):
-    """`tokenizers`' own object for a tokenizer.json, set to give the ids of a text and no others.
-
-    Raises:
-      FreevocabError: not one that the library reads.
-    """
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises bare Exception for whatever does not parse
-        reason = " ".join(str(error).split())
-        raise FreevocabError(f"not a tokenizer.json that `tokenizers` reads: {reason}") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    if getattr(tokenizer.model, "dropout", None):
-        tokenizer.model.dropout = None
-    return tokenizer
 
 
 def check_ids(content: bytes) -> None:

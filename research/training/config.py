@@ -7,6 +7,7 @@ from typing import Any, Literal
 from research.errors import UsageError
 
 SEEDS = 2**32  # JAX would take a seed modulo this
+MAX_COUNT = 2**31 - 1
 
 
 def check_least(config: Any, **least: float) -> None:
@@ -15,6 +16,24 @@ def check_least(config: Any, **least: float) -> None:
         value = getattr(config, name)
         if value is not None and not low <= value < math.inf:
             raise UsageError(f"{name} must be at least {low}, not {value}")
+
+
+def check_counts(config: Any, *names: str) -> None:
+    """Raises UsageError for a number of steps, ids or examples from 2^31 on: devices count them in
+    int32."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value > MAX_COUNT:
+            raise UsageError(f"{name} must be at most {MAX_COUNT:,}, not {value:,}")
+
+
+def check_shares(config: Any, *names: str, below_one: bool = False) -> None:
+    """Raises UsageError for a field outside of 0..1, or that is 1 where it must be `below_one`."""
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value <= 1 or (below_one and value == 1):
+            limit = "below 1" if below_one else "at most 1"
+            raise UsageError(f"{name} must be at least 0 and {limit}, not {value}")
 
 
 def check_seed(seed: int) -> None:
@@ -88,8 +107,14 @@ class OptimizerConfig:
     """Muon: decay of the momentum."""
 
     def __post_init__(self):
-        names = ("learning_rate", "warmup_steps", "decay_steps", "clip_norm", "weight_decay")
+        names = ("learning_rate", "warmup_steps", "decay_steps", "clip_norm", "weight_decay",
+                 "epsilon", "decay_rate", "min_factored")  # fmt: skip
         check_least(self, **dict.fromkeys(names, 0))
+        check_counts(self, "warmup_steps", "decay_steps", "min_factored")
+        check_shares(self, "beta1", "beta2", "momentum", below_one=True)
+        check_shares(self, "final_fraction")
+        if not 0 < self.clip_threshold < math.inf:
+            raise UsageError(f"clip_threshold must be above 0, not {self.clip_threshold}")
 
     @classmethod
     def paper_adafactor(cls) -> "OptimizerConfig":
@@ -132,9 +157,8 @@ class ForgettingConfig:
     """Ids whose rows are never reset."""
 
     def __post_init__(self):
-        check_least(self, every=0, until=0, share=0.0)
-        if self.share > 1.0:
-            raise UsageError(f"share must be at most 1, not {self.share}")
+        check_least(self, every=0, until=0)
+        check_shares(self, "share")
 
     def due(self, updates: int) -> bool:
         """Whether rows are reset before the next update, `updates` having been done."""
@@ -170,6 +194,7 @@ class TrainConfig:
 
     def __post_init__(self):
         check_least(self, steps=0, log_every=1, save_every=0, keep=1, eval_every=0)
+        check_counts(self, "steps")
         check_seed(self.seed)
 
     @property

@@ -122,6 +122,8 @@ class Checkpoints:
             raise self._cannot_read(step, _first_line(error)) from error
 
     def _cannot_read(self, step: int, why: str) -> FreevocabError:
+        if why == os.strerror(errno.EACCES):
+            return FreevocabError(f"cannot read checkpoint {self.directory / str(step)}: {why}")
         return FreevocabError(
             f"cannot read checkpoint {self.directory / str(step)}: {why}; "
             "delete that folder to go on from an earlier one, or use another workdir"

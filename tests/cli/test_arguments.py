@@ -18,8 +18,8 @@ class Inner:
     kind: Literal["a", "b", 3] = "a"
 
     def __post_init__(self):
-        if self.rate < 0:
-            raise ValueError("rate must not be negative")
+        if self.rate == 0.9:
+            raise ValueError("rate must not be .9")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Outer:
     name: str = "x"
     fast: bool = False
     limit: int | None = None
+    length: int = 8
+    shards: int = -1
     seeds: tuple[int, ...] = (0,)
     shape: tuple[int, str] = (1, "n")
     folder: Path = Path(".")
@@ -37,11 +39,11 @@ class Outer:
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
-    steps=st.integers(),
-    rate=st.floats(0, allow_nan=False, allow_infinity=False),
+    steps=st.integers(0),
+    rate=st.floats(1, allow_nan=False, allow_infinity=False),
     name=st.text(),
     fast=st.booleans(),
-    seeds=st.lists(st.integers(), max_size=4),
+    seeds=st.lists(st.integers(0, 2**32 - 1), max_size=4),
 )
 def test_what_is_set_is_read_back(steps, rate, name, fast, seeds):
     config = arguments.overridden(
@@ -64,6 +66,7 @@ def test_what_is_set_is_read_back(steps, rate, name, fast, seeds):
         ("steps=2e3", Outer(steps=2000)),
         ("limit=5", Outer(limit=5)),
         ("limit=none", Outer()),
+        ("shards=-1", Outer()),
         ("fast=yes", Outer(fast=True)),
         ("name=a=b", Outer(name="a=b")),
         ("shape=3,z", Outer(shape=(3, "z"))),
@@ -90,8 +93,14 @@ def test_values_are_read_by_the_type_of_the_field(setting, expected):
         ("inner.kind=c", "one of a, b, 3"),
         ("inner=5", "inner.NAME"),
         ("steps.x=5", "steps has no parts"),
-        ("inner.rate=-1", "rate must not be negative"),
+        ("inner.rate=0.9", "rate must not be .9"),
         ("seeds=1,b", "separated by commas"),
+        ("seeds=0,-1", "seeds must be at least 0"),
+        (f"seeds={2**32}", "seed must lie in"),
+        ("steps=-1", "steps must be at least 0"),
+        ("steps=inf", "is not a whole number"),
+        ("inner.rate=nan", "a finite number"),
+        ("length=0", "length must be at least 1"),
         ("shape=1,a,b", "separated by commas"),
         ("parts.7.rate=1", "from 0 to 1"),
         ("parts.0=1", "a part of a part"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from research.codecs import container
+from research.codecs.basic import BytesCodec
 from research.codecs.container import format as fmt
 from research.errors import FreevocabError
 
@@ -76,3 +77,13 @@ def test_a_vocabulary_of_65536_takes_two_bytes_an_id():
     header = fmt.Header("x", False, bytes(16), 65_536, 4)
     block = fmt.pack_block(b"abcd", np.array([0x6162, 0x6364]), header, 0)
     assert block[fmt.HEAD_BYTES :] == b"abcd"
+
+
+def test_a_block_of_text_without_ids_is_damage(tmp_path):
+    codec = BytesCodec()
+    header = fmt.Header("bytes", True, fmt.digest_of(codec.fingerprint()), 256, 100)
+    packed = fmt.pack_header(header)
+    block = fmt.pack_block(b"text", np.zeros(0, np.int32), header, fmt.link_of(packed))
+    (tmp_path / "small").write_bytes(packed + block)
+    with pytest.raises(FreevocabError, match="block 1"):
+        container.inspect(tmp_path / "small")

@@ -113,6 +113,8 @@ DAMAGES = {
     "no such module": (spoil_key("kind", "no_such_module:Codec"), "cannot import"),
     "no such class": (spoil_key("kind", "json:Codec"), "cannot import"),
     "not a codec": (spoil_key("kind", "json:loads"), "damaged"),
+    "nested without end": (spoil(b"[" * 100_000), "not JSON"),
+    "half a character": (spoil(b'{"format": "\\ud800"}'), "not JSON"),
     "a parameter missing": (drop_key("bits_per_token"), "damaged"),
     "a parameter wrong": (spoil_key("bits_per_token", "many"), "bits_per_token"),
 }
@@ -129,11 +131,14 @@ def test_damage_is_one_line(damage, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("piece", [0, -1, False, "x"])
-def test_a_piece_of_nothing_is_refused(piece, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("piece", 0), ("piece", -1), ("piece", False), ("piece", "x"), ("name", 7), ("name", ["x"])],
+)
+def test_a_parameter_of_the_wrong_kind_is_refused(key, value, tmp_path):
     MAKERS["bpe"]().save(tmp_path / "codec")
-    spoil_key("piece", piece)(tmp_path / "codec")
-    with pytest.raises(FreevocabError):
+    spoil_key(key, value)(tmp_path / "codec")
+    with pytest.raises(FreevocabError, match=f"{key} is"):
         codecs.load(tmp_path / "codec")
 
 

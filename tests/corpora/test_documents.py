@@ -100,6 +100,23 @@ def test_a_line_without_text_is_named(tmp_path, line):
     assert 'line 2: no "text" field' in said
 
 
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "LINE_BYTES", 2**22)
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"text": "a"}\n{"text": "' + b"x" * 2**26))
+    tracemalloc.start()
+    with pytest.raises(FreevocabError, match="line 2: longer than 4,194,304 bytes"):
+        list(reading.documents(path))
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_a_line_nested_without_end_is_named(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"[" * 100_000)
+    with pytest.raises(FreevocabError, match="line 1: not JSON"):
+        list(reading.documents(tmp_path / "a.jsonl"))
+
+
 def test_a_line_that_is_not_json_is_named(tmp_path):
     assert "line 2: not JSON" in message(tmp_path / "a.jsonl", b"\n{'text': 1}\n")
     assert "line 1: not JSON" in message(tmp_path / "a.jsonl", b'{"text": "\xff"}\n')

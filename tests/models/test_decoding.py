@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from research.errors import UsageError
+from research.errors import FreevocabError, UsageError
 from research.models import decoding, language_model
 from research.models.cache import init_cache
 from research.testing.tiny import tiny_model
@@ -128,3 +128,12 @@ def test_wrong_requests_fail_at_the_call():
         with pytest.raises(UsageError):
             decoding.generate(params, config, prompt, key=jax.random.key(0), **settings)
     assert generated(params, config, max_tokens=0) == []
+
+
+def test_scores_that_are_not_finite_are_an_error_and_no_text():
+    params, config = model()
+    table = params["vocabulary"]
+    for name, value in (("bias_V", np.nan), ("bias_V", np.inf)):
+        broken = params | {"vocabulary": table | {name: np.full_like(table[name], value)}}
+        with pytest.raises(FreevocabError, match="scores are not finite"):
+            generated(broken, config)

@@ -104,6 +104,8 @@ def test_damaged_files_are_named_in_one_line(tmp_path):
         b"[]",
         json.dumps(good | {"extra": 1}).encode(),
         json.dumps(good | {"rows": [1]}).encode(),
+        json.dumps(good | {"rows": 7}).encode(),
+        b'{"rows":' + b"[" * 100_000,
         json.dumps(good | {"seconds": "long"}).encode(),
         json.dumps({name: good[name] for name in good if name != "commit"}).encode(),
         json.dumps(good | {"table": "other"}).encode(),

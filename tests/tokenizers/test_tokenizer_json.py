@@ -8,7 +8,8 @@ import pytest
 
 from research.codecs.subword import BPECodec
 from research.errors import FreevocabError
-from research.tokenizers import tiktoken_file, tokenizer_json
+from research.tokenizers import tiktoken_file
+from research.tokenizers.json_library import JsonLibrary
 from research.tokenizers.load import of_json
 
 
@@ -50,8 +51,38 @@ def test_one_id_for_two_entries_is_refused():
         read(spec({"a": 0, "b": 1, "ab": 1}))
 
 
+def test_a_vocabulary_of_nothing_is_refused():
+    with pytest.raises(FreevocabError, match="has no entries"):
+        read(spec({}, merges=[]))
+
+
 def test_dropout_is_switched_off():
     content = json.dumps(spec({"a": 0, "b": 1, "ab": 2}, dropout=0.9)).encode()
-    library = tokenizer_json.library(content)
-    assert all(library.encode("ab").ids == [2] for _ in range(50))
-    assert not json.loads(library.to_str())["model"].get("dropout")
+    library = JsonLibrary(content)
+    assert all(library.encode(["ab"]) == [[2]] for _ in range(50))
+    assert not library.spec()["model"].get("dropout")
+
+
+def test_a_panic_of_the_library_at_opening_is_an_error_of_ours():
+    with pytest.raises(FreevocabError, match="not a tokenizer.json that `tokenizers` reads"):
+        read(spec({"a": 0, "b": 1, "ab": 2}, continuing_subword_prefix="##########"))
+
+
+def test_a_failure_of_the_library_on_a_text_is_an_error_of_ours():
+    content = spec({"a": 0, "b": 1, "ab": 2})
+    # An expression that takes more tries than the library allows.
+    content["pre_tokenizer"] = {"type": "Split", "pattern": {"Regex": "(a+a+)+b"},
+                                "behavior": "Isolated", "invert": False}  # fmt: skip
+    data = json.dumps(content).encode()
+    for encode in (of_json(data, name="x").encode, BPECodec(data).encode):
+        with pytest.raises(FreevocabError, match="cannot encode a text"):
+            encode(["a" * 60])
+    with pytest.raises(FreevocabError, match="cannot cut a text"):
+        of_json(data, name="x").pretokens(["a" * 60])
+
+
+def test_an_unknown_token_that_the_model_lacks_is_named_when_it_is_needed():
+    model = {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "[UNK]"}
+    tokenizer = of_json(json.dumps({"version": "1.0", "model": model}).encode(), name="x")
+    with pytest.raises(FreevocabError, match="UNK"):
+        tokenizer.encode(["b"])

@@ -160,6 +160,14 @@ def test_a_damaged_store_is_one_line_and_built_again(tmp_path, damage):
     assert os.listdir(tmp_path) == [path.name]
 
 
+def test_a_store_that_says_another_number_of_ids_is_built_again(tmp_path):
+    whole = build(tiny_corpus(), tmp_path)
+    (path,) = tmp_path.iterdir()
+    meta = json.loads((path / "meta.json").read_text())
+    (path / "meta.json").write_text(json.dumps(meta | {"vocab_size": 7}))
+    assert build(tiny_corpus(), tmp_path).vocab_size == whole.vocab_size
+
+
 def test_a_store_of_another_source_under_this_name_is_built_again(tmp_path):
     build(tiny_corpus(), tmp_path)
     (mine,) = tmp_path.iterdir()

@@ -155,3 +155,36 @@ def test_tables_may_be_padded_to_a_multiple(kind, tmp_path):
     assert "320 x 16 (10 of padding)" in again
     line = message(UsageError, source, new, tmp_path / "other", pad_to_multiple_of=0)
     assert "--pad-to-multiple-of must be at least 1" in line
+
+
+def test_a_licence_that_leads_out_of_the_folder_is_not_copied(tmp_path):
+    tokenizer = bpe(tmp_path / "tokenizer", 300)
+    source, _ = model(tmp_path / "model", "llama", 300, tokenizer=tokenizer)
+    (tmp_path / "secret").write_text("key")
+    (source / "LICENSE").symlink_to(tmp_path / "secret")
+    line = message(UsageError, source, tokenizer, tmp_path / "out")
+    assert "LICENSE is a link out of its folder" in line
+    (source / "LICENSE").unlink()
+    (tokenizer / "chat_template.jinja").symlink_to(tmp_path / "secret")
+    line = message(UsageError, source, tokenizer, tmp_path / "out")
+    assert "chat_template.jinja is a link" in line
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("config.json", {"architectures": 7}),
+        ("config.json", {"model_type": ["llama"]}),
+        ("config.json", {"eos_token_id": [[1]]}),
+        ("config.json", {"pad_token_id": "1"}),
+        ("generation_config.json", {"bos_token_id": {}}),
+        ("generation_config.json", {"eos_token_id": 1.5}),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_named(file, changes, tmp_path):
+    tokenizer = bpe(tmp_path / "tokenizer", 300)
+    source, _ = model(tmp_path / "model", "llama", 300, tokenizer=tokenizer)
+    (source / file).write_text("{}") if not (source / file).exists() else None
+    edit(source / file, **changes)
+    line = message(FreevocabError, source, tokenizer, tmp_path / "out")
+    assert f"{file} is damaged (its {[*changes][0]} is" in line

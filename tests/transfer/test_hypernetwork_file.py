@@ -82,6 +82,8 @@ def test_damage_gets_one_line(folder, tmp_path):
     fails(FreevocabError, "layer_1/.* is missing")
     describe(config={"d_model": 16})
     fails(FreevocabError, "hypernetwork.json is damaged")
+    describe(meta={"languages": 7})
+    fails(FreevocabError, "hypernetwork.json is damaged")
     describe(source={})
     fails(FreevocabError, "hypernetwork.json is damaged")
     (path / "hypernetwork.json").write_text("{")

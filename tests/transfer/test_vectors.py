@@ -185,6 +185,7 @@ def test_a_file_of_glove_has_no_first_line(tmp_path):
         (["a 1 2", "b 1 x"], "2 2", "line 3 should hold a word and 2 numbers"),
         (["a 1 nan"], "1 2", "line 2 should hold a word and 2 numbers"),
         (["a 1 2"], "5 2", "ends after 1 of 5 words: cut off"),
+        (["a 1 2"], "100000 100000000", "line 2 should hold a word and 100000000 numbers"),
         (["a 1 2"], "a b c", "line 1 should give the number of words"),
     ],
 )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from research.artifact import Spec
-from research.errors import FreevocabError
+from research.errors import MALFORMED, FreevocabError
 
 SPEC = Spec(
     "byte model",
@@ -109,7 +109,7 @@ def load(directory: str | os.PathLike) -> ByteModel:
         raise FreevocabError(f"{path}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
     try:
         return _class_of(kind).from_directory(directory, meta)
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (*MALFORMED, OSError) as error:
         problem = f"{type(error).__name__}: {error}".splitlines()[0]
         raise FreevocabError(f"the byte model in {directory} is damaged ({problem})") from error
 

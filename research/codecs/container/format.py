@@ -165,7 +165,7 @@ def unpack_head(data: bytes, header: Header, link: int, index: int, source: str)
             raise damaged(source, "its end")
         return end
     head = BlockHead(*_BLOCK.unpack(checked)[1:])
-    if checked[:1] != b"B" or not 0 < head.num_bytes <= header.block_bytes:
+    if checked[:1] != b"B" or not 0 < head.num_bytes <= header.block_bytes or not head.num_ids:
         raise damaged(source, f"block {index + 1}")
     return head
 

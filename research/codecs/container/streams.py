@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from research import files
 from research.errors import FreevocabError, UsageError
@@ -30,6 +30,8 @@ def reading(source: str | os.PathLike) -> Iterator["Reader"]:
     if os.fspath(source) == PIPE:
         yield Reader(sys.stdin.buffer, name)
         return
+    if not os.fspath(source):
+        raise UsageError("the name of a file to read is empty")
     if Path(source).is_dir():
         raise UsageError(f"{name} is a directory: give a file")
     with files.reading(name):
@@ -78,27 +80,44 @@ def writing(target: str | os.PathLike) -> Iterator["Writer"]:
       FreevocabError: it cannot be written (a full disk, no permission).
     """
     name = label(target, "standard output")
-    path = Path(os.path.realpath(target))
+    others: list[OSError] = []  # of the work that is done while the target is open
     try:
-        if os.fspath(target) == PIPE:
-            sys.stdout.flush()
-            # Unbuffered: what could not be written must not be tried again at exit.
-            yield Writer(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), name)
-        elif path.is_dir():
-            raise UsageError(f"{name} is a directory: give a file")
-        elif not path.parent.is_dir():
-            raise UsageError(f"there is no directory {Path(target).parent} to write {name} in")
-        elif path.exists() and not path.is_file():
-            with open(path, "wb", buffering=0) as stream:
+        with _opened(target, name) as stream:
+            try:
                 yield Writer(stream, name)
-        else:
-            # A full disk shows at the latest as the file is closed, before it is renamed.
-            with files.atomic_path(path) as temporary, open(temporary, "wb") as stream:
-                yield Writer(stream, name)
-    except BrokenPipeError:
-        raise  # the reader of our output went away: the command line knows what to do
+            except OSError as error:
+                others.append(error)
+                raise
     except OSError as error:
-        raise FreevocabError(f"cannot write {name}: {error.strerror}") from error
+        if error in others or isinstance(error, BrokenPipeError):
+            raise  # of a pipe whose reader went away the command line knows what to do
+        raise _cannot_write(name, error) from error
+
+
+@contextlib.contextmanager
+def _opened(target: str | os.PathLike, name: str) -> Iterator[Any]:
+    path = Path(os.path.realpath(target))
+    if os.fspath(target) == PIPE:
+        sys.stdout.flush()
+        # Unbuffered: what could not be written must not be tried again at exit.
+        yield getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+    elif not os.fspath(target):
+        raise UsageError("the name of a file to write is empty")
+    elif path.is_dir():
+        raise UsageError(f"{name} is a directory: give a file")
+    elif not path.parent.is_dir():
+        raise UsageError(f"there is no directory {Path(target).parent} to write {name} in")
+    elif path.exists() and not path.is_file():
+        with open(path, "wb", buffering=0) as stream:
+            yield stream
+    else:
+        # A full disk shows at the latest as the file is closed, before it is renamed.
+        with files.atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            yield stream
+
+
+def _cannot_write(name: str, error: OSError) -> FreevocabError:
+    return FreevocabError(f"cannot write {name}: {error.strerror or error}")
 
 
 class Writer:
@@ -112,6 +131,11 @@ class Writer:
     def write(self, data: bytes) -> None:
         """Writes all of `data`."""
         view = memoryview(data)
-        while view:
-            view = view[self._stream.write(view) :]
+        try:
+            while view:
+                view = view[self._stream.write(view) :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _cannot_write(self.name, error) from error
         self.num_bytes += len(data)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from research.errors import FreevocabError, UsageError
+from research.errors import MALFORMED, FreevocabError, UsageError
 from research.models.language_model import LanguageModelConfig
 from research.models.sizes import TrunkConfig
 from research.vocabularies.learned import LearnedEmbedding
@@ -125,7 +125,7 @@ class Family(abc.ABC):
                 bos=eos if bos is None else bos,
                 eos=eos,
             )
-        except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
+        except MALFORMED as error:
             raise FreevocabError(f"config.json is damaged: {error}") from None
 
     def weights(self, config: LanguageModelConfig) -> list[Weight]:

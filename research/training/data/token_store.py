@@ -26,7 +26,7 @@ import numpy as np
 from research import files
 from research.artifact import Spec
 from research.corpora import Corpus
-from research.errors import FreevocabError, UsageError
+from research.errors import MALFORMED, FreevocabError, UsageError
 
 SPEC = Spec(
     "token store",
@@ -177,7 +177,7 @@ def build_once(
     """
     key = hashlib.sha256(json.dumps([SPEC.format, SPEC.version, source]).encode()).hexdigest()[:24]
     path = Path(directory) / f"{split}-{key}"
-    if (store := _open_if_whole(path, source)) is not None:
+    if (store := _open_if_whole(path, source, codec)) is not None:
         return store
     try:
         with files.atomic_path(path, directory=True, names=_NAMES) as temporary:
@@ -193,7 +193,7 @@ def build_once(
             SPEC.write(temporary, meta)
     except OSError as error:
         # Another process may have put the same store there first; then that one is as good.
-        if (store := _open_if_whole(path, source)) is not None:
+        if (store := _open_if_whole(path, source, codec)) is not None:
             return store
         raise FreevocabError(f"cannot write the token store {path}: {error}") from error
     return open_store(path)
@@ -213,14 +213,14 @@ def open_store(path: str | os.PathLike) -> TokenStore:
             for name, dtype in ((_IDS, "<i4"), (_OFFSETS, "<i8"), (_BYTE_OFFSETS, "<i8"))
         ]
         return TokenStore(*arrays, vocab_size=meta["vocab_size"], meta=meta)
-    except (FreevocabError, OSError, ValueError, KeyError, TypeError) as error:
+    except (*MALFORMED, FreevocabError, OSError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise FreevocabError(
             f"{path} is not a whole token store ({reason}): delete it, it will be built again"
         ) from error
 
 
-def _open_if_whole(path: Path, source: dict[str, Any]) -> TokenStore | None:
+def _open_if_whole(path: Path, source: dict[str, Any], codec: Encoder) -> TokenStore | None:
     """The store there, or None if it has to be built (again)."""
     if not path.is_dir():
         return None
@@ -228,7 +228,8 @@ def _open_if_whole(path: Path, source: dict[str, Any]) -> TokenStore | None:
         store = open_store(path)
     except FreevocabError:
         return None
-    return store if store.meta.get("source") == source else None
+    same = store.meta.get("source") == source and store.vocab_size == codec.vocab_size + 2
+    return store if same else None
 
 
 def _mapped(path: Path, dtype: str, expected: dict[str, int]) -> np.ndarray:

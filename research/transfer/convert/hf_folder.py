@@ -1,7 +1,6 @@
 """A Hugging Face folder moved to another tokenizer: tensors in one pass, configurations, files."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from research import tokenizers
 from research.errors import FreevocabError, UsageError
-from research.files import shown, write_json
+from research.files import check_inside, shown, write_json
 from research.models import pretrained, safetensors_shards
 from research.tokenizers import FileTokenizer, Tokenizer
 from research.transfer.convert import hf_tables, hf_weights, special_ids, target_tokenizer
@@ -74,7 +73,8 @@ class HFSource:
           multiple: of which the new tables' rows are one; mean rows are put at the end.
 
         Raises:
-          UsageError: the family cannot do without a special token that the tokenizer lacks.
+          UsageError: the family cannot do without a special token that the tokenizer lacks; a
+            licence is a link out of the source's folder.
           FreevocabError: generation_config.json is damaged.
         """
         assert isinstance(target, FileTokenizer), "what open_target gave"
@@ -92,9 +92,15 @@ class HFSource:
         return out
 
     def licences(self) -> list[Path]:
-        """The files that say on which terms the model may be used, sorted."""
+        """The files that say on which terms the model may be used, sorted.
+
+        Raises:
+          UsageError: one of them is a link out of the folder.
+        """
         paths = {path for pattern in LICENCES for path in self.directory.glob(pattern)}
-        return sorted(path for path in paths if path.is_file())
+        paths = sorted(path for path in paths if path.is_file())
+        check_inside(self.directory, [path.name for path in paths])
+        return paths
 
 
 class HFMove:
@@ -130,8 +136,9 @@ class HFMove:
             # transformers 4 reads the first name, 5 the second; a folder may have both.
             for key in [name for name in ("torch_dtype", "dtype") if name in config] or ["dtype"]:
                 config[key] = dtype
-        generation = _json(source.directory / GENERATION)
-        if generation is not None:
+        generation = None
+        if (source.directory / GENERATION).is_file():
+            generation = pretrained.read_settings(source.directory / GENERATION)
             generation, more_notes = special_ids.rewrite(generation, renaming)
             notes += [note for note in more_notes if note not in notes]
         notes += special_ids.frame_notes(source.tokenizer, target, renaming)
@@ -142,7 +149,7 @@ class HFMove:
         self.notes = notes
         """What a reader should know, one line each."""
         self._source, self._config, self._generation = source, config, generation
-        self._padding = padding
+        self._padding, self._licences = padding, source.licences()
         self._tokenizer_files = target_tokenizer.files_for(family, target.files)
         target_tokenizer.check_ids(self._tokenizer_files, target.vocab_size)
         self._dtype = None if dtype is None else np.dtype(dtype)
@@ -220,7 +227,7 @@ class HFMove:
             write_json(directory / GENERATION, self._generation)
         for name, content in self._tokenizer_files.items():
             (directory / name).write_bytes(content)
-        for path in source.licences():
+        for path in self._licences:
             shutil.copyfile(path, directory / path.name)
 
 
@@ -235,15 +242,3 @@ def _padded(table: EmbeddingTable, rows: int, ordinary_V: np.ndarray) -> Embeddi
         return np.concatenate([part, np.repeat(mean[None], rows - len(part), 0)])
 
     return EmbeddingTable(*map(longer, table))
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("no object")
-        return content
-    except ValueError as error:
-        raise FreevocabError(f"{path} is damaged ({error}): get it again, or remove it") from None

@@ -13,6 +13,7 @@ import numpy as np
 
 from research.errors import FreevocabError, UsageError
 from research.tokenizers import ROLES, Tokenizer
+from research.tokenizers.json_library import JsonLibrary
 from research.transfer.matching import Match
 
 SUFFIX = "_token_id"
@@ -175,8 +176,6 @@ def _unknown(
 
 def _frame(tokenizer: Tokenizer) -> tuple[list[int], dict[str, Any]]:
     """Ids around an empty text, in order, and tokenizer_config.json."""
-    import tokenizers
-
     try:
         files = tokenizer.files
     except FreevocabError:  # a sentencepiece model that transformers' format cannot express
@@ -184,10 +183,7 @@ def _frame(tokenizer: Tokenizer) -> tuple[list[int], dict[str, Any]]:
     config = json.loads(files.get("tokenizer_config.json", b"{}"))
     ids = []
     if "tokenizer.json" in files:
-        library = tokenizers.Tokenizer.from_str(files["tokenizer.json"].decode())
-        library.no_padding()
-        library.no_truncation()
-        ids = list(library.encode("").ids)
+        ids = JsonLibrary(files["tokenizer.json"]).frame()
     ends = [name for name in ("bos", "eos") if f"add_{name}_token" in config]
     if ends:  # these rule over the file
         added = [name for name in ends if config[f"add_{name}_token"]]

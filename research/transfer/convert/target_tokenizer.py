@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from research import codecs
+from research import codecs, contents
 from research.codecs import saved
 from research.codecs.protocol import Codec
 from research.errors import FreevocabError, UsageError
+from research.files import check_inside
 from research.models.families import Family
 from research.tokenizers import FileTokenizer
+from research.tokenizers.folder import COPIED
 
 BOS, EOS = "<|bos|>", "<|eos|>"
 CONFIG, CLASS = "tokenizer_config.json", "PreTrainedTokenizerFast"
@@ -49,7 +51,8 @@ def open_target(name: str) -> FileTokenizer:
     end of a text.
 
     Raises:
-      UsageError: nothing of that name, or no tokenizer, or one that nothing else could open.
+      UsageError: nothing of that name, or no tokenizer, or one that nothing else could open, or a
+        file next to it is a link out of its folder.
       FreevocabError: damaged.
     """
     from research.tokenizers.load import load, of_json
@@ -57,6 +60,7 @@ def open_target(name: str) -> FileTokenizer:
     if not is_codec(name):
         if not Path(name).exists():
             raise UsageError(f"--tokenizer: there is no file, folder or codec {name}")
+        check_inside(name, COPIED)
         return _writable(load(name))
     codec = codecs.load(name)
     content = _with_ends(_tokenizer_json(codec, name))
@@ -73,7 +77,7 @@ def files_for(family: Family, files: Mapping[str, bytes]) -> dict[str, bytes]:
       FreevocabError: tokenizer_config.json is not a JSON object.
     """
     try:
-        config = json.loads(files[CONFIG])
+        config = contents.parse_json(files[CONFIG])
         config = {key: value for key, value in config.items() if key != "auto_map"}
     except (ValueError, AttributeError) as error:
         raise FreevocabError(f"the new tokenizer's {CONFIG} is damaged ({error})") from None

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from research.artifact import Spec, flatten, unflatten, write_arrays
-from research.errors import FreevocabError, UsageError
+from research.errors import MALFORMED, FreevocabError, UsageError
 from research.files import atomic_path
 from research.tokenizers import Tokenizer
 from research.transfer.hypernet import task_vectors
@@ -101,9 +101,11 @@ def load(directory: str | os.PathLike) -> Saved:
         config = from_dict(described["config"])
         source, rows = dict(described["source"]), int(described["source"]["rows"])
         meta = {**described["meta"], "source": source}
-    except (UsageError, KeyError, TypeError, ValueError) as error:
+        if any(not isinstance(name, str) for name in meta.get("languages", [])):
+            raise TypeError("a language's name is no string")
+        shapes = _arrays_of(config, rows)
+    except (*MALFORMED, UsageError) as error:
         raise FreevocabError(f"{directory / DESCRIPTION} is damaged: {error}") from None
-    shapes = _arrays_of(config, rows)
     params = _SPEC.read_arrays(directory / _PARAMS, described.get("params"), shapes)
     return Saved(unflatten(params), config, meta)
 

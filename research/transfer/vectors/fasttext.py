@@ -64,7 +64,7 @@ def _read(path: str | os.PathLike, file: BinaryIO, max_words: int) -> WordVector
     count, dim = _header(path, first)
     lines: Iterable[bytes] = file if count is not None else itertools.chain([first], file)
     expected = max_words if count is None else min(count, max_words)
-    vectors_WxK = np.empty((expected, dim), np.float32)
+    rows: list[np.ndarray] = []  # as many as there are, whatever the first line says
     words: dict[str, int] = {}
     ranks = []
     numbered = zip(itertools.count(1 if count is None else 2), lines, strict=False)
@@ -72,11 +72,12 @@ def _read(path: str | os.PathLike, file: BinaryIO, max_words: int) -> WordVector
     for rank, (word, vector_K) in enumerate(vectors, 1):
         if word in words or not vector_K.any():
             continue
-        vectors_WxK[len(words)] = vector_K
+        rows.append(vector_K)
         words[word] = rank
         ranks.append(rank)
     weights_W = (1.0 / np.array(ranks, np.float64)).astype(np.float32)
-    return WordVectors(list(words), vectors_WxK[: len(words)], weights_W)
+    vectors_WxK = np.stack(rows) if rows else np.zeros((0, dim), np.float32)
+    return WordVectors(list(words), vectors_WxK, weights_W)
 
 
 def _header(path: str | os.PathLike, line: bytes) -> tuple[int | None, int]:
