@@ -13,8 +13,8 @@ cpu: documentation, three models of half a million kernels for 600 steps of 8 x 
 hours: letters of novels, 27 symbols; learned, gaussian and canonical models of four layers and, for
   comparison and ours, gaussian and orthogonal ones of two layers with n-gram heads, which know
   where the last ids stood before (`configs.lexinvariant.presets`). So far, at i = 1 and 413:
-  learned (18.4 M letters) 3.5 and 3.3, gaussian with n-gram heads (8.6 M letters) 20.2 and 12.8, four
-  draws averaged 19.6 and 12.2, the best in-context n-gram 12.6.
+  learned (18.4 M letters) 3.5 and 3.3, gaussian with n-gram heads (8.6 M letters) 20.2 and 12.8,
+  four draws averaged 19.6 and 12.2, the best in-context n-gram 12.6.
 gpu: 25,567,232 parameters (25,427,968 kernels), 50.86 MFLOPs/byte, 38.9 MB a device
   (eight devices, characters, learned). Novels, encyclopaedia and code, characters and a 32k Unigram
   vocabulary, learned, gaussian and (characters) canonical models of 25m, shared with the other gpu
