@@ -173,13 +173,22 @@ def write_arrays(
 
 def flatten(params: Any) -> dict[str, Any]:
     """Nested dicts to one dict with names like 'trunk/final_norm/scale', sorted."""
-    from flax.traverse_util import flatten_dict
-
-    return dict(sorted(flatten_dict(params, sep="/").items()))
+    flat: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}/{inner}": leaf for inner, leaf in flatten(value).items()}
+        else:
+            flat[name] = value
+    return dict(sorted(flat.items()))
 
 
 def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of `flatten`."""
-    from flax.traverse_util import unflatten_dict
-
-    return unflatten_dict(dict(flat), sep="/")
+    params: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, last = name.split("/")
+        inner = params
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return params

@@ -50,6 +50,9 @@ COMMANDS = {
     "decipher": Command(
         "decipher:Decipher", "run", "solve a substitution cipher, and say how sure"
     ),
+    "quantize": Command(
+        "quantize:Quantize", "run", "make a codec of a byte model whose files decode on any machine"
+    ),
     "train m1": Command("train_m1:TrainM1", "train_m1", "train a byte model that compresses"),
     "train m2": Command("train:TrainM2", "train_m2", "train a language model over a codec's ids"),
     "train lexinvariant": Command(

@@ -1,11 +1,12 @@
 """`freevocab compress`, `decompress` and `inspect`: the container, from file to file or pipe."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 PIPE = "-"
+Engine = Literal["jax", "numpy"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Compress:
     """Bytes of text in a block; by default what suits the codec. Memory grows with it."""
     no_verify: bool = False
     """Do not decode every block and compare it before it is written; faster."""
+    engine: Engine = "jax"
+    """What runs a codec's model of integers (`freevocab quantize`): numpy is slow, and gives the
+    same file."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Decompress:
     """A file, written whole or not at all, or - for standard output."""
     codec: str | None = None
     """The codec's folder, if it is not a shipped one."""
+    engine: Engine = "jax"
+    """What runs a codec's model of integers, whatever ran it to compress: numpy is slow."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ def compress(options: Compress) -> None:
         options.codec,
         block_bytes=options.block_bytes,
         verify=not options.no_verify,
+        engine=options.engine,
     )
     if options.output != PIPE:
         print(summary)
@@ -65,7 +72,9 @@ def decompress(options: Decompress) -> None:
     """Restores, and says how much unless the output is a pipe."""
     from research.codecs import container
 
-    summary = container.decompress(options.input, options.output, options.codec)
+    summary = container.decompress(
+        options.input, options.output, options.codec, engine=options.engine
+    )
     if options.output != PIPE:
         print(summary)
 

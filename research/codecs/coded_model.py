@@ -1,6 +1,8 @@
 """What codecs that run a byte model share: saving it along, and a digest of what it says."""
 
 import abc
+import copy
+import functools
 import hashlib
 import json
 import os
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from research.codecs import byte_models, saved
-from research.codecs.byte_models import ByteModel, SteppedByteModel
+from research.codecs.byte_models import ByteModel, ExactByteModel, SteppedByteModel
 from research.errors import UsageError
 from research.files import atomic_path
 
@@ -19,7 +21,7 @@ PROBE = "The probe: naïve café, 2,048 + 17 = 2,065.\n".encode()
 
 
 class ModelCodec(abc.ABC):
-    """Base of the codecs that run a byte model."""
+    """Base of the codecs that run a byte model, compiled by JAX if it has a `stepper`."""
 
     kind: ClassVar[str]
     options: ClassVar[tuple[str, ...]]
@@ -32,19 +34,48 @@ class ModelCodec(abc.ABC):
     model: ByteModel
     batch_size: int
     context_bytes: int
+    _host_model: ByteModel | None = None
+    """What stands in for a model with a `stepper` that is not to be compiled."""
+
+    @property
+    def any_machine(self) -> bool:
+        """Whether ids decode on every machine, with every version of JAX. Floats need not: they are
+        rounded as the compiler likes."""
+        return byte_models.exact(self.model)
 
     def token_bytes(self) -> None:
         return None
 
+    def on_host(self) -> Self:
+        """The same codec by numpy: a model of integers is not compiled. Slower, with the same ids.
+
+        Raises:
+          UsageError: the model can only be compiled.
+        """
+        if not isinstance(self.model, SteppedByteModel):
+            return self
+        if not isinstance(self.model, ExactByteModel):
+            raise UsageError(
+                f"{self.name} runs a model of floats, which differ between engines: freevocab"
+                " quantize makes a codec of integers"
+            )
+        host = copy.copy(self)
+        host.__dict__.pop("_engine", None)
+        host._host_model = self.model.on_host(self.context_bytes)
+        return host
+
     def fingerprint(self) -> str:
         """Hex digest of the options, the model and its frequencies along `PROBE`.
 
-        The frequencies tell where the same parameters give other numbers. With a compiled model it
-        also holds what the compiled loop makes of the probe, and the backend: another machine may
-        round otherwise and must not decode.
+        The frequencies tell where the same parameters give other numbers. With a compiled model of
+        floats it also holds what the compiled loop makes of the probe, and the backend: another
+        machine may round otherwise and must not decode. Of a model of integers not even the batch
+        size matters.
         """
         parameters = self._parameters()
-        if isinstance(self.model, SteppedByteModel):
+        if isinstance(self.model, ExactByteModel):
+            del parameters["batch_size"]
+        elif isinstance(self.model, SteppedByteModel):
             from research.codecs.byte_models.transformer import environment
 
             parameters |= {"environment": environment(), "probe": self._encoded_probe()}
@@ -76,6 +107,23 @@ class ModelCodec(abc.ABC):
     @abc.abstractmethod
     def __init__(self, model: ByteModel, *args: Any, **options: Any):
         """As the class says."""
+
+    @functools.cached_property
+    def _engine(self) -> Any:
+        """Encoder and decoder, made when they are first needed: a compiled one takes seconds."""
+        if self._host_model is not None:
+            return self._host_engine(self._host_model)
+        if isinstance(self.model, SteppedByteModel):
+            return self._compiled_engine(self.model)
+        return self._host_engine(self.model)
+
+    @abc.abstractmethod
+    def _compiled_engine(self, model: SteppedByteModel) -> Any:
+        """Runs `model` inside a compiled loop."""
+
+    @abc.abstractmethod
+    def _host_engine(self, model: ByteModel) -> Any:
+        """Asks `model` for its `window_frequencies`."""
 
     def _option(self, name: str) -> Any:
         """The value of one of `options`."""

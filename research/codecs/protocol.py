@@ -60,7 +60,7 @@ class SavableCodec(Codec, Protocol):
         """Writes a folder that `codecs.load` opens: codec.json and what it names."""
 
 
-# A codec may also have these three; one written elsewhere need not know of them.
+# A codec may also have these five; one written elsewhere need not know of them.
 
 
 def decode_at_most(
@@ -81,3 +81,14 @@ def block_bytes(codec: Codec) -> int | None:
 def needs_whole_text(codec: Codec) -> bool:
     """`codec.needs_whole_text`: whether the first ids of a text depend on all of it."""
     return getattr(codec, "needs_whole_text", False)
+
+
+def any_machine(codec: Codec) -> bool:
+    """`codec.any_machine`: whether its ids decode on every machine; they do unless it says no."""
+    return getattr(codec, "any_machine", True)
+
+
+def on_host(codec: Codec) -> Codec:
+    """`codec.on_host()`: the same codec run by numpy alone; one without does as it is."""
+    host = getattr(codec, "on_host", None)
+    return codec if host is None else host()

@@ -6,6 +6,7 @@ starts again every `example_bytes`, the paper's 10,240-byte examples.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -63,15 +64,6 @@ class ArithmeticCodec(ModelCodec):
         self.batch_size = batch_size
         self.context_bytes = context_bytes or min(1024, example_bytes)
         self.name = f"ac-{model.name}-{bits_per_token}bit"
-        self._live = None
-        if isinstance(model, SteppedByteModel):
-            from research.codecs.arithmetic.batched import BatchedMessages
-
-            self._live = BatchedMessages(
-                model, self.beta, example_bytes, batch_size, self.context_bytes
-            )
-        else:
-            self._rows = Rows(model, SYMBOLS)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """One int32 array of ids per text; an empty text has ids too (its end)."""
@@ -79,10 +71,7 @@ class ArithmeticCodec(ModelCodec):
 
     def messages(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         """The bits of each text's message, uint8 of 0/1, before they are cut into ids."""
-        raw = list(each_as_bytes(texts))
-        if self._live:
-            return self._live.encode(raw)
-        return [host_coder.encode(*self._symbol_intervals(text), self.beta) for text in raw]
+        return self._engine.encode(list(each_as_bytes(texts)))
 
     def decode(self, ids: Sequence[np.ndarray]) -> list[bytes]:
         """One byte string per id array.
@@ -92,21 +81,45 @@ class ArithmeticCodec(ModelCodec):
         Raises:
           FreevocabError: an id is out of range.
         """
-        streams = [bits.ids_to_bits(one, self.bits_per_token) for one in ids]
-        if self._live:
-            return self._live.decode(streams)
-        if self.model.order == 0:
-            row = self._row(b"")
-            return [host_coder.decode_static(stream, row, self.beta) for stream in streams]
-        order, example = self.model.order, self.example_bytes
-        walks = [host_coder.decode(stream, self.beta, order, example) for stream in streams]
-        return run(walks, self._rows)
+        return self._engine.decode([bits.ids_to_bits(one, self.bits_per_token) for one in ids])
 
     def byte_lengths(self, ids: np.ndarray) -> np.ndarray:
         return bits.message_byte_lengths(ids, self.vocab_size, self.decode)
 
     def _encoded_probe(self) -> list[int]:
         return self.messages([PROBE])[0].tolist()
+
+    def _compiled_engine(self, model: SteppedByteModel) -> Any:
+        from research.codecs.arithmetic.batched import BatchedMessages
+
+        options = (self.beta, self.example_bytes, self.batch_size, self.context_bytes)
+        return BatchedMessages(model, *options)
+
+    def _host_engine(self, model: ByteModel) -> "HostMessages":
+        return HostMessages(model, self.beta, self.example_bytes)
+
+
+class HostMessages:
+    """Encoder and decoder over documents on the host, for models that give `window_frequencies`."""
+
+    def __init__(self, model: ByteModel, beta: int, example_bytes: int):
+        self._model = model
+        self._beta = beta
+        self._example_bytes = example_bytes
+        self._rows = Rows(model, SYMBOLS)
+
+    def encode(self, texts: Sequence[bytes]) -> list[np.ndarray]:
+        """The bits of each text's message, uint8 of 0/1."""
+        return [host_coder.encode(*self._symbol_intervals(text), self._beta) for text in texts]
+
+    def decode(self, streams: Sequence[np.ndarray]) -> list[bytes]:
+        """The text of each message, given as bits; zeros may follow it."""
+        beta, order, example = self._beta, self._model.order, self._example_bytes
+        if order == 0:
+            row = self._row(b"")
+            return [host_coder.decode_static(stream, row, beta) for stream in streams]
+        walks = [host_coder.decode(stream, beta, order, example) for stream in streams]
+        return run(walks, self._rows)
 
     def _row(self, context: bytes) -> np.ndarray:
         self._rows.fetch([context])
@@ -115,7 +128,7 @@ class ArithmeticCodec(ModelCodec):
     def _symbol_intervals(self, text: bytes) -> tuple[np.ndarray, np.ndarray]:
         """Cumulative frequencies [lower, upper) of each byte and of the end, int64."""
         symbols = np.append(np.frombuffer(text, np.uint8), END).astype(np.int64)
-        if self.model.order == 0:
+        if self._model.order == 0:
             row = self._row(b"")
             return row[symbols], row[symbols + 1]
         lower, upper = np.empty(len(symbols), np.int64), np.empty(len(symbols), np.int64)
@@ -124,7 +137,7 @@ class ArithmeticCodec(ModelCodec):
             here = symbols[start : start + _BLOCK]
             block = [next(contexts) for _ in here]
             index = {context: n for n, context in enumerate(dict.fromkeys(block))}
-            frequencies_NxA = self.model.window_frequencies(list(index), SYMBOLS)
+            frequencies_NxA = self._model.window_frequencies(list(index), SYMBOLS)
             sums = np.cumsum(frequencies_NxA, axis=1, dtype=np.int64)
             rows = np.fromiter((index[context] for context in block), np.int64, len(block))
             upper[start : start + _BLOCK] = sums[rows, here]
@@ -132,7 +145,7 @@ class ArithmeticCodec(ModelCodec):
         return lower, upper
 
     def _contexts(self, text: bytes) -> Iterator[bytes]:
-        order = len(text) if self.model.order is None else self.model.order
+        order = len(text) if self._model.order is None else self._model.order
         for position in range(len(text) + 1):
-            begin = max(position - position % self.example_bytes, position - order)
+            begin = max(position - position % self._example_bytes, position - order)
             yield text[begin:position]

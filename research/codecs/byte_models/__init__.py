@@ -29,6 +29,7 @@ KINDS = {
     "unigram": "research.codecs.byte_models.ngram:UnigramModel",
     "ngram": "research.codecs.byte_models.ngram:NGramModel",
     "transformer": "research.codecs.byte_models.transformer:TransformerModel",
+    "integer": "research.codecs.byte_models.integer:IntegerModel",
 }
 
 
@@ -89,6 +90,25 @@ class SteppedByteModel(ByteModel, Protocol):
 
     def stepper(self, batch: int, context: int, symbols: int = 256) -> Stepper:
         """Pure functions for `batch` rows that each look back `context` symbols."""
+        ...
+
+
+# A byte model may also have this; one written elsewhere need not know of it.
+
+
+def exact(model: ByteModel) -> bool:
+    """`model.exact`: whether it computes with integers alone, so that its frequencies are the same
+    on every machine."""
+    return getattr(model, "exact", False)
+
+
+@runtime_checkable
+class ExactByteModel(SteppedByteModel, Protocol):
+    """A stepped byte model that is `exact`: compiled by JAX or not, it gives equal integers."""
+
+    def on_host(self, context: int) -> ByteModel:
+        """The same model by numpy, each position looking back `context` symbols. It has no stepper;
+        of a `ByteModel` it need have no more than what gives frequencies."""
         ...
 
 

@@ -194,6 +194,7 @@ class UnigramModel:
     """
 
     order = 0
+    exact = True
 
     def __init__(self, counts_A: Sequence[int] | np.ndarray, beta: int = 14, name: str = "unigram"):
         self.counts_A = np.asarray(counts_A, np.int64)

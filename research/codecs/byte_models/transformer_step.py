@@ -50,7 +50,7 @@ class StepCache(NamedTuple):
     """For each layer a tuple of segments [B, kv heads, slots, K]."""
 
 
-class _Places(NamedTuple):
+class Places(NamedTuple):
     """Where a step reads and writes; everything but `position_B` once for each segment."""
 
     position_B: jax.Array
@@ -88,7 +88,7 @@ def prepare(params: dict[str, Any], config: LanguageModelConfig, symbols: tuple)
                 "mlp_norm": layer["mlp_norm"],
                 "hidden": _joined(mlp, ("up", "gate") if trunk.gated else ("up",), dtype),
                 "down": mlp["down"]["kernel"].astype(dtype),
-                "bias_HxM": _bias_by_distance(attention, trunk),
+                "bias_HxM": bias_by_distance(attention, trunk),
             }
             | {name: attention[name] for name in ("query_norm", "key_norm") if name in attention}
         )
@@ -100,13 +100,9 @@ def start(
 ) -> tuple[jax.Array, StepCache]:
     """Logits [A] after START (BOS), and a cache of S = `size` in which all rows have seen it."""
     trunk = config.trunk
-    heads, width, dtype = trunk.kv_heads, trunk.head_dim, jnp.dtype(trunk.dtype)
-    segments = tuple(
-        jnp.zeros((batch, heads, stop - first, width), dtype) for first, stop in _segments(size)
-    )
-    empty = StepCache((segments,) * trunk.num_layers, (segments,) * trunk.num_layers)
+    empty = empty_cache(trunk, batch, size, jnp.dtype(trunk.dtype))
     position_B = jnp.zeros((batch,), jnp.int32)
-    places = _places(position_B, position_B, size)
+    places = find_places(position_B, position_B, size)
     logits_BxA, cache = _run(
         weights, config, jnp.full((batch,), config.bos_id, jnp.int32), places, empty
     )
@@ -130,8 +126,22 @@ def step_logits(
         idle: its logits mean nothing and the cache stays as it is.
     """
     size = sum(segment.shape[2] for segment in cache.keys[0]) - 1
-    slot_B = jnp.where(position_B > 0, 1 + (position_B - 1) % size, size + 1)
-    return _run(weights, config, ids_B, _places(position_B, slot_B, size), cache)
+    places = find_places(position_B, ring_slots(position_B, size), size)
+    return _run(weights, config, ids_B, places, cache)
+
+
+def empty_cache(config: TrunkConfig, batch: int, size: int, dtype: jnp.dtype) -> StepCache:
+    """A cache of S = `size`, of zeros."""
+    segments = tuple(
+        jnp.zeros((batch, config.kv_heads, stop - first, config.head_dim), dtype)
+        for first, stop in _segments(size)
+    )
+    return StepCache((segments,) * config.num_layers, (segments,) * config.num_layers)
+
+
+def ring_slots(position_B: jax.Array, size: int) -> jax.Array:
+    """int32 [B], the slot of each position; past the end for START, which stays as it is."""
+    return jnp.where(position_B > 0, 1 + (position_B - 1) % size, size + 1)
 
 
 def _segments(size: int) -> list[tuple[int, int]]:
@@ -143,9 +153,10 @@ def _segments(size: int) -> list[tuple[int, int]]:
     return list(zip(bounds[:-1], bounds[1:], strict=True))
 
 
-def _places(position_B: jax.Array, slot_B: jax.Array, size: int) -> _Places:
+def find_places(position_B: jax.Array, slot_B: jax.Array, size: int) -> Places:
+    """Where a step of rows at these positions, written to these slots, reads and writes."""
     position_Bx1 = position_B[:, None]
-    places = _Places(position_B, [], [], [])
+    places = Places(position_B, [], [], [])
     for first, stop in _segments(size):
         slots_1xS = jnp.arange(first, stop)[None]
         inside = (first <= slot_B) & (slot_B < stop)
@@ -261,7 +272,7 @@ def _mlp(layer, config: TrunkConfig, x_BxD: jax.Array) -> jax.Array:
     return activation(hidden_BxF) @ layer["down"]
 
 
-def _bias_by_distance(attention, config: TrunkConfig) -> jax.Array | None:
+def bias_by_distance(attention: Any, config: TrunkConfig) -> jax.Array | None:
     """T5 bias for keys 0, 1, ... positions back, as far as it changes, [H, M]."""
     if config.positions != "t5":
         return None

@@ -43,9 +43,8 @@ def integer_frequencies(probabilities_NxA: Any, beta: int) -> Any:
       UsageError: beta or A out of range; for numpy input also a row that is not a distribution.
     """
     check(probabilities_NxA.shape[-1], beta)
-    jax = sys.modules.get("jax")  # not imported where nobody has
-    if jax is not None and isinstance(probabilities_NxA, jax.Array):
-        return _jax_frequencies(probabilities_NxA, beta)
+    if _is_jax(probabilities_NxA):
+        return _jax_exact((probabilities_NxA.astype("float32") * _SCALE).round(), beta)
     scaled = np.rint(np.asarray(probabilities_NxA, np.float32) * np.float32(_SCALE))
     total = scaled.sum(-1, dtype=np.float64)
     if scaled.size and not (scaled.min() >= 0 and total.min() >= 1 and total.max() <= 16 * _SCALE):
@@ -53,12 +52,19 @@ def integer_frequencies(probabilities_NxA: Any, beta: int) -> Any:
     return _exact(scaled.astype(np.uint64), beta)
 
 
-def frequencies_from_counts(counts_NxA: Any, beta: int) -> np.ndarray:
-    """The same rule with q = integer counts (with sums below 2^46); uint32, numpy only.
+def frequencies_from_counts(counts_NxA: Any, beta: int) -> Any:
+    """The same rule with q = integer counts; uint32. numpy in, numpy out; JAX in, JAX out.
+
+    Args:
+      counts_NxA: integers of at least 0, any leading axes, with sums from 1 to 2^46 (2^22 in JAX).
+      beta: the frequencies of a row sum to 2**beta.
 
     Raises:
-      UsageError: a row without counts, a negative count.
+      UsageError: beta or A out of range; of numpy counts also a row without any, or a negative one.
     """
+    if _is_jax(counts_NxA):
+        check(counts_NxA.shape[-1], beta)
+        return _jax_exact(counts_NxA, beta)
     counts = np.asarray(counts_NxA)
     check(counts.shape[-1], beta)
     if counts.size and (counts.min() < 0 or not counts.sum(-1).all()):
@@ -83,12 +89,16 @@ def _exact(q: np.ndarray, beta: int) -> np.ndarray:
     return (f + (key >= threshold)).astype(np.uint32)
 
 
-def _jax_frequencies(probabilities: Any, beta: int) -> Any:
+def _is_jax(array: Any) -> bool:
+    jax = sys.modules.get("jax")  # not imported where nobody has
+    return jax is not None and isinstance(array, jax.Array)
+
+
+def _jax_exact(q: Any, beta: int) -> Any:
     import jax.numpy as jnp
 
-    symbols = probabilities.shape[-1]
-    scaled = probabilities.astype(jnp.float32) * jnp.float32(_SCALE)
-    q = jnp.round(scaled).astype(jnp.uint32)
+    symbols = q.shape[-1]
+    q = q.astype(jnp.uint32)
     total = jnp.sum(q, axis=-1, keepdims=True, dtype=jnp.uint32)
     # q * (2^beta - A) has up to 33 bits. Long division in two digits keeps all below 2^31:
     # q <= total < 2^22, and a remainder below `total` times 256 stays below 2^30.

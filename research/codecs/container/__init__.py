@@ -12,6 +12,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from research.tokenizers.static_vocabulary import checked
 from research.units import counted
 
 CodecOrName = str | os.PathLike | Codec
+Engine = Literal["jax", "numpy"]
 DEFAULT_CODEC = "english-b16"
 # A codec may name its own (`block_bytes`). Without a table a codec runs a model: it gets short
 # blocks, many at once, since it works on several texts faster than on one.
@@ -72,6 +74,7 @@ class Inspection:
         rows = {
             "codec": f"{header.name} ({origin})",
             "digest": header.digest.hex(),
+            "decodes on": "any machine" if header.any_machine else "the machine that wrote it",
             "format": f"version {fmt.VERSION}",
             "vocabulary": f"{header.vocab_size:,} ids, {header.bits_per_id} bits each",
             "text": f"{counted(size.num_bytes, 'byte')} in {blocks} of at most "
@@ -95,6 +98,7 @@ def compress(
     *,
     block_bytes: int | None = None,
     verify: bool = True,
+    engine: Engine = "jax",
 ) -> Summary:
     """Writes `source` compressed to `target`; "-" is a pipe.
 
@@ -102,12 +106,14 @@ def compress(
       codec: a shipped name, the directory of a saved codec, or a codec.
       block_bytes: bytes of text per block; by default what suits the codec.
       verify: decode each block and compare, before it is written.
+      engine: what runs the codec's model, if it has one.
 
     Raises:
-      UsageError: an unknown or lossy codec, a missing source, a terminal as target.
+      UsageError: an unknown or lossy codec, or one without that engine; a missing source, a
+        terminal as target.
       FreevocabError: anything else that fails; there is then no target file.
     """
-    opened = _open(codec)
+    opened = _open(codec, engine)
     if not opened.lossless:
         raise UsageError(f"{opened.name} does not give every text back: choose a lossless codec")
     if os.fspath(target) == PIPE and sys.stdout.isatty():
@@ -132,21 +138,27 @@ def compress(
 
 
 def decompress(
-    source: str | os.PathLike, target: str | os.PathLike, codec: CodecOrName | None = None
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    codec: CodecOrName | None = None,
+    *,
+    engine: Engine = "jax",
 ) -> Summary:
     """Restores what `compress` wrote; "-" is a pipe, served block by block.
 
     Args:
       codec: needed (a directory, or a codec) unless the file was made with a shipped codec.
+      engine: what runs the codec's model, if it has one; not necessarily what compressed.
 
     Raises:
-      UsageError: the file needs a codec that was not given; a missing source.
+      UsageError: the file needs a codec that was not given, or the codec has not that engine; a
+        missing source.
       FreevocabError: a foreign, newer, damaged or truncated file, or another codec than it was
         made with. There is then no target file; on a pipe no wrong byte, but earlier blocks.
     """
     with reading(source) as reader:
         header, link = _read_header(reader)
-        opened = _codec_for(header, reader.name, codec)
+        opened = _codec_for(header, reader.name, codec, engine)
         with writing(target) as writer:
             crc = num_ids = num_blocks = 0
             blocks = _Blocks(reader, header, link)
@@ -223,8 +235,9 @@ class _Blocks:
             raise FreevocabError(f"{reader.name} goes on after its end: get another copy")
 
 
-def _open(codec: CodecOrName) -> Codec:
-    return codecs.load(codec) if isinstance(codec, str | os.PathLike) else codec
+def _open(codec: CodecOrName, engine: Engine = "jax") -> Codec:
+    opened = codecs.load(codec) if isinstance(codec, str | os.PathLike) else codec
+    return protocol.on_host(opened) if engine == "numpy" else opened
 
 
 def _header(codec: Codec, codec_or_name: CodecOrName, block_bytes: int | None) -> fmt.Header:
@@ -240,7 +253,8 @@ def _header(codec: Codec, codec_or_name: CodecOrName, block_bytes: int | None) -
         known = codecs.load(codec.name) if codec.name in codecs.names() else None
         shipped = known is not None and fmt.digest_of(known.fingerprint()) == digest
     name = codec_or_name if shipped and isinstance(codec_or_name, str) else codec.name
-    return fmt.Header(name, shipped, digest, codec.vocab_size, block_bytes)
+    any_machine = protocol.any_machine(codec)
+    return fmt.Header(name, shipped, digest, codec.vocab_size, block_bytes, any_machine)
 
 
 def _read_header(reader: Reader) -> tuple[fmt.Header, int]:
@@ -250,7 +264,9 @@ def _read_header(reader: Reader) -> tuple[fmt.Header, int]:
     return fmt.unpack_header(start + rest, reader.name), fmt.link_of(start + rest)
 
 
-def _codec_for(header: fmt.Header, source: str, codec_or_name: CodecOrName | None) -> Codec:
+def _codec_for(
+    header: fmt.Header, source: str, codec_or_name: CodecOrName | None, engine: Engine = "jax"
+) -> Codec:
     if codec_or_name is None and not header.shipped:
         raise UsageError(
             f"{source} was made with the codec {header.name!r}: give its directory with --codec"
@@ -260,7 +276,7 @@ def _codec_for(header: fmt.Header, source: str, codec_or_name: CodecOrName | Non
             f"{source} was made with the codec {header.name!r}, which this freevocab does not "
             f"have: upgrade it"
         )
-    codec = _open(header.name if codec_or_name is None else codec_or_name)
+    codec = _open(header.name if codec_or_name is None else codec_or_name, engine)
     if fmt.digest_of(codec.fingerprint()) != header.digest:
         raise FreevocabError(
             f"{source} was made with another codec than {codec.name!r} here (its "

@@ -25,6 +25,7 @@ from research.errors import FreevocabError
 MAGIC = b"\x89FVC\r\n\x1a\n"
 VERSION = 1
 FLAG_SHIPPED = 1
+FLAG_ANY_MACHINE = 2  # of codecs that are not shipped; files from before it was known lack it
 MAX_BLOCK_BYTES = 1 << 26
 HEAD_BYTES = 21
 
@@ -51,6 +52,8 @@ class Header:
     """Ids are below it."""
     block_bytes: int
     """No block holds more bytes of text."""
+    any_machine: bool = False
+    """It decodes on every machine, whatever the versions; shipped codecs do."""
 
     @property
     def bits_per_id(self) -> int:
@@ -86,7 +89,7 @@ def digest_of(fingerprint: str) -> bytes:
 def pack_header(header: Header) -> bytes:
     """The bytes of a header."""
     name = header.name.encode()[:255]
-    flags = FLAG_SHIPPED if header.shipped else 0
+    flags = FLAG_SHIPPED if header.shipped else FLAG_ANY_MACHINE * header.any_machine
     numbers = (header.vocab_size, header.block_bytes, header.digest)
     fixed = _FIXED.pack(MAGIC, VERSION, flags, header.bits_per_id, len(name), *numbers)
     return _with_crc(fixed + name, 0)
@@ -125,7 +128,9 @@ def unpack_header(data: bytes, source: str) -> Header:
         raise damaged(source, "its header")
     _, version, flags, bits, _, vocab_size, block_bytes, digest = _FIXED.unpack_from(checked)
     name = checked[_FIXED.size :].decode("utf-8", "replace")
-    header = Header(name, bool(flags & FLAG_SHIPPED), digest, vocab_size, block_bytes)
+    shipped = bool(flags & FLAG_SHIPPED)
+    any_machine = shipped or bool(flags & FLAG_ANY_MACHINE)
+    header = Header(name, shipped, digest, vocab_size, block_bytes, any_machine)
     if version < 1 or bits != header.bits_per_id or not 0 < block_bytes <= MAX_BLOCK_BYTES:
         raise damaged(source, "its header")
     return header

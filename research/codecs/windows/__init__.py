@@ -83,6 +83,15 @@ class WindowRules:
             return windows_done % 2 == 0
         return self.reset == "every"
 
+    def kept_context(self, windows_done: int, grown: int, most: int | None) -> int:
+        """Of the `grown` bytes of context after so many windows those that stay: all or none.
+
+        Args:
+          most: bytes at which a context is full; past three quarters of it starts again.
+        """
+        full = most is not None and grown > most - most // 4
+        return 0 if full or self.resets_after(windows_done) else grown
+
 
 class EqualInfoCodec(ModelCodec):
     """Text <-> ids by equal-info windows.
@@ -134,12 +143,6 @@ class EqualInfoCodec(ModelCodec):
             + ([] if self.lossless else [closing])
             + ([] if reset == "every" else [f"reset-{reset}"])
         )
-        if isinstance(model, SteppedByteModel):
-            from research.codecs.windows.batched_window_codec import BatchedWindows
-
-            self._engine = BatchedWindows(model, self.rules, batch_size, self.context_bytes)
-        else:
-            self._engine = HostWindows(model, self.rules)
 
     def encode(self, texts: Sequence[bytes | str]) -> list[np.ndarray]:
         return [self._ids(windows) for windows in self.windows(texts)]
@@ -172,6 +175,15 @@ class EqualInfoCodec(ModelCodec):
                 row[(ends - 1) // self.bits_per_token] = lengths_N
         return lengths
 
+    def _compiled_engine(self, model: SteppedByteModel) -> Any:
+        from research.codecs.windows.batched_window_codec import BatchedWindows
+
+        return BatchedWindows(model, self.rules, self.batch_size, self.context_bytes)
+
+    def _host_engine(self, model: ByteModel) -> "HostWindows":
+        bounded = isinstance(self.model, SteppedByteModel) and self.rules.reset != "every"
+        return HostWindows(model, self.rules, self.context_bytes if bounded else None)
+
     def _option(self, name: str) -> Any:
         return getattr(self if name == "bits_per_token" else self.rules, name)
 
@@ -198,10 +210,15 @@ class HostWindows:
     """Encoder and decoder over documents on the host, for models that give `window_frequencies`.
 
     Python's integers are as wide as a window needs and quick enough: the model is what takes time.
+
+    Args:
+      most_context: bytes at which the model's context is full, as the compiled loop has it
+        (windows_xla.py); None: it is never.
     """
 
-    def __init__(self, model: ByteModel, rules: WindowRules):
+    def __init__(self, model: ByteModel, rules: WindowRules, most_context: int | None = None):
         self._rules = rules
+        self._most_context = most_context
         self._order = model.order
         self._rows = Rows(model, 256)
         self._known: dict[bytes, tuple[bytes, int, int]] = {}
@@ -238,8 +255,8 @@ class HostWindows:
             codes.append(code)
             lengths.append(length)
             start += length
-            if self._rules.resets_after(len(codes)):
-                context_start = start
+            grown = start - context_start
+            context_start = start - self._rules.kept_context(len(codes), grown, self._most_context)
         return codes, lengths
 
     def _encode_window(self, text, start, context_start):
@@ -264,6 +281,8 @@ class HostWindows:
                 code, length = here, end - start
             # Nothing longer has another code, once this is the only point.
             final = delay and ((here + 1) << EXTRA_BITS) >= low + width
+            if self._most_context is not None and end - context_start >= self._most_context:
+                break
         if final:  # what was seen decides, not the end of the text
             if len(self._known) >= _KNOWN_WINDOWS:
                 self._known.clear()
@@ -288,6 +307,6 @@ class HostWindows:
                 offset -= begin
                 text.append(byte)
             lengths.append(len(text) - start)
-            if rules.resets_after(len(lengths)):
-                context_start = len(text)
+            grown = len(text) - context_start
+            context_start = len(text) - rules.kept_context(len(lengths), grown, self._most_context)
         return bytes(text), np.array(lengths, np.int32)
