@@ -58,6 +58,8 @@ QUICK_HYPERNETWORK = {
     "queue": 2,
     "window-bytes": 64,
 }
+QUICK_BYTE_MODEL = QUICK | {"size": "tiny"}
+QUICK_INTEGERS = {"corpus": "synthetic:60000", "valid-bytes": 200, "length": 64}
 QUICK_CHECKPOINT = {name: value for name, value in QUICK.items() if name != "codec"} | {
     "size": "llama-tiny"
 }
@@ -134,9 +136,11 @@ def quick(line):
         return re.sub(r"--scale \w+", "", line).strip() + " --quick"
     options = QUICK_CHECKPOINT if "--size llama" in line else QUICK
     options = QUICK_HYPERNETWORK if words[1:3] == ["train", "hypernetwork"] else options
-    for option, value in options.items() if words[1] in ("train", "evaluate") else ():
+    options = QUICK_BYTE_MODEL if words[1:3] == ["train", "m1"] else options
+    options = QUICK_INTEGERS if words[1] == "quantize" else options
+    for option, value in options.items() if words[1] in ("train", "evaluate", "quantize") else ():
         shorter = re.sub(rf"--{option} \S+", f"--{option} {value}", line)
-        added = f"{line} --{option} {value}" if words[1] == "train" else line
+        added = line if words[1] == "evaluate" else f"{line} --{option} {value}"
         line = shorter if f"--{option} " in line else added
     return line
 

@@ -4,6 +4,7 @@ The cache is that of `transformer_step`. Nothing here depends on what a compiler
 integer sums are the same in every order, and none overflows (the bounds are in the specification).
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -215,34 +216,32 @@ def _attended(params, layer, query_BxTxHxK: jax.Array, pieces: list[Piece]) -> j
     query_BxHxGxTxK = jnp.moveaxis(grouped, 1, 3)
     inner = query_BxHxGxTxK.shape[:-1]
 
-    def of_piece(piece: Piece, number: int, compute, otherwise: int, width: int) -> jax.Array:
-        """What is not seen by any row is not computed."""
-        if number == 0:
-            return compute()
-        shape = (*inner, width)
-        return jax.lax.cond(
-            jnp.any(piece.seen_BxTxS), compute, lambda: jnp.full(shape, otherwise, jnp.int32)
-        )
+    def of_each(compute: Callable[..., jax.Array], some: Any, otherwise: int, width: int | None):
+        """`compute(piece, x)` for each piece and its x; a piece that no row sees is left out."""
+        results = []
+        for number, (piece, x) in enumerate(zip(pieces, some, strict=True)):
+            if number == 0:
+                results.append(compute(piece, x))
+                continue
+            shape = (*inner, piece.keys_BxHxSxK.shape[2] if width is None else width)
+            left_out = functools.partial(jnp.full, shape, otherwise, jnp.int32)
+            computed = functools.partial(compute, piece, x)
+            results.append(jax.lax.cond(jnp.any(piece.seen_BxTxS), computed, left_out))
+        return results
 
-    scores, weights = [], []
-    for number, piece in enumerate(pieces):
-        compute = lambda piece=piece: _scores(layer, query_BxHxGxTxK, piece)  # noqa: E731
-        scores.append(of_piece(piece, number, compute, _UNSEEN, piece.keys_BxHxSxK.shape[2]))
+    def mixture(piece: Piece, weights: jax.Array) -> jax.Array:
+        shares = _rounded(weights * inverse, bits + 14 - layout.SHARE_BITS)
+        return _product("bhgts,bhsk->bhgtk", shares, piece.values_BxHxSxK)
+
+    scored = functools.partial(_scores, layer, query_BxHxGxTxK)
+    scores = of_each(lambda piece, _: scored(piece), pieces, _UNSEEN, None)
     peaks = [jnp.max(some, axis=-1, keepdims=True) for some in scores]
-    peak = jnp.max(jnp.concatenate(peaks, axis=-1), axis=-1, keepdims=True)
-    for number, (piece, some) in enumerate(zip(pieces, scores, strict=True)):
-        compute = lambda some=some: _exponential(params["exp2"], peak - some, EXP_BITS - 15)  # noqa: E731
-        weights.append(of_piece(piece, number, compute, 0, some.shape[-1]))
-    bits, inverse = _inverse(sum(_sum(some) for some in weights))
-    mixed = []
-    for number, (piece, some) in enumerate(zip(pieces, weights, strict=True)):
-
-        def compute(piece=piece, some=some):
-            shares = _rounded(some * inverse, bits + 14 - layout.SHARE_BITS)
-            return _product("bhgts,bhsk->bhgtk", shares, piece.values_BxHxSxK)
-
-        mixed.append(of_piece(piece, number, compute, 0, head_dim))
-    return jnp.moveaxis(sum(mixed), 3, 1).reshape(batch, length, heads * head_dim)
+    peak = functools.reduce(jnp.maximum, peaks)
+    down = EXP_BITS - 15
+    weights = of_each(lambda _, x: _exponential(params["exp2"], peak - x, down), scores, 0, None)
+    bits, inverse = _inverse(functools.reduce(jnp.add, map(_sum, weights)))
+    mixed = functools.reduce(jnp.add, of_each(mixture, weights, 0, head_dim))
+    return jnp.moveaxis(mixed, 3, 1).reshape(batch, length, heads * head_dim)
 
 
 def _scores(layer, query_BxHxGxTxK: jax.Array, piece: Piece) -> jax.Array:
