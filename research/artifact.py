@@ -159,7 +159,7 @@ def write_arrays(
     from safetensors.numpy import save_file
 
     def stored(array: Any) -> np.ndarray:
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         rounded = dtype is not None and np.issubdtype(array.dtype, np.floating)
         return array.astype(dtype) if rounded else array
 
