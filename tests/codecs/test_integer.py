@@ -101,7 +101,7 @@ def test_the_cached_step_gives_the_integers_of_numpy():
         for row in np.flatnonzero(here):
             assert np.array_equal(rows[row], expected[row][here[row]])
         position += here > 0
-        position[2] -= 7 * (turn in (9, 30))
+        position[2] -= 7 * (turn in (9, 16))  # while the ring holds all
 
 
 def test_neither_compilation_nor_the_batch_changes_an_integer():
@@ -111,8 +111,8 @@ def test_neither_compilation_nor_the_batch_changes_an_integer():
     _, together = run(model.arrays, ids_of(*texts))
     _, alone = run(model.arrays, ids_of(texts[3]))
     with jax.disable_jit():
-        _, plain = run.__wrapped__(jax.tree.map(jnp.asarray, model.arrays), ids_of(texts[3]))
-    assert np.array_equal(together[3], alone[0]) and np.array_equal(plain, alone)
+        _, plain = run.__wrapped__(jax.tree.map(jnp.asarray, model.arrays), ids_of(texts[3][:2]))
+    assert np.array_equal(together[3], alone[0]) and np.array_equal(plain[0], alone[0, :3])
 
 
 @pytest.mark.parametrize("seed", range(3))
