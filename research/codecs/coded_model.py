@@ -31,6 +31,7 @@ class ModelCodec(abc.ABC):
 
     # A compressed file's unit: long enough that the last window hardly counts.
     block_bytes: int | None = 1 << 16
+    name: str
     model: ByteModel
     batch_size: int
     context_bytes: int
@@ -60,7 +61,7 @@ class ModelCodec(abc.ABC):
                 " quantize makes a codec of integers"
             )
         host = copy.copy(self)
-        host.__dict__.pop("_engine", None)
+        vars(host).pop("_engine", None)
         host._host_model = self.model.on_host(self.context_bytes)
         return host
 

@@ -26,6 +26,10 @@ COMMANDS = {
         ("train", "hypernetwork", "--model", "FOLDER/bytes", *TEXT),
         "hypernetwork.json",
     ),
+    "quantize": (
+        ("quantize", "--model", "FOLDER/bytes", "--valid-bytes", "0"),
+        "codec.json",
+    ),
     "export": (("export", "--model", "FOLDER/llama"), "config.json"),
     "transfer": (
         ("transfer", "--model", "FOLDER/bytes", "--tokenizer", "FOLDER/codec"),

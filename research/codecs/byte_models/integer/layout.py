@@ -33,14 +33,14 @@ def abstract_arrays(config: TrunkConfig) -> dict[str, Any]:
     _check(config)
     width, heads, head_dim = config.d_model, config.num_heads, config.head_dim
     hidden = config.mlp_dim * (2 if config.gated else 1)
-    layer = {
+    layer: dict[str, Any] = {
         "inputs": _linear(width, (heads + 2 * config.kv_heads) * head_dim),
         "score": {"scale": _zeros(np.int16), "shift": _zeros(np.int8)},
         "out": _linear(heads * head_dim, width),
         "hidden": _linear(width, hidden),
         "down": _linear(config.mlp_dim, width),
     }
-    arrays = {
+    arrays: dict[str, Any] = {
         "embedding": _zeros(np.int16, SYMBOLS, width),
         "exp2": _zeros(np.int32, 1 << LOG_BITS),
         "readout": _linear(width, SYMBOLS),

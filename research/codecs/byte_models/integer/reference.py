@@ -114,7 +114,7 @@ def linear(weights: Mapping[str, Any], row: Row) -> np.ndarray:
 def quantized(x: np.ndarray) -> Row:
     """x along its last axis, |x| < 2^30, in units of 1 / 127."""
     bits, a, m = _normalized(x)
-    q = rounded(a * ((127 << 22) // m) >> 16, np.int64(21))
+    q = rounded(a * ((127 << 22) // m) >> 16, 21)
     return Row(q, m, bits - 15)
 
 
@@ -122,7 +122,7 @@ def normed(x: np.ndarray) -> Row:
     """x over its root mean square, in units of sqrt(D) / 127."""
     _, a, m = _normalized(x)
     b = layout.square_bits(x.shape[-1])
-    squares = (rounded(a, np.int64(30 - b)) ** 2).sum(-1, keepdims=True)
+    squares = (rounded(a, 30 - b) ** 2).sum(-1, keepdims=True)
     squares = np.maximum(squares, 1)
     k = (30 - _bit_length(squares)) // 2
     c = (m << 15) // _square_root(squares << 2 * k)
@@ -130,8 +130,9 @@ def normed(x: np.ndarray) -> Row:
     return Row(quantized(x).q, c >> high, b + k - 30 + high)
 
 
-def rounded(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def rounded(x: np.ndarray, shift: Any) -> np.ndarray:
     """R of the specification."""
+    shift = np.asarray(shift, np.int64)
     right, left = np.clip(shift, 0, 30), np.clip(-shift, 0, LIMIT_BITS)
     half = (np.int64(1) << right) >> 1
     limit = np.int64(1 << LIMIT_BITS) >> left
@@ -170,7 +171,7 @@ def _scaled(weights: Mapping[str, Any], row: Row) -> np.ndarray:
 
 def _rotated(table: np.ndarray, x_NxHxK: np.ndarray, position_N: np.ndarray) -> np.ndarray:
     """Queries or keys turned by their positions; `table` is [cosine or sine, step, 256, K / 2]."""
-    one, steps = np.int64(layout.ROTARY_BITS), layout.ROTARY_STEPS
+    one, steps = layout.ROTARY_BITS, layout.ROTARY_STEPS
     (cosine_low, cosine_high), (sine_low, sine_high) = (
         (rows[0, position_N % steps], rows[1, position_N // steps % steps]) for rows in table
     )
@@ -217,5 +218,5 @@ def _activated(arrays, layer, config: TrunkConfig, hidden_NxF: np.ndarray) -> np
     else:
         half = layout.GATE_ENTRIES // 2
         index = np.clip(rounded(gate, layer["gate_shift"]), -half, half - 1) + half
-        active = rounded(gate * arrays["activation"][index], np.int64(15))
+        active = rounded(gate * arrays["activation"][index], 15)
     return active if up is None else active * up

@@ -110,8 +110,8 @@ def text_logits(
     seen_BxTxS = jnp.broadcast_to(seen_1xTxS, shape)
 
     def remember(number, key_BxTxHxK, value_BxTxHxK):
-        heads_first = (jnp.moveaxis(x, 2, 1) for x in (key_BxTxHxK, value_BxTxHxK))
-        return [Piece(*heads_first, distance_BxTxS, seen_BxTxS)]
+        keys_BxHxSxK, values_BxHxSxK = (jnp.moveaxis(x, 2, 1) for x in (key_BxTxHxK, value_BxTxHxK))
+        return [Piece(keys_BxHxSxK, values_BxHxSxK, distance_BxTxS, seen_BxTxS)]
 
     position_BxL = jnp.broadcast_to(position_1xL, ids_BxL.shape)
     return _logits(params, config, ids_BxL, position_BxL, remember, layout.SYMBOLS)
