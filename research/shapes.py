@@ -20,6 +20,7 @@ AXES = {
     "G": "groups of packed tokens; words of a large integer",
     "H": "attention heads",
     "I": "input width of one matrix product",
+    "J": "output width of one matrix product",
     "K": "width of an attention head or of an auxiliary vector; chosen ones",
     "L": "length: positions in a sequence",
     "M": "some of the tokens; parts",

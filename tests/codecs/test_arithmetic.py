@@ -80,7 +80,7 @@ def test_a_long_text_survives_one_repeated_byte(unigram):
 
 def information(codec, text):
     """Bits: the sum of -log2 of the integer frequencies of the text's bytes and its end."""
-    lower, upper = codec._symbol_intervals(text)
+    lower, upper = codec._engine._symbol_intervals(text)
     return float(len(lower) * codec.beta - np.log2(upper - lower).sum())
 
 
