@@ -3,6 +3,7 @@
 One function for each paper builds a step from what its configurations hold.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -157,8 +158,18 @@ def _hypernetwork_batch(settings: Any, layout: Any) -> dict[str, Any]:
     return packed | abstract_batch(settings.batch_size, settings.length)
 
 
+def models_of(config: Any) -> list[ModelConfig]:
+    """Every ModelConfig inside a config, in the order of its fields."""
+    if isinstance(config, ModelConfig):
+        return [config]
+    if isinstance(config, tuple):
+        return [model for each in config for model in models_of(each)]
+    if dataclasses.is_dataclass(config):
+        fields = [getattr(config, field.name) for field in dataclasses.fields(config)]
+        return [model for each in fields for model in models_of(each)]
+    return []
+
+
 def kernels(model: ModelConfig) -> int:
     """Entries of the trunk's matrices."""
-    return sizes.kernel_count(
-        language_models.model_config(model, model.vocab_size).trunk
-    )
+    return sizes.kernel_count(language_models.model_config(model, model.vocab_size).trunk)

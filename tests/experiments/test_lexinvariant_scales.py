@@ -5,7 +5,6 @@ A record line reads, of the first model of the table (a character is a byte),
     gpu: 25,231,872 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a device
 """
 
-import dataclasses
 import functools
 import importlib
 
@@ -14,19 +13,7 @@ import pytest
 from configs import lexinvariant
 from configs.shared import ModelConfig
 from research.evaluation import per_byte
-from tests.experiments.lowering import Lowered, kernels, lexinvariant_step, lower
-
-
-def models_of(config):
-    """Every ModelConfig inside a config, in the order of its fields."""
-    if isinstance(config, ModelConfig):
-        return [config]
-    if isinstance(config, tuple):
-        return [model for each in config for model in models_of(each)]
-    if dataclasses.is_dataclass(config):
-        fields = [getattr(config, field.name) for field in dataclasses.fields(config)]
-        return [model for each in fields for model in models_of(each)]
-    return []
+from tests.experiments.lowering import Lowered, kernels, lexinvariant_step, lower, models_of
 
 
 def trained():
