@@ -102,24 +102,26 @@ def mesh_of(step: PaperStep) -> ParallelismConfig:
 
 
 def row(step: PaperStep, compiled: bool) -> dict[str, Any]:
-    """What a device holds, in bytes: `state_bytes` (parameters, optimizer), and where the step is
-    compiled `argument_bytes` (the state and the batch) and `temporary_bytes`."""
-    mesh = mesh_of(step)
-    lowered = lower(step.make(), mesh)
-    facts = {
+    """What a device holds, in bytes: `state_bytes` (parameters, optimizer), `argument_bytes` (the
+    state and the batch), and `temporary_bytes` if the step is compiled, else None."""
+    mesh, made = mesh_of(step), step.make()
+    lowered = lower(made, mesh)
+    batch_bytes = sum(math.prod(each.shape) * each.dtype.itemsize for each in made.batch.values())
+    arguments = lowered.device_bytes + 4 + batch_bytes // mesh.data  # 4: the number of the step
+    temporary = None
+    if compiled:
+        memory = lowered.traced.lower().compile().memory_analysis()
+        assert memory.argument_size_in_bytes == arguments, (memory, arguments)
+        temporary = memory.temp_size_in_bytes
+    return {
         "name": step.name,
         "table": step.table,
         "batch": [step.batch_size, step.length],
         "mesh": [mesh.data, mesh.model],
         "parameters": lowered.parameters,
         "state_bytes": lowered.device_bytes,
-    }
-    if not compiled:
-        return facts
-    memory = lowered.traced.lower().compile().memory_analysis()
-    return facts | {
-        "argument_bytes": memory.argument_size_in_bytes,
-        "temporary_bytes": memory.temp_size_in_bytes,
+        "argument_bytes": arguments,
+        "temporary_bytes": temporary,
     }
 
 
@@ -130,14 +132,15 @@ def table(rows: list[dict[str, Any]]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for each in rows:
+        temporary = each["temporary_bytes"]
         cells = [
             each["name"],
             "{} x {}".format(*each["batch"]),
             "{} x {}".format(*each["mesh"]),
             f"{each['parameters'] / 1e6:,.0f} M",
             f"{each['state_bytes'] / 1e6:,.0f} MB",
-            f"{each['temporary_bytes'] / 1e6:,.0f} MB",
-            f"{(each['argument_bytes'] + each['temporary_bytes']) / 1e9:.2f} GB",
+            "-" if temporary is None else f"{temporary / 1e6:,.0f} MB",
+            f"{(each['argument_bytes'] + (temporary or 0)) / 1e9:.2f} GB",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -18,7 +18,6 @@ from tests.experiments import many_devices
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "many_devices.json"
 PAGE = ROOT / "docs" / "scale.md"
-COMPILED = ("argument_bytes", "temporary_bytes")
 SMALLEST = "gaussian 3m"
 TPU_V5E, H100 = 16e9, 80e9  # bytes
 TABLE = re.compile(
@@ -48,19 +47,18 @@ def golden(request):
 @pytest.mark.slow
 def test_every_step_is_lowered_for_64_devices_and_takes_the_golden_bytes(golden):
     rows = lowered(SMALLEST)
+    assert [row["name"] for row in rows] == [row["name"] for row in golden]
     for row, expected in zip(rows, golden, strict=True):
+        temporary = row.pop("temporary_bytes")
         if row["name"] == SMALLEST:
             # What XLA needs for a while may change a little with its version.
-            for name in COMPILED:
-                assert row.pop(name) == pytest.approx(expected[name], rel=0.1), name
-        assert row == {name: value for name, value in expected.items() if name not in COMPILED}
+            assert temporary == pytest.approx(expected["temporary_bytes"], rel=0.1)
+        assert row == {name: expected[name] for name in row}
 
 
 def test_every_step_fits_a_device(golden):
     for row in golden:
-        assert row["state_bytes"] < row["argument_bytes"] < 1.5 * row["state_bytes"] + 1e6, row
-        needed = row["argument_bytes"] + row["temporary_bytes"]
-        assert needed < TPU_V5E < H100, row
+        assert row["argument_bytes"] + row["temporary_bytes"] < TPU_V5E < H100, row
 
 
 def test_the_page_has_the_golden_table(golden):
