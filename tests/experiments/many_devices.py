@@ -68,7 +68,9 @@ def _compressed_text() -> Iterator[tuple[int, PaperStep]]:
         model: M2Config | None = getattr(config, "m2", None)
         if model is None:
             continue
-        bits = max(codec.bits_per_token for codec in config.codecs)
+        bits = max(
+            codec.bits_per_token for codec in getattr(config, "codecs", None) or (config.codec,)
+        )
         ids = 2**bits + (256 + 3 if name == "learn_the_coder" else 2)
         for size in getattr(config, "sizes", [model.size]):
             of = dataclasses.replace(model, size=size)

@@ -159,7 +159,7 @@ def test_two_processes_train_as_one(tmp_path, transformer):
         for process in range(2)
     ]
     try:
-        printed = [worker.communicate(timeout=240)[0] for worker in workers]
+        printed = [worker.communicate(timeout=1200)[0] for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
