@@ -99,7 +99,7 @@ def initialize(config: DistributedConfig, log: Log = print) -> None:
     if address == AUTO:
         if count is not None or process_id is not None:
             raise UsageError("coordinator auto finds the other two itself: leave them out")
-        log(f"waits for the other processes of the cluster, {config.timeout} seconds at most")
+        log(f"waiting for the cluster's other processes, {config.timeout} seconds at most")
         _initialize(config.timeout, "the cluster's process 0", {})
         return
     if missing or address is None or process_id is None or count is None:

@@ -1,7 +1,7 @@
 """The papers' steps on 64 simulated devices fit, and take what the golden file and the docs say.
 
 `python -m pytest tests/experiments/test_many_devices.py --update-golden` compiles all of them again
-(a quarter of an hour) and rewrites both; the test itself compiles the smallest.
+(some minutes) and rewrites both; the test itself compiles the smallest.
 """
 
 import json
