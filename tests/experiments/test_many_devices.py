@@ -20,6 +20,7 @@ GOLDEN = ROOT / "tests" / "golden" / "many_devices.json"
 PAGE = ROOT / "docs" / "scale.md"
 SMALLEST = "gaussian 3m"
 TPU_V5E, H100 = 16e9, 80e9  # bytes
+H100_ONLY = ("M2 2b",)  # with remat on a TPU v5e too
 TABLE = re.compile(
     r"^\| model \| batch \| data x model .*?(?=^(?!\|)|\Z)", re.MULTILINE | re.DOTALL
 )
@@ -58,7 +59,10 @@ def test_every_step_is_lowered_for_64_devices_and_takes_the_golden_bytes(golden)
 
 def test_every_step_fits_a_device(golden):
     for row in golden:
-        assert row["argument_bytes"] + row["temporary_bytes"] < TPU_V5E < H100, row
+        # Which a step that was not compiled needs at least; the largest were.
+        needed = row["argument_bytes"] + (row["temporary_bytes"] or 0)
+        assert row["temporary_bytes"] or row["parameters"] < 300e6
+        assert needed < (H100 if row["name"] in H100_ONLY else TPU_V5E), row
 
 
 def test_the_page_has_the_golden_table(golden):
