@@ -19,6 +19,9 @@ BENCHMARKS = {
     ).split(),
     "live_windows": "--batch 4 --documents 5 --document 32 --naive 8 --repeats 1".split(),
     "puzzles": "--texts 1 --restarts 1 --kinds caesar".split(),
+    "several_processes": (
+        "--size tiny --vocab-size 500 --batch-size 2 --length 16 --steps 2 --repeats 1"
+    ).split(),
     "tokenizer_sampling": (
         "--corpus builtin:topics --pieces 512 --rows 4 --length 16 --queue 2 --steps 1"
         " --plain-steps 1"

@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from research import __version__, interrupts
 from research.cli import arguments
@@ -91,7 +91,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not _tracebacks_wanted():
         _quieten_threads()
     code = call(sys.argv[1:] if argv is None else argv)
-    if code > 128 and not _among_others():
+    if code and (processes := _joined()):
+        processes.leave(code)
+    if code > 128:
         # A compilation may still run in a thread, and would crash as Python is taken down.
         with contextlib.suppress(OSError):
             sys.stdout.flush()
@@ -205,10 +207,10 @@ def _first_words() -> list[str]:
     return list(dict.fromkeys(name.split()[0] for name in COMMANDS))
 
 
-def _among_others() -> bool:
-    """Is this one of several processes, which have to take leave of each other?"""
-    jax = sys.modules.get("jax")
-    return jax is not None and jax.distributed.is_initialized()
+def _joined() -> Any:
+    """The module `research.training.processes` if this is one of several processes."""
+    processes = sys.modules.get("research.training.processes")
+    return processes if processes and sys.modules["jax"].distributed.is_initialized() else None
 
 
 def _quieten_threads() -> None:
@@ -225,5 +227,7 @@ def _tracebacks_wanted() -> bool:
 def _explain(line: str, code: int, error: BaseException) -> int:
     if _tracebacks_wanted():
         traceback.print_exception(error)
+    if processes := _joined():
+        line = processes.explain(error) or line
     print(f"freevocab: {line}", file=sys.stderr)
     return code

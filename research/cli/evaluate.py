@@ -61,16 +61,15 @@ def run(options: Evaluate, log: Callable[[str], None] = print) -> "EvalTotals":
     Raises:
       UsageError: for arguments that do not go together, or a masked language model.
     """
-    from research.training import model_folders, runtime
+    from research.training import model_folders, processes, runtime
     from research.training.data import token_store
 
-    runtime.initialize(options.distributed)
-    log = runtime.first_process(log)
+    log = processes.join(options, log)
 
     def build_store(codec):
         corpus, split = _corpus(options)
         progress = runtime.progress_of(split, codec.name, log)
-        with runtime.process_zero_first("store"):
+        with processes.process_zero_first("store"):
             return token_store.build(
                 corpus, split, codec, options.stores, max_bytes=options.max_bytes, progress=progress
             )

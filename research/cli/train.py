@@ -196,12 +196,11 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
     from research.files import check_apart
     from research.models import language_model, sizes
     from research.models.language_model import LanguageModelConfig
-    from research.training import parallelism, runtime
+    from research.training import parallelism, processes, runtime
     from research.training.lm import LM, Evaluations
 
     # Check the arguments, before any work.
-    runtime.initialize(options.distributed)
-    log = runtime.first_process(log)
+    log = processes.join(options, log)
     inputs = ("codec", "init_from", "checkpoint")
     workdir = runtime.workdir_of(options, inputs, lm_folder.MANIFEST)
     vocabulary = options.make_vocabulary()
@@ -248,7 +247,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
         log=log,
     )
     totals = evaluations.last[""]
-    params = runtime.gather(result.params)
+    params = processes.gather(result.params)
     if jax.process_index() == 0:
         facts = {
             "length": length,

@@ -150,14 +150,13 @@ def run(options: TrainHypernetwork, log: Log = print) -> "training.Trained":
     """
     import jax
 
-    from research.training import runtime
+    from research.training import processes, runtime
     from research.training.config import TrainConfig
     from research.transfer import source_model
     from research.transfer.hypernet import hypernetwork_file, training
     from research.transfer.hypernet.loss import HypernetLossConfig
 
-    runtime.initialize(options.distributed)
-    log = runtime.first_process(log)
+    log = processes.join(options, log)
     names = ("model", "init_from", "tokenizer")
     workdir = runtime.workdir_of(options, names, hypernetwork_file.DESCRIPTION)
     source = source_model.load(options.model)

@@ -64,13 +64,12 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
     from research.files import check_apart
     from research.models import language_model, sizes
     from research.models.language_model import LanguageModelConfig
-    from research.training import parallelism, runtime
+    from research.training import parallelism, processes, runtime
     from research.training.data import batches
     from research.training.lm import LM, Evaluations
 
     # Check the arguments, before any work.
-    runtime.initialize(options.distributed)
-    log = runtime.first_process(log)
+    log = processes.join(options, log)
     workdir = runtime.workdir_of(options, ["codec"], lm_folder.MANIFEST)
     frequencies.check(256, options.beta)
     if options.regime == "window" and options.codec is None:
@@ -86,7 +85,7 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
 
     def starts_of(split: str, store: "TokenStore", codec: "Codec") -> "np.ndarray":
         coded = build(split, codec)
-        with runtime.process_zero_first(f"starts {split}"):
+        with processes.process_zero_first(f"starts {split}"):
             return batches.window_starts(store, coded, codec, workdir)
 
     # The model and its batches.
@@ -140,7 +139,7 @@ def train_m1(options: TrainM1, log: Callable[[str], None] = print) -> "EvalTotal
         batch_fn, options.loop_config(), workdir,
         eval_fn=evaluations, description=description, log=log,
     )  # fmt: skip
-    params = runtime.gather(result.params)
+    params = processes.gather(result.params)
     if jax.process_index() == 0:
         name = f"transformer-{options.size}-{options.regime}"
         TransformerModel(params, model, beta=options.beta, name=name).save(options.out)

@@ -63,11 +63,17 @@ class DistributedConfig:
     """Several processes as one machine (jax.distributed); leave all unset for one process."""
 
     coordinator: str | None = None
-    """HOST:PORT of process 0; the same in every process."""
+    """HOST:PORT of process 0, the same in every process; auto: JAX asks the cluster for all three
+    (a TPU slice)."""
     process_count: int | None = None
     """Processes in all."""
     process_id: int | None = None
     """This process's number, from 0."""
+    timeout: int = 300
+    """Seconds to wait until all of them have come."""
+
+    def __post_init__(self):
+        check_least(self, timeout=1)
 
 
 @dataclasses.dataclass(frozen=True)

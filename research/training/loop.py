@@ -25,7 +25,7 @@ from research import units
 from research.errors import FreevocabError
 from research.interrupts import Interrupted, Interrupts
 from research.reporting import environment
-from research.training import parallelism
+from research.training import parallelism, processes
 from research.training.compile import CompiledStep, compile_step
 from research.training.config import TrainConfig
 from research.training.run_folder import Checkpoints, MetricsFile, differences, lock, open_given
@@ -88,7 +88,7 @@ def train(
         belongs to another run, or one is in it.
       Interrupted: after Ctrl-C, SIGTERM or SIGHUP, once the state is saved.
     """
-    log = log if jax.process_index() == 0 else lambda line: None
+    log = processes.first_process(log)
     if compiled is None:
         compiled = compile_step(loss_fn, init_fn, batch_fn(0), config, rules=rules)
     elif compiled.config.compiled_part != config.compiled_part:
@@ -101,7 +101,9 @@ def train(
             stack.enter_context(lock(Path(workdir)))
             directory = Path(workdir) / "checkpoints"
             saved = stack.enter_context(Checkpoints(directory, keep=config.keep))
+            processes.note_checkpoints(directory)
         identity = _identity(config, description)
+        processes.check_equal(dataclasses.asdict(config) | identity)
         state, clock = _first_state(compiled, config, saved, identity, initial_params, log)
         run = _Run(config, compiled, saved, identity, MetricsFile(workdir), log, clock)
         run.announce(int(state.step))

@@ -47,8 +47,10 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        # If another process is gone, there is nothing to wait for together.
+        if kind is None or jax.process_count() == 1 or not issubclass(kind, RuntimeError):
+            self.close()
 
     def close(self) -> None:
         """Waits for what is being written."""
@@ -58,6 +60,8 @@ class Checkpoints:
         """Returns when everything saved so far is on disk."""
         try:
             self._manager.wait_until_finished()
+        except jax.errors.JaxRuntimeError:  # of a device or another process, not of the disk
+            raise
         except (OSError, ValueError, RuntimeError) as error:
             raise self._cannot_write(error) from error
 
@@ -81,6 +85,8 @@ class Checkpoints:
         )
         try:
             self._manager.save(step, args=items)
+        except jax.errors.JaxRuntimeError:
+            raise
         except (OSError, ValueError, RuntimeError) as error:
             raise self._cannot_write(error) from error
 
@@ -271,8 +277,9 @@ def read_metrics(workdir: str | os.PathLike) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
-def differences(ours: Any, theirs: Any, name: str = "") -> list[str]:
-    """What differs between two JSON values, as 'key: ours, not theirs', by path."""
+def differences(ours: Any, theirs: Any, name: str = "", *, other: str = "was") -> list[str]:
+    """What differs between two JSON values by path, as 'key is ours, was theirs'; `other` is said
+    in place of "was"."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         lines = []
         for key in sorted(ours.keys() | theirs.keys()):
@@ -280,9 +287,9 @@ def differences(ours: Any, theirs: Any, name: str = "") -> list[str]:
             if key not in ours or key not in theirs:
                 lines.append(f"{path} {'is new' if key in ours else 'is gone'}")
             else:
-                lines += differences(ours[key], theirs[key], path)
+                lines += differences(ours[key], theirs[key], path, other=other)
         return lines
-    return [] if ours == theirs else [f"{name} is {ours!r}, was {theirs!r}"]
+    return [] if ours == theirs else [f"{name} is {ours!r}, {other} {theirs!r}"]
 
 
 def _first_line(error: BaseException) -> str:

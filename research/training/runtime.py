@@ -1,97 +1,21 @@
-"""What a command does around its work: joins other processes, chooses its folder, encodes text."""
+"""What a command does around its work: chooses its folder, encodes text."""
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-import jax
 
 from research import codecs, files
 from research.codecs.protocol import Codec
 from research.corpora import Corpus
-from research.errors import FreevocabError, UsageError, flag
+from research.errors import UsageError, flag
 from research.files import shown
-from research.training.config import DistributedConfig
+from research.training import processes
 from research.training.data import token_store
 from research.training.data.token_store import TokenStore
 from research.units import counted, quantity
 
 Log = Callable[[str], None]
-
-# Process 0 may be encoding a corpus for hours while the others wait.
-_PATIENCE_MS = 48 * 3600 * 1000
-
-
-def initialize(config: DistributedConfig) -> None:
-    """Joins the other processes; must run before anything asks JAX for devices.
-
-    All fields unset: one process, nothing to do. On CPU the processes talk by gloo, JAX's default.
-
-    Raises:
-      UsageError: if only some of the three fields are set, or they contradict each other.
-      FreevocabError: if the other processes cannot be reached.
-    """
-    fields = {
-        "coordinator": config.coordinator,
-        "process-count": config.process_count,
-        "process-id": config.process_id,
-    }
-    missing = [name for name, value in fields.items() if value is None]
-    if len(missing) == len(fields):
-        return
-    process_id, count = config.process_id, config.process_count
-    if missing or process_id is None or count is None:
-        raise UsageError(f"several processes need --{' and --'.join(missing)} as well")
-    if not 0 <= process_id < count:
-        raise UsageError(f"process-id {process_id} is not within 0 to {count - 1}")
-    try:
-        jax.distributed.initialize(config.coordinator, count, process_id)
-    except (RuntimeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise FreevocabError(
-            f"process {config.process_id} could not join {config.coordinator}: {first}"
-        ) from error
-
-
-def first_process(log: Log) -> Log:
-    """`log` on process 0, silence on the others."""
-    return log if jax.process_index() == 0 else lambda line: None
-
-
-def gather(params: Any) -> Any:
-    """Numpy arrays of parameters that may be spread over several processes."""
-    if jax.process_count() == 1:
-        return jax.device_get(params)
-    from jax.experimental import multihost_utils
-
-    return multihost_utils.process_allgather(params, tiled=True)
-
-
-@contextlib.contextmanager
-def process_zero_first(key: str) -> Iterator[None]:
-    """Runs the block on process 0, then on the others, and goes on when all are done.
-
-    For files that the processes share: process 0 writes them, the others find them. Where they do
-    not share a disk, each writes its own.
-
-    Args:
-      key: names this block; not to be used twice by one process.
-    """
-    if jax.process_count() == 1:
-        yield
-        return
-    # The coordination service's barrier, not a collective: collectives give up after 30 s.
-    from orbax.checkpoint import multihost
-
-    barrier = multihost.get_barrier_sync_fn()
-    if jax.process_index() != 0:
-        barrier(key=f"{key} first", timeout_ms=_PATIENCE_MS)
-    yield
-    if jax.process_index() == 0:
-        barrier(key=f"{key} first", timeout_ms=_PATIENCE_MS)
-    barrier(key=f"{key} done", timeout_ms=_PATIENCE_MS)
 
 
 def workdir_of(options: Any, inputs: Sequence[str], mark: str) -> Path:
@@ -124,7 +48,7 @@ def store_builder(
     """(split, codec) -> its store under `workdir`, announced by a line."""
 
     def build(split: str, codec: Codec) -> TokenStore:
-        with process_zero_first(f"store {split} {codec.fingerprint()}"):
+        with processes.process_zero_first(f"store {split} {codec.fingerprint()}"):
             store = token_store.build(
                 corpus,
                 split,

@@ -10,7 +10,6 @@ import functools
 import importlib
 
 import jax
-import numpy as np
 import pytest
 
 from configs import compressed_text
@@ -18,9 +17,8 @@ from configs.shared import M2Config
 from experiments.compressed_text import m2
 from research.evaluation import per_byte
 from research.models import sizes
-from research.training import optimizers
 from research.training.compile import matmul_flops
-from tests.experiments.lowering import Lowered, abstract_batch, lower
+from tests.experiments.lowering import Lowered, compressed_text_step, lower
 
 TRAINED = [
     name
@@ -32,14 +30,9 @@ TRAINED = [
 @functools.cache
 def lowered(config: M2Config, vocab_size: int) -> tuple[Lowered, int]:
     """The training step on eight devices, and FLOPs of a token forward."""
-    optimizer = optimizers.make_optimizer(config.optimizer, config.steps)
-    lm = m2.lm(config, vocab_size)
-    batch = abstract_batch(
-        config.batch_size, config.length, vocab_size_B=((config.batch_size,), np.int32)
-    )
-    lowered_step = lower(lm.loss, lm.init, optimizer, batch)
-    forward = matmul_flops(jax.make_jaxpr(lm.loss)(lowered_step.params, batch))
-    return lowered_step, forward // (config.batch_size * config.length)
+    step = compressed_text_step(config, vocab_size)
+    forward = matmul_flops(jax.make_jaxpr(step.loss)(step.params, step.batch))
+    return lower(step), forward // (config.batch_size * config.length)
 
 
 def first_codec(config):

@@ -5,42 +5,15 @@ A record line reads, of the first model of the table (a character is a byte),
     gpu: 25,231,872 parameters (25,165,824 kernels), 50.33 MFLOPs/byte, 37.9 MB a device
 """
 
-import dataclasses
 import functools
 import importlib
 
-import numpy as np
 import pytest
 
 from configs import lexinvariant
 from configs.shared import ModelConfig
-from experiments.shared import language_models
 from research.evaluation import per_byte
-from research.models import sizes
-from research.training import optimizers
-from tests.experiments.lowering import Lowered, abstract_batch, lower
-
-IDS = {
-    "automata": 21,
-    "chain": 8,
-    "characters": 130,
-    "letters": 29,
-    "bytes": 258,
-    "unigram": None,
-    "english-b16": 65_538,
-}
-
-
-def models_of(config):
-    """Every ModelConfig inside a config, in the order of its fields."""
-    if isinstance(config, ModelConfig):
-        return [config]
-    if isinstance(config, tuple):
-        return [model for each in config for model in models_of(each)]
-    if dataclasses.is_dataclass(config):
-        fields = [getattr(config, field.name) for field in dataclasses.fields(config)]
-        return [model for each in fields for model in models_of(each)]
-    return []
+from tests.experiments.lowering import Lowered, kernels, lexinvariant_step, lower, models_of
 
 
 def trained():
@@ -58,23 +31,18 @@ CASES = list(trained())
 @functools.cache
 def lowered(model: ModelConfig) -> tuple[Lowered, int]:
     """The training step on eight devices, and the trunk's kernels."""
-    config = language_models.model_config(model, IDS[model.ids] or model.vocab_size + 2)
-    optimizer = optimizers.make_optimizer(model.optimizer, model.steps)
-    lm = language_models.lm(model, config)
-    keys = ((model.batch_size, 2), np.uint32)
-    batch = abstract_batch(model.batch_size, model.length, keys_Bx2=keys)
-    return lower(lm.loss, lm.init, optimizer, batch), sizes.kernel_count(config.trunk)
+    return lower(lexinvariant_step(model)), kernels(model)
 
 
 @pytest.mark.parametrize(("name", "scale", "models"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
 def test_the_record_is_what_is_lowered(name, scale, models):
-    lowered_step, kernels = lowered(models[0])
+    lowered_step, kernel_count = lowered(models[0])
     # A table's models differ in their vocabularies; each kind is lowered once.
     for model in models[1:]:
         assert lowered(model)[1] > 0
-    cost = per_byte.flops_per_byte(kernels, 1.0, 0.0)
+    cost = per_byte.flops_per_byte(kernel_count, 1.0, 0.0)
     line = (
-        f"{scale}: {lowered_step.parameters:,} parameters ({kernels:,} kernels),"
+        f"{scale}: {lowered_step.parameters:,} parameters ({kernel_count:,} kernels),"
         f" {cost / 1e6:.2f} MFLOPs/byte, {lowered_step.device_bytes / 1e6:.1f} MB a device"
     )
     docstring = importlib.import_module(f"configs.lexinvariant.{name}").__doc__

@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from research.errors import FreevocabError, UsageError
 from research.training import loop, run_folder
-from research.training.compile import compile_step
+from research.training.compile import CompiledStep, compile_step
 from research.training.config import OptimizerConfig, ParallelismConfig, TrainConfig
 from research.training.run_folder import Checkpoints
 
@@ -55,6 +57,47 @@ def test_a_run_goes_on_on_other_devices(first, second, bigram, compare, tmp_path
     assert compare.largest_difference(straight.params, resumed.params) < 1e-5
     for name in ("loss", "grad_norm"):
         np.testing.assert_allclose(straight.metrics[name], resumed.metrics[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("data", "model"), [(4, 1), (2, 2), (1, 1)])
+def test_a_checkpoint_of_eight_devices_opens_on_fewer_to_the_bit(
+    data, model, eight, bigram, compare, tmp_path
+):
+    """Parameters and optimizer, sharded anew; and the training goes on as on eight."""
+    workdir = cut_back(eight.workdir, tmp_path / "run", 4)
+    devices = np.asarray(jax.devices()[: data * model]).reshape(data, model)
+    config = TrainConfig(**eight.options, parallelism=ParallelismConfig("mesh", data, model))
+    mesh = jax.sharding.Mesh(devices, eight.compiled.mesh.axis_names)
+    compiled = compile_step(bigram.loss, bigram.init, bigram.batch(0), config, mesh=mesh)
+    with Checkpoints(workdir / "checkpoints") as saved:
+        ours = saved.restore(4, compiled.abstract)
+        assert compare.bit_equal(saved.restore(4, eight.compiled.abstract), ours)
+    assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(ours)} == {data * model}
+    resumed = loop.train(
+        bigram.loss, bigram.init, bigram.batch, config, workdir, compiled=compiled, log=str
+    )
+    assert [row["kind"] for row in run_folder.read_metrics(workdir)].count("run") == 2
+    assert compare.largest_difference(eight.result.params, resumed.params) < 1e-5
+
+
+class Eight(NamedTuple):
+    options: dict
+    compiled: CompiledStep
+    result: loop.TrainResult
+    workdir: Path
+
+
+@pytest.fixture(scope="module")
+def eight(bigram, tmp_path_factory):
+    """Six steps on a 4 x 2 mesh, saved after the fourth."""
+    options = dict(steps=6, log_every=1, save_every=2, keep=10)
+    config = TrainConfig(**options, parallelism=MESH_4X2)
+    compiled = compile_step(bigram.loss, bigram.init, bigram.batch(0), config)
+    workdir = tmp_path_factory.mktemp("eight") / "run"
+    result = loop.train(
+        bigram.loss, bigram.init, bigram.batch, config, workdir, compiled=compiled, log=str
+    )
+    return Eight(options, compiled, result, workdir)
 
 
 @pytest.mark.slow

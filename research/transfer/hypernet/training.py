@@ -24,7 +24,7 @@ import numpy as np
 
 from research.errors import UsageError
 from research.models.saved import config_as_dict
-from research.training import loop, parallelism, runtime
+from research.training import loop, parallelism, processes
 from research.training.config import TrainConfig
 from research.training.data.batches import prefetch
 from research.training.sharding_rules import LANGUAGE_MODEL_RULES, Rule, frozen
@@ -289,7 +289,7 @@ def _zeros_like(params: Any) -> Callable[[jax.Array], Any]:
 
 
 def _trained(result: loop.TrainResult) -> Trained:
-    params = runtime.gather({
+    params = processes.gather({
         name: result.params[name] for name in ("hypernetwork", "trunk") if name in result.params
     })  # fmt: skip
     seconds = result.metrics.get("seconds", 0.0)
