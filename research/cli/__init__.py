@@ -50,6 +50,9 @@ COMMANDS = {
     "decipher": Command(
         "decipher:Decipher", "run", "solve a substitution cipher, and say how sure"
     ),
+    "prepare": Command(
+        "prepare:Prepare", "run", "a corpus as ids in shards, by many processes or machines"
+    ),
     "train m1": Command("train_m1:TrainM1", "train_m1", "train a byte model that compresses"),
     "train m2": Command("train:TrainM2", "train_m2", "train a language model over a codec's ids"),
     "train lexinvariant": Command(
