@@ -15,7 +15,8 @@ import research
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/transfer.md", "docs/tables.md", "docs/text.md",
-         "docs/extending.md", "docs/speed.md", "docs/faults.md", "docs/licences.md")  # fmt: skip
+         "docs/scale.md", "docs/extending.md", "docs/speed.md", "docs/faults.md",
+         "docs/licences.md")  # fmt: skip
 PICTURES = "results/pictures"
 
 

@@ -21,7 +21,7 @@ from research.transfer import methods
 ROOT = Path(__file__).resolve().parent.parent
 # In the order of a reader: each page may use what the ones before it have made.
 PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in (
-    "transfer", "tables", "text", "extending", "speed", "faults", "licences",
+    "transfer", "tables", "text", "scale", "extending", "speed", "faults", "licences",
 )))  # fmt: skip
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 BLOCKS = [

@@ -85,7 +85,7 @@ def run(options: Prepare, log: Callable[[str], None] = print) -> dict[str, Any]:
 
 
 def _runner(options: Prepare) -> "Runner":
-    workers = options.workers or len(os.sched_getaffinity(0))
+    workers = options.workers or os.cpu_count() or 1
     if options.runner == "beam":
         from research.training.prepare import on_beam
 

@@ -68,7 +68,7 @@ class JoinedArray:
         part_N = np.searchsorted(self._starts[1:], positions_N, side="right")
         order_N = np.argsort(part_N, kind="stable")
         numbers, firsts = np.unique(part_N[order_N], return_index=True)
-        for number, chosen in zip(numbers, np.split(order_N, firsts[1:]), strict=True):
+        for number, chosen in zip(numbers, np.split(order_N, firsts)[1:], strict=True):
             places = positions_N[chosen] - self._starts[number]
             values_N[chosen] = self._parts[number][places] + self.dtype.type(self._added[number])
         return values_N

@@ -3,7 +3,7 @@
     index.json                  vocab_size, names, what it was made from, counts, digests of shards
     shard-00003-of-00016/       documents whose digest, as a number, is in the fourth sixteenth
       shard.json                counts; what could not be prepared
-      train/ valid/ test/       token stores (`token_store`), documents in the order of their digests
+      train/ valid/ test/       token stores (`token_store`), documents in order of their digests
       .freevocab.json           SHA-256 of each of these files
 
 So the shards of a split, one after the other, are its documents in the order of their digests,
@@ -55,7 +55,8 @@ def open_split(
             )
         names = [name for name, shard in index["shards"].items() if split in shard["splits"]]
         # As with one file: a large store is not read whole to be opened.
-        checked = token_store.CHECKED_BYTES if 4 * counts["tokens"] <= token_store.CHECKED_BYTES else 0
+        most = token_store.CHECKED_BYTES
+        checked = most if 4 * counts["tokens"] <= most else 0
         stores = _beginning(directory, split, names, checked, max_bytes)
         whole = max_bytes is None or counts["text_bytes"] <= max_bytes
         store = joined(stores, index["vocab_size"], _meta(index, split, max_bytes))

@@ -12,6 +12,8 @@ from research.training.prepare import shards, spill
 from research.training.prepare.job import Job, Log, Task
 from research.units import quantity
 
+_LOGGED = 8  # parts or shards between two lines
+
 Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """(function, items) -> its results in any order. Function and items can be pickled."""
 
@@ -50,10 +52,12 @@ def mapped(job: Job, tasks: Sequence[Task], log: Log, map_: Map) -> None:
     sizes = map_(functools.partial(spill.write, job), list(enumerate(tasks)))
     for done, size in enumerate(sizes, start=1):
         num_bytes += size
-        log(f"read {done} of {len(tasks)} parts, {quantity(num_bytes, 'B')}")
+        if done == len(tasks) or done % _LOGGED == 0:
+            log(f"read {done} of {len(tasks)} parts, {quantity(num_bytes, 'B')}")
     write = functools.partial(_write, job, len(tasks))
-    for done, shard in enumerate(map_(write, unfinished), start=1):
-        log(f"wrote {job.shard_folder(shard).name}, {done} of {len(unfinished)}")
+    for done, _ in enumerate(map_(write, unfinished), start=1):
+        if done == len(unfinished) or done % _LOGGED == 0:
+            log(f"wrote {done} of {len(unfinished)} shards")
 
 
 def one_process(job: Job, tasks: Sequence[Task], log: Log) -> None:
@@ -65,6 +69,5 @@ def _state(job: Job, shard: int) -> tuple[int, bool]:
     return shard, shards.unfinished(job, shard)
 
 
-def _write(job: Job, num_tasks: int, shard: int) -> int:
+def _write(job: Job, num_tasks: int, shard: int) -> None:
     shards.write(job, shard, spill.read(job, shard, num_tasks))
-    return shard
