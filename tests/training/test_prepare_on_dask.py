@@ -11,10 +11,10 @@ pytest.importorskip("distributed")
 
 
 def test_a_cluster_of_two_workers_writes_what_one_process_does(tmp_path):
-    corpus = corpora.load("synthetic:60000+builtin:topics")
+    corpus = corpora.load("synthetic:60000")
 
     def prepare(name, runner):
-        made = jobs.make(corpus, "english-b16", tmp_path / name, num_shards=5)
+        made = jobs.make(corpus, "bytes", tmp_path / name, num_shards=5)
         run.prepare(corpus, made, runner, lambda line: None)
         out = tmp_path / name
         files = sorted(path for path in out.rglob("*") if path.is_file())

@@ -36,15 +36,17 @@ def runner(
         raise FreevocabError(
             "--runner beam needs Apache Beam: pip install 'freevocab[beam]'"
         ) from error
-    here = ["--runner=DirectRunner", "--direct_running_mode=multi_processing",
-            f"--direct_num_workers={workers}"]  # fmt: skip
+    here = [
+        "--runner=DirectRunner",
+        "--direct_running_mode=multi_processing",
+        f"--direct_num_workers={workers}",
+        "--default_sdk_harness_log_level=WARNING",
+    ]
     log(f"a Beam pipeline over {len(tasks)} parts of {job.corpus_name}, {job.num_shards} shards")
     try:
         with beam.Pipeline(options=PipelineOptions([*(options or here)])) as pipeline:
             _build(beam, pipeline, job, tasks)
-    except FreevocabError:
-        raise
-    except Exception as error:  # a worker's error comes as text
+    except Exception as error:  # a worker's comes as text
         raise FreevocabError(f"the Beam pipeline failed: {_last_line(error)}") from error
 
 
