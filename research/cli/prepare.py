@@ -56,7 +56,7 @@ class Prepare:
 
 def run(options: Prepare, log: Callable[[str], None] = print) -> dict[str, Any]:
     """Prepares the corpus, says what came of it, and returns the content of index.json."""
-    from research import corpora
+    from research import corpora, interrupts
     from research.training.prepare import job
     from research.training.prepare.run import prepare
     from research.units import quantity
@@ -71,7 +71,11 @@ def run(options: Prepare, log: Callable[[str], None] = print) -> dict[str, Any]:
         num_shards=options.shards,
         max_document_bytes=options.max_document_bytes,
     )
-    index = prepare(corpus, made, runner, log)
+    try:
+        index = prepare(corpus, made, runner, log)
+    except interrupts.Interrupted as stop:
+        more = "the same command goes on at what is finished"
+        raise interrupts.Interrupted(stop.number, f"{stop}; {more}") from None
     for split, counts in index["splits"].items():
         log(
             f"{split}: {quantity(counts['text_bytes'], 'B')} in {counts['documents']} documents, "

@@ -151,7 +151,9 @@ def test_text_may_come_as_str_or_bytes(tmp_path, monkeypatch):
             return [self[key] for key in keys]
 
     records = Records({"text": text.decode(), "url": ""} for text in expected)
-    monkeypatch.setattr(type(corpus.source._builder), "as_data_source", lambda self, split: records)
+    monkeypatch.setattr(
+        type(corpus.source._builder), "as_data_source", lambda self, split: records
+    )
     assert list(corpus.documents("train")) == expected
 
 

@@ -153,6 +153,7 @@ def check_encoder(codec: Encoder, job: Job) -> None:
     """Raises FreevocabError if a worker's codec is another one than that of the job."""
     if codec.fingerprint() != job.source["codec"]:
         raise FreevocabError(
-            f"the codec {job.codec} is another one on this machine than where the work was begun: "
-            "install the same version, and share the codec's folder"
+            f"the codec {job.codec} of a worker is not that of the program which began the work: "
+            "install one version everywhere, and set JAX_PLATFORMS=cpu for all if it has a live "
+            "model"
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from research.errors import FreevocabError
 from research.training.prepare.job import Job, Log, Task
-from research.training.prepare.pool import ENVIRONMENT
+from research.training.prepare.pool import environment
 from research.training.prepare.run import Map, mapped
 
 
@@ -50,7 +50,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         threads_per_worker=1,
         processes=True,
         dashboard_address=None,
-        env=ENVIRONMENT,
+        env=environment(),
     )
     with cluster, distributed.Client(cluster) as client:
         yield client

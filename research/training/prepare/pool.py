@@ -16,12 +16,16 @@ from research.errors import FreevocabError
 from research.training.prepare.job import Job, Log, Task
 from research.training.prepare.run import Map, mapped
 
-ENVIRONMENT = {
-    "JAX_PLATFORMS": "cpu",  # so many processes share no accelerator, and its ids may differ
+_ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",  # an accelerator is not for many processes
     "RAYON_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""Of worker processes, unless it is set otherwise."""
+
+
+def environment() -> dict[str, str]:
+    """Variables of worker processes; what the user has set stays."""
+    return {name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()}
 
 
 def runner(job: Job, tasks: Sequence[Task], log: Log, *, workers: int) -> None:
@@ -65,8 +69,7 @@ def _map(
 
 
 def _begin() -> None:
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(environment())
     # Ctrl-C goes to all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
