@@ -41,7 +41,7 @@ def texts(store):
 DOCUMENTS = st.lists(st.text("ab é", min_size=1, max_size=6).map(str.encode), max_size=12)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(train=DOCUMENTS, valid=DOCUMENTS, test=DOCUMENTS, num_shards=st.integers(1, 5))
 def test_each_document_is_there_once_in_its_strongest_split_by_digest(
     tmp_path_factory, train, valid, test, num_shards
