@@ -93,8 +93,8 @@ def bad_corpus(tmp_path):
     (folder / "a.jsonl").write_text("\n".join(lines))
     (folder / "b.txt.gz").write_bytes(b"\x1f\x8b no gzip")
     (folder / "c.pdf").write_bytes(b"%PDF-1.4")
-    (folder / "d.txt").write_text("plain")
-    (folder / "e.txt").write_text("a text with a letter that the codec does not know: ñ")
+    (folder / "d.jsonl").write_text(json.dumps({"text": "plain"}))
+    (folder / "e.jsonl").write_text(json.dumps({"text": "a letter no codec knows: ñ"}))
     return corpora.load(f"text:{folder}/*")
 
 
@@ -132,7 +132,7 @@ def test_a_bad_document_is_counted_and_named_and_stops_nothing(tmp_path, bad_cor
     first = {kind: each["first"] for kind, each in index["bad"].items()}
     assert first["not_utf8"] == ["a.jsonl, document 10: invalid continuation byte at byte 0"]
     assert first["too_long"] == ["a.jsonl, document 12: 5000 bytes"]
-    assert first["not_encoded"] == ["e.txt, document 1: ValueError: there is a ñ"]
+    assert first["not_encoded"] == ["e.jsonl, document 1: ValueError: there is a ñ"]
     assert "a.jsonl, line 8: not JSON" in first["damaged"][0]
     assert "b.txt.gz cannot be decompressed" in first["damaged"][1]
     assert "c.pdf is no text: it is a PDF" in first["damaged"][2]
