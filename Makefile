@@ -1,4 +1,4 @@
-# make reproduce | test | colabs | report     (also: benchmarks, test-peers, docs, clean)
+# make reproduce | test | colabs | report     (also: benchmarks, test-peers, test-beam, docs, clean)
 # Each target sets up .venv when it is missing or setup.cfg has changed. Needs make and
 # python3.11 or python3.12 (PYTHON=/path/to/python to choose one).
 
@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.installed-peers
+# Beam wants an older protobuf and pyarrow than the rest.
+BEAM := $(VENV)/beam
 SCALE ?= hours
 WORKDIR ?= runs
 # Two processes: one per core of the smallest machine that the tests are timed on.
@@ -17,7 +19,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 CHECK := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 
-.PHONY: help reproduce test colabs report benchmarks test-peers test-focus-peer docs clean
+.PHONY: help reproduce test colabs report benchmarks test-peers test-focus-peer test-beam docs clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -45,6 +47,11 @@ test-peers: $(PEERS)
 test-focus-peer: $(PEERS)  ## needs a C++ compiler
 	@$(PIP) --editable '.[focus-peer]'
 	$(BIN)/python -m pytest -q tests/peers/focus_peer $(ARGS)
+
+test-beam: $(STAMP)  ## Apache Beam, in an environment of its own
+	@test -d $(BEAM) || $(BIN)/python -m venv $(BEAM)
+	@$(subst $(BIN)/,$(BEAM)/bin/,$(PIP)) --editable '.[test,beam]'
+	$(BEAM)/bin/python -m pytest -q tests/beam $(ARGS)
 
 docs: $(STAMP)  ## the README, the pages under docs/ and the API, in build/docs/index.html
 	@$(PIP) --editable '.[test,docs]'

@@ -13,6 +13,10 @@ class UsageError(FreevocabError):
     exit_code = 2
 
 
+class DamagedText(FreevocabError):
+    """A document, or the rest of a file, is no text; the machine that reads it is not to blame."""
+
+
 class EncodeOnlyError(FreevocabError):
     """Raised by `decode` of a codec that cannot be decoded (`closing='point'` or `'dyadic'`)."""
 

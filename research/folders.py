@@ -176,6 +176,14 @@ def digest(path: Path) -> str:
     return value
 
 
+def stands(folder: Path) -> bool:
+    """Whether a folder has a list of its files, each of them as it was written, and no others."""
+    listed = _listed(folder, None)
+    if listed is None or _foreign(folder, None):
+        return False
+    return all((folder / name).is_file() for name in listed)
+
+
 def replace(temporary: Path, path: Path, names: Collection[str] | None = None) -> None:
     """Renames the finished folder `temporary` to `path`, in place of what `check` allows there.
 

@@ -45,7 +45,7 @@ def test_the_recorded_versions_lie_in_the_ranges(setup):
 
 
 def test_extras_and_command_are_there(setup):
-    names = "test peers focus-peer benchmarks vectors docs beam cuda tpu colab"
+    names = "test peers focus-peer benchmarks vectors docs beam dask cuda tpu colab"
     assert set(setup["options.extras_require"]) == set(names.split())
     assert "freevocab = research.cli:main" in setup["options.entry_points"]["console_scripts"]
 

@@ -18,6 +18,10 @@ BENCHMARKS = {
         " --queue 2 --repeats 1"
     ).split(),
     "live_windows": "--batch 4 --documents 5 --document 32 --naive 8 --repeats 1".split(),
+    "preparation": (
+        "--corpus builtin:topics --megabytes 0.1 --slow-kilobytes 1 --entries 300 --model tiny"
+        " --repeats 1"
+    ).split(),
     "puzzles": "--texts 1 --restarts 1 --kinds caesar".split(),
     "several_processes": (
         "--size tiny --vocab-size 500 --batch-size 2 --length 16 --steps 2 --repeats 1"

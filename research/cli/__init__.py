@@ -53,6 +53,9 @@ COMMANDS = {
     "quantize": Command(
         "quantize:Quantize", "run", "make a codec of a byte model whose files decode on any machine"
     ),
+    "prepare": Command(
+        "prepare:Prepare", "run", "write a corpus as ids in shards, by many processes or machines"
+    ),
     "train m1": Command("train_m1:TrainM1", "train_m1", "train a byte model that compresses"),
     "train m2": Command("train:TrainM2", "train_m2", "train a language model over a codec's ids"),
     "train lexinvariant": Command(

@@ -32,6 +32,14 @@ EXAMPLES = {
         "freevocab decipher cipher.txt --language german --spaces none",
         "freevocab decipher cipher.txt --crib treasure",
     ),
+    "quantize": (
+        "freevocab quantize --model runs/m1 --out runs/m1-codec",
+        "freevocab quantize --model runs/m1 --out runs/m1-windows --window-bits 32",
+    ),
+    "prepare": (
+        "freevocab prepare --corpus 'text:books/*.txt' --codec english-b16 --out runs/prepared",
+        "freevocab prepare --corpus tfds:c4/en --shards 2500 --runner beam -- --runner=FlinkRunner",
+    ),
     "train m1": (
         "freevocab train m1 --preset laptop --out runs/m1",
         "freevocab train m1 --preset laptop --corpus 'text:books/*.txt' --out runs/m1",

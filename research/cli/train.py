@@ -110,6 +110,8 @@ class TrainM2(TrainLM):
     codec: str = "english-b16"
     """english-b16, english-dictionary, bytes, gzip, characters, letters, or a folder that a codec
     was saved to."""
+    store: str | None = None
+    """A folder that `freevocab prepare` wrote with this codec: train on it, not on --corpus."""
     remat: bool = False
     """Recompute each block in the backward pass: less memory, a third more time."""
     tied: bool = False
@@ -201,7 +203,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
 
     # Check the arguments, before any work.
     log = processes.join(options, log)
-    inputs = ("codec", "init_from", "checkpoint")
+    inputs = ("codec", "store", "init_from", "checkpoint")
     workdir = runtime.workdir_of(options, inputs, lm_folder.MANIFEST)
     vocabulary = options.make_vocabulary()
     mesh = parallelism.make_mesh(options.parallelism)
@@ -209,9 +211,13 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
     # The text in the codec's ids.
     codec = codecs.load(options.codec)
     initial_params = _weights_of(options.init_from, codec) if options.init_from else None
-    corpus = corpora.load(options.corpus)
-    check_apart(options.out, [("--corpus", path) for path in corpus.paths])
-    build = runtime.store_builder(corpus, workdir, options.max_bytes, options.valid_bytes, log)
+    sizes_of_text = (options.max_bytes, options.valid_bytes, log)
+    if options.store is not None:
+        build = runtime.store_opener(options.store, *sizes_of_text)
+    else:
+        corpus = corpora.load(options.corpus)
+        check_apart(options.out, [("--corpus", path) for path in corpus.paths])
+        build = runtime.store_builder(corpus, workdir, *sizes_of_text)
     valid, train = build("valid", codec), build("train", codec)
 
     # The model. A partly random vocabulary trains as such; the learned one is evaluated and kept.
@@ -252,7 +258,7 @@ def train_m2(options: TrainM2, log: Log = print) -> "EvalTotals":
         facts = {
             "length": length,
             "steps": options.steps,
-            "corpus": corpus.name,
+            "corpus": train.meta["corpus_name"],
             "bits_per_byte": totals.bits_per_byte,
             "arguments": json.loads(json.dumps(dataclasses.asdict(options))),
         }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from research.corpora.documents import OnDamage
 from research.errors import UsageError
 
 SPLITS = ("train", "valid", "test")
@@ -51,6 +52,17 @@ def interleaved(documents: Iterable[bytes], block_bytes: int = 2**28) -> Iterato
     yield from sorted(block, key=document_digest)
 
 
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A part of a source that another process can read: a file, a shard. It can be pickled."""
+
+    name: str
+    """For messages."""
+    read: Callable[[OnDamage], Iterator[tuple[str, bytes]]]
+    """(what is called for a damaged document) -> (split, document) pairs in a fixed order. Raises
+    as `documents.documents` does."""
+
+
 class Source(abc.ABC):
     """Where documents come from. A corpus adds counts, order and the dropping of duplicates."""
 
@@ -64,6 +76,13 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def digest(self) -> str:
         """Hex digest of everything that the documents are made from."""
+
+    def pieces(self) -> tuple[Piece, ...]:
+        """Parts that together have the documents of all splits, each document in one of them."""
+        return tuple(
+            Piece(f"{self.name}, {split}", functools.partial(_labelled, self, split))
+            for split in SPLITS
+        )
 
     def overlaps(self, split: str) -> tuple[str, ...]:
         """Splits that may have a document of `split` too and keep it: of STRONGER_SPLITS[split].
@@ -83,6 +102,16 @@ class Source(abc.ABC):
     def paths(self) -> tuple[Path, ...]:
         """The user's files and folders that it reads."""
         return ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the fields of a dataclass, without what it has cached."""
+        if not dataclasses.is_dataclass(self):
+            return dict(vars(self))
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def _labelled(source: Source, split: str, on_damage: OnDamage) -> Iterator[tuple[str, bytes]]:
+    return ((split, document) for document in source.documents(split))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,6 +207,9 @@ class Combined(Source):
     def documents(self, split: str) -> Iterator[bytes]:
         for part in self.parts:
             yield from part.documents(split)
+
+    def pieces(self) -> tuple[Piece, ...]:
+        return tuple(piece for part in self.parts for piece in part.pieces())
 
     def group(self, document: bytes) -> bytes:
         groups = (part.group(document) for part in self.parts)

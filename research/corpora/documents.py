@@ -12,13 +12,15 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from research import contents
 from research.contents import BYTE_ORDER_MARK, HEAD_BYTES
-from research.errors import FreevocabError
+from research.errors import DamagedText, FreevocabError
+
+OnDamage = Callable[[DamagedText], None]
 
 FIELD = "text"  # of JSON lines
 WHOLE_FILE_BYTES = 16 * 2**20  # a plain file up to this size is one document
@@ -30,7 +32,14 @@ _ELEMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*<doc[ >]")
 _BETWEEN_ELEMENTS = re.compile(rb"</doc>\s*(?=<doc[ >])")
 
 
-def documents(path: Path, *, pieces: int = 1, field: str = FIELD) -> Iterator[bytes]:
+def stop(damage: DamagedText) -> None:
+    """Raises it: what `documents` does unless it is told to go on."""
+    raise damage
+
+
+def documents(
+    path: Path, *, pieces: int = 1, field: str = FIELD, on_damage: OnDamage = stop
+) -> Iterator[bytes]:
     """The documents of one file, in order.
 
     * `.jsonl` (and `.jsonl.zst` ...): the "text" of each line, or another `field`; empty lines are
@@ -45,14 +54,19 @@ def documents(path: Path, *, pieces: int = 1, field: str = FIELD) -> Iterator[by
     Empty documents are left out. UTF-16 and UTF-32 are known by their marks; compressed files by
     their names or first bytes (gzip, xz, bzip2, zstandard).
 
+    Args:
+      on_damage: called for each line without text and each element without a whole tag. If it
+        returns, they are passed over.
+
     Raises:
-      FreevocabError: for a file that is no text or cannot be read or decompressed, a line without
-        text, an unclosed element; the message names the file and the place.
+      DamagedText: for a file that is no text or cannot be decompressed, an unclosed element, and
+        whatever `on_damage` raises; the message names the file and the place.
+      FreevocabError: for a file that cannot be read.
     """
-    return (document for document in _parts(path, pieces, field) if document)
+    return (document for document in _parts(path, pieces, field, on_damage) if document)
 
 
-def _parts(path: Path, pieces: int, field: str) -> Iterator[bytes]:
+def _parts(path: Path, pieces: int, field: str, on_damage: OnDamage) -> Iterator[bytes]:
     chunks = _chunks(path)
     first = b""  # enough to tell the format by
     while len(first) < HEAD_BYTES and (chunk := next(chunks, None)) is not None:
@@ -60,16 +74,16 @@ def _parts(path: Path, pieces: int, field: str) -> Iterator[bytes]:
     encoding = contents.wide_encoding(first)
     name = None if encoding else contents.no_text(first[:HEAD_BYTES])
     if name is not None:
-        raise FreevocabError(f"{path} is no text: it is {name}")
+        raise DamagedText(f"{path} is no text: it is {name}")
     chunks = itertools.chain([first.removeprefix(BYTE_ORDER_MARK)], chunks)
     if encoding:
         chunks = _as_utf8(path, chunks, encoding)
         first = next(chunks, b"")
         chunks = itertools.chain([first], chunks)
     if format_suffix(path) == ".jsonl":
-        yield from _json_texts(path, chunks, field)
+        yield from _json_texts(path, chunks, field, on_damage)
     elif _ELEMENT.match(first):
-        yield from _elements(path, chunks)
+        yield from _elements(path, chunks, on_damage)
     else:
         yield from _plain(chunks, pieces)
 
@@ -80,49 +94,59 @@ def format_suffix(path: Path) -> str:
     return inner.suffix.lower()
 
 
-def _json_texts(path: Path, chunks: Iterable[bytes], field: str) -> Iterator[bytes]:
+def _json_texts(
+    path: Path, chunks: Iterable[bytes], field: str, on_damage: OnDamage
+) -> Iterator[bytes]:
     for number, line in enumerate(_lines(path, chunks), start=1):
         if not line.strip():
             continue
         try:
-            value: Any = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise FreevocabError(f"{path}, line {number}: not JSON ({error})") from error
-        text = value.get(field) if isinstance(value, dict) else None
-        if not isinstance(text, str):
-            names = [name for name, one in value.items() if isinstance(one, str)] if isinstance(
-                value, dict) else []  # fmt: skip
-            others = f"; it has {', '.join(names[:8])}: name one with ;field=" if names else ""
-            raise FreevocabError(
-                f'{path}, line {number}: no "{field}" field with a string in it{others}'
-            )
-        yield text.encode("utf-8", "surrogatepass")
+            text = _json_text(line, field)
+        except DamagedText as damage:
+            on_damage(DamagedText(f"{path}, line {number}: {damage}"))
+        else:
+            yield text.encode("utf-8", "surrogatepass")
 
 
-def _elements(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _json_text(line: bytes, field: str) -> str:
+    try:
+        value: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DamagedText(f"not JSON ({error})") from error
+    text = value.get(field) if isinstance(value, dict) else None
+    if isinstance(text, str):
+        return text
+    names = [name for name, one in value.items() if isinstance(one, str)] if isinstance(
+        value, dict) else []  # fmt: skip
+    others = f"; it has {', '.join(names[:8])}: name one with ;field=" if names else ""
+    raise DamagedText(f'no "{field}" field with a string in it{others}')
+
+
+def _elements(path: Path, chunks: Iterable[bytes], on_damage: OnDamage) -> Iterator[bytes]:
     rest = b""
     for chunk in chunks:
         rest += chunk
         *whole, rest = _BETWEEN_ELEMENTS.split(rest)
         for element in whole:
-            yield _without_tag(path, element)
+            yield _without_tag(path, element, on_damage)
         if len(rest) > ELEMENT_BYTES:
             break
     last = rest.strip()
     if not last.endswith(b"</doc>"):
         start = last[:80].decode("utf-8", "replace").split("\n")[0]
-        raise FreevocabError(f"{path}: the element {start} is not closed by </doc>")
-    yield _without_tag(path, last.removesuffix(b"</doc>"))
+        raise DamagedText(f"{path}: the element {start} is not closed by </doc>")
+    yield _without_tag(path, last.removesuffix(b"</doc>"), on_damage)
 
 
-def _without_tag(path: Path, element: bytes) -> bytes:
+def _without_tag(path: Path, element: bytes, on_damage: OnDamage) -> bytes:
     # A title may hold '>', so the tag ends with its line where it has one to itself.
     line, newline, rest = element.lstrip().partition(b"\n")
     if newline and line.rstrip().endswith(b">"):
         return rest
     tag, closed, rest = element.partition(b">")
     if not closed:
-        raise FreevocabError(f"{path}: a <doc tag without its '>': {tag[:80]!r}")
+        on_damage(DamagedText(f"{path}: a <doc tag without its '>': {tag[:80]!r}"))
+        return b""
     return rest
 
 
@@ -179,7 +203,7 @@ def _lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
         pieces.append(rest)
         size += len(rest)
         if size > LINE_BYTES:
-            raise FreevocabError(
+            raise DamagedText(
                 f"{path}, line {number + 1}: longer than {LINE_BYTES:,} bytes: the file is damaged,"
                 " or holds no JSON lines"
             )
@@ -199,12 +223,12 @@ def _chunks(path: Path) -> Iterator[bytes]:
             while chunk := file.read(_CHUNK_BYTES):
                 yield chunk
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
-        raise FreevocabError(
+        raise DamagedText(
             f"{path} cannot be decompressed ({error}): the file is damaged or cut short"
         ) from error
     except OSError as error:
         if error.errno is None:  # bz2's for bytes that are none of its own
-            raise FreevocabError(f"{path} cannot be decompressed ({error}): damaged") from error
+            raise DamagedText(f"{path} cannot be decompressed ({error}): damaged") from error
         raise FreevocabError(f"cannot read {path}: {error.strerror or error}") from error
 
 
@@ -216,7 +240,7 @@ def _as_utf8(path: Path, chunks: Iterable[bytes], encoding: str) -> Iterator[byt
         yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
         name = encoding.upper()
-        raise FreevocabError(f"{path} begins as {name} and is damaged: {error}") from error
+        raise DamagedText(f"{path} begins as {name} and is damaged: {error}") from error
 
 
 def _zstandard_chunks(path: Path) -> Iterator[bytes]:
@@ -240,6 +264,6 @@ def _zstandard_chunks(path: Path) -> Iterator[bytes]:
                         yield frame.decompress(data)
                         data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     except zstandard.ZstdError as error:
-        raise FreevocabError(f"{path} cannot be decompressed ({error}): damaged") from error
+        raise DamagedText(f"{path} cannot be decompressed ({error}): damaged") from error
     if frame is not None:
-        raise FreevocabError(f"{path} cannot be decompressed: the file is cut short")
+        raise DamagedText(f"{path} cannot be decompressed: the file is cut short")

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from research import files
-from research.corpora.corpus import SPLITS, Source, split_by_hash
-from research.corpora.documents import FIELD, documents, format_suffix
+from research.corpora.corpus import SPLITS, Piece, Source, split_by_hash
+from research.corpora.documents import FIELD, OnDamage, documents, format_suffix
 from research.errors import UsageError
 
 _SPLIT_FILE = "SPLIT.tsv"
@@ -77,14 +77,25 @@ class TextFiles(Source):
     """Of JSON lines."""
 
     def documents(self, split: str) -> Iterator[bytes]:
-        pieces = _PIECES // len(self.files) if self._few else 1
         for path, assigned in self.files:
             if assigned is None:
-                for document in documents(path, pieces=pieces, field=self.field):
+                for document in documents(path, pieces=self._cut_into, field=self.field):
                     if split_by_hash(document) == split:
                         yield document
             elif assigned == split:
                 yield from documents(path, field=self.field)
+
+    def pieces(self) -> tuple[Piece, ...]:
+        read = functools.partial(_labelled, pieces=self._cut_into, field=self.field)
+        return tuple(
+            Piece(path.name, functools.partial(read, path, assigned))
+            for path, assigned in self.files
+        )
+
+    @property
+    def _cut_into(self) -> int:
+        """Documents that a plain file becomes."""
+        return _PIECES // len(self.files) if self._few else 1
 
     @property
     def by_hash(self) -> bool:
@@ -117,6 +128,14 @@ class TextFiles(Source):
 
     def paths(self) -> tuple[Path, ...]:
         return tuple(path for path, _ in self.files)
+
+
+def _labelled(
+    path: Path, assigned: str | None, on_damage: OnDamage, *, pieces: int, field: str
+) -> Iterator[tuple[str, bytes]]:
+    """The documents of a file, each with its split."""
+    for document in documents(path, pieces=pieces, field=field, on_damage=on_damage):
+        yield assigned or split_by_hash(document), document
 
 
 def _matches(pattern: str) -> list[Path]:

@@ -26,7 +26,8 @@ import tensorflow_datasets
 
 from research import contents
 from research.corpora import preparation
-from research.corpora.corpus import Source, split_by_hash
+from research.corpora.corpus import Piece, Source, split_by_hash
+from research.corpora.documents import OnDamage
 from research.errors import FreevocabError, UsageError
 
 _TEXT_FEATURES = ("text", "book_text")
@@ -144,26 +145,46 @@ class PreparedDataset(Source):
                 )
 
     def documents(self, split: str) -> Iterator[bytes]:
-        taken_from_train = {"valid"} if "valid" not in self._names else set()
-        if set(self._names) == {"train"}:
-            taken_from_train = {"valid", "test"}
-        if split in taken_from_train:
-            for document in self._texts("train"):
-                if split_by_hash(document) == split:
-                    yield document
-        elif split in self._names:
-            for document in self._texts(split):
-                if split != "train" or split_by_hash(document) not in taken_from_train:
+        ours = "train" if split in self._from_train else split
+        if ours in self._names:
+            for assigned, document in self._labelled(ours):
+                if assigned == split:
                     yield document
 
-    def _texts(self, split: str) -> Iterator[bytes]:
+    def pieces(self) -> tuple[Piece, ...]:
+        pieces = []
+        for ours, theirs in self._names.items():
+            start = 0
+            for length in self._builder.info.splits[theirs].shard_lengths:
+                read = functools.partial(_labelled, self, ours, start, start + length)
+                pieces.append(Piece(f"{self.name}, {theirs} from {start}", read))
+                start += length
+        return tuple(pieces)
+
+    @property
+    def _from_train(self) -> frozenset[str]:
+        """The splits that they do not have and that get a share of train."""
+        if set(self._names) == {"train"}:
+            return frozenset({"valid", "test"})
+        return frozenset({"valid"} - self._names.keys())
+
+    def _labelled(
+        self, ours: str, start: int = 0, end: int | None = None
+    ) -> Iterator[tuple[str, bytes]]:
+        """The documents of one of their splits, of which some of train are in another here."""
+        taken = self._from_train if ours == "train" else frozenset()
+        for document in self._texts(ours, start, end):
+            by_hash = split_by_hash(document) if taken else ours
+            yield by_hash if by_hash in taken else ours, document
+
+    def _texts(self, split: str, start: int, end: int | None) -> Iterator[bytes]:
         try:
             records = self._builder.as_data_source(split=self._names[split])
             size = self._builder.info.splits[self._names[split]].num_bytes
             step = min(_FETCH_RECORDS, 1 + _FETCH_BYTES * len(records) // max(size, 1))
-            for start in range(0, len(records), step):
-                stop = min(start + step, len(records))
-                for record in records.__getitems__(list(range(start, stop))):
+            end = len(records) if end is None else end
+            for first in range(start, end, step):
+                for record in records.__getitems__(list(range(first, min(first + step, end)))):
                     text = record[self._feature]
                     yield text.encode("utf-8") if isinstance(text, str) else bytes(text)
         except FreevocabError:
@@ -195,6 +216,12 @@ class PreparedDataset(Source):
 
     def paths(self) -> tuple[Path, ...]:
         return (self.folder,)
+
+
+def _labelled(
+    dataset: PreparedDataset, ours: str, start: int, end: int, on_damage: OnDamage
+) -> Iterator[tuple[str, bytes]]:
+    return dataset._labelled(ours, start, end)  # a shard that is damaged is an error
 
 
 def _find(name: str, data_dir: Path) -> Path | None:

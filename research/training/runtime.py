@@ -11,7 +11,7 @@ from research.corpora import Corpus
 from research.errors import UsageError, flag
 from research.files import shown
 from research.training import processes
-from research.training.data import token_store
+from research.training.data import sharded_store, token_store
 from research.training.data.token_store import TokenStore
 from research.units import counted, quantity
 
@@ -57,14 +57,42 @@ def store_builder(
                 max_bytes=max_bytes if split == "train" else valid_bytes,
                 progress=progress_of(split, codec.name, log),
             )
-        log(
-            f"{split}: {quantity(store.num_bytes, 'B')} of {corpus.name} in "
-            f"{counted(store.num_documents, 'document')}, {quantity(store.num_tokens)} ids of"
-            f" {codec.name}"
-        )
+        log(_described(split, store))
         return store
 
     return build
+
+
+def store_opener(
+    directory: str, max_bytes: int | None, valid_bytes: int | None, log: Log
+) -> Callable[[str, Codec], TokenStore]:
+    """(split, codec) -> its store out of a folder that `freevocab prepare` wrote.
+
+    Calling it raises:
+      UsageError: the folder is another one, has no such split, or is of another codec.
+      FreevocabError: a shard is missing or damaged.
+    """
+
+    def build(split: str, codec: Codec) -> TokenStore:
+        most = max_bytes if split == "train" else valid_bytes
+        store = sharded_store.open_split(directory, split, max_bytes=most)
+        if store.meta["source"]["codec"] != codec.fingerprint():
+            raise UsageError(
+                f"{directory} holds ids of {store.meta['codec_name']}, not of this {codec.name}: "
+                "give the --codec that it was prepared with"
+            )
+        log(_described(split, store))
+        return store
+
+    return build
+
+
+def _described(split: str, store: TokenStore) -> str:
+    return (
+        f"{split}: {quantity(store.num_bytes, 'B')} of {store.meta['corpus_name']} in "
+        f"{counted(store.num_documents, 'document')}, {quantity(store.num_tokens)} ids of "
+        f"{store.meta['codec_name']}"
+    )
 
 
 def progress_of(split: str, codec_name: str, log: Log) -> token_store.Progress:

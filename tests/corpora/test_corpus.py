@@ -1,5 +1,8 @@
 """Loading corpora by name, describing and joining them; splits that share no document."""
 
+import json
+import pickle
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from research import corpora
 from research.corpora import Corpus
 from research.corpora.corpus import SPLITS, document_digest, interleaved, split_by_hash
+from research.corpora.documents import stop
 from research.errors import UsageError
 from research.testing.tiny import corpus_of, tiny_corpus
 
@@ -65,6 +69,37 @@ def test_every_corpus_says_which_files_nothing_may_be_written_over(tmp_path):
     for spec in ("builtin", "builtin:python", "synthetic:20000"):
         assert corpora.load(spec).paths == ()
         assert corpora.load(f"{spec}+text:{tmp_path}/a.txt").paths == (tmp_path / "a.txt",)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Some files of text; `{}` in a corpus's name stands for their folder."""
+    (tmp_path / "a.txt").write_text("\n\n".join(f"paragraph {i}" for i in range(300)))
+    for name in "bc":
+        lines = (json.dumps({"text": f"{name} {i}"}) for i in range(40))
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "synthetic:20000",
+        "builtin:topics",
+        "text:{}/a.txt",
+        "text:{}/*",
+        "text:{}/*;valid={}/b.jsonl",
+        "text:{}/a.txt+synthetic:20000",
+    ],
+)
+def test_the_pieces_of_a_source_have_its_documents_and_can_be_pickled(files, spec):
+    source = corpora.load(spec.replace("{}", str(files))).source
+    for _ in range(2):  # with nothing cached, and after all was read
+        pieces = pickle.loads(pickle.dumps(source.pieces()))
+        pairs = [pair for piece in pieces for pair in piece.read(stop)]
+        for split in SPLITS:
+            documents_ = sorted(document for own, document in pairs if own == split)
+            assert documents_ == sorted(source.documents(split))
 
 
 @pytest.mark.parametrize("spec", ["", "c4", "Builtin", "http://x", "builtin+c4"])

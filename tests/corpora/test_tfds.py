@@ -3,6 +3,7 @@
 import http.server
 import io
 import json
+import pickle
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,7 @@ import tensorflow_datasets as tfds
 from research import corpora
 from research.corpora import preparation
 from research.corpora.corpus import SPLITS, split_by_hash
+from research.corpora.documents import stop
 from research.errors import FreevocabError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,6 +127,18 @@ def test_a_lone_train_split_is_split_by_hash(tmp_path):
     for split in SPLITS:
         texts = list(corpus.documents(split))
         assert texts and all(split_by_hash(text) == split for text in texts)
+
+
+@pytest.mark.parametrize("splits", [("train", "validation"), ("train",), ("train", "test")])
+def test_the_pieces_of_a_data_set_have_its_documents(tmp_path, splits):
+    texts = {split: [f"{split} {i}" for i in range(60)] for split in splits}
+    prepare(tmp_path, "some", texts)
+    source = corpora.load(f"tfds:some?data_dir={tmp_path}").source
+    pieces = pickle.loads(pickle.dumps(source.pieces()))
+    pairs = [pair for piece in pieces for pair in piece.read(stop)]
+    for split in SPLITS:
+        documents = [document for own, document in pairs if own == split]
+        assert documents == list(source.documents(split))
 
 
 def test_text_may_come_as_str_or_bytes(tmp_path, monkeypatch):

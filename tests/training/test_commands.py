@@ -19,6 +19,7 @@ from research.models import language_model, sizes
 from research.testing.tiny import TinyCodec, tiny_trunk_config
 from research.training import run_folder
 from research.training.config import OptimizerConfig, ParallelismConfig
+from research.training.prepare import job, run
 
 CORPUS = "synthetic:40000"
 VALID_BYTES = 1500
@@ -117,6 +118,35 @@ def test_training_on_takes_the_same_command(trained):
     more = train.train_m2(dataclasses.replace(options, steps=4), lines.append)
     assert any("going on from step 4" in line for line in lines)
     np.testing.assert_allclose(more.nats, sums.nats, rtol=1e-6)
+
+
+def test_a_prepared_corpus_trains_the_same_model(trained, tmp_path, prepared):
+    options, _, _ = trained
+    store = prepared(CORPUS, options.codec, tmp_path / "prepared")
+    out = tmp_path / "model"
+    lines = []
+    again = dataclasses.replace(options, out=str(out), store=store, corpus="none")
+    train.train_m2(again, lines.append)
+    assert f"of {CORPUS} in" in lines[0]
+    expected, _, _, _ = lm_folder.load(options.out)
+    params, _, _, meta = lm_folder.load(out)
+    assert jax.tree.all(jax.tree.map(np.array_equal, params, expected))
+    assert meta["corpus"] == CORPUS
+    with pytest.raises(UsageError, match="holds ids of tiny-264, not of this bytes: give the --c"):
+        train.train_m2(dataclasses.replace(again, codec="bytes", out=str(tmp_path / "other")))
+
+
+@pytest.fixture
+def prepared():
+    """Prepares a corpus; the folder."""
+
+    def call(corpus, codec, out):
+        corpus = corpora.load(corpus)
+        made = job.make(corpus, codec, out, num_shards=3)
+        run.prepare(corpus, made, run.one_process, lambda line: None)
+        return str(out)
+
+    return call
 
 
 def test_weights_of_another_codec_are_refused(trained, tmp_path):

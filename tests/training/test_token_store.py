@@ -68,7 +68,7 @@ def test_groups_do_not_change_the_store_and_bound_the_memory(tmp_path, monkeypat
     corpus = corpus_of(train=documents)
     whole = build(corpus, tmp_path / "whole")
     monkeypatch.setattr(token_store, "_GROUP_BYTES", 100)
-    monkeypatch.setattr(token_store, "_GROUP_DOCUMENTS", 10)
+    monkeypatch.setattr(token_store, "GROUP_DOCUMENTS", 10)
     codec = Pairs()
     grouped = build(corpus, tmp_path / "grouped", codec=codec)
     assert max(codec.calls) < 100 + 50 and len(codec.calls) >= 20

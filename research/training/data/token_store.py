@@ -7,7 +7,8 @@ exists is whole, and its name is a digest of what it was made from, so another c
 split or size never meets it.
 
 A store of examples (`example_store.build`) is in the same format but has no EOS: each document is
-the beginning of an example, the same number of ids.
+the beginning of an example, the same number of ids. What `freevocab prepare` writes is several
+stores in this format that are opened as one (`sharded_store`).
 """
 
 import contextlib
@@ -39,13 +40,13 @@ SPEC = Spec(
 )
 _IDS, _OFFSETS, _BYTE_OFFSETS = "ids.bin", "offsets.bin", "byte_offsets.bin"
 # A damaged store is built again in its place, so what these files hold does not matter then.
-_NAMES = (_IDS, _OFFSETS, _BYTE_OFFSETS, SPEC.file)
+NAMES = (_IDS, _OFFSETS, _BYTE_OFFSETS, SPEC.file)
 # Documents go to the codec in groups of about so much: enough for codecs that batch, little
 # enough that memory stays flat (one larger document still goes as a whole).
 _GROUP_BYTES = 4 * 2**20
-_GROUP_DOCUMENTS = 4096
+GROUP_DOCUMENTS = 4096
 # Above this size opening a store checks the length of its ids, not their checksum.
-_CHECKED_BYTES = 2**28
+CHECKED_BYTES = 2**28
 
 Progress = Callable[[int, float], None]  # bytes of text done, bytes per second so far
 
@@ -66,7 +67,8 @@ class TokenStore:
     """The ids of a split."""
 
     ids: np.ndarray
-    """int32 [tokens], memory-mapped; documents, each followed by `eos_id`."""
+    """int32 [tokens], memory-mapped; documents, each followed by `eos_id`. This and the next two
+    are `JoinedArray`s in a store of several shards: indexed like arrays, nothing else."""
     offsets: np.ndarray
     """int64 [documents + 1]; document i is ids[offsets[i]:offsets[i + 1]], EOS included."""
     byte_offsets: np.ndarray
@@ -180,7 +182,7 @@ def build_once(
     if (store := _open_if_whole(path, source, codec)) is not None:
         return store
     try:
-        with files.atomic_path(path, directory=True, names=_NAMES) as temporary:
+        with files.atomic_path(path, directory=True, names=NAMES) as temporary:
             with Writer(temporary, codec) as writer:
                 more = encode(writer) or {}
             if not writer.num_documents:
@@ -189,8 +191,7 @@ def build_once(
                     f" this split (text:GLOB;{split}=GLOB)"
                 )
             names = {"corpus_name": corpus.name, "codec_name": codec.name}
-            meta = {**writer.meta(), **names, "source": source, **more}
-            SPEC.write(temporary, meta)
+            SPEC.write(temporary, {**writer.meta(), **names, "source": source, **more})
     except OSError as error:
         # Another process may have put the same store there first; then that one is as good.
         if (store := _open_if_whole(path, source, codec)) is not None:
@@ -199,8 +200,11 @@ def build_once(
     return open_store(path)
 
 
-def open_store(path: str | os.PathLike) -> TokenStore:
+def open_store(path: str | os.PathLike, *, checked_bytes: int = CHECKED_BYTES) -> TokenStore:
     """Opens a store's folder.
+
+    Args:
+      checked_bytes: of a file that is larger only the length is checked.
 
     Raises:
       FreevocabError: if it is not a store, is damaged, or of a newer format.
@@ -209,7 +213,7 @@ def open_store(path: str | os.PathLike) -> TokenStore:
     try:
         meta = SPEC.read(path)
         arrays = [
-            _mapped(path / name, dtype, meta["files"][name])
+            _mapped(path / name, dtype, meta["files"][name], checked_bytes)
             for name, dtype in ((_IDS, "<i4"), (_OFFSETS, "<i8"), (_BYTE_OFFSETS, "<i8"))
         ]
         return TokenStore(*arrays, vocab_size=meta["vocab_size"], meta=meta)
@@ -232,11 +236,11 @@ def _open_if_whole(path: Path, source: dict[str, Any], codec: Encoder) -> TokenS
     return store if same else None
 
 
-def _mapped(path: Path, dtype: str, expected: dict[str, int]) -> np.ndarray:
+def _mapped(path: Path, dtype: str, expected: dict[str, int], checked_bytes: int) -> np.ndarray:
     if path.stat().st_size != expected["bytes"]:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {expected['bytes']}")
     array = np.memmap(path, dtype=dtype, mode="r")
-    if expected["bytes"] <= _CHECKED_BYTES and zlib.crc32(array.data) != expected["crc32"]:
+    if expected["bytes"] <= checked_bytes and zlib.crc32(array.data) != expected["crc32"]:
         raise ValueError(f"{path.name} has a wrong checksum")
     return array
 
@@ -280,7 +284,7 @@ def _encode(
 ) -> None:
     began = reported = time.monotonic()
     reported_bytes = -1
-    for group in grouped(documents, _GROUP_DOCUMENTS):
+    for group in grouped(documents, GROUP_DOCUMENTS):
         writer.add(codec.encode(group), [len(document) for document in group])
         now = time.monotonic()
         if progress and now - reported >= 0.5:
