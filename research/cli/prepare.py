@@ -59,7 +59,7 @@ def run(options: Prepare, log: Callable[[str], None] = print) -> dict[str, Any]:
     from research import corpora, interrupts
     from research.training.prepare import job
     from research.training.prepare.run import prepare
-    from research.units import quantity
+    from research.units import counted, quantity
 
     runner = _runner(options)
     corpus = corpora.load(options.corpus)
@@ -78,10 +78,10 @@ def run(options: Prepare, log: Callable[[str], None] = print) -> dict[str, Any]:
         raise interrupts.Interrupted(stop.number, f"{stop}; {more}") from None
     for split, counts in index["splits"].items():
         log(
-            f"{split}: {quantity(counts['text_bytes'], 'B')} in {counts['documents']} documents, "
+            f"{split}: {quantity(counts['text_bytes'], 'B')} in {counted(counts['documents'], 'document')}, "
             f"{quantity(counts['tokens'])} ids of {index['codec_name']}"
         )
-    log(f"left out: {index['duplicates']} duplicates")
+    log(f"left out: {counted(index['duplicates'], 'duplicate')}")
     for kind, bad in index["bad"].items():
         log(f"left out: {bad['documents']} {kind} ({bad['first'][0]})")
     log(f"to train on it: freevocab train m2 --codec {options.codec} --store {options.out}")

@@ -16,7 +16,7 @@ def test_it_says_what_came_of_it_and_goes_on_for_nothing(freevocab, tmp_path):
     arguments += ("--codec", "bytes", "--out", tmp_path / "out", "--shards", "2")
     code, said, _ = freevocab(*arguments, "--workers", "2")
     assert code == 0
-    assert "left out: 1 duplicates\n" in said
+    assert "left out: 1 duplicate\n" in said
     assert f"left out: 1 damaged ({tmp_path}/a.jsonl, line 3: not JSON" in said
     assert f"freevocab train m2 --codec bytes --store {tmp_path / 'out'}" in said
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
