@@ -77,8 +77,9 @@ def run(options: Prepare, log: Callable[[str], None] = print) -> dict[str, Any]:
         more = "the same command goes on at what is finished"
         raise interrupts.Interrupted(stop.number, f"{stop}; {more}") from None
     for split, counts in index["splits"].items():
+        documents = counted(counts["documents"], "document")
         log(
-            f"{split}: {quantity(counts['text_bytes'], 'B')} in {counted(counts['documents'], 'document')}, "
+            f"{split}: {quantity(counts['text_bytes'], 'B')} in {documents}, "
             f"{quantity(counts['tokens'])} ids of {index['codec_name']}"
         )
     log(f"left out: {counted(index['duplicates'], 'duplicate')}")
