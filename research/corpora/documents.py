@@ -156,8 +156,8 @@ def _plain(chunks: Iterable[bytes], pieces: int) -> Iterator[bytes]:
         rest += chunk
         large = large or len(rest) > WHOLE_FILE_BYTES
         if large:
-            *pieces, rest = _cut(rest, PIECE_BYTES)
-            yield from pieces
+            *whole, rest = _cut(rest, PIECE_BYTES)
+            yield from whole
     if large:
         yield from _cut(rest, PIECE_BYTES)
     elif pieces > 1:

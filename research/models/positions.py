@@ -121,10 +121,11 @@ def _yarn(head_dim: int, base: float, scaling: RotaryScaling) -> np.ndarray:
 
     Source: Peng et al. 2023, section 3.2; the order of roundings is transformers'.
     """
-    assert scaling.length is not None
+    length = scaling.length
+    assert length is not None
 
     def number(turns: float) -> float:
-        return head_dim * math.log(scaling.length / (turns * 2 * math.pi)) / (2 * math.log(base))
+        return head_dim * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(base))
 
     first, last = number(scaling.high_frequency), number(scaling.low_frequency)
     if scaling.truncate:
