@@ -91,7 +91,7 @@ def _make_codec(kind: str) -> Any:
         return CodebookCodec(strings, name="small")
     if kind == "bpe":
         return BPECodec.train(english(20_000), 300)
-    return SentencePieceCodec.train(english(20_000), 300)
+    return SentencePieceCodec.train(english(20_000), 400)
 
 
 def _store() -> Format:
@@ -241,7 +241,7 @@ def _tokenizer(write: Callable[[Path], None], files: tuple[str, ...]) -> Format:
         ids = tokenizer.encode([TEXT, b"\xff<s>\x00"])
         pieces = tokenizer.decompose([b" the", b"\xff", b"cat"])
         tokenizer.pretokens([TEXT])
-        return ids, tokenizer.decode(ids), tokenizer.match_bytes(), pieces.ids
+        return ids, tokenizer.decode(ids), tokenizer.match_bytes(), pieces.ids_N
 
     return Format(make, read, files)
 
@@ -259,9 +259,9 @@ def _json_tokenizer(kind: str) -> Format:
 
 def _sentencepiece(**options: Any) -> Format:
     def write(folder: Path) -> None:
-        from research.testing.tokenizers import english, sentencepiece_model
+        from research.testing.tokenizers import sentencepiece_model
 
-        model = sentencepiece_model(**{"vocab_size": 400, "texts": english(20_000)} | options)
+        model = sentencepiece_model(**options)
         (folder / "tokenizer.model").write_bytes(model)
 
     return _tokenizer(write, ("tokenizer/tokenizer.model",))
