@@ -245,10 +245,11 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = contents.read_mapping(path)
         for name, value in settings.items():
-            items = value if isinstance(value, list) else [] if value is None else [value]
             kind = int if name.endswith("_token_id") else str
-            checked = kind is int or name in ("architectures", "model_type")
-            if checked and not all(type(item) is kind for item in items):
+            if value is None or (kind is str and name not in ("architectures", "model_type")):
+                continue
+            listed = isinstance(value, list) and name != "model_type"
+            if not all(type(item) is kind for item in (value if listed else [value])):
                 raise ValueError(f"its {name} is {value!r:.80}")
         return settings
     except (ValueError, OSError) as error:
