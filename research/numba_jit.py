@@ -25,7 +25,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     import numba
 
-    machine = numba.njit(nogil=True)(function)
+    machine: Any = numba.njit(nogil=True)(function)
     with contextlib.suppress(RuntimeError, OSError):  # no writable place: no cache
         machine._cache = _cache(function)
     return machine

@@ -153,7 +153,7 @@ def _check_numbers(new: Any, old: Any, key: str) -> None:
         if value < least and not below_zero:
             raise UsageError(f"--set {key}={value}: {name} must be at least {least}")
         if name in ("seed", "seeds"):
-            check_seed(value)
+            check_seed(int(value))
 
 
 def _replace_item(items: tuple, path: list[str], value: str, key: str) -> tuple:
