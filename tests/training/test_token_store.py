@@ -245,6 +245,15 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_reader_of_the_progress_that_goes_away_is_not_taken_for_the_disk(tmp_path):
+    def progress(done, rate):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        build(tiny_corpus(), tmp_path, progress=progress)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FreevocabError, match="file is a file"):

@@ -192,6 +192,8 @@ def build_once(
                 )
             names = {"corpus_name": corpus.name, "codec_name": codec.name}
             SPEC.write(temporary, {**writer.meta(), **names, "source": source, **more})
+    except BrokenPipeError:
+        raise  # nobody reads what `encode` says of its progress
     except OSError as error:
         # Another process may have put the same store there first; then that one is as good.
         if (store := _open_if_whole(path, source, codec)) is not None:
