@@ -78,15 +78,14 @@ def _together(config: Benchmark, count: int) -> list[float]:
     cores = sorted(os.sched_getaffinity(0))
     workers = []
     for process in range(count):
-        core = cores[process % len(cores)]
-        facts = dataclasses.asdict(config) | {"count": count, "process": process, "at": address}
+        place = {"count": count, "process": process, "at": address}
+        facts = dataclasses.asdict(config) | place | {"core": cores[process % len(cores)]}
         workers.append(
             subprocess.Popen(
                 [sys.executable, "-c", WORKER, json.dumps(facts)],
                 env=os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"},
                 stdout=subprocess.PIPE,
                 text=True,
-                preexec_fn=lambda core=core: os.sched_setaffinity(0, {core}),
             )
         )
     printed = [worker.communicate()[0] for worker in workers]
@@ -97,6 +96,8 @@ def _together(config: Benchmark, count: int) -> list[float]:
 
 def worker() -> None:
     """One of the processes: prints the seconds of its steps, as JSON."""
+    facts = json.loads(sys.argv[1])
+    os.sched_setaffinity(0, {facts["core"]})  # before JAX starts its threads
     import jax
 
     from research.models import sizes
@@ -106,7 +107,6 @@ def worker() -> None:
     from research.training.config import DistributedConfig, ParallelismConfig, TrainConfig
     from research.training.lm import LM
 
-    facts = json.loads(sys.argv[1])
     if facts["count"] > 1:
         where = DistributedConfig(facts["at"], facts["count"], facts["process"])
         processes.initialize(where, log=lambda line: None)

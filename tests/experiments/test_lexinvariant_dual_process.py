@@ -15,7 +15,7 @@ from research.lexinvariance.tasks.part_of_speech import SPLITS
 from research.models import sizes
 from research.reporting import plots, results
 from research.training import optimizers
-from tests.experiments.lowering import lower
+from tests.experiments.lowering import Step, lower
 from tests.experiments.table_checks import check_table
 
 QUICK = configs.quick()
@@ -142,7 +142,8 @@ def test_the_record_is_what_is_lowered(scale):
     config = getattr(configs, scale)()
     model = Model(config, "learned")
     optimizer = optimizers.make_optimizer(config.optimizer, config.steps, by_row=True)
-    lowered_step = lower(model.loss, model.init, optimizer, model._batch(0.0, 0))
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    lowered_step = lower(Step(model.loss, params, optimizer, model._batch(0.0, 0)))
     count, held = lowered_step.parameters, lowered_step.device_bytes
     kernels = sizes.kernel_count(model.model.trunk)
     line = f"{scale}: {count:,} parameters ({kernels:,} kernels), {held / 1e6:.2f} MB a device"

@@ -49,7 +49,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address=None,  # pyright: ignore[reportArgumentType]
         env=environment(),
     )
     with cluster, distributed.Client(cluster) as client:
